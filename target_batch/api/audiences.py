@@ -1,0 +1,200 @@
+"""Audience calls on both platforms, behind one interface: list, create, change, replace, look."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from target_batch.api.answers import (
+    Accepted,
+    Malformed,
+    Undocumented,
+    Verdict,
+    classify_document,
+    classify_token,
+)
+from target_batch.api.bulk import Divider, Receipt, failure_of
+from target_batch.api.limits import AUDIENCE_LIST_PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from target_batch.api.answers import Answer
+    from target_batch.api.client import Client
+    from target_batch.api.endpoints import App, Project
+    from target_batch.api.pacing import Pacer
+    from target_batch.api.transport import Call
+
+INDEXED: Final = frozenset({"APPLIED", "REPLACED"})
+_encode: Final = msgspec.json.encode
+
+
+class Platform(Protocol):
+    """How one platform spells the audience calls."""
+
+    def list_call(self, start: int) -> Call:
+        """Make the call for one page of audiences."""
+
+    def create_call(self, name: str, display_name: str) -> Call:
+        """Make the call that creates an empty audience."""
+
+    def change_call(self, name: str, members: Sequence[bytes]) -> Call:
+        """Make the call that adds and removes encoded members."""
+
+    def replace_call(self, name: str, members: Sequence[bytes]) -> Call:
+        """Make the call that removes everybody and adds encoded members."""
+
+    def view_call(self, name: str, token: str) -> Call:
+        """Make the call that tells an audience's size and index state."""
+
+
+class ProjectAudiences:
+    """Audiences of custom IDs in an omnichannel project."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def list_call(self, start: int) -> Call:
+        """Make the call for one page of audiences."""
+        query = {"from": str(start), "limit": str(AUDIENCE_LIST_PAGE)}
+        return self._project.get("/audiences/list", query)
+
+    def create_call(self, name: str, display_name: str) -> Call:
+        """Make the call that creates an empty audience."""
+        body = {"name": name, "type": "custom_ids", "display_name": display_name}
+        return self._project.post("/audiences/create", _encode(body))
+
+    def change_call(self, name: str, members: Sequence[bytes]) -> Call:
+        """Make the call that adds and removes encoded members."""
+        return self._project.post("/audiences/update", _with_members({"name": name}, members))
+
+    def replace_call(self, name: str, members: Sequence[bytes]) -> Call:
+        """Make the call that removes everybody and adds encoded members."""
+        return self._project.post("/audiences/replace", _with_members({"name": name}, members))
+
+    def view_call(self, name: str, token: str) -> Call:
+        """Make the call that tells an audience's size and index state."""
+        return self._project.get("/audiences/view", {"name": name, "indexing_token": token})
+
+
+class AppAudiences:
+    """Custom audiences of one app; the version of the API follows from the type of ID [doc]."""
+
+    def __init__(self, app: App, id_type: str) -> None:
+        self._app = app
+        self._id_type = id_type
+        self._version = "1.1" if id_type == "install_ids" else "1.0"
+        self._type = {} if self._version == "1.1" else {"type": id_type}
+
+    def list_call(self, start: int) -> Call:
+        """Make the call for one page of audiences."""
+        query = {"from": str(start), "limit": str(AUDIENCE_LIST_PAGE)}
+        return self._app.call(self._version, "GET", query=query)
+
+    def create_call(self, name: str, display_name: str) -> Call:
+        """Make the call that creates an empty audience."""
+        body = {"type": self._id_type, "description": display_name}
+        return self._app.call(self._version, "POST", name, _encode(body))
+
+    def change_call(self, name: str, members: Sequence[bytes]) -> Call:
+        """Make the call that adds and removes encoded members."""
+        return self._app.call(self._version, "PATCH", name, _with_members(self._type, members))
+
+    def replace_call(self, name: str, members: Sequence[bytes]) -> Call:
+        """Make the call that removes everybody and adds encoded members."""
+        return self._app.call(self._version, "PUT", name, _with_members(self._type, members))
+
+    def view_call(self, name: str, token: str) -> Call:
+        """Make the call that tells an audience's size and index state."""
+        return self._app.call(self._version, "GET", name, query={"indexing_token": token})
+
+
+def _with_members(head: dict[str, str], members: Sequence[bytes]) -> bytes:
+    start = _encode(head)[:-1]
+    comma = b"," if head else b""
+    return start + comma + b'"ids":[' + b",".join(members) + b"]}"
+
+
+class AudienceSender:
+    """Carries audience calls of one platform (and, for apps, of one key), one after the other."""
+
+    def __init__(self, client: Client, platform: Platform, pacer: Pacer) -> None:
+        self._client = client
+        self._platform = platform
+        self._pacer = pacer
+        self._divider = Divider()
+        self._known: set[str] | None = None
+
+    def change(self, name: str, display_name: str, members: Sequence[bytes]) -> Receipt:
+        """Add and remove members; an audience that is not listed is created first."""
+        if (failure := self._ensure(name, display_name)) is not None:
+            return failure
+        return self._divider.deliver(members, partial(self._write, self._platform.change_call, name))
+
+    def replace(self, name: str, display_name: str, members: Sequence[bytes]) -> Receipt:
+        """Remove everybody and add members, in one call."""
+        if (failure := self._ensure(name, display_name)) is not None:
+            return failure
+        verdict = self._write(self._platform.replace_call, name, members)
+        if isinstance(verdict, Accepted):
+            return Receipt(document=verdict.document)
+        return Receipt(failure=failure_of(verdict))
+
+    def _write(
+        self, call: Callable[[str, Sequence[bytes]], Call], name: str, members: Sequence[bytes]
+    ) -> Verdict:
+        return self._send(call(name, members), classify_token)
+
+    def _send(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
+        return self._client.send(call, classify, self._pacer)
+
+    def _ensure(self, name: str, display_name: str) -> Receipt | None:
+        """Create the audience if it is not listed; a 4xx on create means that it is there after all."""
+        if self._known is None:
+            listed = self._listed()
+            if isinstance(listed, Receipt):
+                return listed
+            self._known = listed
+        if name in self._known:
+            return None
+        verdict = self._send(self._platform.create_call(name, display_name), classify_token)
+        refused = isinstance(verdict, Malformed | Undocumented) and verdict.what.startswith("4")
+        if not isinstance(verdict, Accepted) and not refused:
+            return Receipt(failure=failure_of(verdict))
+        self._known.add(name)
+        return None
+
+    def _listed(self) -> set[str] | Receipt:
+        known: set[str] = set()
+        start = 0
+        while True:
+            verdict = self._send(self._platform.list_call(start), _classify_list)
+            if not isinstance(verdict, Accepted):
+                return Receipt(failure=failure_of(verdict))
+            known.update(audience["name"] for audience in verdict.document["audiences"])
+            following = verdict.document.get("next_from")
+            if not verdict.document["has_more"] or not isinstance(following, int) or following <= start:
+                return known
+            start = following
+
+    def size(self, name: str, token: str) -> tuple[bool, int] | Receipt:
+        """Return whether what `token` stands for is indexed, and the members the audience has."""
+        call = self._platform.view_call(name, token)
+        verdict = self._send(call, lambda answer: classify_document(answer, "indexing_state"))
+        if isinstance(verdict, Accepted):
+            document: dict[str, Any] = verdict.document
+            return document["indexing_state"] in INDEXED, int(document.get("nb_ids") or 0)
+        return Receipt(failure=failure_of(verdict))
+
+
+def _classify_list(answer: Answer) -> Verdict:
+    verdict = classify_document(answer, "audiences", "has_more")
+    if not isinstance(verdict, Accepted):
+        return verdict
+    audiences = verdict.document["audiences"]
+    named = isinstance(audiences, list) and all(
+        isinstance(audience, dict) and isinstance(audience.get("name"), str) for audience in audiences
+    )
+    return verdict if named else Undocumented("a list of audiences without names")

@@ -1,0 +1,37 @@
+"""Keys in headers, by auth objects, so that neither a `.netrc` nor a redirect can touch them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from requests.auth import AuthBase
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest
+
+
+class ProjectAuth(AuthBase):
+    """Opens the project platform: the company's REST key and the project the call is for."""
+
+    def __init__(self, rest_api_key: str, project_key: str) -> None:
+        self._headers = {
+            "Authorization": f"Bearer {rest_api_key}",
+            "X-Batch-Project": project_key,
+        }
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the headers to a request."""
+        request.headers.update(self._headers)
+        return request
+
+
+class AppAuth(AuthBase):
+    """Opens the app platform: the company's REST key; the app's key stands in the path."""
+
+    def __init__(self, rest_api_key: str) -> None:
+        self._headers = {"X-Authorization": rest_api_key}
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the header to a request."""
+        request.headers.update(self._headers)
+        return request

@@ -1,0 +1,115 @@
+"""One call, from the first attempt to a verdict: paced, retried with full jitter, counted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+import backoff
+
+from target_batch.api.answers import Answer, Retry, Verdict
+from target_batch.api.transport import Transport, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from target_batch.api.clock import Clock, Stop
+    from target_batch.api.pacing import Pacer
+    from target_batch.api.transport import Call
+
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
+THROTTLED_PAUSE: Final = 2.0
+"""Seconds without a request after a 429 that names none: "wait a few seconds" [doc]."""
+
+STOPPED: Final = Retry("the run ended before it was sent", ambiguous=False)
+
+
+@dataclass
+class Counters:
+    """What a run asked of Batch, for the run log."""
+
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+    possibly_twice: int = 0
+    trouble: dict[str, int] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def attempt(self) -> None:
+        """Count one request that leaves."""
+        with self._lock:
+            self.requests += 1
+
+    def again(self, retry: Retry, cost: int) -> None:
+        """Count one retry; `cost` operations may arrive twice when the first try was ambiguous."""
+        with self._lock:
+            self.retries += 1
+            self.throttled += retry.throttled
+            self.possibly_twice += cost if retry.ambiguous else 0
+            self.trouble[retry.what] = self.trouble.get(retry.what, 0) + 1
+
+
+class Client:
+    """Carries calls with retries until a verdict that another attempt would not change."""
+
+    def __init__(self, transport: Transport, clock: Clock, stop: Stop, max_retry_seconds: float) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._stop = stop
+        self._max_retry_seconds = max_retry_seconds
+        self.counters = Counters()
+
+    def send(self, call: Call, classify: Callable[[Answer], Verdict], pacer: Pacer, cost: int = 1) -> Verdict:
+        """Send until the verdict is final, or a `Retry` that the time no longer allows.
+
+        `max_retry_seconds` count from the first failure, so that waiting for the pace costs nothing.
+        """
+        failing_until = math.inf
+
+        def give_up() -> float:
+            return min(failing_until, self._stop.deadline) if failing_until < math.inf else math.inf
+
+        verdict: Verdict = STOPPED
+        for ceiling in self._pauses():
+            if not pacer.acquire(cost, give_up):
+                return verdict
+            verdict = self._attempt(call, classify)
+            if not isinstance(verdict, Retry):
+                return verdict
+            now = self._clock.monotonic()
+            failing_until = min(failing_until, now + self._max_retry_seconds)
+            least = self._least_pause(verdict)
+            if verdict.throttled:
+                pacer.throttled(least)
+            if now + least >= give_up():
+                break
+            self.counters.again(verdict, cost)
+            self._pause(least + self._clock.uniform(0.0, ceiling), least, give_up())
+        return verdict
+
+    def _pauses(self) -> Iterator[float]:
+        pauses = backoff.expo(base=2, factor=FIRST_PAUSE, max_value=LONGEST_PAUSE)
+        next(pauses)
+        return pauses
+
+    def _attempt(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
+        self.counters.attempt()
+        try:
+            return classify(self._transport.send(call))
+        except TransportError as error:
+            return Retry(error.what, ambiguous=error.ambiguous)
+
+    def _least_pause(self, retry: Retry) -> float:
+        if retry.after is not None:
+            return retry.after
+        return THROTTLED_PAUSE if retry.throttled else 0.0
+
+    def _pause(self, pause: float, least: float, give_up: float) -> None:
+        """Pause; a stop of the run cuts the jitter short, never what Batch asked for."""
+        begun = self._clock.monotonic()
+        self._stop.pause(min(pause, give_up - begun))
+        if self._stop.requested:
+            self._clock.sleep(max(0.0, begun + least - self._clock.monotonic()))

@@ -1,0 +1,58 @@
+"""Time and chance, in one object, so that tests bring their own; and the flag that ends waiting."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+
+
+class Clock:
+    """The machine's time and randomness."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """Return epoch seconds."""
+        return time.time()
+
+    def wait(self, event: threading.Event, seconds: float) -> None:
+        """Wait, at most until the event is set."""
+        event.wait(seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait in any case."""
+        time.sleep(seconds)
+
+    def uniform(self, low: float, high: float) -> float:
+        """Return a random number between two bounds."""
+        return random.uniform(low, high)  # noqa: S311 - jitter, not cryptography
+
+
+class Stop:
+    """Set once the run has to end: pauses end at once and retries give up after a short grace."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._event = threading.Event()
+        self.deadline = math.inf
+
+    @property
+    def requested(self) -> bool:
+        """Whether the run has to end."""
+        return self._event.is_set()
+
+    def request(self, grace: float) -> None:
+        """Ask for the end; whatever is retried gives up `grace` seconds from now."""
+        self.deadline = min(self.deadline, self._clock.monotonic() + grace)
+        self._event.set()
+
+    def pause(self, seconds: float) -> None:
+        """Wait; the request for the end ends the wait it falls into, later ones keep their length."""
+        if self._event.is_set():
+            self._clock.sleep(max(0.0, min(seconds, self.deadline - self._clock.monotonic())))
+        elif seconds > 0:
+            self._clock.wait(self._event, seconds)

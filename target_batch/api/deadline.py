@@ -1,0 +1,91 @@
+"""A total deadline for one attempt.
+
+The time-outs of an HTTP library hold per read, so a server that trickles keeps a call for ever. Here
+the connection in use is known by thread, and a timer shuts its socket down when the time is up.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from requests import PreparedRequest
+
+_in_use = threading.local()
+
+
+class Attempt:
+    """One attempt under a deadline; `expired` once the timer has cut it."""
+
+    def __init__(self) -> None:
+        self.expired = False
+        self.connection: HTTPConnection | None = None
+
+    def cut(self) -> None:
+        """Shut the socket down, which wakes whoever reads or writes it."""
+        self.expired = True
+        sock = getattr(self.connection, "sock", None)
+        if sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[Attempt]:
+    """Run the block's HTTP call on this thread under a total deadline of `seconds`."""
+    attempt = Attempt()
+    timer = threading.Timer(seconds, attempt.cut)
+    timer.daemon = True
+    _in_use.attempt = attempt
+    timer.start()
+    try:
+        yield attempt
+    finally:
+        timer.cancel()
+        _in_use.attempt = None
+
+
+def _register(connection: HTTPConnection) -> None:
+    attempt = getattr(_in_use, "attempt", None)
+    if attempt is not None:
+        attempt.connection = connection
+
+
+class _WatchedHTTP(HTTPConnection):
+    def connect(self) -> None:
+        _register(self)
+        super().connect()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _register(self)
+        super().request(*args, **kwargs)
+
+
+class _WatchedHTTPS(HTTPSConnection):
+    def connect(self) -> None:
+        _register(self)
+        super().connect()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _register(self)
+        super().request(*args, **kwargs)
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """The adapter of `requests` with connections that a deadline can cut, behind proxies too."""
+
+    def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Hand out the pool for a request, its connections watched."""
+        pool = super().get_connection_with_tls_context(request, *args, **kwargs)
+        if isinstance(pool, HTTPConnectionPool):
+            pool.ConnectionCls = _WatchedHTTPS if pool.scheme == "https" else _WatchedHTTP
+        return pool

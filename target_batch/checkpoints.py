@@ -1,0 +1,46 @@
+"""The states that may pass: received, unchanged, in order, and only what lies behind is confirmed."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+MOST_WAITING: Final = 1000
+"""States kept while they wait; beyond that every second one is forgotten (a later one implies it)."""
+
+
+class Checkpoints:
+    """Holds states by input line until everything before them is delivered or on disk."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._last_record = 0
+
+    def record(self, line: int) -> None:
+        """Note the line of the newest record."""
+        self._last_record = line
+
+    def received(self, line: int, state: bytes) -> None:
+        """Keep a state; an empty one is passed over, for it must never replace a full one."""
+        if state.strip() in {b"{}", b"null", b""}:
+            return
+        if self._waiting and self._waiting[-1][0] > self._last_record:
+            self._waiting.pop()
+        self._waiting.append((line, state))
+        if len(self._waiting) > MOST_WAITING:
+            newest = self._waiting[-1]
+            self._waiting = deque(list(self._waiting)[::2])
+            if self._waiting[-1] != newest:
+                self._waiting.append(newest)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a state waits to pass."""
+        return bool(self._waiting)
+
+    def confirmed(self, oldest_unconfirmed: int | None) -> bytes | None:
+        """Take out the newest state that lies before the oldest unconfirmed record."""
+        newest = None
+        while self._waiting and (oldest_unconfirmed is None or self._waiting[0][0] < oldest_unconfirmed):
+            newest = self._waiting.popleft()[1]
+        return newest

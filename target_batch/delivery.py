@@ -1,0 +1,161 @@
+"""The way of a batch: operations → requests → answers → fates. Read this page first.
+
+The main thread puts operations in, cuts requests and settles fates; a few threads carry requests.
+Nothing here knows of Singer, and nothing here decides what an answer means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from target_batch.api.endpoints import MASS_UPDATE, UPDATE, BulkEndpoint
+from target_batch.api.limits import BODY_BYTES
+from target_batch.outbox import Entry, Outbox
+from target_batch.threads import Threads
+
+if TYPE_CHECKING:
+    from target_batch.api.bulk import BulkSender, Receipt
+    from target_batch.errors import StopRun
+    from target_batch.fates import Fates, Ticket
+    from target_batch.operations import ProfileUpdate
+
+REQUESTS_IN_FLIGHT: Final = 6
+"""At 10,000 custom IDs a second and answers after 2 seconds, 4 requests of 5,000 are always out."""
+
+MASS_UPDATE_CUT: Final = 5000
+"""Entries we put in one mass update: half of what is allowed, so that the pace has room for jitter."""
+
+SMALL_DRAIN: Final = 1000
+"""Custom IDs that /profiles/update takes at once (its burst): up to here `auto` prefers it."""
+
+WAITING_BYTES: Final = 2 * BODY_BYTES
+BLOCKED_WAIT: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which profile endpoint to use: `auto`, `update` or `mass_update`."""
+
+    profile_endpoint: str = "auto"
+
+
+class Delivery:
+    """Delivers profile updates in order per custom ID, several requests at a time."""
+
+    def __init__(self, sender: BulkSender, fates: Fates, policy: Policy) -> None:
+        self._sender = sender
+        self._fates = fates
+        self._policy = policy
+        self._outbox = Outbox()
+        self._threads = Threads("batch-sender", REQUESTS_IN_FLIGHT)
+        self._in_flight: dict[int, int] = {}
+        self._number = 0
+        self._mass_used = False
+        self._failure: StopRun | None = None
+        self._cut = UPDATE.entries if policy.profile_endpoint == "update" else MASS_UPDATE_CUT
+
+    def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
+        """Take an operation in; it leaves with the next request that has room for it.
+
+        Raises:
+            StopRun: an earlier request could not be delivered.
+        """
+        outbox = self._outbox
+        outbox.put(update, ticket)
+        if outbox.ready >= self._cut or outbox.bytes >= BODY_BYTES:
+            self._relieve()
+
+    def _relieve(self) -> None:
+        """Send full requests; while too much waits behind busy IDs, wait for answers."""
+        self.settle()
+        while self._outbox.ready >= self._cut or (self._outbox.ready and self._outbox.bytes >= BODY_BYTES):
+            self._dispatch()
+        while self._outbox.bytes >= WAITING_BYTES or self._outbox.entries >= 2 * self._cut:
+            if not self._outbox.ready:
+                self.settle(BLOCKED_WAIT)
+            else:
+                self._dispatch()
+
+    def flush(self) -> None:
+        """Send everything that can leave now."""
+        self.settle()
+        while self._outbox.ready:
+            self._dispatch()
+
+    def finish(self) -> None:
+        """Send everything and wait for every answer.
+
+        Raises:
+            StopRun: something could not be delivered.
+        """
+        while self._outbox.entries or self._threads.in_flight:
+            self.flush()
+            self.settle(BLOCKED_WAIT)
+        self.settle()
+
+    def settle(self, timeout: float = 0.0) -> None:
+        """Settle the answers that have arrived, waiting at most `timeout` seconds for one.
+
+        Raises:
+            StopRun: one of the requests could not be delivered.
+        """
+        self._threads.settle(timeout)
+        if self._failure is not None:
+            raise self._failure
+
+    def salvage(self) -> None:
+        """After a failure: settle one more answer of those on the wire, whatever the others say."""
+        self._threads.settle(BLOCKED_WAIT)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an operation has not left yet."""
+        return self._outbox.entries > 0
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on the wire."""
+        return self._threads.in_flight
+
+    def oldest_line(self) -> int | None:
+        """The input line of the oldest record whose fate is open."""
+        lines = list(self._in_flight.values())
+        if (waiting := self._outbox.oldest_line()) is not None:
+            lines.append(waiting)
+        return min(lines, default=None)
+
+    def _endpoint(self) -> BulkEndpoint:
+        """Choose: what went through the slow endpoint must not be overtaken by the quick one."""
+        chosen = self._policy.profile_endpoint
+        if chosen == "auto":
+            small = self._outbox.entries <= SMALL_DRAIN and not self._mass_used
+            chosen = "update" if small else "mass_update"
+        self._mass_used |= chosen == "mass_update"
+        return UPDATE if chosen == "update" else MASS_UPDATE
+
+    def _dispatch(self) -> None:
+        while self._threads.full:
+            self.settle(BLOCKED_WAIT)
+        endpoint = self._endpoint()
+        entries = self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES)
+        bodies = [entry.body for entry in entries]
+        self._number = number = self._number + 1
+        self._in_flight[number] = min(entry.tickets[0].line for entry in entries)
+        self._threads.submit(
+            lambda: self._sender.deliver(endpoint, bodies),
+            lambda receipt: self._settled(number, entries, receipt),
+        )
+
+    def _settled(self, number: int, entries: list[Entry], receipt: Receipt) -> None:
+        for index, entry in enumerate(entries):
+            if index in receipt.unconfirmed:
+                continue
+            if index in receipt.refused:
+                self._fates.refused(entry.tickets, receipt.refused[index], repeatable=entry.repeatable)
+            else:
+                self._fates.delivered(entry.tickets)
+        if not receipt.unconfirmed:
+            self._outbox.free(entries)
+            del self._in_flight[number]
+        self._failure = self._failure or receipt.failure or self._fates.tripped()

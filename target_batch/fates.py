@@ -1,0 +1,188 @@
+"""The one place that settles a record's fate.
+
+A record is delivered (Batch's answer says so), rejected (Batch or the mapping blames it, and it is
+on disk) or undelivered, which is what it stays for as long as nobody says otherwise here. `ignored`
+and `unchanged` are the two ways in which nothing had to be sent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from target_batch.errors import DeliveryError
+from target_batch.reasons import Fault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from target_batch.api.answers import Refusal
+
+BREAKER_AFTER: Final = 1000
+"""Operations that Batch answered before the share of refused ones can stop a run."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one stream; read = delivered + unchanged + ignored + rejected + undelivered."""
+
+    read: int = 0
+    delivered: int = 0
+    merged: int = 0
+    unchanged: int = 0
+    ignored: int = 0
+    rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def undelivered(self) -> int:
+        """What nobody has vouched for."""
+        return self.read - self.delivered - self.unchanged - self.ignored - self.rejected
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as they stand in the run log."""
+        counts = ("read", "delivered", "merged", "unchanged", "ignored", "rejected", "undelivered")
+        return {name: getattr(self, name) for name in counts} | {"reasons": dict(self.reasons)}
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Origin:
+    """Where records come from: a stream under one schema, and how to trace a refusal back.
+
+    `identity` are the paths that a partial reject has to keep to mean the same record;
+    `properties_of` maps an attribute that Batch names to source properties; `blame` hears of every
+    attribute that was refused.
+    """
+
+    stream: str
+    schema: dict[str, Any]
+    key_properties: tuple[str, ...]
+    identity: tuple[str, ...]
+    properties_of: Callable[[str], tuple[str, ...]]
+    decode: Callable[[bytes], dict[str, Any]]
+    tally: Tally
+    blame: Callable[[Sequence[Fault]], None]
+
+
+@dataclass(slots=True)
+class Ticket:
+    """One record on its way: its origin, its input line, and its bytes to read it again if need be."""
+
+    origin: Origin
+    line: int
+    source: bytes
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record itself, decoded anew."""
+        return self.origin.decode(self.source)
+
+
+class Rejects(Protocol):
+    """Where what was refused is written down."""
+
+    def write(self, ticket: Ticket, faults: Sequence[Fault], *, whole: bool, replay: bool) -> None:
+        """Write one record, whole or only what was refused of it."""
+
+
+class Fates:
+    """Counts every record once and writes down every refusal."""
+
+    def __init__(self, rejects: Rejects, max_rejected_share: float) -> None:
+        self._rejects = rejects
+        self._max_rejected_share = max_rejected_share
+        self._answered = self._refused = 0
+        self.tallies: dict[str, Tally] = {}
+
+    def tally(self, stream: str) -> Tally:
+        """Return the counts of a stream."""
+        return self.tallies.setdefault(stream, Tally())
+
+    def ignored(self, stream: str, reason: str) -> None:
+        """Settle a record that asks for nothing."""
+        tally = self.tally(stream)
+        tally.ignored += 1
+        tally.reasons[reason] += 1
+
+    def rejected(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
+        """Settle a record that is refused as a whole."""
+        ticket.origin.tally.rejected += 1
+        self._note(ticket, faults)
+        self._rejects.write(ticket, faults, whole=True, replay=replay)
+
+    def went_without(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
+        """Write down what a record went without; its own fate is settled elsewhere."""
+        self._note(ticket, faults)
+        self._rejects.write(ticket, faults, whole=False, replay=replay)
+        ticket.origin.blame(faults)
+
+    def delivered(self, tickets: Sequence[Ticket]) -> None:
+        """Settle the records of one entry, or of one member, that Batch accepted."""
+        for ticket in tickets:
+            ticket.origin.tally.delivered += 1
+        for ticket in tickets[1:]:
+            ticket.origin.tally.merged += 1
+        self._answered += len(tickets)
+
+    def refused(self, tickets: Sequence[Ticket], refusals: Sequence[Refusal], *, repeatable: bool) -> None:
+        """Settle the records of one entry that Batch blames.
+
+        Without `repeatable` (events are in it) what cannot be told apart must not be sent again.
+        """
+        for refusal in refusals:
+            if refusal.attribute is None:
+                self._all_refused(tickets, refusal, replay=repeatable or len(tickets) == 1)
+                return
+        blamed: dict[int, list[Fault]] = {}
+        for refusal in refusals:
+            index, fault = _traced(tickets, refusal)
+            if index is None:
+                self._all_refused(tickets, refusal, replay=repeatable)
+                return
+            blamed.setdefault(index, []).append(fault)
+        for index, faults in blamed.items():
+            self.went_without(tickets[index], faults, replay=repeatable)
+        self.delivered(tickets)
+
+    def _all_refused(self, tickets: Sequence[Ticket], refusal: Refusal, *, replay: bool) -> None:
+        fault = Fault(Reason.REFUSED_BY_BATCH, attribute=refusal.attribute, message=refusal.reason)
+        for ticket in tickets:
+            self.rejected(ticket, (fault,), replay=replay)
+        self._answered += len(tickets)
+        self._refused += len(tickets)
+
+    def tripped(self) -> DeliveryError | None:
+        """Return the error to stop with, once too large a share of operations was refused."""
+        if self._answered < BREAKER_AFTER:
+            return None
+        if self._refused > self._answered * self._max_rejected_share:
+            return DeliveryError(
+                f"Batch refused {self._refused} of {self._answered} operations, more than "
+                f"`max_rejected_share` ({self._max_rejected_share}) allows. Look at the rejects, "
+                "correct the cause and run again, or raise the setting."
+            )
+        return None
+
+    @staticmethod
+    def _note(ticket: Ticket, faults: Iterable[Fault]) -> None:
+        reasons = ticket.origin.tally.reasons
+        for fault in faults:
+            reasons[fault.reason.code] += 1
+
+
+def _traced(tickets: Sequence[Ticket], refusal: Refusal) -> tuple[int | None, Fault]:
+    """Find the record that set the refused attribute: the last one to name it has set it."""
+    attribute = refusal.attribute or ""
+    for index in range(len(tickets) - 1, -1, -1):
+        ticket = tickets[index]
+        names = ticket.origin.properties_of(attribute)
+        if names:
+            fault = Fault(Reason.REFUSED_BY_BATCH, names[0], attribute, refusal.reason)
+            if len(tickets) == 1 or _holds(ticket.record, names):
+                return index, fault
+    return None, Fault(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
+
+
+def _holds(record: dict[str, Any], names: Iterable[str]) -> bool:
+    return any(name in record or name.split(".", 1)[0] in record for name in names)

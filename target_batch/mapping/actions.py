@@ -1,0 +1,40 @@
+"""Whether a row puts its user in or out, in every usual spelling."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from target_batch.mapping.declared import kind_of
+from target_batch.mapping.refusals import Unfit
+from target_batch.reasons import Reason
+
+ACTION_PROPERTIES = ("action", "operation", "status")
+
+_ADD = frozenset({
+    "add", "added", "enter", "entered", "in", "join", "joined", "active", "true", "1",
+})  # fmt: skip
+_REMOVE = frozenset({
+    "remove", "removed", "exit", "exited", "out", "leave", "left", "delete", "deleted", "inactive",
+    "false", "0",
+})  # fmt: skip
+
+
+def is_add(value: Any, where: str) -> bool:
+    """Tell whether the action adds (true) or removes (false), in any case.
+
+    Raises:
+        Unfit: it is another word, or none; a wrong guess would reach people by mistake.
+    """
+    if type(value) is bool:
+        return value
+    if type(value) in {int, float, Decimal} and value in {0, 1}:
+        return bool(value)
+    if type(value) is str:
+        word = value.strip().lower()
+        if word in _ADD:
+            return True
+        if word in _REMOVE:
+            return False
+        raise Unfit(Reason.UNKNOWN_ACTION, "The action is no word for adding or removing.", where)
+    raise Unfit(Reason.UNKNOWN_ACTION, f"The action is {kind_of(value)}, no word for it.", where)

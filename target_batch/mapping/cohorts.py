@@ -1,0 +1,47 @@
+"""One user in or out of one cohort → a boolean attribute of the profile (`as_attribute`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_batch.mapping.audiences import MembershipPlan
+from target_batch.mapping.members import COHORTS_HOLD_NOTHING
+from target_batch.mapping.names import is_name, snake_case
+from target_batch.mapping.refusals import Unfit
+from target_batch.operations import ProfileUpdate
+from target_batch.reasons import Reason
+
+if TYPE_CHECKING:
+    from target_batch.mapping.targets import LeftOut
+    from target_batch.operations import Operation
+
+
+class CohortPlan(MembershipPlan):
+    """The plan of an `audiences` stream whose cohorts are attributes: true inside, false outside."""
+
+    def refusal(self) -> LeftOut | None:
+        """Return why nothing but the cohort is sent."""
+        return COHORTS_HOLD_NOTHING
+
+    def clean(self, name: str) -> str:
+        """Return the snake_case form of the cohort's name, as Engage spells it.
+
+        Raises:
+            Unfit: no attribute's name can be made of it.
+        """
+        attribute = snake_case(name)
+        if not is_name(attribute):
+            raise Unfit(
+                Reason.INVALID_AUDIENCE_NAME, "No attribute's name comes of the cohort's name."
+            )
+        return attribute
+
+    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
+        """Return the profile update that a row asks for."""
+        attribute, _ = self.audience(record)
+        return ProfileUpdate(identity, {attribute: self.adds(record)}, [])
+
+    def properties_of(self, attribute: str) -> tuple[str, ...]:
+        """Return what makes a cohort's attribute: the audience's name and the action."""
+        found = (self.name_property, self.action_property({}))
+        return tuple(name for name in found if name) if attribute in self._names else ()

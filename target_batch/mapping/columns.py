@@ -1,0 +1,160 @@
+"""Every property's ready step, compiled from a schema or, where none announced it, at first sight."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from target_batch.mapping.claims import lost, row, share_out
+from target_batch.mapping.declared import ANYTHING, declared
+from target_batch.mapping.limits import LEARNED_NAMES
+from target_batch.mapping.names import base_name
+from target_batch.mapping.refusals import Unfit
+from target_batch.mapping.targets import Target
+from target_batch.reasons import Fault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Protocol, TypeAlias
+
+    from target_batch.mapping.claims import PlanRow
+    from target_batch.mapping.declared import Declared
+    from target_batch.mapping.refusals import Convert
+    from target_batch.mapping.targets import LeftOut, Scope
+
+    Column: TypeAlias = tuple[str, type | None, Convert, dict[str, None]]
+    """Batch's key (empty where the converter returns a dict of keys), the exact type whose values
+    pass as they are (text within its limits), the converter of all others, what a null writes."""
+
+    class Dialect(Protocol):
+        """What differs between attributes of profiles, events and members."""
+
+        def column(self, target: Target, declared: Declared) -> Column:
+            """Return the ready step of a property."""
+            ...
+
+
+class Columns(dict[str, "Column"]):
+    """Property → step. `contested` holds the steps of properties that want one name."""
+
+    def __init__(
+        self, scope: Scope, dialect: Dialect, properties: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.scope = scope
+        self.contested: dict[str, Column] = {}
+        self.rows: list[PlanRow] = []
+        self.news: list[str] = []
+        self._dialect = dialect
+        self._has_schema = properties is not None
+        self._told: set[str] = set()
+        self._declared = {name: declared(schema) for name, schema in (properties or {}).items()}
+        self._owners: dict[str, str] = {}
+        self._targets: dict[str, Target] = {}
+        self._rivals: dict[str, list[str]] = {}
+        for name in scope.mapping:
+            scope.decide(name)  # a wrong name in the settings is told before the first record
+        decisions, self._owners = share_out(scope, self._declared)
+        for name, decision in decisions.items():
+            self._add(name, decision)
+            self.rows.append(row(name, decision, self._declared[name], self[name][0]))
+        self._places = {name: place for place, name in enumerate(decisions)}
+        self._announced = len(self)
+        self.crowded = False
+
+    def __missing__(self, name: str) -> Column:
+        decision = self.scope.decide(name)
+        if isinstance(decision, Target):
+            free = tuple(wanted for wanted in decision.names if wanted not in self._owners)
+            decision = replace(decision, names=free) if free else lost(decision, self._owners)
+        self._add(name, decision)
+        self._tell(name, decision)
+        self.crowded = len(self) - self._announced > LEARNED_NAMES
+        if isinstance(decision, Target):
+            self._compare(name, decision)
+        return self[name]
+
+    def forget(self) -> None:
+        """Drop what was learned, once the columns are `crowded`; called between records."""
+        self.crowded = False
+        for name in list(self)[self._announced :]:
+            del self[name]
+            self._targets.pop(name, None)
+        self._rivals.clear()
+        self.contested.clear()
+
+    def order(self, name: str) -> tuple[bool, int, bool, str]:
+        """Return who goes first where two properties want one name."""
+        return self.scope.order(self._targets[name])
+
+    def targets(self, name: str) -> tuple[str, ...]:
+        """Return the Batch names that a property feeds."""
+        return self._targets[name].names
+
+    def place(self, key: str) -> tuple[bool, int]:
+        """Return where a key stands: natives first, then in schema order, then the unannounced."""
+        owner = self._owners.get(base_name(key), "")
+        return (not key.startswith("$"), self._places.get(owner, len(self._places)))
+
+    def feeders(self, attribute: str) -> tuple[str, ...]:
+        """Return the properties that feed a Batch name, however an answer spells it."""
+        name = base_name(attribute)
+        return tuple(
+            self.scope.path + property_
+            for property_, target in self._targets.items()
+            if name in target.names
+        )
+
+    def fault(self, name: str, value: Any, unfit: Unfit) -> Fault:
+        """Return the fault of a value: first that it contradicts its SCHEMA, if it does."""
+        reason, target = unfit.reason, self._targets.get(name)
+        said = self._declared.get(name, ANYTHING)
+        if target is not None and not said.admits(value) and reason is not Reason.UNSUPPORTED_VALUE:
+            reason = Reason.SCHEMA_VIOLATION
+        key = (self[name][0] or target.names[0]) if target else None
+        return Fault(reason, self.scope.path + name, key, unfit.message)
+
+    def _add(self, name: str, decision: Target | LeftOut) -> None:
+        if isinstance(decision, Target):
+            self._targets[name] = decision
+            self[name] = self._dialect.column(decision, self._declared.get(name, ANYTHING))
+        else:
+            self[name] = ("", None, _nothing if decision.reason is None else refuse(decision), {})
+
+    def _compare(self, name: str, target: Target) -> None:
+        for wanted in target.names:
+            rivals = self._rivals.setdefault(wanted, [])
+            rivals.append(name)
+            for rival in rivals if len(rivals) > 1 else ():
+                self.contested.setdefault(rival, self[rival])
+                self[rival] = DEFERRED
+
+    def _tell(self, name: str, decision: Target | LeftOut) -> None:
+        if name in self._told or len(self._told) > LEARNED_NAMES:
+            return
+        self._told.add(name)
+        told = row(self.scope.path + name, decision, ANYTHING, self[name][0])
+        self.rows.append(told)
+        if self._has_schema and not self.scope.is_silent(name, decision):
+            fate = f"sent as `{told.target}` by its JSON type" if told.target else told.note
+            self.news.append(f"Property `{name}` is not in the SCHEMA: {fate}.")
+
+
+def refuse(decision: LeftOut) -> Convert:
+    """Return the step of a property whose every value is a fault."""
+    reason, note = decision.reason, decision.note
+    if reason is None or reason is Reason.COLUMN_LEFT_OUT:
+        return _nothing
+
+    def refused(_: Any) -> Any:
+        raise Unfit(reason, f"Not sent: {note}.")
+
+    return refused
+
+
+def _nothing(_: Any) -> dict[str, Any]:
+    return {}
+
+
+DEFERRED: Column = ("", None, _nothing, {})
+"""The step of a contested property: it waits until the whole record is seen."""

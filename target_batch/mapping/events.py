@@ -1,0 +1,169 @@
+"""A flat event record → one event inside a profile update."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from target_batch.errors import ConfigurationError
+from target_batch.mapping.columns import Columns
+from target_batch.mapping.declared import kind_of
+from target_batch.mapping.filling import cut, fill
+from target_batch.mapping.limits import EVENT_ATTRIBUTES, EVENT_BYTES
+from target_batch.mapping.names import attribute_namer, event_namer, is_name
+from target_batch.mapping.notes import notes, surplus
+from target_batch.mapping.objects import RESERVED, EventDialect
+from target_batch.mapping.plan import Plan
+from target_batch.mapping.refusals import Unfit
+from target_batch.mapping.targets import Scope
+from target_batch.mapping.times import FLAT_NAMES, event_time, own_time
+from target_batch.operations import ProfileUpdate
+from target_batch.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from target_batch.operations import Operation
+    from target_batch.reasons import Fault
+    from target_batch.routing import Route
+    from target_batch.settings import Settings
+
+DEFAULT_NAME_PROPERTIES = ("event", "event_name")
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_SURELY_SMALL = 3_500
+"""So many characters stay below the limit whatever they are: JSON writes one in 6 bytes at most."""
+_SMALL_INTEGER = 64
+
+
+class EventPlan(Plan):
+    """The plan of an `events` stream."""
+
+    def __init__(
+        self, route: Route, schema: Mapping[str, Any], settings: Settings, left_out: frozenset[str]
+    ) -> None:
+        super().__init__(route, schema, settings, left_out)
+        self._name_of = event_namer(settings.attribute_naming)
+        self._late_as_now = settings.late_events == "now"
+        self._fixed, self._name_property = self._find_name()
+        excluded = {self.custom_id_property: "the custom ID"}
+        if self._name_property:
+            excluded[self._name_property] = "the event's name"
+        self._time_is_known = self.time_names is not FLAT_NAMES
+        if self._time_is_known:
+            excluded[self.time_names[0]] = "the event's time"
+        scope = Scope(
+            stream=route.stream,
+            naming=attribute_namer(settings.attribute_naming),
+            mapping=route.options.attributes,
+            only_mapped=route.options.only_mapped,
+            excluded=excluded,
+            left_out=left_out,
+            reserved=RESERVED,
+        )
+        self.columns = Columns(scope, EventDialect(route.stream, scope.naming), self.properties)
+        self.notes = (
+            *notes(self.columns),
+            *surplus(self.columns, EVENT_ATTRIBUTES),
+            *self._own_notes(),
+        )
+
+    @property
+    def essential(self) -> frozenset[str]:
+        """Also the event's name and its time: without its time it would be dated now."""
+        return super().essential | {self._name_property, *self.time_names}
+
+    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
+        """Return the profile update with the one event of a record."""
+        name = self._fixed or event_name(record.get(self._name_property), self._name_property, self._name_of)
+        time = event_time(record, self.time_names, now, late_as_now=self._late_as_now)
+        if not self._time_is_known:
+            used, _ = own_time(record, self.time_names)
+            record = {key: value for key, value in record.items() if key != used}
+        event, faults = build(self.columns, record, name, time)
+        return ProfileUpdate(identity, {}, [event], tuple(faults))
+
+    def _find_name(self) -> tuple[str, str]:
+        """Return the fixed name, or the property of the name; the other of the two is empty."""
+        options = self.route.options
+        if options.event is not None:
+            return self._checked("event", options.event), ""
+        if options.event_property:
+            return "", options.event_property
+        for name in DEFAULT_NAME_PROPERTIES:
+            if name in self.properties or not self.properties:
+                return "", name
+        return self._checked("event_property", self.route.stream), ""
+
+    def _checked(self, option: str, text: str) -> str:
+        name = self._name_of(text)
+        if not is_name(name):
+            raise ConfigurationError(
+                f"Stream '{self.route.stream}': no event name that Batch takes (1 to 30 of a-z, "
+                f"0-9 and _) comes of it. Set `streams.{self.route.stream}.{option}`."
+            )
+        return name
+
+    def _own_notes(self) -> Iterator[str]:
+        chosen = self.route.options.event or self.route.options.event_property
+        if self._fixed and not chosen:
+            yield (
+                f"No property holds the event's name: every event is named `{self._fixed}` after "
+                "the stream. Set `event` or `event_property` to change it."
+            )
+        if not self._time_is_known and self.properties:
+            yield (
+                "No property holds the event's time: Batch dates such events by their arrival. "
+                "Set the stream's `time` to send it."
+            )
+
+
+def event_name(value: Any, where: str, naming: Callable[[str], str]) -> str:
+    """Return the name of an event as Batch takes it.
+
+    Raises:
+        Unfit: there is none, or none can be made of it.
+    """
+    if value is None or value == "":
+        raise Unfit(Reason.MISSING_EVENT_NAME, "The event has no name.", where)
+    if type(value) is not str:
+        message = f"The event's name is {kind_of(value)}, not text."
+        raise Unfit(Reason.INVALID_EVENT_NAME, message, where)
+    name = naming(value)
+    if not is_name(name):
+        raise Unfit(Reason.INVALID_EVENT_NAME, "No name that Batch takes comes of it.", where)
+    return name
+
+
+def build(
+    columns: Columns, container: Mapping[str, Any], name: str, time: str | None
+) -> tuple[dict[str, Any], list[Fault]]:
+    """Return the event as Batch takes it, and what of the container could not be sent.
+
+    Raises:
+        Unfit: the event is larger than 25 kB [said].
+    """
+    attributes: dict[str, Any] = {}
+    faults = fill(columns, container, attributes)
+    if len(attributes) > EVENT_ATTRIBUTES:
+        faults += cut(columns, container, attributes, EVENT_ATTRIBUTES)
+    event: dict[str, Any] = {"name": name}
+    if time is not None:
+        event["time"] = time
+    if attributes:
+        event["attributes"] = attributes
+    if _may_be_large(attributes) and len(_encode(event)) > EVENT_BYTES:
+        raise Unfit(Reason.EVENT_TOO_LARGE, f"The event has more than {EVENT_BYTES} bytes.")
+    return event, faults
+
+
+def _may_be_large(attributes: dict[str, Any]) -> bool:
+    characters = 0
+    for value in attributes.values():
+        kind = type(value)
+        if kind is str:
+            characters += len(value)
+        elif kind is not bool and (kind is not int or value.bit_length() > _SMALL_INTEGER):
+            return True
+    return characters > _SURELY_SMALL

@@ -1,0 +1,112 @@
+"""The loop that runs a record through its columns, and what happens after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_batch.mapping.limits import STRING_LENGTH
+from target_batch.mapping.names import base_name
+from target_batch.mapping.refusals import SKIP, Partly, Unfit
+from target_batch.reasons import Fault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from target_batch.mapping.columns import Column, Columns
+
+
+def fill(
+    columns: Columns,
+    record: Mapping[str, Any],
+    attributes: dict[str, Any],
+    steps: Mapping[str, Column] | None = None,
+) -> list[Fault]:
+    """Write what the record's properties become into `attributes`; return what could not be sent.
+
+    `steps` replaces the columns' own. The first branch stands here and in no function, for speed:
+    most values of most records pass there.
+    """
+    if columns.crowded:
+        columns.forget()
+    faults: list[Fault] = []
+    own = columns if steps is None else steps
+    for name, value in record.items():
+        key, quick, convert, on_null = own[name]
+        kind = type(value)
+        if kind is quick and (
+            kind is not str or (0 < len(value) <= STRING_LENGTH and value.isascii())
+        ):
+            attributes[key] = value
+        elif value is None:
+            attributes.update(on_null)
+        else:
+            try:
+                fit = convert(value)
+            except Unfit as unfit:
+                faults.append(columns.fault(name, value, unfit))
+                continue
+            except Partly as partly:
+                faults += _inside(columns, name, partly)
+                fit = partly.value
+            if fit is None:
+                attributes.update(on_null)
+            elif not key:
+                attributes.update(fit)
+            elif fit is not SKIP:
+                attributes[key] = fit
+    if columns.contested and steps is None:
+        faults += _settle(columns, record, attributes)
+    return faults
+
+
+def cut(
+    columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any], limit: int,
+    reason: Reason = Reason.TOO_MANY_ATTRIBUTES, among: Iterable[str] | None = None,
+) -> list[Fault]:  # fmt: skip
+    """Take what is beyond a limit out of `attributes`: natives stay first, then in schema order."""
+    ranked = sorted(attributes if among is None else among, key=columns.place)
+    faults = []
+    for key in ranked[limit:]:
+        del attributes[key]
+        fed_by = [name for name in columns.feeders(key) if name[len(columns.scope.path) :] in record]
+        message = f"Batch takes {limit} of these; this one is beyond."
+        faults.append(Fault(reason, fed_by[0] if fed_by else None, key, message))
+    return faults
+
+
+def _settle(
+    columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
+) -> list[Fault]:
+    """Decide between properties of this record that want one name; a null yields to a value."""
+    rivals = [name for name in columns.contested if name in record]
+    rivals.sort(key=lambda name: (record[name] is None, columns.order(name)))
+    for name in rivals:
+        for target in columns.targets(name):
+            for key in (target, f"date({target})", f"url({target})"):
+                attributes.pop(key, None)
+    faults: list[Fault] = []
+    taken: dict[str, str] = {}
+    for name in rivals:
+        written: dict[str, Any] = {}
+        faults += fill(columns, {name: record[name]}, written, columns.contested)
+        free = {key: value for key, value in written.items() if base_name(key) not in taken}
+        if written and not free and record[name] is not None:
+            winner = taken[base_name(next(iter(written)))]
+            unfit = Unfit(Reason.NAME_COLLISION, f"`{winner}` of this record feeds the name.")
+            faults.append(columns.fault(name, record[name], unfit))
+        attributes.update(free)
+        taken.update({base_name(key): name for key in free})
+    return faults
+
+
+def _inside(columns: Columns, name: str, partly: Partly) -> list[Fault]:
+    path, key = columns.scope.path + name, columns[name][0] or columns.targets(name)[0]
+    return [
+        Fault(
+            fault.reason,
+            f"{path}.{fault.property}",
+            f"{key}.{fault.attribute}" if fault.attribute else key,
+            fault.message,
+        )
+        for fault in partly.faults
+    ]

@@ -1,0 +1,81 @@
+"""The Custom User ID of a record: where it stands, and whether Batch takes it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from target_batch.mapping.declared import is_whole, kind_of
+from target_batch.mapping.limits import CUSTOM_ID_LENGTH
+from target_batch.mapping.refusals import Unfit
+from target_batch.reasons import Reason
+
+REFUSED_IDS = frozenset({
+    "undefined", "null", "nil", "(null)", "[object object]", "true", "false", "nan", "infinity",
+    "-infinity",
+})  # fmt: skip
+"""What Batch's SDKs refuse in any case [batch]: the marks of a value lost on its way."""
+
+_LONGEST_REFUSED = max(map(len, REFUSED_IDS))
+_EXACT_IN_A_FLOAT = 2**53
+_LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+def custom_id(value: Any) -> str:
+    """Return the Custom User ID: text without surrounding blanks, whole numbers as their digits.
+
+    At most 512 characters [doc]; case and inner blanks stay.
+
+    Raises:
+        Unfit: there is none, or Batch would refuse it.
+    """
+    if type(value) is int:
+        return _digits(value)
+    if type(value) is not str:
+        return _digits(_whole(value))
+    name = value.strip()
+    if not name:
+        raise Unfit(Reason.MISSING_CUSTOM_ID, "The custom ID is empty.")
+    if len(name) > CUSTOM_ID_LENGTH:
+        raise _invalid(f"The custom ID is longer than {CUSTOM_ID_LENGTH} characters.")
+    if len(name) <= _LONGEST_REFUSED and name.lower() in REFUSED_IDS:
+        raise _invalid("The custom ID is a word that stands for a lost value.")
+    if not name.isprintable():
+        _refuse_unprintable(name)
+    return name
+
+
+def follow(value: Any, path: tuple[str, ...]) -> Any:
+    """Return what stands at a path inside nested objects; None where there is nothing."""
+    for step in path:
+        value = value.get(step) if type(value) is dict else None
+    return value
+
+
+def _whole(value: Any) -> int:
+    if value is None:
+        raise Unfit(Reason.MISSING_CUSTOM_ID, "The custom ID is missing.")
+    if type(value) is Decimal and is_whole(value) and value.adjusted() < CUSTOM_ID_LENGTH:
+        return int(value)
+    if type(value) is float and value.is_integer() and abs(value) < _EXACT_IN_A_FLOAT:
+        return int(value)
+    raise _invalid(f"The custom ID is {kind_of(value)}, neither text nor a whole number.")
+
+
+def _digits(value: int) -> str:
+    if value.bit_length() > CUSTOM_ID_LENGTH * 3:
+        raise _invalid(f"The custom ID is longer than {CUSTOM_ID_LENGTH} characters.")
+    return str(value)
+
+
+def _refuse_unprintable(name: str) -> None:
+    if any(character in _LINE_BREAKS for character in name):
+        raise _invalid("The custom ID has a line break.")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise _invalid("The custom ID has no UTF-8 form.") from None
+
+
+def _invalid(message: str) -> Unfit:
+    return Unfit(Reason.INVALID_CUSTOM_ID, message)

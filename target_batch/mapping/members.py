@@ -1,0 +1,58 @@
+"""Attributes of audience members: scalars without booleans, and arrays of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_batch.mapping.arrays import strings
+from target_batch.mapping.kinds import by_type, step
+from target_batch.mapping.refusals import Unfit
+from target_batch.mapping.targets import LeftOut
+from target_batch.mapping.values import boolean
+from target_batch.reasons import Reason
+
+if TYPE_CHECKING:
+    from target_batch.mapping.columns import Column
+    from target_batch.mapping.declared import Declared
+    from target_batch.mapping.targets import Target
+    from target_batch.settings import StreamOptions
+
+COHORTS_HOLD_NOTHING = LeftOut(
+    "a cohort attribute (`as_attribute`) holds nothing beside", Reason.DESTINATION_WITHOUT_ATTRIBUTES
+)
+_ONLY_FOR_INSTALLS = LeftOut(
+    "app audiences hold attributes for `id_type: install_ids` only",
+    Reason.DESTINATION_WITHOUT_ATTRIBUTES,
+)
+
+
+class MemberDialect:
+    """How properties become attributes of a member; a null leaves them out."""
+
+    def column(self, target: Target, declared: Declared) -> Column:
+        """Return the ready step of a property."""
+        wrap, quick, convert = step(declared, target.wrap, _CONVERTERS)
+        name = target.names[0]
+        return f"{wrap}({name})" if wrap else name, quick, convert, {}
+
+
+def attributes_refused(options: StreamOptions) -> LeftOut | None:
+    """Return why members of this audience hold no attributes, None where they do."""
+    if options.destination == "app" and options.id_type != "install_ids":
+        return _ONLY_FOR_INSTALLS
+    return None
+
+
+def tags_refused(options: StreamOptions) -> str | None:
+    """Return why members of this audience hold no tags, None where they do."""
+    if options.destination == "project":
+        return "project audiences hold no tags"
+    return "app audiences hold tags for `id_type: install_ids` only" if attributes_refused(options) else None
+
+
+def _no_boolean(value: Any) -> Any:
+    boolean(value)
+    raise Unfit(Reason.BOOLEAN_NOT_ALLOWED, "A member's attribute cannot be a boolean.")
+
+
+_CONVERTERS = by_type(strings, strings, _no_boolean)

@@ -1,0 +1,91 @@
+"""The envelope of a Segment message, and what of it belongs together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from target_batch.mapping.declared import kind_of
+from target_batch.mapping.refusals import Unfit
+from target_batch.reasons import Fault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TYPES = frozenset({"identify", "track", "page", "screen", "group"})
+VIEWED = {"page": "page_viewed", "screen": "screen_viewed"}
+
+ENVELOPE = frozenset({
+    "type", "userId", "anonymousId", "previousId", "groupId", "messageId", "event", "name",
+    "category", "traits", "properties", "context", "integrations", "options", "channel", "version",
+    "writeKey", "projectId", "_metadata", "timestamp", "originalTimestamp", "sentAt", "receivedAt",
+})  # fmt: skip
+"""What the Segment spec puts beside traits and properties."""
+
+
+class Message:
+    """One message while it is mapped; remembers where each name really stood."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self._record = record
+        self._elsewhere: dict[str, str] = {}
+        self._faults: list[Fault] = []
+
+    def object(self, name: str) -> dict[str, Any]:
+        """Return one object of the message, empty where there is none.
+
+        Raises:
+            Unfit: it is something else.
+        """
+        return _object(self._record.get(name), name)
+
+    def traits(self) -> dict[str, Any]:
+        """Return the traits; those inside `context` go before those beside it."""
+        traits = self.object("traits")
+        inner = _object(self.object("context").get("traits"), "context.traits")
+        if not inner:
+            return traits
+        self._elsewhere.update((f"traits.{name}", f"context.traits.{name}") for name in inner)
+        return {**traits, **inner}
+
+    def device(self) -> dict[str, Any]:
+        """Return what `context` says of locale and time zone; its nulls say nothing of the user."""
+        context = self.object("context")
+        return {
+            name: context[name] for name in ("locale", "timezone") if context.get(name) is not None
+        }
+
+    def with_own(
+        self, container: dict[str, Any], path: str, names: Iterable[str]
+    ) -> dict[str, Any]:
+        """Return the container with fields of the message itself; its own go before them."""
+        merged = dict(container)
+        for name in names:
+            value = self._record.get(name)
+            if value is None or name not in container:
+                merged[name] = value
+                self._elsewhere[f"{path}.{name}"] = name
+            elif value != container[name]:
+                message = f"`{path}.{name}` says something else and goes."
+                self._faults.append(Fault(Reason.NAME_COLLISION, name, None, message))
+        return merged
+
+    def located(self, faults: Iterable[Fault]) -> tuple[Fault, ...]:
+        """Return the faults with the paths at which their values stand in the message."""
+        return (*self._faults, *map(self._located, faults))
+
+    def _located(self, fault: Fault) -> Fault:
+        path = fault.property or ""
+        for seen, real in self._elsewhere.items():
+            if path == seen or path.startswith(f"{seen}."):
+                return replace(fault, property=real + path[len(seen) :])
+        return fault
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if type(value) is not dict:
+        message = f"`{where}` is {kind_of(value)}, not an object."
+        raise Unfit(Reason.INVALID_SEGMENT_MESSAGE, message, where)
+    return value

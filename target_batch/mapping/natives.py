@@ -1,0 +1,147 @@
+"""Batch's own attributes: which properties feed them, and what their values must be."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from target_batch.mapping.arrays import CHANGES, limited, texts
+from target_batch.mapping.declared import kind_of
+from target_batch.mapping.limits import ARRAY_ITEMS, EMAIL_LENGTH, TOPIC_LENGTH
+from target_batch.mapping.locales import language, locale_reader, region, timezone
+from target_batch.mapping.phones import phone_reader
+from target_batch.mapping.refusals import SKIP, Unfit
+from target_batch.reasons import Reason
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from target_batch.mapping.refusals import Convert
+    from target_batch.settings import Settings
+
+LOCALE = ("$language", "$region")
+CONSENTS = ("$email_marketing", "$sms_marketing")
+
+BY_PROPERTY: dict[str, tuple[str, ...]] = {
+    "email": ("$email_address",),
+    "email_address": ("$email_address",),
+    "phone": ("$phone_number",),
+    "phone_number": ("$phone_number",),
+    "email_marketing": ("$email_marketing",),
+    "sms_marketing": ("$sms_marketing",),
+    "language": ("$language",),
+    "region": ("$region",),
+    "locale": LOCALE,
+    "timezone": ("$timezone",),
+    "time_zone": ("$timezone",),
+    "topic_preferences": ("$topic_preferences",),
+}
+"""Property, by its snake_case name → the natives it feeds; of two for one native the earlier goes."""
+
+SEGMENT_PEER = {
+    name: BY_PROPERTY[name] for name in ("email", "phone", "email_marketing", "sms_marketing")
+}
+"""The traits that Batch's destination on Segment takes as natives."""
+
+NAMES = frozenset(name for names in BY_PROPERTY.values() for name in names)
+
+_EMAIL = re.compile(
+    r"[^@\s\x00-\x1f\x7f]+@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z0-9-]*[A-Za-z0-9]"
+).fullmatch
+_TOPIC = re.compile(rf"[a-z0-9_]{{1,{TOPIC_LENGTH}}}").fullmatch
+_YES = frozenset({
+    "subscribed", "subscribe", "opt in", "opted in", "optin", "optedin", "yes", "y", "true", "t",
+    "1", "on",
+})  # fmt: skip
+_NO = frozenset({
+    "unsubscribed", "unsubscribe", "opt out", "opted out", "optout", "optedout", "no", "n", "false",
+    "f", "0", "off",
+})  # fmt: skip
+
+
+def native_converter(names: tuple[str, ...], settings: Settings, *, locale: bool) -> Convert:
+    """Return the converter of a native attribute, or of those that a locale feeds."""
+    if locale:
+        return locale_reader(names)
+    if names[0] == "$phone_number":
+        return phone_reader(settings.default_country)
+    if names[0] in CONSENTS:
+        return consent_reader(settings.consent)
+    return _BY_NAME[names[0]]
+
+
+def email(value: Any) -> str | None:
+    """Return an address of at most 128 characters [batch]; an empty text is None.
+
+    Raises:
+        Unfit: it is no such address.
+    """
+    if type(value) is not str:
+        raise Unfit(Reason.INVALID_EMAIL, f"An address is text, not {kind_of(value)}.")
+    address = value.strip()
+    if not address:
+        return None
+    if len(address) > EMAIL_LENGTH:
+        raise Unfit(Reason.INVALID_EMAIL, f"The address has more than {EMAIL_LENGTH} characters.")
+    if not _EMAIL(address) or not address.isprintable():
+        raise Unfit(Reason.INVALID_EMAIL, "The text is no e-mail address.")
+    return address
+
+
+def consent_reader(policy: Literal["send", "unsubscribe_only", "ignore"]) -> Convert:
+    """Return what reads yes and no to marketing under the setting `consent`."""
+
+    def consent(value: Any) -> Any:
+        answer = _answer(value)
+        if answer is None:
+            return None
+        if policy == "ignore" or (policy == "unsubscribe_only" and answer):
+            return SKIP
+        return "subscribed" if answer else "unsubscribed"
+
+    return consent
+
+
+def topics(value: Any) -> Any:
+    """Return topic preferences: ≤ 25 names of `[a-z0-9_]`, or a change of them.
+
+    Raises:
+        Unfit: they are something else.
+    """
+    if type(value) is dict and value and CHANGES.issuperset(value):
+        parts = {part: _topics(items) for part, items in value.items() if items is not None}
+        return {part: items for part, items in parts.items() if items} or SKIP
+    return _topics(value)
+
+
+def _topics(value: Any) -> list[str] | None:
+    if type(value) is not list:
+        raise Unfit(Reason.INVALID_TOPIC, f"Topic preferences are an array, not {kind_of(value)}.")
+    names = texts(value)
+    if not all(map(_TOPIC, names)):
+        raise Unfit(Reason.INVALID_TOPIC, "A topic's name has characters outside a-z, 0-9 and _.")
+    return limited(names, ARRAY_ITEMS)
+
+
+def _answer(value: Any) -> bool | None:
+    if type(value) is bool:
+        return value
+    if type(value) in {int, float, Decimal} and value in {0, 1}:
+        return bool(value)
+    if type(value) is str:
+        word = " ".join(re.split(r"[\s_-]+", value.strip().lower()))
+        if not word:
+            return None
+        if word in _YES or word in _NO:
+            return word in _YES
+    raise Unfit(Reason.INVALID_CONSENT, "The value is neither yes nor no to marketing.")
+
+
+_BY_NAME: dict[str, Convert] = {
+    "$email_address": email,
+    "$language": language,
+    "$region": region,
+    "$timezone": timezone,
+    "$topic_preferences": topics,
+}

@@ -1,0 +1,161 @@
+"""Attributes of events: scalars as on profiles, and objects and arrays of objects three levels deep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_batch.mapping.arrays import limited, strings, texts
+from target_batch.mapping.columns import Columns
+from target_batch.mapping.declared import kind_of
+from target_batch.mapping.filling import cut, fill
+from target_batch.mapping.kinds import by_type, by_value, step
+from target_batch.mapping.limits import (
+    ARRAY_ITEMS,
+    EVENT_ATTRIBUTES,
+    EVENT_DEPTH,
+    LABEL_LENGTH,
+    TAG_LENGTH,
+    TAGS_PER_EVENT,
+)
+from target_batch.mapping.refusals import Partly, Unfit
+from target_batch.mapping.targets import Scope
+from target_batch.mapping.values import contradiction, encodable, too_long, typed
+from target_batch.reasons import Fault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from target_batch.mapping.columns import Column
+    from target_batch.mapping.declared import Declared
+    from target_batch.mapping.targets import Target
+
+RESERVED = frozenset({"$label", "$tags"})
+
+
+class EventDialect:
+    """How properties become attributes of an event; a null leaves them out."""
+
+    def __init__(
+        self, stream: str, naming: Callable[[str], str], *, schemaless: bool = False, depth: int = 1
+    ) -> None:
+        self._stream = stream
+        self._naming = naming
+        self._schemaless = schemaless
+        self._depth = depth
+        self._undeclared: Columns | None = None
+
+    def column(self, target: Target, declared: Declared) -> Column:
+        """Return the ready step of a property."""
+        name = target.names[0]
+        if name in RESERVED:
+            return name, None, label if name == "$label" else tags, {}
+        converters = self._converters(declared.properties)
+        if self._schemaless and not target.wrap:
+            return "", None, by_value(name, converters), {}
+        wrap, quick, convert = step(declared, target.wrap, converters)
+        if declared.kinds in _STRUCTURES:
+            convert = typed(declared, convert)
+        return f"{wrap}({name})" if wrap else name, quick, convert, {}
+
+    def _converters(self, properties: Mapping[str, Any]) -> Mapping[type, Any]:
+        if self._depth > EVENT_DEPTH:
+            return by_type(_too_deep, _too_deep)
+        declared_inside = self._inside(properties) if properties else None
+
+        def structure(value: dict[str, Any]) -> dict[str, Any] | None:
+            return one(declared_inside or self._inside(), value)
+
+        def array(value: list[Any]) -> list[Any] | None:
+            if any(type(item) is dict for item in value):
+                return many(declared_inside or self._inside(), value)
+            return strings(value)
+
+        return by_type(array, structure)
+
+    def _inside(self, properties: Mapping[str, Any] | None = None) -> Columns:
+        """Return the columns of an object one level down; undeclared objects share theirs."""
+        if properties is None and self._undeclared is not None:
+            return self._undeclared
+        scope = Scope(stream=self._stream, naming=self._naming)
+        dialect = EventDialect(
+            self._stream, self._naming, schemaless=self._schemaless, depth=self._depth + 1
+        )
+        columns = Columns(scope, dialect, properties)
+        if properties is None:
+            self._undeclared = columns
+        return columns
+
+
+def one(columns: Columns, value: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an object's attributes, None if there are none.
+
+    Raises:
+        Partly: some cannot be sent.
+    """
+    attributes: dict[str, Any] = {}
+    faults = fill(columns, value, attributes)
+    if len(attributes) > EVENT_ATTRIBUTES:
+        faults += cut(columns, value, attributes, EVENT_ATTRIBUTES)
+    if faults:
+        raise Partly(attributes or None, faults)
+    return attributes or None
+
+
+def many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
+    """Return an array of objects without its nulls and empty objects, None if none is left.
+
+    Raises:
+        Unfit: other than objects are among them, or more than 25.
+        Partly: some attributes of them cannot be sent.
+    """
+    objects = [item for item in items if item is not None]
+    if not all(type(item) is dict for item in objects):
+        raise Unfit(Reason.INVALID_ARRAY, "The array mixes objects and other values.")
+    if len(objects) > ARRAY_ITEMS:
+        raise Unfit(Reason.TOO_MANY_ITEMS, f"The array has more than {ARRAY_ITEMS} items.")
+    kept: list[dict[str, Any] | None] = []
+    faults: list[Fault] = []
+    for item in objects:
+        try:
+            kept.append(one(columns, item))
+        except Partly as partly:
+            kept.append(partly.value)
+            faults += partly.faults
+    found = [item for item in kept if item] or None
+    if faults:
+        raise Partly(found, faults)
+    return found
+
+
+def label(value: Any) -> str | None:
+    """Return an event's `$label`: text of at most 200 characters [batch]; an empty one is None.
+
+    Raises:
+        Unfit: it is no such text.
+    """
+    if type(value) is not str:
+        raise contradiction("string", value)
+    if len(value) > LABEL_LENGTH:
+        raise too_long("label", LABEL_LENGTH)
+    return encodable(value) or None
+
+
+def tags(value: Any) -> list[str] | None:
+    """Return an event's `$tags`: at most 10 texts of at most 64 characters [batch].
+
+    Raises:
+        Unfit: they are something else.
+    """
+    if type(value) is not list:
+        raise contradiction("array", value)
+    found = texts(value)
+    if any(len(tag) > TAG_LENGTH for tag in found):
+        raise too_long("tag", TAG_LENGTH)
+    return limited(found, TAGS_PER_EVENT)
+
+
+_STRUCTURES = (frozenset({"array"}), frozenset({"object"}))
+
+
+def _too_deep(value: Any) -> Any:
+    raise Unfit(Reason.TOO_DEEP, f"An {kind_of(value)} more than {EVENT_DEPTH} levels deep.")

@@ -1,0 +1,121 @@
+"""What every plan has: the custom ID, the guards before the mapping, what the user is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_batch.mapping.identity import custom_id, follow
+from target_batch.mapping.refusals import Unfit
+from target_batch.mapping.times import Replay, time_names
+from target_batch.operations import Ignored, Rejected
+from target_batch.reasons import Fault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_batch.mapping.claims import PlanRow
+    from target_batch.mapping.columns import Columns
+    from target_batch.operations import Operation
+    from target_batch.routing import Route
+    from target_batch.settings import Settings
+
+DELETED_AT = "_sdc_deleted_at"
+DELETED = Ignored(Reason.DELETED_AT_SOURCE.code)
+
+
+class Plan:
+    """What becomes of the records of one stream under one SCHEMA; called with each of them.
+
+    `custom_id_property` is the top-level property that holds the custom ID, `notes` what a user
+    must be told at the SCHEMA message, `rows` the plan in words, a line per property.
+    """
+
+    ignores_deleted = True
+    """Whether a record that is deleted at the source asks for nothing."""
+
+    columns: Columns
+    """The steps of the properties that become attributes."""
+
+    def __init__(
+        self, route: Route, schema: Mapping[str, Any], settings: Settings, left_out: frozenset[str]
+    ) -> None:
+        properties = schema.get("properties")
+        self.properties: dict[str, Any] = properties if isinstance(properties, dict) else {}
+        self.route = route
+        self.settings = settings
+        self.left_out = left_out
+        path = route.custom_id
+        self._path = () if path in self.properties else tuple(path.split("."))[1:]
+        self.custom_id_property = path.split(".")[0] if self._path else path
+        self.time_names = time_names(route.options.time, self.properties)
+        self._replay = Replay(settings.replay) if settings.replay else None
+        self.notes: tuple[str, ...] = ()
+
+    def __call__(self, record: dict[str, Any], now: float) -> Operation:
+        """Return what the record asks of Batch; `now` in seconds since 1970.
+
+        The record is never changed, and never raises; what the operation holds may share the
+        record's own arrays.
+        """
+        if self.ignores_deleted and record.get(DELETED_AT) is not None:
+            return DELETED
+        if self._replay is not None:
+            verdict = self._replay.verdict(record, self.time_names)
+            if verdict is not None:
+                return verdict
+        try:
+            return self.map(record, custom_id(self._identity(record)), now)
+        except Unfit as unfit:
+            return self._refused(record, unfit)
+
+    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
+        """Return what a record of a known custom ID asks of Batch.
+
+        Raises:
+            Unfit: it cannot be sent at all.
+        """
+        raise NotImplementedError
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The paths without which a record would mean another person, or another kind of thing."""
+        return (self.route.custom_id,)
+
+    @property
+    def essential(self) -> frozenset[str]:
+        """The top-level properties without which a record cannot be sent, or not truly."""
+        return frozenset({self.custom_id_property, DELETED_AT})
+
+    @property
+    def rows(self) -> tuple[PlanRow, ...]:
+        """The plan in words, a line per property of the SCHEMA."""
+        return tuple(self.columns.rows)
+
+    def take_news(self) -> tuple[str, ...]:
+        """Return what arose since the last call, such as properties that the SCHEMA lacks."""
+        if not self.columns.news:
+            return ()
+        news = tuple(self.columns.news)
+        self.columns.news.clear()
+        return news
+
+    def properties_of(self, attribute: str) -> tuple[str, ...]:
+        """Return the source properties that feed a Batch attribute, as an API answer names it."""
+        return self.columns.feeders(attribute)
+
+    def identity_of(self, record: dict[str, Any]) -> str | None:
+        """Return the custom ID of a record as Batch would get it, None if it has no usable one."""
+        try:
+            return custom_id(self._identity(record))
+        except Unfit:
+            return None
+
+    def _identity(self, record: dict[str, Any]) -> Any:
+        value = record.get(self.custom_id_property)
+        return follow(value, self._path) if self._path else value
+
+    def _refused(self, record: dict[str, Any], unfit: Unfit) -> Rejected:  # noqa: ARG002
+        """Return the fate of a record that cannot be sent at all."""
+        return Rejected(
+            (Fault(unfit.reason, unfit.where or self.route.custom_id, None, unfit.message),)
+        )

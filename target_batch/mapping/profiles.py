@@ -1,0 +1,115 @@
+"""A flat user record, or the traits of a Segment message → attributes of a profile update."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_batch.mapping import natives
+from target_batch.mapping.arrays import strings_or_change
+from target_batch.mapping.columns import Columns
+from target_batch.mapping.filling import cut, fill
+from target_batch.mapping.kinds import by_type, by_value, checked, step
+from target_batch.mapping.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY
+from target_batch.mapping.names import attribute_namer
+from target_batch.mapping.notes import notes, surplus
+from target_batch.mapping.plan import Plan
+from target_batch.mapping.targets import Scope
+from target_batch.mapping.values import typed
+from target_batch.operations import ProfileUpdate
+from target_batch.reasons import Fault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_batch.mapping.columns import Column
+    from target_batch.mapping.declared import Declared
+    from target_batch.mapping.targets import Target
+    from target_batch.operations import Operation
+    from target_batch.routing import Route
+    from target_batch.settings import Settings
+
+CONVERTERS = by_type(strings_or_change, strings_or_change)
+
+
+class ProfileDialect:
+    """How properties become attributes of a profile."""
+
+    def __init__(self, settings: Settings, *, schemaless: bool = False) -> None:
+        self._settings = settings
+        self._schemaless = schemaless
+
+    def column(self, target: Target, declared: Declared) -> Column:
+        """Return the ready step of a property."""
+        if target.names[0] in natives.NAMES:
+            return self._native(target, declared)
+        name = target.names[0]
+        if self._schemaless and not target.wrap:
+            return "", None, by_value(name, CONVERTERS), self._on_null(name)
+        wrap, quick, convert = step(declared, target.wrap, CONVERTERS)
+        key = f"{wrap}({name})" if wrap else name
+        return key, quick, convert, self._on_null(key)
+
+    def _native(self, target: Target, declared: Declared) -> Column:
+        convert = natives.native_converter(target.names, self._settings, locale=target.locale)
+        if target.names[0] in natives.CONSENTS:
+            return target.names[0], None, typed(declared, convert), {}
+        key = "" if target.locale else target.names[0]
+        return key, None, checked(declared, convert), self._on_null(*target.names)
+
+    def _on_null(self, *keys: str) -> dict[str, None]:
+        return dict.fromkeys(keys) if self._settings.nulls == "delete" else {}
+
+
+def within_limits(
+    columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
+) -> list[Fault]:
+    """Cut what one entry may not hold: 15 arrays [batch], 50 attributes [said]."""
+    faults: list[Fault] = []
+    if len(attributes) > ARRAYS_PER_PROFILE:
+        arrays = [
+            key
+            for key, value in attributes.items()
+            if type(value) in {list, dict} and key[0] != "$"
+        ]
+        faults += cut(
+            columns, record, attributes, ARRAYS_PER_PROFILE, Reason.TOO_MANY_ARRAYS, arrays
+        )
+        faults += cut(columns, record, attributes, ATTRIBUTES_PER_ENTRY)
+    return faults
+
+
+def muted(settings: Settings) -> frozenset[str]:
+    """Return the natives that the setting `consent` keeps from being sent."""
+    return frozenset(natives.CONSENTS if settings.consent == "ignore" else ())
+
+
+class ProfilePlan(Plan):
+    """The plan of a `profiles` stream."""
+
+    def __init__(
+        self, route: Route, schema: Mapping[str, Any], settings: Settings, left_out: frozenset[str]
+    ) -> None:
+        super().__init__(route, schema, settings, left_out)
+        segment_names = settings.attribute_naming == "segment"
+        scope = Scope(
+            stream=route.stream,
+            naming=attribute_namer(settings.attribute_naming),
+            mapping=route.options.attributes,
+            only_mapped=route.options.only_mapped,
+            excluded={self.custom_id_property: "the custom ID"},
+            left_out=left_out,
+            natives=natives.BY_PROPERTY,
+            reserved=natives.NAMES,
+            exact=segment_names,
+            muted=muted(settings),
+        )
+        self.columns = Columns(scope, ProfileDialect(settings), self.properties)
+        self.notes = (*notes(self.columns), *surplus(self.columns, ATTRIBUTES_PER_ENTRY))
+
+    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
+        """Return the profile update of a record."""
+        attributes: dict[str, Any] = {}
+        faults = fill(self.columns, record, attributes)
+        if len(attributes) > ARRAYS_PER_PROFILE:
+            faults += within_limits(self.columns, record, attributes)
+        return ProfileUpdate(identity, attributes, [], tuple(faults))

@@ -1,0 +1,158 @@
+"""One message of the Segment spec → attributes (identify, group) or an event (track, page, screen)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_batch.mapping.events import build, event_name
+from target_batch.mapping.filling import fill
+from target_batch.mapping.limits import ARRAYS_PER_PROFILE, LEARNED_NAMES
+from target_batch.mapping.messages import ENVELOPE, TYPES, VIEWED, Message
+from target_batch.mapping.names import event_namer
+from target_batch.mapping.targets import is_bookkeeping
+from target_batch.mapping.plan import DELETED, DELETED_AT, Plan
+from target_batch.mapping.profiles import within_limits
+from target_batch.mapping.refusals import Unfit
+from target_batch.mapping.scopes import context_columns, event_columns, trait_columns
+from target_batch.mapping.times import SEGMENT_NAMES, event_time, own_time
+from target_batch.operations import Ignored, ProfileUpdate, Rejected
+from target_batch.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_batch.mapping.claims import PlanRow
+    from target_batch.operations import Operation
+    from target_batch.routing import Route
+    from target_batch.settings import Settings
+
+NOT_SELECTED = Ignored(Reason.SEGMENT_TYPE_NOT_SELECTED.code)
+
+
+class SegmentPlan(Plan):
+    """The plan of a `segment` stream; traits and properties have no schema and go by value."""
+
+    def __init__(
+        self, route: Route, schema: Mapping[str, Any], settings: Settings, left_out: frozenset[str]
+    ) -> None:
+        super().__init__(route, schema, settings, left_out)
+        chosen = settings.replay.types if settings.replay else None
+        self._types = frozenset(route.options.types).intersection(chosen or TYPES)
+        self._event_name = event_namer(settings.attribute_naming)
+        self._late_as_now = settings.late_events == "now"
+        if route.options.time is None:
+            self.time_names = SEGMENT_NAMES
+        self.columns = trait_columns(route, settings, left_out, of_user=True)
+        self._group = trait_columns(route, settings, left_out, of_user=False)
+        self._events = event_columns(route, settings, left_out)
+        self._context = context_columns(route, settings, left_out)
+        self._known = set(ENVELOPE) | {self.custom_id_property, *self.time_names}
+        self.notes = tuple(
+            _not_sent(name) for name in self.properties if not self._is_known(name)
+        )
+
+    def __call__(self, record: dict[str, Any], now: float) -> Operation:
+        """Return what the message asks of Batch; `now` in seconds since 1970."""
+        if record.get(DELETED_AT) is not None:
+            return DELETED
+        kind = record.get("type")
+        if type(kind) is str:
+            kind = kind.strip().lower()
+        if kind == "alias":
+            merges = Unfit(Reason.ALIAS_NOT_SUPPORTED, "`alias` merges two IDs.", "type")
+            return self._refused(record, merges)
+        if type(kind) is not str or kind not in TYPES:
+            message = "The type is none of the Segment spec."
+            return self._refused(record, Unfit(Reason.UNKNOWN_SEGMENT_TYPE, message, "type"))
+        if kind not in self._types:
+            return NOT_SELECTED
+        if not self._known.issuperset(record):
+            self._look_at(record)
+        return super().__call__(record, now)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Also the type, which says what the message asks for."""
+        return (*super().identity, "type")
+
+    @property
+    def essential(self) -> frozenset[str]:
+        """Also the envelope that decides what the message becomes."""
+        return super().essential | {"type", "event", "name", *self.time_names}
+
+    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
+        """Return the profile update of a message of a selected type."""
+        kind = record["type"].strip().lower()
+        if kind == "identify":
+            return self._identified(record, identity)
+        if kind == "group":
+            return self._join(record, identity)
+        return self._happen(record, kind, identity, now)
+
+    def properties_of(self, attribute: str) -> tuple[str, ...]:
+        """Return the paths of the message that may feed a Batch attribute."""
+        traits = dict.fromkeys(
+            (*self.columns.feeders(attribute), *self._group.feeders(attribute))
+        )
+        both = [path for trait in traits for path in (trait, f"context.{trait}")]
+        return (*both, *self._context.feeders(attribute), *self._events.feeders(attribute))
+
+    @property
+    def rows(self) -> tuple[PlanRow, ...]:
+        """The plan in words: what was seen of traits and properties so far."""
+        parts = (self.columns, self._context, self._group, self._events)
+        return tuple(row for columns in parts for row in columns.rows)
+
+    def _identified(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
+        message = Message(record)
+        traits = message.traits()
+        attributes: dict[str, Any] = {}
+        faults = fill(self.columns, traits, attributes)
+        device: dict[str, Any] = {}
+        faults += fill(self._context, message.device(), device)
+        for key, value in device.items():
+            attributes.setdefault(key, value)
+        if len(attributes) > ARRAYS_PER_PROFILE:
+            faults += within_limits(self.columns, traits, attributes)
+        return ProfileUpdate(identity, attributes, [], message.located(faults))
+
+    def _join(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
+        message = Message(record)
+        traits = message.with_own(message.traits(), "traits", ("groupId",))
+        attributes: dict[str, Any] = {}
+        faults = fill(self._group, traits, attributes)
+        if len(attributes) > ARRAYS_PER_PROFILE:
+            faults += within_limits(self._group, traits, attributes)
+        return ProfileUpdate(identity, attributes, [], message.located(faults))
+
+    def _happen(
+        self, record: dict[str, Any], kind: str, identity: str, now: float
+    ) -> ProfileUpdate:
+        message = Message(record)
+        properties = message.object("properties")
+        if kind in VIEWED:
+            name = VIEWED[kind]
+            properties = message.with_own(properties, "properties", ("name", "category"))
+        else:
+            name = event_name(record.get("event"), "event", self._event_name)
+        time = event_time(record, self.time_names, now, late_as_now=self._late_as_now)
+        event, faults = build(self._events, properties, name, time)
+        return ProfileUpdate(identity, {}, [event], message.located(faults))
+
+    def _refused(self, record: dict[str, Any], unfit: Unfit) -> Rejected:
+        if unfit.reason is Reason.MISSING_CUSTOM_ID and record.get("anonymousId") is not None:
+            unfit = Unfit(Reason.ANONYMOUS_MESSAGE, "The message has only an `anonymousId`.")
+        return super()._refused(record, unfit)
+
+    def _look_at(self, record: dict[str, Any]) -> None:
+        for name in record:
+            if not self._is_known(name) and len(self._known) < LEARNED_NAMES:
+                self._known.add(name)
+                self.columns.news.append(_not_sent(name))
+
+    def _is_known(self, name: str) -> bool:
+        return name in self._known or is_bookkeeping(name)
+
+
+def _not_sent(name: str) -> str:
+    return f"Property `{name}` is no part of the Segment spec and is not sent."

@@ -1,0 +1,111 @@
+"""When a record is from: the property that says so, Batch's window for events, the replay's window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_batch.errors import ConfigurationError
+from target_batch.mapping.dates import instant, seconds_since_epoch, utc
+from target_batch.mapping.limits import EVENT_AGE_SECONDS
+from target_batch.mapping.refusals import Unfit
+from target_batch.operations import Ignored, Rejected
+from target_batch.reasons import Fault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from target_batch.settings import ReplayOptions
+
+FLAT_NAMES = ("time", "timestamp", "event_time", "occurred_at", "created_at")
+SEGMENT_NAMES = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
+
+OUTSIDE = Ignored(Reason.OUTSIDE_REPLAY_WINDOW.code)
+
+
+def time_names(chosen: str | None, properties: Collection[str]) -> tuple[str, ...]:
+    """Return where a record's own time stands: the stream's `time`, else a usual name.
+
+    Of the usual names the first in the SCHEMA; if it has none of them, the first in each record.
+    """
+    if chosen:
+        return (chosen,)
+    known = [name for name in FLAT_NAMES if name in properties]
+    return (known[0],) if known else FLAT_NAMES
+
+
+def own_time(record: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
+    """Return the first of the properties that holds something, and what; else the first and None."""
+    for name in names:
+        value = record.get(name)
+        if value is not None and value != "":
+            return name, value
+    return names[0], None
+
+
+def event_time(
+    record: Mapping[str, Any], names: tuple[str, ...], now: float, *, late_as_now: bool
+) -> str | None:
+    """Return an event's time as Batch takes it; None for an event that has none to send.
+
+    Batch takes the last 24 hours and nothing of the future [said].
+
+    Raises:
+        Unfit: the time cannot be read or lies outside, and `late_as_now` is not set.
+    """
+    name, value = own_time(record, names)
+    if value is None:
+        return None
+    try:
+        canonical = instant(value)
+    except Unfit as unfit:
+        if late_as_now:
+            return None
+        raise Unfit(Reason.INVALID_EVENT_TIME, unfit.message, name) from None
+    if canonical is None or now - EVENT_AGE_SECONDS <= seconds_since_epoch(canonical) <= now:
+        return canonical
+    if late_as_now:
+        return None
+    message = "The event's time is not within the 24 hours before now."
+    raise Unfit(Reason.EVENT_OUTSIDE_WINDOW, message, name)
+
+
+class Replay:
+    """The window of a historical replay, [start, end)."""
+
+    __slots__ = ("_end", "_start")
+
+    def __init__(self, options: ReplayOptions) -> None:
+        """Read the bounds.
+
+        Raises:
+            ConfigurationError: a bound is no date.
+        """
+        self._start = _bound("start", options.start, float("-inf"))
+        self._end = _bound("end", options.end, float("inf"))
+
+    def verdict(
+        self, record: Mapping[str, Any], names: tuple[str, ...]
+    ) -> Ignored | Rejected | None:
+        """Return why the record is not let through, None if it is."""
+        name, value = own_time(record, names)
+        try:
+            canonical = instant(value) if value is not None else None
+        except Unfit as unfit:
+            return _without_time(name, unfit.message)
+        if canonical is None:
+            return _without_time(name, "The record has no time of its own.")
+        if self._start <= seconds_since_epoch(canonical) < self._end:
+            return None
+        return OUTSIDE
+
+
+def _bound(name: str, value: str | None, default: float) -> float:
+    try:
+        canonical = utc(value) if value is not None else None
+    except Unfit:
+        raise ConfigurationError(f"`replay.{name}` is no date in ISO 8601.") from None
+    return seconds_since_epoch(canonical) if canonical else default
+
+
+def _without_time(name: str, message: str) -> Rejected:
+    return Rejected((Fault(Reason.REPLAY_WITHOUT_TIME, name, None, message),))

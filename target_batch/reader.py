@@ -1,0 +1,208 @@
+"""Singer lines in, as bytes and fast; a signal means "end of input", an idle tap gets a tick."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+from collections import Counter
+from decimal import Decimal
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import msgspec
+from singer_sdk.singerlib.encoding.base import GenericSingerReader
+
+from target_batch.errors import InputError
+from target_batch.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CHUNK: Final = 256 * 1024
+TICK_SECONDS: Final = 0.2
+BOM: Final = b"\xef\xbb\xbf"
+BLANK: Final = b" \t\r"
+
+
+class Message(msgspec.Struct):
+    """One Singer message; `value` is kept as the bytes it came in."""
+
+    type: str
+    stream: str | None = None
+    record: dict[str, Any] | None = None
+    schema: dict[str, Any] | None = None
+    key_properties: list[str] | None = None
+    value: msgspec.Raw = msgspec.Raw()
+    version: Any = None
+    encoding: dict[str, Any] | None = None
+    manifest: list[str] | None = None
+
+
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+_decode: Final = msgspec.json.Decoder(Message, float_hook=Decimal).decode
+
+
+def record_in(source: bytes) -> dict[str, Any]:
+    """Decode the record of a RECORD line again."""
+    return _decode(source).record or {}
+
+
+def record_line(record: dict[str, Any]) -> bytes:
+    """Encode a record that stream maps have changed, so that `record_in` finds it again."""
+    return _encode({"type": "RECORD", "record": record})
+
+
+class LineReader(GenericSingerReader[bytes]):
+    """Hands every message to its callback; `line` and `line_number` tell what is being read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = b""
+        self.line_number = 0
+        self.stopped = False
+        self.tolerates_torn_end = False
+        self.tick: Callable[[], None] = lambda: None
+        self.warn: Callable[[str], None] = lambda _: None
+        self._unknown_types: set[str] = set()
+
+    @property
+    def default_input(self) -> IO[bytes]:
+        """Standard input, as bytes: text would follow the locale."""
+        return sys.stdin.buffer
+
+    def process_lines(
+        self,
+        file_input: IO[bytes] | None,
+        callbacks: dict[str, Callable[[Any], None]],
+    ) -> Counter[str]:
+        """Read until the end of the input or until `stopped` is set.
+
+        Raises:
+            InputError: a line is not a Singer message; the error names its number only.
+        """
+        stats: Counter[str] = Counter()
+        for line in self._lines(file_input or self.default_input):
+            self.line = line
+            self.line_number += 1
+            try:
+                message = _decode(line)
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                decoded = self._with_care(line)
+                if decoded is None:
+                    continue
+                message = decoded
+            callback = callbacks.get(message.type)
+            if callback is None:
+                self._unknown(message.type)
+            else:
+                callback(message)
+                stats[message.type] += 1
+            if self.stopped:
+                break
+        return stats
+
+    def _lines(self, stream: IO[bytes]) -> Iterator[bytes]:
+        parts: list[bytes] = []
+        for chunk in _chunks(stream):
+            self.tick()
+            if self.stopped:
+                return
+            if not chunk:
+                continue
+            first, *rest = chunk.split(b"\n")
+            parts.append(first)
+            if not rest:
+                continue
+            yield b"".join(parts)
+            yield from rest[:-1]
+            parts = [rest[-1]]
+        last = b"".join(parts)
+        if last:
+            yield from self._last(last)
+
+    def _last(self, line: bytes) -> Iterator[bytes]:
+        """A last line without a line break is complete, or it is where the tap died."""
+        try:
+            msgspec.json.decode(line)
+        except (msgspec.DecodeError, RecursionError):
+            if self.tolerates_torn_end:
+                self.warn(f"Line {self.line_number + 1} is cut off: passed over in a rejects file.")
+                return
+        yield line
+
+    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+        """Decode one line to plain objects."""
+        decoded: dict[str, Any] = msgspec.json.decode(line)
+        return decoded
+
+    def _with_care(self, line: bytes) -> Message | None:
+        """Decode what the strict decoder refused: blank lines, a BOM, NaN, lone surrogates."""
+        if self.line_number == 1 and line.startswith(BOM):
+            line = self.line = line[len(BOM) :]
+        if not line.strip(BLANK):
+            return None
+        try:
+            plain = _representable(json.loads(line.decode("utf-8"), parse_float=Decimal))
+            self.line = _encode(plain)
+        except (ValueError, TypeError, RecursionError):
+            raise InputError(
+                f"Line {self.line_number} of the input is not JSON in UTF-8, or it is cut off. "
+                "What came before it is finished and confirmed; correct the tap and run again."
+            ) from None
+        try:
+            return _decode(self.line)
+        except msgspec.ValidationError:
+            raise InputError(
+                f"Line {self.line_number} of the input is no Singer message: it lacks `type`, or a "
+                "key has the wrong type. Correct the tap and run again."
+            ) from None
+
+    def incomplete(self, kind: str, needed: str) -> InputError:
+        """Make the error for a message that lacks what its type needs."""
+        return InputError(
+            f"Line {self.line_number} is a {kind} message without {needed}. Correct the tap and run again."
+        )
+
+    def _unknown(self, kind: str) -> None:
+        if kind not in self._unknown_types:
+            self._unknown_types.add(kind)
+            self.warn(f"Messages of type '{clean(kind, 40)}' are ignored.")
+
+
+def _representable(value: Any) -> Any:
+    """Make what Python's JSON lets through strict: lone surrogates → U+FFFD, NaN → its name."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {_representable(key): _representable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_representable(item) for item in value]
+    if isinstance(value, float):
+        return str(value)
+    return value
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield what is there, and an empty chunk now and then while nothing comes."""
+    stream = getattr(stream, "buffer", stream)
+    try:
+        descriptor = stream.fileno()
+        select.select([descriptor], [], [], 0)
+    except (OSError, ValueError, AttributeError):
+        yield from _read_whole(stream)
+        return
+    while True:
+        if not select.select([descriptor], [], [], TICK_SECONDS)[0]:
+            yield b""
+            continue
+        chunk = os.read(descriptor, CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+def _read_whole(stream: IO[Any]) -> Iterator[bytes]:
+    """Read a stream that is no file, as tests hand them in."""
+    while chunk := stream.read(CHUNK):
+        yield chunk.encode() if isinstance(chunk, str) else chunk

@@ -1,0 +1,153 @@
+"""What was refused, as Singer files that `target-batch --input` delivers once the cause is gone."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from target_batch.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from target_batch.fates import Origin, Ticket
+    from target_batch.reasons import Fault
+
+MARK: Final = "_batch_reject"
+"""The property of a rejected record that says why, and of a SCHEMA that says: a rejects file."""
+
+LONGEST_MESSAGE: Final = 300
+MARK_SCHEMA: Final[dict[str, Any]] = {"type": ["array", "null"], "items": {"type": "object"}}
+
+
+class RejectsFolder:
+    """One Singer file a stream in `folder`; `now` gives epoch seconds."""
+
+    def __init__(self, folder: Path, run: str, now: Callable[[], float]) -> None:
+        self._folder = folder
+        self._run = run
+        self._now = now
+        self._files: dict[str, BinaryIO] = {}
+        self._declared: dict[str, Origin] = {}
+        self._dirty: set[str] = set()
+        self._encode = msgspec.json.Encoder(decimal_format="number").encode
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """The files written so far, by stream."""
+        return {stream: file.name for stream, file in self._files.items()}
+
+    def write(self, ticket: Ticket, faults: Sequence[Fault], *, whole: bool, replay: bool) -> None:
+        """Write one record, whole or only the identity and what was refused of it."""
+        origin = ticket.origin
+        record = ticket.record
+        if not whole:
+            named = (fault.property for fault in faults if fault.property)
+            record = projected(record, (*origin.identity, *named))
+        at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
+        record[MARK] = [_described(fault, ticket.line, at, replay=replay) for fault in faults]
+        file = self._file(origin)
+        message = {"type": "RECORD", "stream": origin.stream, "record": record}
+        file.write(self._encode(message) + b"\n")
+        self._dirty.add(origin.stream)
+
+    def _file(self, origin: Origin) -> BinaryIO:
+        file = self._files.get(origin.stream)
+        if file is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._folder / f"{self._run}-{_file_name(origin.stream)}.singer.jsonl"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            file = os.fdopen(os.open(path, flags, 0o600), "ab")
+            self._files[origin.stream] = file
+        if self._declared.get(origin.stream) is not origin:
+            self._declared[origin.stream] = origin
+            file.write(self._encode(_schema_message(origin)) + b"\n")
+        return file
+
+    def sync(self) -> None:
+        """Bring everything written onto the disk, before the state may pass.
+
+        Raises:
+            OSError: the disk did not take it; the run must stop without a state.
+        """
+        for stream in sorted(self._dirty):
+            file = self._files[stream]
+            file.flush()
+            os.fsync(file.fileno())
+        self._dirty.clear()
+
+    def close(self) -> None:
+        """Sync and close every file."""
+        self.sync()
+        for file in self._files.values():
+            file.close()
+
+
+def projected(record: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """Return only what `paths` name: top-level properties, or dotted paths into objects."""
+    kept: dict[str, Any] = {}
+    for path in paths:
+        if path in record:
+            kept[path] = record[path]
+            continue
+        source: Any = record
+        target = kept
+        *parents, last = path.split(".")
+        for parent in parents:
+            source = source.get(parent) if isinstance(source, dict) else None
+            if not isinstance(source, dict):
+                break
+            nested = target.setdefault(parent, {})
+            if nested is source:
+                break
+            target = nested
+        if isinstance(source, dict) and last in source and source is not record:
+            target[last] = source[last]
+    return kept
+
+
+def _described(fault: Fault, line: int, at: str, *, replay: bool) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "code": fault.reason.code,
+        "property": fault.property,
+        "attribute": fault.attribute,
+        "message": clean(fault.message, LONGEST_MESSAGE),
+        "line": line,
+        "at": at,
+    }
+    return described if replay else described | {"replay": False}
+
+
+def _schema_message(origin: Origin) -> dict[str, Any]:
+    schema = _without_required(origin.schema)
+    schema["properties"] = {**(schema.get("properties") or {}), MARK: MARK_SCHEMA}
+    return {
+        "type": "SCHEMA",
+        "stream": origin.stream,
+        "schema": schema,
+        "key_properties": list(origin.key_properties),
+    }
+
+
+def _without_required(schema: Any) -> Any:
+    """Drop `required` everywhere: a partial record is meant to lack properties."""
+    if isinstance(schema, list):
+        return [_without_required(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _without_required(value)
+        for key, value in schema.items()
+        if key != "required" or not isinstance(value, list)
+    }
+
+
+def _file_name(stream: str) -> str:
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in stream)[:100]
+    return name if name == stream else f"{name}-{zlib.crc32(stream.encode()):08x}"

@@ -1,0 +1,292 @@
+"""One run, from its settings to its totals: what the target's message handlers act upon."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timezone
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from target_batch import runlog
+from target_batch.api.audiences import AppAudiences, AudienceSender, ProjectAudiences
+from target_batch.api.bulk import BulkSender
+from target_batch.api.client import Client
+from target_batch.api.clock import Clock, Stop
+from target_batch.api.endpoints import AUDIENCE_RATE, MASS_UPDATE, UPDATE, App, Project
+from target_batch.api.limits import Rate
+from target_batch.api.pacing import Pacer
+from target_batch.api.transport import Transport
+from target_batch.audiences import AudienceDelivery
+from target_batch.checkpoints import Checkpoints
+from target_batch.delivery import MASS_UPDATE_CUT, Delivery, Policy
+from target_batch.errors import ConfigurationError, DeliveryError
+from target_batch.fates import Fates
+from target_batch.redaction import clean
+from target_batch.rejects import RejectsFolder
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from target_batch.api.audiences import Platform
+    from target_batch.fates import Ticket
+    from target_batch.options import StreamOptions
+    from target_batch.routing import Route
+    from target_batch.settings import Settings
+
+GRACE_SECONDS: Final = 4.0
+"""How long retries go on after a signal or a failure; the run ends within 5 seconds."""
+
+
+class Lane(Protocol):
+    """What delivers one sort of operation, in order, and knows what is not confirmed."""
+
+    def put(self, operation: Any, ticket: Ticket) -> None:
+        """Take an operation in."""
+
+    def flush(self) -> None:
+        """Send what waits."""
+
+    def settle(self, timeout: float = 0.0) -> None:
+        """Settle the answers that have arrived."""
+
+    def finish(self) -> None:
+        """Send everything and wait for every answer."""
+
+    def salvage(self) -> None:
+        """Settle one more answer after a failure."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an operation has not left yet."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on the wire."""
+
+    def oldest_line(self) -> int | None:
+        """The input line of the oldest record whose fate is open."""
+
+
+class Moment(NamedTuple):
+    """When something happened: after how many records, and at which monotonic second."""
+
+    records: int
+    at: float
+
+
+class Run:
+    """Owns delivery, fates, rejects and checkpoints; `emit` passes a state on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        emit: Callable[[bytes], None],
+        logger: logging.Logger,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or Clock()
+        self.stop = Stop(self.clock)
+        self._emit = emit
+        self._logger = logger
+        self._began = self.clock.monotonic()
+        self._started = datetime.fromtimestamp(self.clock.time(), timezone.utc)
+        self.name = f"{self._started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        self._work = Path(settings.work_path).expanduser()
+        self._rejects = RejectsFolder(self._work / "rejects", self.name, self.clock.time)
+        self.fates = Fates(self._rejects, settings.max_rejected_share)
+        self._checkpoints = Checkpoints()
+        self._records = 0
+        self._flushed = self._passed = Moment(0, self._began)
+        self._told: set[tuple[str, str]] = set()
+        self._lanes: dict[str, Lane] = {}
+        self.audience_names: dict[str, str] = {}
+
+    @cached_property
+    def _client(self) -> Client:
+        transport = Transport(
+            self.settings.api_url,
+            self.settings.request_timeout_seconds,
+            f"target-batch/{metadata.version('target-batch')}",
+            self.clock,
+        )
+        return Client(transport, self.clock, self.stop, self.settings.max_retry_seconds)
+
+    def lane(self, route: Route) -> Lane:
+        """Return what delivers the operations of a stream; streams of one sort share it.
+
+        Raises:
+            ConfigurationError: a setting that this sort of stream needs is missing.
+        """
+        options = route.options
+        if route.kind != "audiences" or options.as_attribute:
+            self._needs_project(route.stream)
+            return self._lanes.get("profiles") or self._open("profiles", self._profile_lane())
+        name = f"{options.destination} {options.id_type}"
+        if options.destination == "project":
+            self._needs_project(route.stream)
+        elif not self.settings.app_api_keys:
+            raise ConfigurationError(
+                f"Stream '{clean(route.stream)}' goes to apps, but `app_api_keys` is empty. "
+                "Set it to the Live, Dev or SDK keys of the apps and sites."
+            )
+        return self._lanes.get(name) or self._open(name, self._audience_lane(options))
+
+    def _open(self, name: str, lane: Lane) -> Lane:
+        self._lanes[name] = lane
+        return lane
+
+    def _profile_lane(self) -> Delivery:
+        pacers = {
+            endpoint.route: Pacer(self._rate(endpoint.rate), self.clock, largest)
+            for endpoint, largest in ((UPDATE, UPDATE.entries), (MASS_UPDATE, MASS_UPDATE_CUT))
+        }
+        sender = BulkSender(self._client, self._project, pacers)
+        return Delivery(sender, self.fates, Policy(self.settings.profile_endpoint))
+
+    def _audience_lane(self, options: StreamOptions) -> AudienceDelivery:
+        settings = self.settings
+        if options.destination == "project":
+            platforms: list[Platform] = [ProjectAudiences(self._project)]
+        else:
+            apps = (App(settings.rest_api_key, key) for key in settings.app_api_keys)
+            platforms = [AppAudiences(app, options.id_type) for app in apps]
+        senders = [AudienceSender(self._client, platform, self._slow_pacer) for platform in platforms]
+        patience = settings.max_indexing_seconds if settings.wait_for_indexing else 0
+        return AudienceDelivery(senders, self.fates, self.clock, patience)
+
+    @cached_property
+    def _slow_pacer(self) -> Pacer:
+        return Pacer(AUDIENCE_RATE, self.clock)
+
+    @cached_property
+    def _project(self) -> Project:
+        settings = self.settings
+        return Project(settings.rest_api_key, settings.project_key or "", settings.api_version)
+
+    def _rate(self, documented: Rate) -> Rate:
+        chosen = self.settings.max_updates_per_second
+        if chosen is None:
+            return documented
+        return Rate(chosen, min(documented.burst, max(chosen, 1.0)))
+
+    def _needs_project(self, stream: str) -> None:
+        if self.settings.project_key is None:
+            raise ConfigurationError(
+                f"Stream '{clean(stream)}' goes to a project, but `project_key` is not set. "
+                "Set it to the project's key, from Batch's dashboard under Settings."
+            )
+
+    def tell(self, stream: str, note: str) -> None:
+        """Log a note about a stream, once."""
+        if (stream, note) not in self._told:
+            self._told.add((stream, note))
+            self._logger.warning("Stream '%s': %s", clean(stream), clean(note, 400))
+
+    def record(self, line: int) -> None:
+        """Note that a record was read."""
+        self._records += 1
+        self._checkpoints.record(line)
+
+    def state(self, line: int, value: bytes) -> None:
+        """Keep a state until everything before it is delivered or on disk."""
+        self._checkpoints.received(line, value)
+        if self._records - self._flushed.records >= self.settings.checkpoint_records:
+            self.tick()
+
+    def drain(self) -> None:
+        """Send what came so far on its way, ahead of what follows."""
+        for lane in self._lanes.values():
+            lane.flush()
+
+    def tick(self) -> None:
+        """Settle what has arrived; when a checkpoint is due, send what waits and pass the state.
+
+        Raises:
+            StopRun: something could not be delivered.
+        """
+        for lane in self._lanes.values():
+            lane.settle()
+        if not any(lane.waiting for lane in self._lanes.values()):
+            self._flushed = self._now()
+        elif self._due(self._flushed):
+            self.drain()
+            self._flushed = self._now()
+        if self._checkpoints.waiting and self._due(self._passed) and self._pass_state():
+            self._passed = self._now()
+
+    def _now(self) -> Moment:
+        return Moment(self._records, self.clock.monotonic())
+
+    def _due(self, last: Moment) -> bool:
+        if self._checkpoints.waiting and self._records - last.records >= self.settings.checkpoint_records:
+            return True
+        return self.clock.monotonic() - last.at >= self.settings.checkpoint_seconds
+
+    def _pass_state(self) -> bool:
+        state = self._checkpoints.confirmed(self._oldest_line())
+        if state is None:
+            return False
+        self._sync_rejects()
+        self._emit(state)
+        self._logger.info("Checkpoint: state passed after %d records.", self._records)
+        return True
+
+    def _oldest_line(self) -> int | None:
+        lines = (lane.oldest_line() for lane in self._lanes.values())
+        return min((line for line in lines if line is not None), default=None)
+
+    def _sync_rejects(self) -> None:
+        try:
+            self._rejects.sync()
+        except OSError as error:
+            raise DeliveryError(
+                f"The rejects cannot be written ({error.strerror}), so the state is held. Make room "
+                "in the folder of `work_path`, or point it elsewhere, and run again."
+            ) from None
+
+    def finish(self) -> None:
+        """Deliver everything, then pass the last state.
+
+        Raises:
+            StopRun: something could not be delivered; what could be has been confirmed.
+        """
+        self.drain()
+        for lane in self._lanes.values():
+            lane.finish()
+        self._sync_rejects()
+        self._pass_state()
+
+    def abandon(self) -> None:
+        """After a failure: let what is on the wire end, and pass the state that covers it."""
+        self.stop.request(GRACE_SECONDS)
+        for lane in self._lanes.values():
+            while lane.in_flight and self.clock.monotonic() < self.stop.deadline:
+                lane.salvage()
+        self._pass_state()
+
+    def close(self, exit_code: int) -> None:
+        """Write the run's line into the run log, and its totals into the log."""
+        self._rejects.close()
+        counters = self._client.counters
+        runlog.append(
+            self._work,
+            {
+                "run": self.name,
+                "started": self._started.isoformat(timespec="seconds"),
+                "seconds": round(self.clock.monotonic() - self._began, 3),
+                "exit": exit_code,
+                "streams": {name: tally.as_dict() for name, tally in self.fates.tallies.items()},
+                "requests": counters.requests,
+                "retries": counters.retries,
+                "throttled": counters.throttled,
+                "possibly_twice": counters.possibly_twice,
+                "trouble": counters.trouble,
+            },
+        )
+        self._logger.info("Totals: %s", runlog.summary(self.fates.tallies) or "no records")
+        for path in self._rejects.paths.values():
+            self._logger.warning("Rejected records: %s", clean(path, 300))

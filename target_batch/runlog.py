@@ -1,0 +1,41 @@
+"""`runs.jsonl`: one line a run, and the same totals in one line of the log."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from target_batch.redaction import clean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from target_batch.fates import Tally
+
+
+def append(folder: Path, entry: dict[str, Any]) -> None:
+    """Append one run to `runs.jsonl` (0600) in `folder` (0700), on disk when this returns."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(folder / "runs.jsonl", flags, 0o600), "ab") as file:
+        file.write(msgspec.json.encode(entry) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def summary(tallies: dict[str, Tally]) -> str:
+    """Return the totals of a run in one line, stream by stream."""
+    return "; ".join(f"{clean(stream)}: {_counted(tally)}" for stream, tally in tallies.items())
+
+
+def _counted(tally: Tally) -> str:
+    counts = tally.as_dict()
+    reasons = counts.pop("reasons")
+    shown = [f"{counts.pop('read')} read"]
+    shown += [f"{n} {name}" for name, n in counts.items() if n or name == "delivered"]
+    line = ", ".join(shown)
+    if reasons:
+        line += " (" + ", ".join(f"{n} {clean(code)}" for code, n in reasons.items()) + ")"
+    return line

@@ -1,0 +1,88 @@
+"""The local Batch itself: everything it holds, in one place."""
+
+from dataclasses import dataclass, field
+
+from target_batch.sandbox.clock import Clock
+from target_batch.sandbox.faults.book import FaultBook
+from target_batch.sandbox.keys import Keys
+from target_batch.sandbox.rates import Rates
+from target_batch.sandbox.store.audiences import Audiences
+from target_batch.sandbox.store.journal import Journal
+from target_batch.sandbox.store.profiles import Profiles
+from target_batch.sandbox.store.requests import Requests
+
+
+@dataclass
+class Options:
+    """How the local Batch behaves; what can be changed while it runs.
+
+    Attributes:
+        latency: Seconds every call takes at least.
+        index_seconds: Seconds until an accepted change of an audience is indexed.
+        null: Answer at once and keep nothing but counts.
+        journal: Keep the journal of accepted entries.
+        rates: Enforce the documented rates.
+    """
+
+    latency: float = 0.0
+    index_seconds: float = 0.0
+    null: bool = False
+    journal: bool = True
+    rates: bool = True
+
+
+@dataclass
+class Totals:
+    """What was accepted and what was not, in all.
+
+    Attributes:
+        entries: Entries of calls on profiles that were accepted, in part at least.
+        entries_refused: Entries refused as a whole inside a 202.
+        events: Events accepted.
+        events_late: Events dropped because they are outside the last 24 hours.
+        member_changes: Members added, removed or replaced.
+        null_requests: Requests answered in null mode.
+        null_bytes: Bytes of their bodies.
+    """
+
+    entries: int = 0
+    entries_refused: int = 0
+    events: int = 0
+    events_late: int = 0
+    member_changes: int = 0
+    null_requests: int = 0
+    null_bytes: int = 0
+
+
+@dataclass
+class LocalBatch:
+    """One local Batch.
+
+    All project keys open the same data; rates are counted for each of them. Each app has audiences
+    of its own.
+
+    Attributes:
+        options: How it behaves.
+        keys: Who is let in.
+        clock: Its time.
+        faults: The scripted faults.
+    """
+
+    options: Options = field(default_factory=Options)
+    keys: Keys = field(default_factory=Keys)
+    clock: Clock = field(default_factory=Clock)
+    faults: FaultBook = field(default_factory=FaultBook)
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything received; options, keys and faults stay, their hits start anew."""
+        self.started = self.clock.steady()
+        self.rates = Rates(enforced=self.options.rates)
+        self.profiles = Profiles()
+        self.audiences = Audiences()
+        self.journal = Journal(keep=self.options.journal)
+        self.requests = Requests()
+        self.totals = Totals()
+        self.faults.rewind()

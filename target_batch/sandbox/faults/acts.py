@@ -1,0 +1,179 @@
+"""What a scripted fault does: literal answers and broken connections."""
+
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from target_batch.sandbox.answers import JSON, Answer, Headers, refusal
+from target_batch.sandbox.exchange import Exchange
+from target_batch.sandbox.faults.stage import Stage
+from target_batch.sandbox.refusals import Refused
+
+Status = Annotated[int, Meta(ge=200, le=599)]
+"""An HTTP status that ends a request."""
+Seconds = Annotated[float, Meta(ge=0)]
+"""A duration."""
+Size = Annotated[int, Meta(ge=0)]
+"""A number of bytes."""
+
+
+class Act(Struct, forbid_unknown_fields=True):
+    """Something done to a request instead of the normal answer."""
+
+    def concerns(self, _exchange: Exchange) -> bool:
+        """Tell whether the request gives a reason to act."""
+        return True
+
+    async def perform(self, stage: Stage) -> None:
+        """Act."""
+        raise NotImplementedError
+
+
+class Literal(Act):
+    """``answer``: exactly what the script says."""
+
+    status: Status = 200
+    headers: dict[str, str] = {}
+    body: str | UnsetType = UNSET
+    json: Any = UNSET
+    cut: Size | None = None
+
+    async def perform(self, stage: Stage) -> None:
+        """Answer, whole or cut short."""
+        answer = Answer(self.status, self._body(), self._headers())
+        if self.cut is None:
+            await stage.answer(answer)
+        else:
+            await stage.write(self.status, _on_the_wire(answer, self.cut))
+            await stage.close()
+
+    def _body(self) -> bytes:
+        if self.json is not UNSET:
+            return msgspec.json.encode(self.json)
+        return self.body.encode() if isinstance(self.body, str) else b""
+
+    def _headers(self) -> Headers:
+        given = tuple((name.lower().encode(), value.encode()) for name, value in self.headers.items())
+        return given if any(name == b"content-type" for name, _ in given) else given + JSON
+
+
+class AcceptThen(Act):
+    """``accept_then``: a lie about acceptance."""
+
+    then: Any
+
+    async def perform(self, stage: Stage) -> None:
+        """Apply the request fully, then do something else than saying so."""
+        _ = stage.normal
+        await self.then.perform(stage)
+
+
+class Reset(Act):
+    """``reset``."""
+
+    async def perform(self, stage: Stage) -> None:
+        """Break the connection."""
+        await stage.reset()
+
+
+class Close(Act):
+    """``close``."""
+
+    async def perform(self, stage: Stage) -> None:
+        """Close without an answer."""
+        await stage.close()
+
+
+class Delay(Act):
+    """``delay``."""
+
+    seconds: Seconds
+    then: Any = None
+
+    async def perform(self, stage: Stage) -> None:
+        """Wait, then go on."""
+        await stage.pause(self.seconds)
+        if self.then:
+            await self.then.perform(stage)
+        else:
+            await stage.answer(stage.normal)
+
+
+class Redirect(Act):
+    """``redirect``."""
+
+    to: str
+    status: Status = 307
+
+    async def perform(self, stage: Stage) -> None:
+        """Send the client elsewhere."""
+        await stage.answer(Answer(self.status, b"", ((b"location", self.to.encode()),)))
+
+
+class PartialErrors(Act):
+    """``partial_errors``."""
+
+    errors: list[Any]
+
+    async def perform(self, stage: Stage) -> None:
+        """Answer with these errors; what they name is not applied."""
+        stage.exchange.scripted = self.errors
+        await stage.answer(stage.normal)
+
+
+class RetryAfter(Act):
+    """``retry_after``."""
+
+    value: float | str
+    status: Status = 429
+
+    async def perform(self, stage: Stage) -> None:
+        """Refuse and say when to come back."""
+        answer = refusal(Refused(self.status, "TOO_MANY_REQUESTS", "scripted"))
+        wait = (b"retry-after", self._text().encode())
+        await stage.answer(Answer(self.status, answer.body, (*JSON, wait)))
+
+    def _text(self) -> str:
+        if isinstance(self.value, str) and self.value[:1] == "+" and self.value[1:].isdecimal():
+            return formatdate(time.time() + int(self.value), usegmt=True)
+        return f"{self.value:g}" if isinstance(self.value, float) else self.value
+
+
+class RefuseIds(Act):
+    """``refuse_ids``: guilty entries that make a whole call fail."""
+
+    ids: list[str]
+
+    def concerns(self, exchange: Exchange) -> bool:
+        """Tell whether the body names one of the IDs."""
+        return not exchange.ids.isdisjoint(self.ids)
+
+    async def perform(self, stage: Stage) -> None:
+        """Refuse the whole call."""
+        await stage.answer(refusal(Refused.malformed("scripted: an entry is refused")))
+
+
+class MaxBody(Act):
+    """``max_body``."""
+
+    bytes: Size
+
+    def concerns(self, exchange: Exchange) -> bool:
+        """Tell whether the body is larger."""
+        return len(exchange.body) > self.bytes
+
+    async def perform(self, stage: Stage) -> None:
+        """Refuse the whole call."""
+        await stage.answer(refusal(Refused(413, "PAYLOAD_TOO_LARGE", "scripted")))
+
+
+def _on_the_wire(answer: Answer, cut: int) -> bytes:
+    """Write an answer as HTTP, with its full length announced and only a part of its body."""
+    head = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}".encode()]
+    head += [name + b": " + value for name, value in answer.headers]
+    head += [b"content-length: " + str(len(answer.body)).encode(), b"", b""]
+    return b"\r\n".join(head) + answer.body[:cut]

@@ -1,0 +1,103 @@
+"""Where a fault acts: one request, its connection and the way back to the normal answer."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from target_batch.sandbox.answers import Answer
+from target_batch.sandbox.exchange import Exchange
+
+Send = Callable[[Any], Awaitable[None]]
+"""ASGI's ``send``."""
+_LINGER_ZERO: Final = struct.pack("ii", 1, 0)
+_NO_BODY: Final = frozenset({204, 304})
+
+
+class Wire(NamedTuple):
+    """A connection, past HTTP.
+
+    Attributes:
+        transport: Where bytes are written.
+        left: Set when the server has noticed the connection's end.
+    """
+
+    transport: asyncio.Transport
+    left: asyncio.Event
+
+
+class Stage:
+    """One request on its way to an answer.
+
+    Args:
+        exchange: The request.
+        send: ASGI's way to answer.
+        wire: The connection itself.
+        normally: Applies the request and makes Batch's own answer.
+        pause: Waits for so many seconds, or less when the server stops.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        send: Send,
+        wire: Wire,
+        normally: Callable[[Exchange], Answer],
+        pause: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.exchange = exchange
+        self.transport = wire.transport
+        self.pause = pause
+        self.status = 0
+        self._left = wire.left
+        self._send = send
+        self._normally = normally
+
+    @cached_property
+    def normal(self) -> Answer:
+        """Batch's own answer; the request is applied once, when this is first asked for."""
+        return self._normally(self.exchange)
+
+    def has_left(self) -> bool:
+        """Tell whether the connection is being closed, from either side."""
+        return self.transport.is_closing()
+
+    async def answer(self, answer: Answer) -> None:
+        """Send a complete answer."""
+        body = b"" if answer.status in _NO_BODY else answer.body
+        length = (b"content-length", str(len(body)).encode())
+        await self.begin(answer.status, [*answer.headers, length])
+        await self.body(body, more=False)
+
+    async def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Send the status line and headers."""
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def body(self, chunk: bytes, *, more: bool = True) -> None:
+        """Send a part of the body."""
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+    async def write(self, status: int, data: bytes) -> None:
+        """Write bytes to the connection, past HTTP."""
+        self.status = status
+        self.transport.write(data)
+
+    async def close(self) -> None:
+        """Close the connection after what was written."""
+        self.transport.close()
+        await self.gone()
+
+    async def reset(self) -> None:
+        """Break the connection with RST."""
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        self.transport.abort()
+        await self.gone()
+
+    async def gone(self) -> None:
+        """Let the server notice that the connection is closed, so that it adds no answer."""
+        await self._left.wait()

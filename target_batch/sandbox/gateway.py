@@ -1,0 +1,111 @@
+"""The way of a call through the local Batch: read, faults, answer, log."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from target_batch.sandbox.answers import Answer, refusal
+from target_batch.sandbox.batch import LocalBatch
+from target_batch.sandbox.exchange import Exchange
+from target_batch.sandbox.faults.stage import Send, Stage
+from target_batch.sandbox.handlers import HANDLERS
+from target_batch.sandbox.receiving import Receive, read_body
+from target_batch.sandbox.refusals import Refused
+from target_batch.sandbox.routing import resolve
+from target_batch.sandbox.store.requests import RequestRow
+
+
+def respond(batch: LocalBatch, exchange: Exchange) -> Answer:
+    """Apply a call and make Batch's own answer: route, keys, then what the endpoint does."""
+    try:
+        route = resolve(exchange.method, exchange.path)
+        exchange.endpoint = route.endpoint
+        owner = batch.keys.owner(route, exchange)
+        answer = HANDLERS[route.endpoint](batch, route, exchange, owner)
+    except Refused as refused:
+        return refusal(refused)
+    exchange.partial_errors = answer.partial_errors
+    return answer
+
+
+class Gateway:
+    """ASGI application for everything that is Batch.
+
+    Args:
+        batch: The local Batch.
+    """
+
+    def __init__(self, batch: LocalBatch) -> None:
+        self.batch = batch
+        self._stopping = asyncio.Event()
+        self._stages: set[Stage] = set()
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Answer one call."""
+        exchange = self._open(scope)
+        stage = Stage(exchange, send, scope["state"]["wire"], self._normally, self.pause)
+        self._stages.add(stage)
+        try:
+            body = await read_body(receive)
+            if body is not None:
+                exchange.body = body
+                await self._play(stage)
+        finally:
+            self._stages.discard(stage)
+            self.batch.requests.leave(self._row(stage))
+
+    def stop(self) -> None:
+        """End every pause and every connection on which a fault is acting."""
+        self._stopping.set()
+        for stage in self._stages:
+            if stage.exchange.fault:
+                stage.transport.abort()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait without holding up other requests, or not at all once the server stops."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _play(self, stage: Stage) -> None:
+        if self.batch.options.latency:
+            await self.pause(self.batch.options.latency)
+        act = self.batch.faults.pick(stage.exchange)
+        if act:
+            await act.perform(stage)
+        else:
+            await stage.answer(stage.normal)
+
+    def _normally(self, exchange: Exchange) -> Answer:
+        return respond(self.batch, exchange)
+
+    def _open(self, scope: Any) -> Exchange:
+        return Exchange(
+            number=self.batch.requests.enter(),
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"],
+            headers=scope["headers"],
+            wall=self.batch.clock.wall(),
+            steady=self.batch.clock.steady(),
+        )
+
+    def _row(self, stage: Stage) -> RequestRow:
+        exchange = stage.exchange
+        return RequestRow(
+            number=exchange.number,
+            method=exchange.method,
+            path=self.batch.keys.mask(exchange.path),
+            endpoint=exchange.endpoint,
+            status=stage.status,
+            entries=exchange.entries,
+            bytes=len(exchange.body),
+            at=exchange.wall,
+            seconds=round(self.batch.clock.steady() - exchange.steady, 6),
+            since_start=round(exchange.steady - self.batch.started, 6),
+            fault=exchange.fault,
+            partial_errors=exchange.partial_errors,
+            applied=exchange.applied,
+        )

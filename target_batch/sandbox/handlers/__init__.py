@@ -1,0 +1,31 @@
+"""Calls whose keys are well: what each endpoint does with them."""
+
+from collections.abc import Callable
+from typing import Final
+
+from target_batch.sandbox.answers import Answer
+from target_batch.sandbox.batch import LocalBatch
+from target_batch.sandbox.exchange import Exchange
+from target_batch.sandbox.handlers import apps, audiences, profiles
+from target_batch.sandbox.routing import Route
+
+Handler = Callable[[LocalBatch, Route, Exchange, str], Answer]
+"""Takes the local Batch, the route, the call and the owner of the rates; answers the call."""
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "profiles/update": profiles.update,
+    "profiles/mass-update": profiles.update,
+    "audiences/create": audiences.create,
+    "audiences/update": audiences.update,
+    "audiences/replace": audiences.replace,
+    "audiences/remove": audiences.remove,
+    "audiences/list": audiences.list_all,
+    "audiences/view": audiences.view,
+    "app/create": apps.create,
+    "app/update": apps.update,
+    "app/replace": apps.replace,
+    "app/remove": apps.remove,
+    "app/list": apps.list_all,
+    "app/view": apps.view,
+}
+"""What answers each endpoint of `routing`."""

@@ -1,0 +1,202 @@
+"""``/custom-audience/…``: audiences of one app, by custom, advertising or installation ID.
+
+Version 1.0 takes ``custom_ids`` and ``advertising_ids``, version 1.1 ``install_ids``; attributes and
+tags of members exist in 1.1 only. Both versions show the same audiences of an app.
+"""
+
+from datetime import datetime, timezone
+from typing import Any, Literal, TypeAlias
+
+from msgspec import UNSET, Struct, UnsetType
+
+from target_batch.sandbox.answers import Answer, json_answer
+from target_batch.sandbox.batch import LocalBatch
+from target_batch.sandbox.exchange import Exchange
+from target_batch.sandbox.handlers import indexing
+from target_batch.sandbox.refusals import Refused
+from target_batch.sandbox.routing import Route
+from target_batch.sandbox.rules.audiences import member_violation, tags_violation
+from target_batch.sandbox.store.audiences import Audience, MemberChange
+
+Attributes: TypeAlias = dict[str, Any] | UnsetType
+Tags: TypeAlias = list[Any] | dict[str, Any] | UnsetType
+OldType: TypeAlias = Literal["custom_ids", "advertising_ids"]
+
+
+class OldCreate(Struct, forbid_unknown_fields=True):
+    """Body of a creation in 1.0."""
+
+    type: OldType
+    description: str = ""
+
+
+class NewCreate(Struct, forbid_unknown_fields=True):
+    """Body of a creation in 1.1."""
+
+    type: Literal["install_ids"]
+    description: str = ""
+
+
+class OldMember(Struct, forbid_unknown_fields=True):
+    """One member of a replace in 1.0."""
+
+    id: str
+
+
+class OldAction(Struct, forbid_unknown_fields=True):
+    """One member of an update in 1.0."""
+
+    action: Literal["add", "remove"]
+    id: str
+
+
+class NewMember(Struct, forbid_unknown_fields=True):
+    """One member of a replace in 1.1."""
+
+    id: str
+    attributes: Attributes = UNSET
+    tags: Tags = UNSET
+
+
+class NewAction(Struct, forbid_unknown_fields=True):
+    """One member of an update in 1.1."""
+
+    action: Literal["add", "remove"]
+    id: str
+    attributes: Attributes = UNSET
+    tags: Tags = UNSET
+
+
+class OldUpdate(Struct, forbid_unknown_fields=True):
+    """Body of an update in 1.0."""
+
+    type: OldType
+    ids: list[OldAction]
+
+
+class OldReplace(Struct, forbid_unknown_fields=True):
+    """Body of a replace in 1.0."""
+
+    type: OldType
+    ids: list[OldMember]
+
+
+class NewUpdate(Struct, forbid_unknown_fields=True):
+    """Body of an update in 1.1."""
+
+    ids: list[NewAction]
+
+
+class NewReplace(Struct, forbid_unknown_fields=True):
+    """Body of a replace in 1.1."""
+
+    ids: list[NewMember]
+
+
+def create(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
+    """Create an empty audience."""
+    indexing.admit(batch, exchange, owner)
+    name = indexing.check_name(route.name)
+    old = route.version == "1.0"
+    body: OldCreate | NewCreate = (
+        indexing.decode(exchange, OldCreate) if old else indexing.decode(exchange, NewCreate)
+    )
+    now = exchange.wall
+    audience = Audience(name, body.type, body.description, now, now)
+    return indexing.make(batch, exchange, owner, audience)
+
+
+def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
+    """Add and remove members."""
+    indexing.admit(batch, exchange, owner)
+    old = route.version == "1.0"
+    body: OldUpdate | NewUpdate = (
+        indexing.decode(exchange, OldUpdate) if old else indexing.decode(exchange, NewUpdate)
+    )
+    audience = _target(batch, route, exchange, owner, body)
+    members = [_change(member.action, member) for member in body.ids]
+    return indexing.write(batch, exchange, owner, audience, "update", members)
+
+
+def replace(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
+    """Replace all members."""
+    indexing.admit(batch, exchange, owner)
+    old = route.version == "1.0"
+    body: OldReplace | NewReplace = (
+        indexing.decode(exchange, OldReplace) if old else indexing.decode(exchange, NewReplace)
+    )
+    audience = _target(batch, route, exchange, owner, body)
+    members = [_change("add", member) for member in body.ids]
+    return indexing.write(batch, exchange, owner, audience, "replace", members)
+
+
+def remove(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
+    """Delete an audience."""
+    indexing.admit(batch, exchange, owner)
+    return indexing.drop(batch, exchange, owner, route.name)
+
+
+def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
+    """List the app's audiences, in order of creation."""
+    indexing.admit(batch, exchange, owner)
+    found = []
+    for audience in batch.audiences.of(owner).values():
+        audience.settle(batch.clock.steady())
+        found.append(_shown(audience))
+    return indexing.page(exchange, found)
+
+
+def view(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
+    """Show an audience and the state of its index."""
+    indexing.admit(batch, exchange, owner)
+    token = exchange.parameters("indexing_token").get("indexing_token")
+    audience = indexing.find(batch, owner, route.name)
+    state = indexing.state(audience, token)
+    return json_answer(200, {**_shown(audience), "indexing_state": state})
+
+
+def _target(
+    batch: LocalBatch,
+    route: Route,
+    exchange: Exchange,
+    platform: str,
+    body: OldUpdate | OldReplace | NewUpdate | NewReplace,
+) -> Audience:
+    """Find the audience of a call and check the call's size and type against it."""
+    indexing.check_count(exchange, body.ids)
+    audience = indexing.find(batch, platform, route.name)
+    kind = body.type if isinstance(body, OldUpdate | OldReplace) else "install_ids"
+    if kind != audience.kind:
+        raise Refused.malformed(f"the audience holds {audience.kind}")
+    return audience
+
+
+def _change(action: str, member: OldMember | OldAction | NewMember | NewAction) -> MemberChange:
+    """Check one member."""
+    extra: dict[str, Any] = {}
+    if isinstance(member, NewMember | NewAction):
+        if isinstance(member.attributes, dict):
+            extra["attributes"] = member.attributes
+        if member.tags is not UNSET:
+            extra["tags"] = member.tags
+            indexing.check(tags_violation(member.tags))
+    if action == "remove" and extra:
+        raise Refused.malformed("attributes and tags come only with add")
+    indexing.check(member_violation(member.id, extra.get("attributes")))
+    return MemberChange(action, member.id, extra or None)
+
+
+def _shown(audience: Audience) -> dict[str, Any]:
+    return {
+        "name": audience.name,
+        "type": audience.kind,
+        "description": audience.label,
+        "created": _time(audience.created),
+        "updated": _time(audience.updated),
+        "nb_ids": len(audience.members),
+    }
+
+
+def _time(moment: float) -> str:
+    """Write a time without its zone, as the app platform does."""
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")

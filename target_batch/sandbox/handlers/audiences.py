@@ -1,0 +1,143 @@
+"""``/audiences/…``: static lists of custom IDs on the project platform."""
+
+from datetime import datetime, timezone
+from typing import Any, Final, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from target_batch.sandbox.answers import Answer, json_answer
+from target_batch.sandbox.batch import LocalBatch
+from target_batch.sandbox.exchange import Exchange
+from target_batch.sandbox.handlers import indexing
+from target_batch.sandbox.refusals import Refused
+from target_batch.sandbox.routing import Route
+from target_batch.sandbox.rules.audiences import member_violation
+from target_batch.sandbox.store.audiences import Audience, MemberChange
+
+PLATFORM: Final = "project"
+"""Label of the project platform."""
+
+
+class CreateBody(Struct, forbid_unknown_fields=True):
+    """Body of ``create``."""
+
+    name: str
+    type: Literal["custom_ids"]
+    display_name: str | UnsetType = UNSET
+
+
+class Member(Struct, forbid_unknown_fields=True):
+    """One member of ``replace``."""
+
+    id: str
+    attributes: dict[str, Any] | UnsetType = UNSET
+
+
+class MemberAction(Struct, forbid_unknown_fields=True):
+    """One member of ``update``."""
+
+    action: Literal["add", "remove"]
+    id: str
+    attributes: dict[str, Any] | UnsetType = UNSET
+
+
+class UpdateBody(Struct, forbid_unknown_fields=True):
+    """Body of ``update``."""
+
+    name: str
+    ids: list[MemberAction]
+
+
+class ReplaceBody(Struct, forbid_unknown_fields=True):
+    """Body of ``replace``."""
+
+    name: str
+    ids: list[Member]
+
+
+class RemoveBody(Struct, forbid_unknown_fields=True):
+    """Body of ``remove``."""
+
+    name: str
+
+
+def create(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
+    """Create an empty audience."""
+    indexing.admit(batch, exchange, owner)
+    body = indexing.decode(exchange, CreateBody)
+    name = indexing.check_name(body.name)
+    if body.display_name == "":
+        raise Refused.malformed("display_name is empty")
+    label = body.display_name if isinstance(body.display_name, str) else name
+    audience = Audience(name, "CUSTOM_ID", label, exchange.wall, exchange.wall)
+    return indexing.make(batch, exchange, PLATFORM, audience)
+
+
+def update(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
+    """Add and remove members."""
+    indexing.admit(batch, exchange, owner)
+    body = indexing.decode(exchange, UpdateBody)
+    indexing.check_count(exchange, body.ids)
+    audience = indexing.find(batch, PLATFORM, body.name)
+    members = [_change(member.action, member.id, member.attributes) for member in body.ids]
+    return indexing.write(batch, exchange, PLATFORM, audience, "update", members)
+
+
+def replace(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
+    """Replace all members."""
+    indexing.admit(batch, exchange, owner)
+    body = indexing.decode(exchange, ReplaceBody)
+    indexing.check_count(exchange, body.ids)
+    audience = indexing.find(batch, PLATFORM, body.name)
+    members = [_change("add", member.id, member.attributes) for member in body.ids]
+    return indexing.write(batch, exchange, PLATFORM, audience, "replace", members)
+
+
+def remove(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
+    """Delete an audience."""
+    indexing.admit(batch, exchange, owner)
+    body = indexing.decode(exchange, RemoveBody)
+    return indexing.drop(batch, exchange, PLATFORM, body.name)
+
+
+def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
+    """List the project's audiences, in order of creation."""
+    indexing.admit(batch, exchange, owner)
+    found = []
+    for audience in batch.audiences.of(PLATFORM).values():
+        audience.settle(batch.clock.steady())
+        found.append(_shown(audience))
+    return indexing.page(exchange, found)
+
+
+def view(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
+    """Show an audience and the state of its index."""
+    indexing.admit(batch, exchange, owner)
+    parameters = exchange.parameters("name", "indexing_token")
+    audience = indexing.find(batch, PLATFORM, parameters.get("name", ""))
+    state = indexing.state(audience, parameters.get("indexing_token"))
+    return json_answer(200, {**_shown(audience), "indexing_state": state})
+
+
+def _change(action: str, identifier: str, attributes: dict[str, Any] | UnsetType) -> MemberChange:
+    """Check one member."""
+    given = attributes if isinstance(attributes, dict) else None
+    if action == "remove" and given is not None:
+        raise Refused.malformed("attributes come only with add")
+    indexing.check(member_violation(identifier, given))
+    return MemberChange(action, identifier, {"attributes": given} if given else None)
+
+
+def _shown(audience: Audience) -> dict[str, Any]:
+    return {
+        "name": audience.name,
+        "display_name": audience.label,
+        "type": audience.kind,
+        "nb_ids": len(audience.members),
+        "created": _time(audience.created),
+        "updated": _time(audience.updated),
+    }
+
+
+def _time(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,90 @@
+"""``/profiles/update`` and ``/profiles/mass-update``."""
+
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from target_batch.sandbox.answers import Answer, json_answer, success
+from target_batch.sandbox.batch import LocalBatch
+from target_batch.sandbox.exchange import Exchange
+from target_batch.sandbox.refusals import Refused
+from target_batch.sandbox.routing import Route
+from target_batch.sandbox.rules.entries import Blame, Verdict, judge
+from target_batch.sandbox.rules.limits import MASS_UPDATE_ENTRIES, UPDATE_ENTRIES
+from target_batch.sandbox.rules.shapes import Entry, check_count, check_ids, decode_entries
+
+_ENTRIES: Final = {
+    "profiles/update": UPDATE_ENTRIES,
+    "profiles/mass-update": MASS_UPDATE_ENTRIES,
+}
+
+
+def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
+    """Take a call on profiles: refuse it as a whole, or accept each entry as far as it is well."""
+    exchange.check_body()
+    entries = decode_entries(exchange.body)
+    exchange.entries = len(entries)
+    check_count(entries, _ENTRIES[route.endpoint])
+    if not batch.rates.admit(owner, route.endpoint, len(entries), exchange.steady):
+        raise Refused.too_many()
+    check_ids(entries)
+    blames = _accept(batch, exchange, entries)
+    exchange.applied = True
+    if exchange.scripted is None:
+        return success(blames)
+    content = {"code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": exchange.scripted}
+    return json_answer(202, content, len(exchange.scripted))
+
+
+def _accept(batch: LocalBatch, exchange: Exchange, entries: list[Entry]) -> list[Blame]:
+    """Apply the entries in order; return everything refused."""
+    blames: list[Blame] = []
+    lines: list[dict[str, Any]] = []
+    for index, entry in enumerate(entries):
+        verdict = judge(entry, index, exchange.wall)
+        refused = verdict.refused or _blamed_by_script(exchange.scripted, index, verdict)
+        if not refused:
+            _apply(batch, exchange, entry, verdict, index)
+            lines.append(_line(exchange, entry, verdict))
+        batch.totals.entries_refused += refused
+        blames.extend(verdict.blames)
+    batch.totals.entries += len(lines)
+    batch.journal.append(lines)
+    return blames
+
+
+def _apply(batch: LocalBatch, exchange: Exchange, entry: Entry, verdict: Verdict, index: int) -> None:
+    """Apply what is accepted of an entry; what the profile's state forbids joins the blames."""
+    held_back = batch.profiles.apply(entry.profile_id, verdict.attributes, verdict.events, exchange.wall)
+    for key, reason in held_back:
+        del verdict.attributes[key]
+        verdict.blames.append(Blame("attribute", index, reason, key))
+    batch.totals.events += len(verdict.events)
+    batch.totals.events_late += len(verdict.late)
+
+
+def _line(exchange: Exchange, entry: Entry, verdict: Verdict) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "request": exchange.number,
+        "at": exchange.wall,
+        "endpoint": exchange.endpoint,
+        "custom_id": entry.profile_id,
+        "attributes": verdict.attributes,
+        "events": verdict.events,
+    }
+    if verdict.late:
+        line["late_events"] = verdict.late
+    return line
+
+
+def _blamed_by_script(scripted: list[Any] | None, index: int, verdict: Verdict) -> bool:
+    """Take out of a verdict what scripted partial errors name; tell whether that is everything."""
+    for error in scripted or ():
+        if not isinstance(error, dict) or error.get("bulk_index") != index:
+            continue
+        name = error.get("attribute", UNSET)
+        if name is UNSET:
+            return True
+        verdict.attributes.pop(name, None)
+        verdict.events = [event for event in verdict.events if event.name != name]
+    return False

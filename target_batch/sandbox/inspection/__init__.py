@@ -1,0 +1,51 @@
+"""What the local Batch holds, as JSON below ``/_/``. Not a part of Batch; no keys are asked for.
+
+===================================================  ===========================================
+``GET /_/summary``                                   counts of everything, see `summary`
+``GET /_/profiles?search=&from=&limit=``             ``{"total", "profiles": [{"id", "updated",``
+                                                     ``"attributes": count, "events": count}]}``
+``GET /_/profiles/{id}``                             ``{"id", "updated", "attributes": {name:``
+                                                     ``value}, "types": {name: type}, "events":``
+                                                     ``[{"name", "time"?, "attributes"?}]}``
+``GET /_/journal?from=``                             NDJSON, one line per accepted entry, see below
+``GET /_/requests?from=&limit=``                     ``{"total", "requests": [row]}``, see
+                                                     `target_batch.sandbox.store.requests`; without
+                                                     ``from`` the most recent
+``GET /_/audiences``                                 ``{"audiences": [{"platform", "name", "type",``
+                                                     ``"label", "created", "updated", "members",``
+                                                     ``"pending": [{"token", "action", "members":``
+                                                     ``count, "seconds_left"}],``
+                                                     ``"indexing_state"}]}``
+``GET /_/audiences/{platform}/{name}?from=&limit=``  one of these and ``"ids": [{"id",``
+                                                     ``"attributes"?, "tags"?}]``
+``GET /_/rates``                                     ``{"enforced", "seconds": 120, "rates":``
+                                                     ``[{"endpoint", "unit", "limit", "burst",``
+                                                     ``"total", "peak", "used": [120 numbers],``
+                                                     ``"refused": [120 numbers]}]}``, oldest second
+                                                     first
+``GET /_/settings``, ``POST /_/settings``            ``{"rates": bool, "latency": seconds,``
+                                                     ``"index_seconds": seconds}``; in a POST each
+                                                     is optional
+``POST /_/reset``                                    forget everything received; settings and
+                                                     faults stay, their counts start anew
+``GET /_/faults``                                    ``{"faults": [{"id", "name", "kind",``
+                                                     ``"enabled", "seen", "hits", "rule"}],``
+                                                     ``"ready": [rule]}``
+``POST /_/faults``                                   a rule or a list of rules (see
+                                                     `target_batch.sandbox.faults`) →
+                                                     ``{"ids": [id]}``
+``POST /_/faults/{id}``                              ``{"enabled": bool}``
+``DELETE /_/faults``, ``DELETE /_/faults/{id}``      remove all, or one
+===================================================  ===========================================
+
+``platform`` is ``project``, ``app-1``, ``app-2``, … (in the order of ``--app-key``, else of the first
+call); in a path the app's key itself is understood too. Errors are ``{"error": text}``.
+
+Lines of the journal, ``n`` from 0 in order of arrival, ``at`` in Unix seconds::
+
+    {"n", "request", "at", "endpoint", "custom_id", "attributes": {key as sent: value},
+     "events": [accepted], "late_events": [dropped, only when there are some]}
+    {"n", "request", "at", "endpoint", "platform", "audience", "action": "add"|"remove"|"replace",
+     "id", "attributes"?, "tags"?}
+    {"n", "request", "at", "endpoint", "platform", "audience", "action": "create"|"delete"}
+"""

@@ -1,0 +1,72 @@
+"""``/_/faults``: scripted faults listed, added, switched and removed."""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from target_batch.sandbox.batch import LocalBatch
+from target_batch.sandbox.faults.script import ScriptError
+from target_batch.sandbox.inspection.answering import fail, show
+
+READY: Final[list[dict[str, Any]]] = [
+    {
+        "name": "429 storm",
+        "match": {"share": 0.6},
+        "times": 50,
+        "do": {"retry_after": 2},
+    },
+    {
+        "name": "500s, half of them after accepting",
+        "match": {"nth": {"every": 2}},
+        "times": 20,
+        "do": {"accept_then": {"answer": {"status": 500, "json": {"error_code": "INTERNAL"}}}},
+    },
+    {"name": "Maintenance (503)", "times": 30, "do": {"answer": {"status": 503}}},
+    {"name": "Connections reset", "match": {"nth": {"every": 3}}, "do": "reset"},
+    {"name": "Slow answers (2 s)", "do": {"delay": 2}},
+    {"name": "A trickling answer", "times": 1, "do": {"trickle": 0.5}},
+]
+"""Faults ready to be added from the page."""
+
+
+class Switch(Struct, forbid_unknown_fields=True):
+    """Body that switches a fault."""
+
+    enabled: bool
+
+
+def listed(batch: LocalBatch) -> Response:
+    """List the faults in force with their counts, and those ready to be added."""
+    return show({"faults": [fault.show() for fault in batch.faults.faults], "ready": READY})
+
+
+async def add(batch: LocalBatch, request: Request) -> Response:
+    """Add a rule or a list of rules."""
+    try:
+        content = msgspec.json.decode(await request.body())
+        return show({"ids": batch.faults.add(content if isinstance(content, list) else [content])})
+    except (msgspec.MsgspecError, ScriptError) as error:
+        return fail(400, str(error))
+
+
+async def switch(batch: LocalBatch, request: Request) -> Response:
+    """Switch a fault on or off."""
+    fault = batch.faults.find(request.path_params["number"])
+    if fault is None:
+        return fail(404, "there is no such fault")
+    try:
+        fault.enabled = msgspec.json.decode(await request.body(), type=Switch).enabled
+    except msgspec.MsgspecError as error:
+        return fail(400, str(error))
+    return show(fault.show())
+
+
+def remove(batch: LocalBatch, number: int | None) -> Response:
+    """Remove one fault, or all."""
+    if number is not None and batch.faults.find(number) is None:
+        return fail(404, "there is no such fault")
+    batch.faults.remove(number)
+    return show({"faults": len(batch.faults.faults)})

@@ -1,0 +1,44 @@
+"""Null mode: answers at once and keeps nothing but counts, for benchmarks."""
+
+from typing import Any, Final
+
+from target_batch.sandbox.batch import LocalBatch
+from target_batch.sandbox.faults.stage import Send
+from target_batch.sandbox.receiving import Receive, count_body
+
+_TOKEN: Final = b'{"indexing_token":"00000000000000000000000000000000"}'
+_LIST: Final = b'{"audiences":[],"count":0,"has_more":false}'
+_VIEW: Final = b'{"name":"null","type":"CUSTOM_ID","nb_ids":0,"indexing_state":"APPLIED"}'
+
+
+class NullBatch:
+    """ASGI application that answers 202 to whatever comes.
+
+    Args:
+        batch: Where requests and bytes are counted.
+    """
+
+    def __init__(self, batch: LocalBatch) -> None:
+        self._batch = batch
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Read the body, count it and answer."""
+        size = await count_body(receive)
+        totals = self._batch.totals
+        totals.null_requests += 1
+        totals.null_bytes += size
+        status, body = _answer(scope["method"], scope["path"])
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _answer(method: str, path: str) -> tuple[int, bytes]:
+    """Return the status and body for a path."""
+    if method == "GET":
+        is_list = path.endswith(("/list", "/custom-audience"))
+        return 200, _LIST if is_list else _VIEW
+    return 202, b'{"code":"SUCCESS"}' if "/profiles/" in path else _TOKEN

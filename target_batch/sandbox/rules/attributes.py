@@ -1,0 +1,73 @@
+"""Attributes of profiles: the rule for each key, found once and kept."""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, Final, NamedTuple
+
+from target_batch.sandbox.rules.names import Kind, split_key
+from target_batch.sandbox.rules.natives import native_violation
+from target_batch.sandbox.rules.times import date_violation
+from target_batch.sandbox.rules.values import (
+    change_violation,
+    number_violation,
+    text_violation,
+    texts_violation,
+    url_violation,
+)
+
+Check = Callable[[Any], str | None]
+"""Says why a value is refused, or returns None."""
+
+
+class AttributeRule(NamedTuple):
+    """What a key stands for.
+
+    Attributes:
+        name: The attribute's name.
+        kind: What the key announces.
+        violation: Says why a value is refused under this key.
+    """
+
+    name: str
+    kind: Kind
+    violation: Check
+
+
+@lru_cache(maxsize=4096)
+def attribute_rule(key: str) -> AttributeRule:
+    """Find the rule for a key of a profile's attributes, as sent."""
+    if key.startswith("$"):
+        return AttributeRule(key, "plain", partial(native_violation, key))
+    name, kind, reason = split_key(key)
+    if reason:
+        return AttributeRule(name, kind, lambda _: reason)
+    return AttributeRule(name, kind, _KINDS[kind])
+
+
+def _plain(value: Any) -> str | None:
+    return _PLAIN[type(value)](value)
+
+
+def _date(value: Any) -> str | None:
+    return None if value is None else date_violation(value)
+
+
+def _url(value: Any) -> str | None:
+    return None if value is None else url_violation(value)
+
+
+def _anything(_value: Any) -> str | None:
+    return None
+
+
+_PLAIN: Final[dict[type, Check]] = {
+    str: text_violation,
+    bool: _anything,
+    float: _anything,
+    int: number_violation,
+    list: texts_violation,
+    dict: change_violation,
+    type(None): _anything,
+}
+"""Checks of values by their JSON type; null deletes."""
+_KINDS: Final[dict[Kind, Check]] = {"plain": _plain, "date": _date, "url": _url}

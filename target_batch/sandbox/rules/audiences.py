@@ -1,0 +1,67 @@
+"""Audiences: names, members and their attributes; a broken rule refuses the whole call."""
+
+import re
+from typing import Any, Final
+
+from target_batch.sandbox.rules.ids import id_violation
+from target_batch.sandbox.rules.limits import AUDIENCE_ENTRIES, AUDIENCE_NAME_LENGTH, MEMBER_ATTRIBUTES
+from target_batch.sandbox.rules.names import split_key
+from target_batch.sandbox.rules.values import value_violation
+
+_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{AUDIENCE_NAME_LENGTH}}}")
+
+
+def audience_name_violation(name: str) -> str | None:
+    """Say why the name of an audience is refused."""
+    if _NAME.fullmatch(name):
+        return None
+    return f"an audience's name is 1 to {AUDIENCE_NAME_LENGTH} characters of A-Z, a-z, 0-9, _ and -"
+
+
+def count_violation(count: int) -> str | None:
+    """Say why a call with this many members is refused."""
+    if count == 0:
+        return "the array of IDs is empty"
+    if count > AUDIENCE_ENTRIES:
+        return f"a call has at most {AUDIENCE_ENTRIES} IDs, this one {count}"
+    return None
+
+
+def member_violation(identifier: str, attributes: dict[str, Any] | None = None) -> str | None:
+    """Say why one member is refused, and with it the call.
+
+    Args:
+        identifier: The member's ID.
+        attributes: Its attributes for personalisation, where it has some.
+    """
+    if reason := id_violation(identifier):
+        return reason
+    if not attributes:
+        return None
+    if len(attributes) > MEMBER_ATTRIBUTES:
+        return f"a member has at most {MEMBER_ATTRIBUTES} attributes"
+    if len({split_key(key).name for key in attributes}) < len(attributes):
+        return "an attribute is given twice"
+    reasons = (_attribute_violation(key, value) for key, value in attributes.items())
+    return next((reason for reason in reasons if reason), None)
+
+
+def tags_violation(tags: Any) -> str | None:
+    """Say why the tags of an app's member are refused.
+
+    Their form is not documented: an array of texts, or such arrays by collection.
+    """
+    collections = tags.values() if isinstance(tags, dict) else [tags]
+    reasons = (value_violation("plain", collection) for collection in collections)
+    if not all(isinstance(collection, list) for collection in collections):
+        return "tags are texts in an array, or in arrays by collection"
+    return next((reason for reason in reasons if reason), None)
+
+
+def _attribute_violation(key: str, value: Any) -> str | None:
+    _name, kind, reason = split_key(key)
+    if reason:
+        return reason
+    if isinstance(value, bool):
+        return "a member's attribute is no boolean"
+    return value_violation(kind, value)

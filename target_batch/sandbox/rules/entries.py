@@ -1,0 +1,117 @@
+"""One entry of a call on profiles: what of it is accepted, dropped or refused."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from target_batch.sandbox.rules.attributes import attribute_rule
+from target_batch.sandbox.rules.events import event_violation
+from target_batch.sandbox.rules.ids import id_violation
+from target_batch.sandbox.rules.limits import ATTRIBUTES_PER_ENTRY, EVENTS_PER_ENTRY
+from target_batch.sandbox.rules.shapes import Entry, Event
+from target_batch.sandbox.rules.times import is_outside_window
+
+Category = Literal["profile", "attribute", "event"]
+"""What a partial error is about; Batch's own words are not documented."""
+
+
+class Blame(Struct, omit_defaults=True):
+    """A partial error, as Batch writes it.
+
+    Attributes:
+        category: What it is about.
+        bulk_index: The entry's place in the call, from 0.
+        reason: The rule that is broken.
+        attribute: The attribute's key as sent, or the event's name; without it the whole entry is
+            refused.
+    """
+
+    category: Category
+    bulk_index: int
+    reason: str
+    attribute: str | UnsetType = UNSET
+
+
+@dataclass
+class Verdict:
+    """What becomes of one entry.
+
+    Attributes:
+        attributes: Accepted, with their keys as sent.
+        events: Accepted.
+        late: Outside the last 24 hours: dropped without a partial error.
+        blames: Everything refused.
+    """
+
+    attributes: dict[str, Any] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    late: list[Event] = field(default_factory=list)
+    blames: list[Blame] = field(default_factory=list)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the entry is refused as a whole."""
+        return any(blame.attribute is UNSET for blame in self.blames)
+
+
+def judge(entry: Entry, index: int, now: float) -> Verdict:
+    """Judge one entry.
+
+    Args:
+        entry: The entry, well-formed.
+        index: Its place in the call, from 0.
+        now: Unix time of the arrival, in seconds.
+    """
+    verdict = Verdict()
+    if reason := _entry_violation(entry):
+        verdict.blames.append(Blame("profile", index, reason))
+        return verdict
+    if isinstance(entry.attributes, dict):
+        _judge_attributes(entry.attributes, index, verdict)
+    if isinstance(entry.events, list):
+        for event in entry.events:
+            _judge_event(event, index, now, verdict)
+    return verdict
+
+
+def _entry_violation(entry: Entry) -> str | None:
+    """Say why an entry is refused as a whole."""
+    if isinstance(entry.identifiers.custom_id, str) and (reason := id_violation(entry.identifiers.custom_id)):
+        return reason
+    if isinstance(entry.attributes, dict) and len(entry.attributes) > ATTRIBUTES_PER_ENTRY:
+        return f"an entry has at most {ATTRIBUTES_PER_ENTRY} attributes"
+    if isinstance(entry.events, list) and len(entry.events) > EVENTS_PER_ENTRY:
+        return f"an entry has at most {EVENTS_PER_ENTRY} events"
+    return None
+
+
+def _judge_attributes(attributes: dict[str, Any], index: int, verdict: Verdict) -> None:
+    rules = [attribute_rule(key) for key in attributes]
+    repeated = _repeated([rule.name for rule in rules])
+    for rule, (key, value) in zip(rules, attributes.items(), strict=True):
+        reason = rule.violation(value)
+        if rule.name in repeated:
+            reason = "the attribute is given twice"
+        if reason:
+            verdict.blames.append(Blame("attribute", index, reason, key))
+        else:
+            verdict.attributes[key] = value
+
+
+def _repeated(names: list[str]) -> set[str]:
+    if len(set(names)) == len(names):
+        return set()
+    return {name for name in names if names.count(name) > 1}
+
+
+def _judge_event(event: Event, index: int, now: float, verdict: Verdict) -> None:
+    violation = event_violation(event)
+    if violation:
+        where = f" - at {violation.where}" if violation.where else ""
+        blame = Blame("event", index, violation.reason + where, event.name)
+        verdict.blames.append(blame)
+    elif isinstance(event.time, str) and is_outside_window(event.time, now):
+        verdict.late.append(event)
+    else:
+        verdict.events.append(event)

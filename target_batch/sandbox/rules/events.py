@@ -1,0 +1,102 @@
+"""Events of a profile: one that breaks a rule is refused alone."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from target_batch.sandbox.rules.limits import (
+    ARRAY_ITEMS,
+    EVENT_BYTES,
+    EVENT_DEPTH,
+    EVENT_LEVEL_ATTRIBUTES,
+    LABEL_LENGTH,
+    TAG_LENGTH,
+    TAGS,
+)
+from target_batch.sandbox.rules.names import name_violation, split_key
+from target_batch.sandbox.rules.shapes import Event
+from target_batch.sandbox.rules.times import time_violation
+from target_batch.sandbox.rules.values import text_violation, texts_violation, value_violation
+
+
+class EventViolation(NamedTuple):
+    """Why an event is refused.
+
+    Attributes:
+        reason: The rule it breaks.
+        where: The attribute at fault, or None when it is the event itself.
+    """
+
+    reason: str
+    where: str | None = None
+
+
+def event_violation(event: Event) -> EventViolation | None:
+    """Say why Batch refuses an event, its age apart; None when it is well."""
+    reason = name_violation(event.name)
+    if not reason and event.time is not UNSET:
+        reason = time_violation(str(event.time))
+    if reason:
+        return EventViolation(reason)
+    if event.attributes is UNSET:
+        return None
+    if len(msgspec.json.encode(event)) > EVENT_BYTES:
+        return EventViolation(f"an event has at most {EVENT_BYTES} bytes")
+    return next(_level(event.attributes, 1), None)
+
+
+def _level(attributes: dict[str, Any], depth: int) -> Iterator[EventViolation]:
+    """Find what is wrong on one level of objects and below."""
+    if depth > EVENT_DEPTH:
+        yield EventViolation(f"an event has at most {EVENT_DEPTH} levels")
+        return
+    if len(attributes) > EVENT_LEVEL_ATTRIBUTES:
+        yield EventViolation(f"a level has at most {EVENT_LEVEL_ATTRIBUTES} attributes")
+    names: set[str] = set()
+    for key, value in attributes.items():
+        name = split_key(key).name
+        reason = "the attribute is given twice" if name in names else None
+        names.add(name)
+        if reason := reason or _attribute(key, value, depth):
+            yield EventViolation(reason, key)
+        for child in _children(value):
+            yield from _level(child, depth + 1)
+
+
+def _attribute(key: str, value: Any, depth: int) -> str | None:
+    """Say why one attribute of a level is refused, the objects below it apart."""
+    if key.startswith("$"):
+        return _native(key, value, depth)
+    _name, kind, reason = split_key(key)
+    if reason or value is None:
+        return reason or "an event holds no nulls"
+    if kind == "plain" and isinstance(value, dict):
+        return None
+    if kind == "plain" and isinstance(value, list) and dict in map(type, value):
+        return _objects(value)
+    return value_violation(kind, value)
+
+
+def _native(key: str, value: Any, depth: int) -> str | None:
+    if depth > 1 or key not in {"$label", "$tags"}:
+        return "$label and $tags stand on the first level, nothing else begins with $"
+    if key == "$label":
+        return text_violation(value, LABEL_LENGTH)
+    return texts_violation(value, TAGS, TAG_LENGTH)
+
+
+def _objects(values: list[Any]) -> str | None:
+    if any(not isinstance(value, dict) for value in values):
+        return "an array is not mixed"
+    return f"an array has at most {ARRAY_ITEMS} items" if len(values) > ARRAY_ITEMS else None
+
+
+def _children(value: Any) -> list[dict[str, Any]]:
+    """Return the objects directly below a value."""
+    if isinstance(value, dict):
+        return [value]
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, dict)]
+    return []

@@ -1,0 +1,41 @@
+"""Which IDs Batch refuses."""
+
+from typing import Final
+
+from target_batch.sandbox.rules.limits import CUSTOM_ID_LENGTH
+
+FORBIDDEN: Final = frozenset(
+    {
+        "undefined",
+        "null",
+        "nil",
+        "(null)",
+        "[object object]",
+        "true",
+        "false",
+        "nan",
+        "infinity",
+        "-infinity",
+    }
+)
+"""Texts that stand for a programming error, refused in any case (published SDKs)."""
+
+
+def id_violation(identifier: str) -> str | None:
+    """Say why Batch refuses a custom ID, or the ID of an audience's member.
+
+    Args:
+        identifier: The ID as sent; case and blanks matter. 1 to 512 characters.
+
+    Returns:
+        The reason, or None.
+    """
+    if not identifier.strip():
+        return "the ID is blank"
+    if len(identifier) > CUSTOM_ID_LENGTH:
+        return f"the ID is longer than {CUSTOM_ID_LENGTH} characters"
+    if identifier.lower() in FORBIDDEN:
+        return "the ID is a reserved word"
+    if identifier.splitlines() != [identifier]:
+        return "the ID holds a line break"
+    return None

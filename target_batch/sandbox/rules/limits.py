@@ -1,0 +1,89 @@
+"""Every limit the local Batch enforces, once, with where it comes from.
+
+Marks: **doc** Batch's documentation; **batch** code that Batch publishes; **said** a third party
+that quotes the documentation; **open** not documented, the strictest reading is enforced.
+"""
+
+from typing import Final
+
+UPDATE_ENTRIES: Final = 200
+"""Entries per call of ``/profiles/update``; more refuse the whole call (doc)."""
+MASS_UPDATE_ENTRIES: Final = 10_000
+"""Entries per call of ``/profiles/mass-update``; more refuse the whole call (doc)."""
+AUDIENCE_ENTRIES: Final = 10_000
+"""Members per call of an audience update or replace (doc)."""
+
+UPDATE_RATE: Final = 300.0
+"""Custom IDs per second on ``/profiles/update`` (doc)."""
+UPDATE_BURST: Final = 1_000.0
+"""Custom IDs the bucket of ``/profiles/update`` holds (doc)."""
+MASS_UPDATE_RATE: Final = 10_000.0
+"""Custom IDs per second on ``/profiles/mass-update`` (doc)."""
+MASS_UPDATE_BURST: Final = 10_000.0
+"""Custom IDs the bucket of ``/profiles/mass-update`` holds: one full call, no burst (doc)."""
+DEFAULT_RATE: Final = 1.0
+"""Requests per second on everything else, one budget per project (said)."""
+DEFAULT_BURST: Final = 1.0
+"""Requests the default bucket holds (said)."""
+RATE_TOLERANCE: Final = 0.020
+"""Seconds a call may come early, for the granularity of clocks (the local Batch's own choice)."""
+
+BODY_BYTES: Final = 5_000_000
+"""Bytes of a request body; more are answered 413 (open)."""
+
+CUSTOM_ID_LENGTH: Final = 512
+"""Characters of a custom ID: the smaller of the two figures published (batch)."""
+NAME_LENGTH: Final = 30
+"""Characters of an attribute's or event's name (said)."""
+STRING_LENGTH: Final = 300
+"""Characters of a string attribute; empty is refused (said)."""
+URL_LENGTH: Final = 2_048
+"""Characters of a URL attribute (said)."""
+ARRAY_ITEMS: Final = 25
+"""Items of an array, and members of an array after ``$add`` (batch)."""
+ARRAYS_PER_PROFILE: Final = 15
+"""Array attributes one profile may hold (batch)."""
+ATTRIBUTES_PER_ENTRY: Final = 50
+"""Attributes per entry, native ones counted too (said; counting natives: open)."""
+EVENTS_PER_ENTRY: Final = 15
+"""Events per entry (said)."""
+INTEGER_MAX: Final = 2**63 - 1
+"""Largest integer: a signed 64-bit number (open)."""
+
+EMAIL_LENGTH: Final = 128
+"""Characters of an e-mail address: the smaller of the two figures published (doc)."""
+PHONE_DIGITS: Final = 15
+"""Digits of a telephone number after ``+`` (doc, E.164)."""
+TOPICS: Final = 25
+"""Topics of ``$topic_preferences`` (doc)."""
+TOPIC_LENGTH: Final = 300
+"""Characters of one topic (doc)."""
+
+EVENT_BYTES: Final = 25_000
+"""Bytes of one event as compact JSON (said: 25 kB)."""
+EVENT_WINDOW_SECONDS: Final = 86_400.0
+"""How old an event may be; an older or a future one is dropped alone (said)."""
+EVENT_DEPTH: Final = 3
+"""Levels of objects in an event, its ``attributes`` being the first (batch)."""
+EVENT_LEVEL_ATTRIBUTES: Final = 20
+"""Attributes on each level of an event, ``$label`` and ``$tags`` counted (batch)."""
+LABEL_LENGTH: Final = 200
+"""Characters of an event's ``$label`` (batch)."""
+TAGS: Final = 10
+"""Tags of an event's ``$tags`` (batch)."""
+TAG_LENGTH: Final = 64
+"""Characters of one tag (batch)."""
+
+MEMBER_ATTRIBUTES: Final = 15
+"""Attributes of one audience member (doc)."""
+AUDIENCE_NAME_LENGTH: Final = 255
+"""Characters of an audience's name (doc)."""
+LIST_LIMIT: Final = 100
+"""Largest ``limit`` of a list of audiences (doc)."""
+LIST_DEFAULT: Final = 10
+"""Audiences listed when no ``limit`` is given (open: small, so that clients must page)."""
+
+PROJECT_VERSIONS: Final = frozenset(f"2.{minor}" for minor in (*range(1, 9), 10, 11, 13))
+"""Versions of the project API that were seen (doc)."""
+APP_VERSIONS: Final = frozenset({"1.0", "1.1"})
+"""Versions of the app API (doc)."""

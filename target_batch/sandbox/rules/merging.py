@@ -1,0 +1,83 @@
+"""What an accepted change does to a profile: nulls, dates, URLs and partial changes of arrays."""
+
+from typing import Any, Final, NamedTuple
+
+from target_batch.sandbox.rules.attributes import attribute_rule
+from target_batch.sandbox.rules.limits import ARRAY_ITEMS, ARRAYS_PER_PROFILE
+
+_ARRAYS: Final = frozenset({list, dict})
+"""Types that give or change an array."""
+
+
+class Attributes(NamedTuple):
+    """The attributes of a profile.
+
+    Attributes:
+        values: By name; native ones with their ``$``.
+        kinds: ``date`` or ``url`` for the names whose text is one of these.
+    """
+
+    values: dict[str, Any]
+    kinds: dict[str, str]
+
+
+def merge(held: Attributes, changes: dict[str, Any]) -> list[tuple[str, str]]:
+    """Apply changes to a profile, in place.
+
+    Args:
+        held: What the profile holds.
+        changes: Accepted attributes, with their keys as sent.
+
+    Returns:
+        The changes the profile's own state forbids: key and reason; these are not applied.
+    """
+    refused = []
+    for key, value in changes.items():
+        name, kind, _ = attribute_rule(key)
+        if value is None:
+            held.values.pop(name, None)
+            held.kinds.pop(name, None)
+        elif type(value) in _ARRAYS:
+            if reason := _put_array(held, name, value):
+                refused.append((key, reason))
+        else:
+            held.values[name] = value
+            if kind != "plain":
+                held.kinds[name] = kind
+            elif held.kinds:
+                held.kinds.pop(name, None)
+    return refused
+
+
+def _put_array(held: Attributes, name: str, value: Any) -> str | None:
+    """Set or change an array; say why when the profile cannot take it."""
+    after = _changed(held.values.get(name), value) if isinstance(value, dict) else value
+    if reason := _array_violation(held, name, after):
+        return reason
+    held.kinds.pop(name, None)
+    if after:
+        held.values[name] = after
+    else:
+        held.values.pop(name, None)
+    return None
+
+
+def _changed(current: Any, change: dict[str, list[str]]) -> list[str] | None:
+    """Return an array after ``$add`` and ``$remove``; None when the attribute is no array."""
+    if current is not None and not isinstance(current, list):
+        return None
+    removed = set(change.get("$remove", ()))
+    both = [*(current or ()), *change.get("$add", ())]
+    return [item for item in dict.fromkeys(both) if item not in removed]
+
+
+def _array_violation(held: Attributes, name: str, value: list[str] | None) -> str | None:
+    """Say why a profile cannot take an array, as it would be after the change."""
+    if value is None:
+        return "$add and $remove change an array, the profile holds another type"
+    if len(value) > ARRAY_ITEMS:
+        return f"the array would have more than {ARRAY_ITEMS} items"
+    if name.startswith("$") or isinstance(held.values.get(name), list):
+        return None
+    arrays = sum(isinstance(v, list) and not n.startswith("$") for n, v in held.values.items())
+    return f"a profile has at most {ARRAYS_PER_PROFILE} arrays" if arrays >= ARRAYS_PER_PROFILE else None

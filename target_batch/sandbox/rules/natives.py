@@ -1,0 +1,94 @@
+"""Native attributes: ``$email_address`` and the others whose name begins with ``$``."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from target_batch.sandbox.rules.codes import LANGUAGES, REGIONS, TIMEZONES
+from target_batch.sandbox.rules.limits import EMAIL_LENGTH, PHONE_DIGITS, TOPIC_LENGTH, TOPICS
+from target_batch.sandbox.rules.values import CHANGES
+
+_EMAIL: Final = re.compile(r"[^@\s.]+(\.[^@\s.]+)*@[^@\s.]+(\.[^@\s.]+)+")
+_PHONE: Final = re.compile(rf"\+[1-9][0-9]{{0,{PHONE_DIGITS - 1}}}")
+_TOPIC: Final = re.compile(rf"[a-z0-9_]{{1,{TOPIC_LENGTH}}}")
+_CONSENTS: Final = frozenset({"subscribed", "unsubscribed"})
+
+
+def native_violation(name: str, value: object) -> str | None:
+    """Say why a native attribute is refused.
+
+    Args:
+        name: Its name, with ``$``.
+        value: The value, decoded from JSON; null removes the attribute and is always well.
+
+    Returns:
+        The reason, or None.
+    """
+    check = _CHECKS.get(name)
+    if check is None:
+        return "this native attribute is not known"
+    if value is None:
+        return None
+    return check(value)
+
+
+def _email(value: object) -> str | None:
+    if not isinstance(value, str) or not _EMAIL.fullmatch(value) or not value.isprintable():
+        return "an e-mail address is expected"
+    if len(value) > EMAIL_LENGTH:
+        return f"an e-mail address has at most {EMAIL_LENGTH} characters"
+    return None
+
+
+def _consent(value: object) -> str | None:
+    known = isinstance(value, str) and value in _CONSENTS
+    return None if known else "a consent is subscribed or unsubscribed"
+
+
+def _phone(value: object) -> str | None:
+    known = isinstance(value, str) and _PHONE.fullmatch(value)
+    return None if known else "a telephone number is written as E.164"
+
+
+def _language(value: object) -> str | None:
+    known = isinstance(value, str) and value in LANGUAGES
+    return None if known else "a language is an ISO 639 code in lower case"
+
+
+def _region(value: object) -> str | None:
+    known = isinstance(value, str) and value in REGIONS
+    return None if known else "a region is an ISO 3166 code in upper case"
+
+
+def _timezone(value: object) -> str | None:
+    known = isinstance(value, str) and value in TIMEZONES
+    return None if known else "a time zone is an IANA name"
+
+
+def _topic_preferences(value: object) -> str | None:
+    if not isinstance(value, dict):
+        return _topics(value)
+    if not value or not value.keys() <= CHANGES:
+        return "a change of topics is only $add and $remove"
+    return next((reason for topics in value.values() if (reason := _topics(topics))), None)
+
+
+def _topics(value: object) -> str | None:
+    if not isinstance(value, list) or not value:
+        return "topics are an array that is not empty"
+    if len(value) > TOPICS:
+        return f"at most {TOPICS} topics are kept"
+    well = all(isinstance(topic, str) and _TOPIC.fullmatch(topic) for topic in value)
+    return None if well else f"a topic is 1 to {TOPIC_LENGTH} characters of a-z, 0-9 and _"
+
+
+_CHECKS: Final[dict[str, Callable[[object], str | None]]] = {
+    "$email_address": _email,
+    "$email_marketing": _consent,
+    "$sms_marketing": _consent,
+    "$phone_number": _phone,
+    "$language": _language,
+    "$region": _region,
+    "$timezone": _timezone,
+    "$topic_preferences": _topic_preferences,
+}

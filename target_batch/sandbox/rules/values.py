@@ -1,0 +1,97 @@
+"""Values of custom attributes: of profiles, of events and of audience members."""
+
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from target_batch.sandbox.rules.limits import ARRAY_ITEMS, INTEGER_MAX, STRING_LENGTH, URL_LENGTH
+from target_batch.sandbox.rules.names import Kind
+from target_batch.sandbox.rules.times import date_violation
+
+CHANGES: Final = frozenset({"$add", "$remove"})
+"""Keys of a partial change of an array."""
+_FREE: Final = frozenset({bool, float})
+"""Types every value of which is well."""
+
+
+def value_violation(kind: Kind, value: object) -> str | None:
+    """Say why a scalar, a date, a URL or an array of texts is refused.
+
+    Args:
+        kind: What the key announced.
+        value: The value, decoded from JSON; not null.
+
+    Returns:
+        The reason, or None.
+    """
+    if kind == "date":
+        return date_violation(value)
+    if kind == "url":
+        return url_violation(value)
+    check = _CHECKS.get(type(value), number_violation)
+    return check(value)
+
+
+def text_violation(value: object, limit: int = STRING_LENGTH) -> str | None:
+    """Say why a text of 1 to `limit` characters is refused."""
+    if not isinstance(value, str):
+        return "a text is expected"
+    if 0 < len(value) <= limit:
+        return None
+    return f"a text has 1 to {limit} characters"
+
+
+def number_violation(value: object) -> str | None:
+    """Say why a value that is no text and no array is refused.
+
+    Booleans, floats and integers of 64 bits are well; objects are not.
+    """
+    if type(value) in _FREE:
+        return None
+    if not isinstance(value, int):
+        return "a value is a text, a number, a boolean, a date, a URL or an array of texts"
+    fits = -INTEGER_MAX - 1 <= value <= INTEGER_MAX
+    return None if fits else "an integer fits in 64 bits"
+
+
+def texts_violation(values: object, items: int = ARRAY_ITEMS, length: int = STRING_LENGTH) -> str | None:
+    """Say why an array of 1 to `items` texts of at most `length` characters is refused."""
+    if not isinstance(values, list):
+        return "an array is expected"
+    if not values:
+        return "an array is not empty"
+    if len(values) > items:
+        return f"an array has at most {items} items"
+    reasons = [reason for value in values if (reason := text_violation(value, length))]
+    return reasons[0] if reasons else None
+
+
+def change_violation(change: dict[str, object]) -> str | None:
+    """Say why a partial change ``{"$add": […], "$remove": […]}`` of an array is refused."""
+    if not change or not change.keys() <= CHANGES:
+        return "an object on a profile is only $add and $remove"
+    reasons = [reason for values in change.values() if (reason := texts_violation(values))]
+    return reasons[0] if reasons else None
+
+
+def url_violation(value: object) -> str | None:
+    """Say why a ``url(name)`` value is refused: scheme and authority, no blanks."""
+    if not isinstance(value, str):
+        return "a URL is a text"
+    if len(value) > URL_LENGTH:
+        return f"a URL has at most {URL_LENGTH} characters"
+    if any(character.isspace() or not character.isprintable() for character in value):
+        return "a URL holds no blanks and no control characters"
+    try:
+        parts = urlsplit(value)
+        whole = bool(parts.scheme and parts.hostname) and (parts.port is None or parts.port >= 0)
+    except ValueError:
+        whole = False
+    return None if whole else "a URL has a scheme and an authority"
+
+
+_CHECKS: Final[dict[type, Callable[[object], str | None]]] = {
+    str: text_violation,
+    list: texts_violation,
+}
+"""What checks each type of value; the others are numbers or nothing that is known."""

@@ -1,0 +1,52 @@
+"""From the command's options to a running server."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from target_batch.sandbox.batch import LocalBatch, Options
+from target_batch.sandbox.faults.book import FaultBook
+from target_batch.sandbox.faults.script import ScriptError
+from target_batch.sandbox.keys import Keys
+from target_batch.sandbox.serving import serve
+
+
+def make_batch(options: dict[str, Any]) -> LocalBatch:
+    """Make a local Batch from the options of the command.
+
+    Raises:
+        click.BadParameter: When the script of faults is malformed.
+    """
+    behaviour = Options(
+        latency=options["latency"],
+        index_seconds=options["index_seconds"],
+        null=options["null"],
+        journal=options["journal"],
+        rates=options["rates"],
+    )
+    keys = Keys(options["rest"], options["projects"], options["apps"])
+    return LocalBatch(behaviour, keys, faults=read_faults(options["faults"]))
+
+
+def read_faults(path: Path | None) -> FaultBook:
+    """Read a file of scripted faults; no file, no faults.
+
+    Raises:
+        click.BadParameter: When it is malformed.
+    """
+    book = FaultBook()
+    if path is None:
+        return book
+    try:
+        rules = json.loads(path.read_text(encoding="utf-8"))
+        book.add(rules if isinstance(rules, list) else [rules])
+    except (ValueError, ScriptError) as error:
+        raise click.BadParameter(f"{path.name}: {error}", param_hint="--faults") from None
+    return book
+
+
+def start(options: dict[str, Any]) -> None:
+    """Serve a local Batch until a signal."""
+    serve(make_batch(options), options["port"], options["port_file"])

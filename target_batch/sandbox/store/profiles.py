@@ -1,0 +1,117 @@
+"""Profiles: attributes packed in bytes, events as they came."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from target_batch.sandbox.rules.merging import Attributes, merge
+from target_batch.sandbox.rules.shapes import Event
+
+_PACK = msgspec.msgpack.Encoder()
+_UNPACK = msgspec.msgpack.Decoder(Attributes)
+_EVENT = msgspec.json.Encoder()
+
+
+class Profile:
+    """One profile, small in memory.
+
+    Attributes:
+        packed: Its attributes as MessagePack.
+        events: Its accepted events as JSON, in order of arrival.
+        updated: Unix time of the last accepted entry, in seconds.
+    """
+
+    __slots__ = ("events", "packed", "updated")
+
+    def __init__(self) -> None:
+        self.packed = b""
+        self.events: list[bytes] = []
+        self.updated = 0.0
+
+    @property
+    def attributes(self) -> Attributes:
+        """The attributes, unpacked."""
+        return _UNPACK.decode(self.packed) if self.packed else Attributes({}, {})
+
+
+class Profiles:
+    """All profiles by ID."""
+
+    def __init__(self) -> None:
+        self._profiles: dict[str, Profile] = {}
+
+    def __len__(self) -> int:
+        return len(self._profiles)
+
+    def apply(
+        self, profile_id: str, changes: dict[str, Any], events: list[Event], now: float
+    ) -> list[tuple[str, str]]:
+        """Apply an accepted entry; an unknown ID creates the profile.
+
+        Returns:
+            The changes refused because of what the profile holds: key and reason.
+        """
+        profile = self._profiles.get(profile_id)
+        if profile is None:
+            profile = self._profiles[profile_id] = Profile()
+        refused = []
+        if changes:
+            held = profile.attributes
+            refused = merge(held, changes)
+            profile.packed = _PACK.encode(held)
+        profile.events.extend(map(_EVENT.encode, events))
+        profile.updated = now
+        return refused
+
+    def find(self, text: str, start: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
+        """List profiles in order of creation.
+
+        Args:
+            text: Part of the ID in any case, or of a text among the attributes as it is written.
+            start: How many to skip.
+            limit: How many to return.
+
+        Returns:
+            How many there are in all, and the page asked for.
+        """
+        if not text:
+            page = islice(self._profiles.items(), start, start + limit)
+            return len(self), [_summary(*item) for item in page]
+        found = list(self._matching(text))
+        return len(found), [_summary(key, self._profiles[key]) for key in found[start : start + limit]]
+
+    def detail(self, profile_id: str) -> dict[str, Any] | None:
+        """Show one profile with its attributes, their types and its events; None when unknown."""
+        profile = self._profiles.get(profile_id)
+        if profile is None:
+            return None
+        values, kinds = profile.attributes
+        return {
+            "id": profile_id,
+            "updated": profile.updated,
+            "attributes": values,
+            "types": {name: kinds.get(name) or _type(value) for name, value in values.items()},
+            "events": [msgspec.Raw(event) for event in profile.events],
+        }
+
+    def _matching(self, text: str) -> Iterator[str]:
+        folded, raw = text.casefold(), text.encode("utf-8", "surrogatepass")
+        for key, profile in self._profiles.items():
+            if folded in key.casefold() or raw in profile.packed:
+                yield key
+
+
+def _summary(profile_id: str, profile: Profile) -> dict[str, Any]:
+    return {
+        "id": profile_id,
+        "updated": profile.updated,
+        "attributes": len(profile.attributes.values),
+        "events": len(profile.events),
+    }
+
+
+def _type(value: Any) -> str:
+    names = {str: "string", bool: "boolean", int: "integer", float: "float", list: "array"}
+    return names[type(value)]

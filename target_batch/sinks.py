@@ -1,0 +1,174 @@
+"""A stream's sink: record → operation → delivery, by the plan compiled from the stream's SCHEMA."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.sinks import Sink
+
+from target_batch.fates import Origin, Ticket
+from target_batch.mapping import compile_plan
+from target_batch.operations import AudienceChange, Ignored, ProfileUpdate, Rejected
+from target_batch.reader import record_in, record_line
+from target_batch.reasons import Fault, Reason
+from target_batch.redaction import clean
+from target_batch.rejects import MARK
+from target_batch.routing import route
+from target_batch.validation import Validator, without
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_batch.run import Run
+
+
+class StreamSink(Sink):
+    """Turns the records of one stream, under one SCHEMA, into operations."""
+
+    def __init__(
+        self, target: Any, stream_name: str, schema: dict[str, Any], key_properties: Sequence[str] | None
+    ) -> None:
+        super().__init__(target, stream_name, schema, key_properties)
+        self._run: Run = target.run
+        settings = self._run.settings
+        self._tally = self._run.fates.tally(stream_name)
+        self._route = route(stream_name, schema, key_properties or (), settings)
+        self._left_out: frozenset[str] = frozenset()
+        self._blamed: Counter[tuple[str, str]] = Counter()
+        self._replays = MARK in (schema.get("properties") or {})
+        self._now = self._run.clock.time
+        if self._route.kind != "ignore":
+            self._lane = self._run.lane(self._route)
+            self._checker = Validator(stream_name, schema) if settings.validate_records else None
+            self._compile()
+
+    def _compile(self) -> None:
+        self._plan = compile_plan(
+            self._route,
+            self.original_schema,
+            self._run.settings,
+            left_out=self._left_out,
+            audience_names=self._run.audience_names,
+        )
+        for note in self._plan.notes:
+            self._run.tell(self.stream_name, note)
+        self._origin = Origin(
+            stream=self.stream_name,
+            schema=self.original_schema,
+            key_properties=tuple(self.key_properties),
+            identity=self._plan.identity,
+            properties_of=self._plan.properties_of,
+            decode=record_in,
+            tally=self._tally,
+            blame=self._blame,
+        )
+
+    def accept(self, record: dict[str, Any], line: int, source: bytes) -> None:
+        """Take one record in; `source` is what the record can be decoded from again.
+
+        Raises:
+            StopRun: what came before could not be delivered.
+        """
+        self._tally.read += 1
+        if self._route.kind == "ignore":
+            self._run.fates.ignored(self.stream_name, Reason.STREAM_IGNORED.code)
+            return
+        ticket = Ticket(self._origin, line, source)
+        if self._replays and _passed_over(record):
+            self._run.fates.ignored(self.stream_name, Reason.NOT_REPLAYABLE.code)
+            return
+        broken: tuple[Fault, ...] = ()
+        if self._checker is not None and not self._checker.is_valid(record):
+            broken = self._checker.faults(record)
+            for fault in broken:
+                if fault.property is None or self._is_essential(fault.property):
+                    self._run.fates.rejected(ticket, broken)
+                    return
+                record = without(record, fault.property)
+        self._settle(self._plan(record, self._now()), broken, ticket, record)
+
+    def _settle(
+        self,
+        operation: ProfileUpdate | AudienceChange | Ignored | Rejected,
+        broken: tuple[Fault, ...],
+        ticket: Ticket,
+        record: dict[str, Any],
+    ) -> None:
+        if isinstance(operation, Ignored):
+            self._run.fates.ignored(self.stream_name, operation.reason)
+        elif isinstance(operation, Rejected):
+            self._run.fates.rejected(ticket, (*broken, *operation.faults))
+        else:
+            if operation.faults or broken:
+                repeatable = isinstance(operation, AudienceChange) or not operation.events
+                self._run.fates.went_without(ticket, (*broken, *operation.faults), replay=repeatable)
+            self._lane.put(operation, ticket)
+        if self._left_out:
+            self._count_left_out(record)
+        if news := self._plan.take_news():
+            for note in news:
+                self._run.tell(self.stream_name, note)
+
+    def _blame(self, faults: Sequence[Fault]) -> None:
+        """Leave an attribute out once it was refused too often for one reason."""
+        most = self._run.settings.max_attribute_rejects
+        for fault in faults:
+            if fault.property is None or not most:
+                continue
+            self._blamed[fault.property, fault.reason.code] += 1
+            if self._blamed[fault.property, fault.reason.code] == most:
+                self._leave_out(fault)
+
+    def _leave_out(self, fault: Fault) -> None:
+        name = fault.property or ""
+        if self._is_essential(name):
+            return
+        self._left_out |= {name}
+        self._compile()
+        self._run.tell(
+            self.stream_name,
+            f"property '{clean(name)}' was refused {self._run.settings.max_attribute_rejects} times for "
+            f"{fault.reason.code} and is left out from now on; the end of the run tells how often. "
+            "`max_attribute_rejects: 0` never leaves one out.",
+        )
+
+    def _is_essential(self, path: str) -> bool:
+        return path in self._plan.essential or path.split(".", 1)[0] in self._plan.essential
+
+    def _count_left_out(self, record: dict[str, Any]) -> None:
+        for name in self._left_out:
+            if record.get(name) is not None or "." in name:
+                self._tally.reasons[Reason.COLUMN_LEFT_OUT.code] += 1
+
+    def refuse_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:
+        """Reject a record that the user's stream map cannot be computed for."""
+        self._tally.read += 1
+        fault = Fault(Reason.STREAM_MAP_FAILED, message=f"the stream map ended with {clean(error, 60)}")
+        ticket = Ticket(self._origin, line, record_line(record))
+        self._run.fates.rejected(ticket, (fault,), replay=False)
+
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
+        """Refuse the SDK's way in: records come through `accept`, with their line and bytes."""
+        raise NotImplementedError
+
+    def process_batch(self, context: dict[str, Any]) -> None:
+        """Do nothing: delivery drains on its own."""
+
+    @property
+    def is_full(self) -> bool:
+        """Never: delivery bounds what waits, across all streams."""
+        return False
+
+    def get_validator(self) -> None:
+        """Return none: records are validated in `accept`, where a fault costs only itself."""
+
+    def clean_up(self) -> None:
+        """Do nothing: the run's totals replace the SDK's per-stream metrics."""
+
+
+def _passed_over(record: dict[str, Any]) -> bool:
+    marks = record.get(MARK)
+    return isinstance(marks, list) and any(
+        isinstance(mark, dict) and mark.get("replay") is False for mark in marks
+    )

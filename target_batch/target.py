@@ -1,0 +1,242 @@
+"""The Singer target: settings in, a sink per stream, messages to the run, an exit code out."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk.exceptions import RecordsWithoutSchemaException
+from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
+from singer_sdk.target_base import Target
+
+from target_batch.errors import ConfigurationError, DeliveryError, InputError, StopRun
+from target_batch.reader import LineReader, record_line
+from target_batch.reasons import Reason
+from target_batch.redaction import clean
+from target_batch.rejects import MARK
+from target_batch.run import GRACE_SECONDS, Run
+from target_batch.settings import load
+from target_batch.settings_schema import json_schema
+from target_batch.sinks import StreamSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+    from target_batch.reader import Message
+
+
+class TargetBatch(Target):
+    """Singer target for Batch, the customer-engagement platform: users, events and cohorts."""
+
+    name = "target-batch"
+    config_jsonschema: ClassVar[dict[str, Any]] = json_schema()
+    default_sink_class = StreamSink
+    message_reader_class = LineReader
+    message_reader: LineReader
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+        TargetCapabilities.VALIDATE_RECORDS,
+    ]
+
+    def __init__(self, *, config: dict[str, Any] | None = None, **options: Any) -> None:
+        self.signal_received = 0
+        self._plain: dict[str, StreamSink] = {}
+        super().__init__(config=copy.deepcopy(config or {}), **options)
+        self.max_parallelism = 1
+        self.message_reader.tick = self.run.tick
+        self.message_reader.warn = self.logger.warning
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings our way: no value in a message, no default written into the caller's."""
+        _ = raise_errors
+        self.run = Run(load(self._config), self._emit, self.logger)
+        return []
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Offer only those of the SDK's settings that this target honours."""
+        offered = copy.deepcopy(config_jsonschema)
+        super().append_builtin_config(offered)
+        for name in ("add_record_metadata", "load_method", "batch_size_rows"):
+            offered["properties"].pop(name, None)
+        config_jsonschema.update(offered)
+
+    def _process_schema_message(self, message: Message) -> None:  # type: ignore[override]
+        stream, schema = message.stream, message.schema
+        if stream is None or schema is None or not isinstance(schema.get("properties"), dict):
+            raise self.message_reader.incomplete("SCHEMA", "`stream`, `schema` with `properties`")
+        self._plain.pop(stream, None)
+        maps = self._stream_maps(stream, schema, message.key_properties)
+        for stream_map in maps:
+            if isinstance(stream_map, RemoveRecordTransform):
+                continue
+            sink = self.get_sink(
+                stream_map.stream_alias,
+                schema=stream_map.transformed_schema,
+                key_properties=stream_map.transformed_key_properties,
+            )
+            if (
+                len(maps) == 1
+                and type(stream_map) is SameRecordTransform
+                and not stream_map.flattening_enabled
+            ):
+                self._plain[stream] = sink
+
+    def _stream_maps(
+        self, stream: str, schema: dict[str, Any], key_properties: list[str] | None
+    ) -> list[StreamMap]:
+        """Register a stream's maps; a rejects file comes from behind them and passes them by."""
+        if MARK in schema["properties"]:
+            self.message_reader.tolerates_torn_end = True
+            plain = SameRecordTransform(stream, schema, key_properties, flattening_options=None)
+            self.mapper.stream_maps[stream] = [plain]
+        else:
+            self.mapper.register_raw_stream_schema(stream, schema, key_properties)
+        return self.mapper.stream_maps[stream]
+
+    def get_sink(self, stream_name: str, **options: Any) -> StreamSink:
+        """Return a stream's sink; what an older schema mapped leaves before a new one begins."""
+        before = self._sinks_active.get(stream_name)
+        sink: StreamSink = super().get_sink(stream_name, **options)  # type: ignore[assignment]
+        if before is not None and sink is not before:
+            self.run.drain()
+            self._sinks_to_clear.clear()
+        return sink
+
+    def _process_record_message(self, message: Message) -> None:  # type: ignore[override]
+        reader = self.message_reader
+        line = reader.line_number
+        if message.record is None:
+            raise reader.incomplete("RECORD", "`stream` and `record`")
+        sink = self._plain.get(message.stream)  # type: ignore[arg-type]
+        self.run.record(line)
+        if sink is not None:
+            sink.accept(message.record, line, reader.line)
+        else:
+            self._process_mapped(message.stream or "", message.record, line)
+
+    def _process_mapped(self, stream: str, record: dict[str, Any], line: int) -> None:
+        """Take a record through the SDK's stream maps and flattening, then into its sinks."""
+        if stream not in self.mapper.stream_maps:
+            self._assert_sink_exists(stream)
+        for stream_map in self.mapper.stream_maps[stream]:
+            alias = stream_map.stream_alias
+            try:
+                transformed = stream_map.transform(copy.copy(record))
+            except Exception as error:  # noqa: BLE001 - an expression of the user's met a value it cannot take
+                self.get_sink(alias).refuse_unmapped(record, line, type(error).__name__)
+                continue
+            if transformed is None:
+                self.run.fates.tally(alias).read += 1
+                self.run.fates.ignored(alias, Reason.FILTERED_BY_STREAM_MAP.code)
+            else:
+                self.get_sink(alias).accept(transformed, line, record_line(transformed))
+
+    def _process_state_message(self, message: Message) -> None:  # type: ignore[override]
+        value = bytes(message.value)
+        if not value:
+            raise self.message_reader.incomplete("STATE", "`value`")
+        self.run.state(self.message_reader.line_number, value)
+
+    def _process_activate_version_message(self, message: Message) -> None:  # type: ignore[override]
+        self.run.drain()
+        self.run.tell(message.stream or "", "ACTIVATE_VERSION is passed over: Batch keeps no versions.")
+
+    def _process_batch_message(self, message: Message) -> None:  # type: ignore[override]
+        _ = message
+        raise InputError(
+            f"Line {self.message_reader.line_number} is a BATCH message, which this version does not "
+            "read. Turn `batch_config` off in the tap."
+        )
+
+    def process_endofpipe(self) -> None:
+        """Deliver what was read, pass the last state, and close the run's books."""
+        self.run.finish()
+        self._sinks_to_clear.clear()
+
+    def _emit(self, state: bytes) -> None:
+        try:
+            sys.stdout.write(state.decode() + "\n")
+            sys.stdout.flush()
+        except (BrokenPipeError, ValueError) as error:
+            raise DeliveryError(
+                "The state cannot be written: nobody reads the standard output any more. What was "
+                "delivered since the last state will be delivered again."
+            ) from error
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Stop reading, that is all: what was read is finished in the main loop."""
+        _ = frame
+        if not self.signal_received:
+            self.signal_received = signum
+            self.message_reader.stopped = True
+            self.run.stop.request(GRACE_SECONDS)
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: Any = None,
+        file_input: Any = None,
+    ) -> None:
+        """Run the target and end the process with the exit code that the contract promises."""
+        if about:
+            cls.print_about(about_format)
+            return
+        try:
+            target = cls(
+                config=config.config if config else {}, parse_env_config=bool(config and config.parse_env)
+            )
+        except ConfigurationError as error:
+            cls.logger.error("%s", error)  # noqa: TRY400 - a message, not a traceback
+            sys.exit(error.exit_code)
+        sys.exit(target.listen_to_the_end(file_input))
+
+    def listen_to_the_end(self, file_input: Any) -> int:
+        """Listen, settle what is left whatever happens, and return the exit code."""
+        code = self._guarded(lambda: self.listen(file_input))
+        if code:
+            self._guarded(self.run.abandon)
+        elif self.signal_received:
+            code = 128 + self.signal_received
+        return self._guarded(lambda: self.run.close(code)) or code
+
+    def _guarded(self, step: Callable[[], None]) -> int:
+        """Run a step; an error is told without a value of a record and becomes an exit code."""
+        try:
+            step()
+        except StopRun as error:
+            self.logger.error("%s", error)  # noqa: TRY400 - a message, not a traceback
+            return error.exit_code
+        except RecordsWithoutSchemaException:
+            self.logger.error(  # noqa: TRY400 - a message, not a traceback
+                "Line %d is a RECORD before its SCHEMA. Correct the tap; what came before is finished.",
+                self.message_reader.line_number,
+            )
+            return 1
+        except Exception as error:  # noqa: BLE001 - its message may hold a record, so it is not shown
+            self.logger.error("Stopped by a fault in target-batch: %s", _where(error))  # noqa: TRY400
+            return 1
+        return 0
+
+
+def _where(error: Exception) -> str:
+    """Name an unexpected error by its type and place, never by its message."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    places = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(frames))
+    return clean(f"{type(error).__name__} at {places}", 300)
+
+
+if __name__ == "__main__":
+    TargetBatch.cli()

@@ -1,0 +1,59 @@
+"""Records against their SCHEMA, by a compiled validator; what is wrong is named, never shown."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Final
+
+import jsonschema_rs
+
+from target_batch.errors import InputError
+from target_batch.reasons import Fault, Reason
+from target_batch.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+TOLERATED: Final = frozenset({"additionalProperties", "unevaluatedProperties"})
+
+
+class Validator:
+    """Finds the properties of a record that contradict the SCHEMA; quick where there are none."""
+
+    def __init__(self, stream: str, schema: dict[str, Any]) -> None:
+        try:
+            self._validator = jsonschema_rs.validator_for(schema)
+        except ValueError as error:
+            raise InputError(
+                f"The SCHEMA of stream '{clean(stream)}' is not a valid JSON schema. "
+                "Correct it in the tap, or set `validate_records` to false."
+            ) from error
+        self.is_valid: Callable[[dict[str, Any]], bool] = self._validator.is_valid
+
+    def faults(self, record: dict[str, Any]) -> tuple[Fault, ...]:
+        """Return a fault for each path that is wrong; one without a path blames the whole record.
+
+        A property that the SCHEMA does not know is none: it is sent by its JSON type.
+        """
+        found: dict[str | None, Fault] = {}
+        for error in self._validator.iter_errors(record):
+            rule = next((str(step) for step in reversed(error.schema_path)), "schema")
+            if rule in TOLERATED:
+                continue
+            path = ".".join(map(str, takewhile(_is_name, error.instance_path))) or None
+            message = clean(f"It breaks the rule '{rule}' of the SCHEMA.")
+            found.setdefault(path, Fault(Reason.SCHEMA_VIOLATION, path, None, message))
+        return tuple(found.values())
+
+
+def without(record: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return a record without what stands at a dotted path; the original stays as it is."""
+    head, _, rest = path.partition(".")
+    if path in record or not rest or not isinstance(record.get(head), dict):
+        return {name: value for name, value in record.items() if name not in {path, head}}
+    return {**record, head: without(record[head], rest)}
+
+
+def _is_name(step: str | int) -> bool:
+    return isinstance(step, str)

@@ -1,0 +1,72 @@
+"""What the project says of itself in several places is the same in all of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+# Where Python has no tomllib yet, pytest brings tomli.
+toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+ROOT = Path(__file__).parents[2]
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+PROJECT = toml.loads(text("pyproject.toml"))["project"]
+PREFIX = "Programming Language :: Python :: "
+PYTHONS = [line.removeprefix(PREFIX) for line in PROJECT["classifiers"] if line.startswith(PREFIX)]
+
+
+def test_the_classifiers_begin_with_the_oldest_python_that_is_allowed() -> None:
+    allowed = SpecifierSet(PROJECT["requires-python"])
+    oldest = min(PYTHONS, key=lambda version: int(version.split(".")[1]))
+    assert all(allowed.contains(version) for version in PYTHONS)
+    assert not allowed.contains(f"3.{int(oldest.split('.')[1]) - 1}")
+
+
+def test_the_tests_run_on_every_python_of_the_classifiers() -> None:
+    (matrix,) = re.findall(r"python: \[(.+)\]", text(".github/workflows/test.yml"))
+    assert re.findall(r"[\d.]+", matrix) == PYTHONS
+
+
+def test_license_and_changelog_are_those_of_the_package() -> None:
+    assert PROJECT["license"] == "Apache-2.0"
+    assert "Apache License" in text("LICENSE")
+    assert PROJECT["version"] in text("CHANGELOG.md")
+
+
+def test_ci_runs_the_test_command_of_the_readme_and_nothing_else() -> None:
+    commands = [line for line in text(".ci/run").splitlines() if line and not line.startswith("#")]
+    assert commands == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "make test"]
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+    assert "make test" in text("README.md")
+
+
+def test_the_readme_names_only_commands_that_the_makefile_has() -> None:
+    offered = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z][a-z-]*)\b", "\n".join(code_in("README.md"))))
+    assert "demo" in named
+    assert named <= offered
+
+
+def test_meltano_is_told_of_no_setting_that_the_target_lacks() -> None:
+    from target_batch.settings_schema import json_schema  # noqa: PLC0415 - only this test needs it
+
+    declared = set(json_schema()["properties"])
+    for name in ("plugins/loaders/target-batch.yml", "meltano.yml"):
+        block = text(name).split("settings:\n", 1)[1].split("commands:", 1)[0]
+        told = set(re.findall(r"^ *- name: (\w+)$", block, re.MULTILINE))
+        assert told
+        assert told <= declared
+
+
+def code_in(name: str) -> list[str]:
+    """Return what stands as code in a Markdown file: fenced blocks and spans."""
+    return re.findall(r"```.*?```|`[^`\n]+`", text(name), re.DOTALL)

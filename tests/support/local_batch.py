@@ -1,0 +1,84 @@
+"""The local Batch in a process of its own, and what it recorded: where every verdict comes from."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+STARTED_WITHIN = 20.0
+
+
+class LocalBatch:
+    """A running `target-batch sandbox`; a context manager."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._port_file = folder / f"port-{time.monotonic_ns()}"
+        self._options = options
+        self.url = ""
+
+    def __enter__(self) -> LocalBatch:
+        command = [sys.executable, "-m", "target_batch.sandbox", "--port", "0"]
+        command += ["--port-file", str(self._port_file), *self._options]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        end = time.monotonic() + STARTED_WITHIN
+        while not self._port_file.exists():
+            assert self._process.poll() is None, "the local Batch did not start"
+            assert time.monotonic() < end, "the local Batch took too long to start"
+            time.sleep(0.02)
+        self.url = f"http://127.0.0.1:{self._port_file.read_text().strip()}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def get(self, path: str) -> Any:
+        """Read the inspection API."""
+        return requests.get(f"{self.url}/_/{path}", timeout=20).json()
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """Write to the inspection API."""
+        answer = requests.post(f"{self.url}/_/{path}", json=body, timeout=20)
+        assert answer.status_code < 300, answer.text
+        return answer.json() if answer.content else None
+
+    def reset(self) -> None:
+        """Forget everything that was recorded, faults included."""
+        self.post("reset")
+        requests.delete(f"{self.url}/_/faults", timeout=20)
+
+    def fault(self, do: dict[str, Any], path: str = "*", **match: Any) -> None:
+        """Script a fault for calls whose path matches."""
+        times = match.pop("times", None)
+        rule: dict[str, Any] = {"match": {"path": path, **match}, "do": do}
+        if times is not None:
+            rule["times"] = times
+        self.post("faults", rule)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the totals."""
+        found: dict[str, Any] = self.get("summary")
+        return found
+
+    def profile(self, custom_id: str) -> dict[str, Any]:
+        """Return one profile."""
+        found: dict[str, Any] = self.get(f"profiles/{custom_id}")
+        return found
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Return every accepted entry in the order of its arrival."""
+        text = requests.get(f"{self.url}/_/journal", timeout=60).text
+        return [json.loads(line) for line in text.splitlines()]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return the log of requests."""
+        found = self.get("requests?limit=10000")
+        rows: list[dict[str, Any]] = found["requests"] if isinstance(found, dict) else found
+        return rows
