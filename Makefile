@@ -87,3 +87,7 @@ constraints: $(DEMO)/.meltano ## Pin the newest versions of everything, for Pyth
 clean: ## Remove what these commands made
 	@rm -rf $(VENV) $(DEMO) demo/.meltano dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: docs
+docs: install ## Write from the code what README, docs and Meltano say of it
+	@$(BIN)/python tools/generate.py

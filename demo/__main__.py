@@ -54,7 +54,7 @@ def demo(folder: Path) -> int:
         fill(database, wheel)
         say(f"The local Batch: {batch.url}/ (any key; rates and rules as Batch documents them)")
         pipeline = Pipeline(folder, database, batch)
-        say(f"First run: {COMMAND}")
+        say(f"First run, about 20 seconds: {COMMAND}")
         first = pipeline.run()
         tell(first)
         explain_late_events(first)
@@ -116,13 +116,15 @@ def verdict(database: Database, batch: LocalBatch, pipeline: Pipeline) -> bool:
     """Print both sides line by line; tell whether all of them agree."""
     rejects = report.read_rejects(pipeline.rejects())
     lines = report.compare(database, batch, rejects)
-    say(f"{'What the local Batch holds now':<47}  {'PostgreSQL':>14}{'Batch':>14}")
+    say(f"{'What the local Batch holds now':<49}{'PostgreSQL':>14}{'Batch':>14}")
     for line in lines:
         print(line)
-    print("\nRejects, one Singer file a run:")
+    total, refused = batch.calls()
+    print(f"  It answered {total} calls; {refused} were above Batch's rates.")
+    print("\nThe rejects, a Singer file per run:")
     for file in pipeline.rejects():
         print(f"  {file.relative_to(ROOT)}")
-    print(f"Logs: {FOLDER.relative_to(ROOT)}/run")
+    print(f"The logs: {FOLDER.name}/run/meltano-1.log, meltano-2.log")
     differing = sum(not line.agrees for line in lines)
     if differing:
         say(f"FAILED: {differing} of {len(lines)} lines disagree.")
@@ -134,7 +136,7 @@ def verdict(database: Database, batch: LocalBatch, pipeline: Pipeline) -> bool:
 def linger(batch: LocalBatch) -> None:
     """Keep the local Batch for whoever wants to look at it."""
     if not sys.stdin.isatty() and not os.environ.get("KEEP"):
-        print("To keep the local Batch and look at its page: make demo KEEP=1", flush=True)
+        print("(make demo KEEP=1 keeps the local Batch, to look at its page.)", flush=True)
         return
     print(f"The local Batch's page: {batch.url}/")
     with suppress(KeyboardInterrupt):

@@ -36,7 +36,8 @@ CUSTOMERS = """
         cds_bought,
         spend,
         first_purchase::text AS "date(first_purchase)",
-        last_purchase::text AS "date(last_purchase)"
+        last_purchase::text AS "date(last_purchase)",
+        to_char(updated_at, 'YYYY-MM-DD"T"HH24:MI:SS') AS "date(updated_at)"
     FROM shop.customers
 """
 

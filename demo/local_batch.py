@@ -41,6 +41,12 @@ class LocalBatch:
         """Return its own totals."""
         return self._json("summary")
 
+    def calls(self) -> tuple[int, int]:
+        """Return how many calls of the API it answered, and how many of them with 429."""
+        answers = self.summary()["requests"]["by_endpoint"].values()
+        total = sum(sum(statuses.values()) for statuses in answers)
+        return total, sum(statuses.get("429", 0) for statuses in answers)
+
     def held(self) -> Held:
         """Read the journal, every profile update that was accepted, and add it up."""
         held = Held({}, [])

@@ -79,7 +79,7 @@ class Pipeline:
     def bookmarks(self) -> dict[str, Any]:
         """Return where the next run starts, per stream, from the state that Meltano keeps."""
         (file,) = (self._folder / "state").rglob("state.json")
-        kept = json.loads(file.read_text())["singer_state"]["bookmarks"]
+        kept = json.loads(file.read_text())["completed"]["singer_state"]["bookmarks"]
         return {
             stream: bookmark["replication_key_value"]
             for stream, bookmark in kept.items()

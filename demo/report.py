@@ -85,8 +85,12 @@ def _sum(rows: Iterable[dict[str, Any]], name: str) -> Decimal:
 
 
 def _same(row: dict[str, Any], profile: dict[str, Any] | None) -> bool:
-    """Tell whether a profile holds a row's values and no others; dates by their day."""
-    shown = {
-        name: value[:10] if name.startswith("date(") else value for name, value in (profile or {}).items()
-    }
-    return shown == row
+    """Tell whether a profile holds a row's values and no others; times to the second."""
+    return (
+        profile is not None
+        and row.keys() == profile.keys()
+        and all(
+            str(profile[name]).startswith(value) if name.startswith("date(") else profile[name] == value
+            for name, value in row.items()
+        )
+    )

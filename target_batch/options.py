@@ -32,6 +32,11 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     allow_empty: bool = False
     types: tuple[SegmentType, ...] = ("identify", "track")
 
+    def __post_init__(self) -> None:
+        """Read an empty target as null: Meltano drops nulls from nested settings."""
+        attributes = {name: target or None for name, target in self.attributes.items()}
+        msgspec.structs.force_setattr(self, "attributes", attributes)
+
 
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A historical replay: the half-open window [start, end) and the Segment types to let through."""

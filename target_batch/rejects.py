@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import zlib
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from target_batch.errors import DeliveryError
+from target_batch.files import append_privately, private_folder, sync
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -27,21 +29,17 @@ MARK_SCHEMA: Final[dict[str, Any]] = {"type": ["array", "null"], "items": {"type
 
 
 class RejectsFolder:
-    """One Singer file a stream in `folder`; `now` gives epoch seconds."""
+    """One Singer file a stream in `folder`, by stream in `paths`; `now` gives epoch seconds."""
 
     def __init__(self, folder: Path, run: str, now: Callable[[], float]) -> None:
         self._folder = folder
         self._run = run
         self._now = now
+        self.paths: dict[str, Path] = {}
         self._files: dict[str, BinaryIO] = {}
         self._declared: dict[str, Origin] = {}
         self._dirty: set[str] = set()
         self._encode = msgspec.json.Encoder(decimal_format="number").encode
-
-    @property
-    def paths(self) -> dict[str, str]:
-        """The files written so far, by stream."""
-        return {stream: file.name for stream, file in self._files.items()}
 
     def write(self, ticket: Ticket, faults: Sequence[Fault], *, whole: bool, replay: bool) -> None:
         """Write one record, whole or only the identity and what was refused of it."""
@@ -52,19 +50,18 @@ class RejectsFolder:
             record = projected(record, (*origin.identity, *named))
         at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
         record[MARK] = [_described(fault, ticket.line, at, replay=replay) for fault in faults]
-        file = self._file(origin)
         message = {"type": "RECORD", "stream": origin.stream, "record": record}
-        file.write(self._encode(message) + b"\n")
+        with _disk_trouble_told():
+            self._file(origin).write(self._encode(message) + b"\n")
         self._dirty.add(origin.stream)
 
     def _file(self, origin: Origin) -> BinaryIO:
         file = self._files.get(origin.stream)
         if file is None:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self._folder / f"{self._run}-{_file_name(origin.stream)}.singer.jsonl"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-            file = os.fdopen(os.open(path, flags, 0o600), "ab")
+            path = private_folder(self._folder) / f"{self._run}-{_file_name(origin.stream)}.singer.jsonl"
+            file = append_privately(path)
             self._files[origin.stream] = file
+            self.paths[origin.stream] = path
         if self._declared.get(origin.stream) is not origin:
             self._declared[origin.stream] = origin
             file.write(self._encode(_schema_message(origin)) + b"\n")
@@ -74,19 +71,30 @@ class RejectsFolder:
         """Bring everything written onto the disk, before the state may pass.
 
         Raises:
-            OSError: the disk did not take it; the run must stop without a state.
+            DeliveryError: the disk did not take it; the run must stop without a state.
         """
-        for stream in sorted(self._dirty):
-            file = self._files[stream]
-            file.flush()
-            os.fsync(file.fileno())
+        with _disk_trouble_told():
+            for stream in sorted(self._dirty):
+                sync(self._files[stream])
         self._dirty.clear()
 
     def close(self) -> None:
         """Sync and close every file."""
         self.sync()
-        for file in self._files.values():
-            file.close()
+        with _disk_trouble_told():
+            for file in self._files.values():
+                file.close()
+
+
+@contextmanager
+def _disk_trouble_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DeliveryError(
+            f"The rejects cannot be written ({error.strerror}), so the state is held. Make room in the "
+            "folder of `work_path`, or point it elsewhere, and run again."
+        ) from None
 
 
 def projected(record: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:

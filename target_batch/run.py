@@ -21,7 +21,7 @@ from target_batch.api.transport import Transport
 from target_batch.audiences import AudienceDelivery
 from target_batch.checkpoints import Checkpoints
 from target_batch.delivery import MASS_UPDATE_CUT, Delivery, Policy
-from target_batch.errors import ConfigurationError, DeliveryError
+from target_batch.errors import ConfigurationError
 from target_batch.fates import Fates
 from target_batch.redaction import clean
 from target_batch.rejects import RejectsFolder
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from target_batch.settings import Settings
 
 GRACE_SECONDS: Final = 4.0
-"""How long retries go on after a signal or a failure; the run ends within 5 seconds."""
+"""How long retries and attempts go on after a signal or a failure; the run ends within 5 seconds."""
 
 
 class Lane(Protocol):
@@ -230,7 +230,7 @@ class Run:
         state = self._checkpoints.confirmed(self._oldest_line())
         if state is None:
             return False
-        self._sync_rejects()
+        self._rejects.sync()
         self._emit(state)
         self._logger.info("Checkpoint: state passed after %d records.", self._records)
         return True
@@ -238,15 +238,6 @@ class Run:
     def _oldest_line(self) -> int | None:
         lines = (lane.oldest_line() for lane in self._lanes.values())
         return min((line for line in lines if line is not None), default=None)
-
-    def _sync_rejects(self) -> None:
-        try:
-            self._rejects.sync()
-        except OSError as error:
-            raise DeliveryError(
-                f"The rejects cannot be written ({error.strerror}), so the state is held. Make room "
-                "in the folder of `work_path`, or point it elsewhere, and run again."
-            ) from None
 
     def finish(self) -> None:
         """Deliver everything, then pass the last state.
@@ -257,12 +248,16 @@ class Run:
         self.drain()
         for lane in self._lanes.values():
             lane.finish()
-        self._sync_rejects()
+        self._rejects.sync()
         self._pass_state()
+
+    def hurry(self) -> None:
+        """End soon: what is read is delivered, but a failing API is not waited for."""
+        self._client.hurry(GRACE_SECONDS)
 
     def abandon(self) -> None:
         """After a failure: let what is on the wire end, and pass the state that covers it."""
-        self.stop.request(GRACE_SECONDS)
+        self.hurry()
         for lane in self._lanes.values():
             while lane.in_flight and self.clock.monotonic() < self.stop.deadline:
                 lane.salvage()

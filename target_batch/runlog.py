@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from target_batch.files import append_privately, private_folder, sync
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
@@ -17,12 +17,9 @@ if TYPE_CHECKING:
 
 def append(folder: Path, entry: dict[str, Any]) -> None:
     """Append one run to `runs.jsonl` (0600) in `folder` (0700), on disk when this returns."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(folder / "runs.jsonl", flags, 0o600), "ab") as file:
+    with append_privately(private_folder(folder) / "runs.jsonl") as file:
         file.write(msgspec.json.encode(entry) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
 
 
 def summary(tallies: dict[str, Tally]) -> str:

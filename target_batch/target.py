@@ -7,22 +7,25 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import click
 from singer_sdk.exceptions import RecordsWithoutSchemaException
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
 from singer_sdk.target_base import Target
 
+from target_batch.commands import CommandGroup
 from target_batch.errors import ConfigurationError, DeliveryError, InputError, StopRun
 from target_batch.reader import LineReader, record_line
 from target_batch.reasons import Reason
 from target_batch.redaction import clean
 from target_batch.rejects import MARK
-from target_batch.run import GRACE_SECONDS, Run
+from target_batch.run import Run
 from target_batch.settings import load
 from target_batch.settings_schema import json_schema
 from target_batch.sinks import StreamSink
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable
     from types import FrameType
 
@@ -48,6 +51,7 @@ class TargetBatch(Target):
     ]
 
     def __init__(self, *, config: dict[str, Any] | None = None, **options: Any) -> None:
+        self.logger.addFilter(_is_news)
         self.signal_received = 0
         self._plain: dict[str, StreamSink] = {}
         super().__init__(config=copy.deepcopy(config or {}), **options)
@@ -179,7 +183,7 @@ class TargetBatch(Target):
         if not self.signal_received:
             self.signal_received = signum
             self.message_reader.stopped = True
-            self.run.stop.request(GRACE_SECONDS)
+            self.run.hurry()
 
     @classmethod
     def invoke(  # type: ignore[override]
@@ -201,7 +205,28 @@ class TargetBatch(Target):
         except ConfigurationError as error:
             cls.logger.error("%s", error)  # noqa: TRY400 - a message, not a traceback
             sys.exit(error.exit_code)
+        except ValueError:
+            cls.logger.error(  # noqa: TRY400 - the traceback would show the value
+                "An environment variable %s… cannot be read: a number or JSON is expected.",
+                cls._env_var_prefix,
+            )
+            sys.exit(ConfigurationError.exit_code)
         sys.exit(target.listen_to_the_end(file_input))
+
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        """Read the configuration files; one that cannot be read ends with a message, exit code 2."""
+        try:
+            return super().cb_config(ctx, param, value)
+        except OSError as error:
+            raise click.BadParameter(f"the file cannot be read: {error.strerror}", ctx, param) from None
+        except (ValueError, TypeError):
+            raise click.BadParameter("the file is not a JSON object", ctx, param) from None
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the command line: the Singer target, and the commands beside it."""
+        return CommandGroup(super().get_singer_command())
 
     def listen_to_the_end(self, file_input: Any) -> int:
         """Listen, settle what is left whatever happens, and return the exit code."""
@@ -229,6 +254,14 @@ class TargetBatch(Target):
             self.logger.error("Stopped by a fault in target-batch: %s", _where(error))  # noqa: TRY400
             return 1
         return 0
+
+
+CHATTER = ("Skipping parse of env var", "Parsing env var for settings", "Reader '%s' completed")
+"""How lines of the SDK begin that say nothing the closing line does not say better."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(CHATTER)
 
 
 def _where(error: Exception) -> str:

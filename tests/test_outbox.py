@@ -23,9 +23,9 @@ def origin(stream: str = "users") -> Origin:
 USERS = origin()
 
 
-def put(outbox: Outbox, line: int, custom_id: str, *, at: Origin = USERS, **attributes: Any) -> None:
+def put(outbox: Outbox, line: int, custom_id: str, **attributes: Any) -> None:
     """Put an update of attributes in."""
-    outbox.put(ProfileUpdate(custom_id, attributes, []), Ticket(at, line, b"x" * 10))
+    outbox.put(ProfileUpdate(custom_id, attributes, []), Ticket(USERS, line, b"x" * 10))
 
 
 def happened(outbox: Outbox, line: int, custom_id: str, name: str) -> None:

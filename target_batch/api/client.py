@@ -62,6 +62,11 @@ class Client:
         self._max_retry_seconds = max_retry_seconds
         self.counters = Counters()
 
+    def hurry(self, seconds: float) -> None:
+        """End soon: retries give up after `seconds`, and no attempt takes longer any more."""
+        self._stop.request(seconds)
+        self._transport.hurry(seconds)
+
     def send(self, call: Call, classify: Callable[[Answer], Verdict], pacer: Pacer, cost: int = 1) -> Verdict:
         """Send until the verdict is final, or a `Retry` that the time no longer allows.
 

@@ -27,11 +27,13 @@ class Attempt:
     """One attempt under a deadline; `expired` once the timer has cut it."""
 
     def __init__(self) -> None:
-        self.expired = False
+        self.expired = self.ended = False
         self.connection: HTTPConnection | None = None
 
     def cut(self) -> None:
         """Shut the socket down, which wakes whoever reads or writes it."""
+        if self.ended:
+            return
         self.expired = True
         sock = getattr(self.connection, "sock", None)
         if sock is not None:
@@ -39,19 +41,44 @@ class Attempt:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-@contextmanager
-def deadline(seconds: float) -> Iterator[Attempt]:
-    """Run the block's HTTP call on this thread under a total deadline of `seconds`."""
-    attempt = Attempt()
+class Deadlines:
+    """Gives every attempt of a run at most `seconds` in all, and less once the run is in a hurry."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._lock = threading.Lock()
+        self._attempts: set[Attempt] = set()
+
+    @contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """Run the block's HTTP call on this thread under the deadline."""
+        attempt = Attempt()
+        with self._lock:
+            self._attempts.add(attempt)
+            timer = _started(self.seconds, attempt)
+        _in_use.attempt = attempt
+        try:
+            yield attempt
+        finally:
+            attempt.ended = True
+            timer.cancel()
+            _in_use.attempt = None
+            with self._lock:
+                self._attempts.discard(attempt)
+
+    def hurry(self, seconds: float) -> None:
+        """From now on nothing takes longer than `seconds`, not even what is under way."""
+        with self._lock:
+            self.seconds = min(self.seconds, seconds)
+            for attempt in self._attempts:
+                _started(seconds, attempt)
+
+
+def _started(seconds: float, attempt: Attempt) -> threading.Timer:
     timer = threading.Timer(seconds, attempt.cut)
     timer.daemon = True
-    _in_use.attempt = attempt
     timer.start()
-    try:
-        yield attempt
-    finally:
-        timer.cancel()
-        _in_use.attempt = None
+    return timer
 
 
 def _register(connection: HTTPConnection) -> None:

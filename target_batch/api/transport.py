@@ -10,7 +10,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from target_batch.api.answers import Answer
-from target_batch.api.deadline import DeadlineAdapter, deadline
+from target_batch.api.deadline import DeadlineAdapter, Deadlines
 from target_batch.api.limits import ANSWER_BYTES
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Transport:
 
     def __init__(self, api_url: str, timeout_seconds: float, user_agent: str, clock: Clock) -> None:
         self._api_url = api_url.rstrip("/")
-        self._timeout = timeout_seconds
+        self._deadlines = Deadlines(timeout_seconds)
         self._clock = clock
         self._headers = {
             "User-Agent": user_agent,
@@ -61,15 +61,19 @@ class Transport:
         Raises:
             TransportError: there was no whole answer in time.
         """
-        with deadline(self._timeout) as attempt:
+        with self._deadlines.attempt() as attempt:
             try:
-                return self._attempt(call, self._timeout)
+                return self._attempt(call, self._deadlines.seconds)
             except requests.exceptions.ConnectTimeout as error:
                 raise TransportError("no connection in time", ambiguous=False) from error
             except requests.exceptions.SSLError as error:
                 raise TransportError("TLS could not be verified", ambiguous=False) from error
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 raise _failed(error, expired=attempt.expired) from error
+
+    def hurry(self, seconds: float) -> None:
+        """Cut what takes longer than `seconds` from now on: the run has to end."""
+        self._deadlines.hurry(seconds)
 
     def _attempt(self, call: Call, seconds: float) -> Answer:
         headers = dict(self._headers)

@@ -119,7 +119,7 @@ class Columns(dict[str, "Column"]):
             self._targets[name] = decision
             self[name] = self._dialect.column(decision, self._declared.get(name, ANYTHING))
         else:
-            self[name] = ("", None, _nothing if decision.reason is None else refuse(decision), {})
+            self[name] = ("", None, nothing if decision.reason is None else refuse(decision), {})
 
     def _compare(self, name: str, target: Target) -> None:
         for wanted in target.names:
@@ -144,7 +144,7 @@ def refuse(decision: LeftOut) -> Convert:
     """Return the step of a property whose every value is a fault."""
     reason, note = decision.reason, decision.note
     if reason is None or reason is Reason.COLUMN_LEFT_OUT:
-        return _nothing
+        return nothing
 
     def refused(_: Any) -> Any:
         raise Unfit(reason, f"Not sent: {note}.")
@@ -152,9 +152,10 @@ def refuse(decision: LeftOut) -> Convert:
     return refused
 
 
-def _nothing(_: Any) -> dict[str, Any]:
+def nothing(_: Any) -> dict[str, Any]:
+    """Return no attribute: the step of a property that feeds nothing."""
     return {}
 
 
-DEFERRED: Column = ("", None, _nothing, {})
+DEFERRED: Column = ("", None, nothing, {})
 """The step of a contested property: it waits until the whole record is seen."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
+from target_batch.mapping.limits import CACHED_VALUES
 from target_batch.mapping.refusals import Unfit
 from target_batch.reasons import Reason
 
@@ -24,6 +26,8 @@ _LIKE_A_DATE = re.compile(
     r"(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:?(?:[0-9]{2})?)?)?"
 ).fullmatch
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other times known to be UTC
+_LONGEST = len("2000-01-01T00:00:00.123456Z")
+_DATE_LENGTH = len("2000-01-01")
 _MIDNIGHT_AFTER = 24
 _LEAP_SECOND = 60
 _SMALLEST_MILLISECONDS = 10**11
@@ -41,10 +45,17 @@ def utc(value: Any) -> str | None:
     if type(value) is str:
         if canonical := _CANONICAL(value):
             return value if canonical[1] == "Z" else value[:-6] + "Z"
-        return _respelled(value.strip()) if value else None
+        return _midnight(value) if len(value) == _DATE_LENGTH else _respelled(value.strip())
     if isinstance(value, date):
         return _respelled(value.isoformat())
     raise Unfit(Reason.INVALID_DATE, "A date is text in ISO 8601, not a number or a structure.")
+
+
+def spelled_canonically(value: Any) -> str | None:
+    """Return what `utc` does, faster, for a text that is known to be a date of the calendar."""
+    if type(value) is str and value[-1] == "Z" and value[10] == "T" and len(value) <= _LONGEST:
+        return value
+    return utc(value)
 
 
 def looks_like_a_date(text: str) -> bool:
@@ -74,6 +85,11 @@ def seconds_since_epoch(canonical: str) -> float:
     """Return the seconds since 1970 of a text that `utc` returned."""
     whole = (datetime.fromisoformat(canonical[:19]) - _EPOCH).total_seconds()
     return whole + float("0" + canonical[19:-1]) if len(canonical) > len("2000-01-01T00:00:00Z") else whole
+
+
+@lru_cache(maxsize=CACHED_VALUES)
+def _midnight(day: str) -> str | None:
+    return _respelled(day.strip())
 
 
 def _respelled(text: str) -> str | None:

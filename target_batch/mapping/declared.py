@@ -76,7 +76,7 @@ def is_whole(value: Decimal | float) -> bool:
     """Tell whether a number has no fraction; NaN and infinities have none to speak of."""
     if isinstance(value, Decimal):
         return value.is_finite() and value == value.to_integral_value()
-    return value.is_integer()
+    return type(value) is int or value.is_integer()
 
 
 def _branches(schema: Any) -> list[dict[str, Any]]:

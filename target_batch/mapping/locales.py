@@ -25,14 +25,18 @@ _TWO_LETTERS = 2
 def locale_reader(names: tuple[str, ...]) -> Convert:
     """Return what reads a locale into those of `$language` and `$region` that it feeds."""
 
-    def locale(value: Any) -> dict[str, str] | None:
-        parts = _parts(_word(value, Reason.INVALID_LANGUAGE))
+    @lru_cache(maxsize=CACHED_VALUES)
+    def read(word: str) -> dict[str, str] | None:
+        parts = _parts(word.strip())
         if parts is None:
             return None
         if not parts[0]:
             raise Unfit(Reason.INVALID_LANGUAGE, "The text is no locale of a known language.")
         found = {"$language": parts[0], "$region": parts[1]}
         return {name: found[name] for name in names if found[name]}
+
+    def locale(value: Any) -> dict[str, str] | None:
+        return read(value if type(value) is str else _word(value, Reason.INVALID_LANGUAGE))
 
     return locale
 

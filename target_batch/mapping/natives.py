@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from target_batch.mapping.arrays import CHANGES, limited, texts
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.limits import ARRAY_ITEMS, EMAIL_LENGTH, TOPIC_LENGTH
+from target_batch.mapping.limits import ARRAY_ITEMS, CACHED_VALUES, EMAIL_LENGTH, TOPIC_LENGTH
 from target_batch.mapping.locales import language, locale_reader, region, timezone
 from target_batch.mapping.phones import phone_reader
 from target_batch.mapping.refusals import SKIP, Unfit
@@ -46,8 +47,8 @@ SEGMENT_PEER = {
 
 NAMES = frozenset(name for names in BY_PROPERTY.values() for name in names)
 
-_EMAIL = re.compile(
-    r"[^@\s\x00-\x1f\x7f]+@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z0-9-]*[A-Za-z0-9]"
+_DOMAIN = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])"
 ).fullmatch
 _TOPIC = re.compile(rf"[a-z0-9_]{{1,{TOPIC_LENGTH}}}").fullmatch
 _YES = frozenset({
@@ -79,14 +80,10 @@ def email(value: Any) -> str | None:
     """
     if type(value) is not str:
         raise Unfit(Reason.INVALID_EMAIL, f"An address is text, not {kind_of(value)}.")
-    address = value.strip()
-    if not address:
-        return None
-    if len(address) > EMAIL_LENGTH:
-        raise Unfit(Reason.INVALID_EMAIL, f"The address has more than {EMAIL_LENGTH} characters.")
-    if not _EMAIL(address) or not address.isprintable():
-        raise Unfit(Reason.INVALID_EMAIL, "The text is no e-mail address.")
-    return address
+    local, _, domain = value.partition("@")
+    if local.isalnum() and len(value) <= EMAIL_LENGTH and _is_domain(domain):
+        return value
+    return _careful_email(value.strip())
 
 
 def consent_reader(policy: Literal["send", "unsubscribe_only", "ignore"]) -> Convert:
@@ -113,6 +110,22 @@ def topics(value: Any) -> Any:
         parts = {part: _topics(items) for part, items in value.items() if items is not None}
         return {part: items for part, items in parts.items() if items} or SKIP
     return _topics(value)
+
+
+def _careful_email(address: str) -> str | None:
+    if not address:
+        return None
+    if len(address) > EMAIL_LENGTH:
+        raise Unfit(Reason.INVALID_EMAIL, f"The address has more than {EMAIL_LENGTH} characters.")
+    local, _, domain = address.partition("@")
+    if not local or " " in local or not local.isprintable() or not _is_domain(domain):
+        raise Unfit(Reason.INVALID_EMAIL, "The text is no e-mail address.")
+    return address
+
+
+@lru_cache(maxsize=CACHED_VALUES)
+def _is_domain(text: str) -> bool:
+    return _DOMAIN(text) is not None
 
 
 def _topics(value: Any) -> list[str] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from target_batch.mapping import natives
 from target_batch.mapping.arrays import strings_or_change
 from target_batch.mapping.columns import Columns
+from target_batch.mapping.express import Express
 from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.kinds import by_type, by_value, checked, step
 from target_batch.mapping.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY
@@ -104,12 +105,17 @@ class ProfilePlan(Plan):
             muted=muted(settings),
         )
         self.columns = Columns(scope, ProfileDialect(settings), self.properties)
+        self._express = Express(self.columns, keeps_nulls=settings.nulls == "delete")
         self.notes = (*notes(self.columns), *surplus(self.columns, ATTRIBUTES_PER_ENTRY))
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
         """Return the profile update of a record."""
-        attributes: dict[str, Any] = {}
-        faults = fill(self.columns, record, attributes)
+        attributes = self._express.attributes(record)
+        faults: list[Fault] = []
+        if attributes is None:
+            attributes = {}
+            faults = fill(self.columns, record, attributes)
+            self._express.learn(record, faultless=not faults)
         if len(attributes) > ARRAYS_PER_PROFILE:
             faults += within_limits(self.columns, record, attributes)
         return ProfileUpdate(identity, attributes, [], tuple(faults))

@@ -18,6 +18,7 @@ from target_batch.sandbox.receiving import Receive
 
 STATIC: Final = Path(__file__).parent / "static"
 """Folder of the page."""
+_PAGE: Final = frozenset({"/", "/favicon.ico"})
 _POLICY: Final = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
@@ -36,7 +37,7 @@ class Sandbox:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request; the paths of Batch never begin like those of the inspection."""
         path = scope["path"]
-        if path == "/" or path.startswith(("/_/", "/static/")) or path == "/favicon.ico":
+        if path in _PAGE or path.startswith(("/_/", "/static/")):
             await self._inspection(scope, receive, send)
         else:
             await self._batch(scope, receive, send)

@@ -23,12 +23,14 @@ ROW = {
     "spend": Decimal("89.00"),
     "date(first_purchase)": "1997-01-12",
     "date(last_purchase)": "1997-01-12",
+    "date(updated_at)": "2026-11-22T21:20:01",
 }
 PROFILE = {
     **ROW,
     "spend": 89,
     "date(first_purchase)": "1997-01-12T00:00:00Z",
     "date(last_purchase)": "1997-01-12T00:00:00Z",
+    "date(updated_at)": "2026-11-22T21:20:01.094852Z",
 }
 EVENT = {"name": "purchase", "attributes": {"amount": Decimal("77.00")}}
 

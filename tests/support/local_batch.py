@@ -21,6 +21,8 @@ class LocalBatch:
     def __init__(self, folder: Path, *options: str) -> None:
         self._port_file = folder / f"port-{time.monotonic_ns()}"
         self._options = options
+        self._session = requests.Session()
+        self._session.trust_env = False
         self.url = ""
 
     def __enter__(self) -> LocalBatch:
@@ -36,25 +38,35 @@ class LocalBatch:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._session.close()
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     def get(self, path: str) -> Any:
         """Read the inspection API."""
-        return requests.get(f"{self.url}/_/{path}", timeout=20).json()
+        return self._session.get(f"{self.url}/_/{path}", timeout=20).json()
 
     def post(self, path: str, body: Any = None) -> Any:
         """Write to the inspection API."""
-        answer = requests.post(f"{self.url}/_/{path}", json=body, timeout=20)
+        answer = self._session.post(f"{self.url}/_/{path}", json=body, timeout=20)
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
     def reset(self) -> None:
         """Forget everything that was recorded, faults included."""
         self.post("reset")
-        requests.delete(f"{self.url}/_/faults", timeout=20)
+        self._session.delete(f"{self.url}/_/faults", timeout=20)
 
-    def fault(self, do: dict[str, Any], path: str = "*", **match: Any) -> None:
+    def script(self, rules: list[dict[str, Any]]) -> list[int]:
+        """Put faults in force; return their IDs."""
+        ids: list[int] = self.post("faults", rules)["ids"]
+        return ids
+
+    def hits(self) -> int:
+        """Return how often faults acted."""
+        return sum(fault["hits"] for fault in self.get("faults")["faults"])
+
+    def fault(self, do: dict[str, Any] | str, path: str = "*", **match: Any) -> None:
         """Script a fault for calls whose path matches."""
         times = match.pop("times", None)
         rule: dict[str, Any] = {"match": {"path": path, **match}, "do": do}
@@ -74,8 +86,18 @@ class LocalBatch:
 
     def journal(self) -> list[dict[str, Any]]:
         """Return every accepted entry in the order of its arrival."""
-        text = requests.get(f"{self.url}/_/journal", timeout=60).text
-        return [json.loads(line) for line in text.splitlines()]
+        answer = self._session.get(f"{self.url}/_/journal", timeout=60)
+        return [json.loads(line) for line in answer.content.decode().split("\n") if line]
+
+    def attributes(self, custom_id: str) -> dict[str, Any]:
+        """Return the attributes of one profile."""
+        found: dict[str, Any] = self.profile(custom_id)["attributes"]
+        return found
+
+    def audience(self, name: str, platform: str = "project") -> set[str]:
+        """Return the members' IDs of one audience."""
+        found = self.get(f"audiences/{platform}/{name}?limit=10000")
+        return {member["id"] for member in found["ids"]}
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the log of requests."""

@@ -8,21 +8,33 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KEY = "canary-key-5e1f"
 PROJECT = "project_canary"
 TARGET = [sys.executable, "-m", "target_batch.target"]
+ENDED_WITHIN = 90.0
+PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+"""Variables of the machine that must not lead a test's calls elsewhere."""
 
 
 @dataclass
 class Ended:
-    """How a run ended: exit code, emitted states, what it logged, and its work folder."""
+    """How a run ended: exit code, emitted states, what it logged, its work folder, its standard output."""
 
     code: int
     states: list[Any]
     log: str
     work: Path
+    out: str = ""
+
+    @property
+    def emitted(self) -> list[str]:
+        """The emitted states, byte by byte."""
+        return _lines(self.out)
 
     @property
     def run(self) -> dict[str, Any]:
@@ -38,17 +50,27 @@ class Ended:
 
     def rejects(self, stream: str | None = None) -> list[dict[str, Any]]:
         """Return the rejected records on disk, those of every run together."""
-        found = []
-        for path in sorted((self.work / "rejects").glob("*.jsonl")):
-            for line in path.read_text().splitlines():
-                message = json.loads(line)
-                if message["type"] == "RECORD" and stream in {None, message["stream"]}:
-                    found.append(message["record"])
-        return found
+        messages = (
+            json.loads(line) for path in self.reject_files() for line in path.read_text().splitlines()
+        )
+        return [
+            message["record"]
+            for message in messages
+            if message["type"] == "RECORD" and stream in {None, message["stream"]}
+        ]
+
+    def reject_files(self) -> list[Path]:
+        """Return the rejects files of every run."""
+        return sorted((self.work / "rejects").glob("*.jsonl"))
 
     def codes(self, stream: str | None = None) -> list[str]:
         """Return the reason codes of the rejects."""
         return [mark["code"] for record in self.rejects(stream) for mark in record["_batch_reject"]]
+
+
+def _lines(text: str) -> list[str]:
+    """Split where JSON Lines are split, and not at U+2028 and its like."""
+    return [line for line in text.split("\n") if line]
 
 
 def config_file(folder: Path, url: str, **settings: Any) -> Path:
@@ -67,27 +89,32 @@ def config_file(folder: Path, url: str, **settings: Any) -> Path:
 
 def start(config: Path, *options: str, **popen: Any) -> subprocess.Popen[bytes]:
     """Start the target with pipes on all three streams."""
-    environment = {**os.environ, "NO_COLOR": "1", **popen.pop("env", {})}
-    return subprocess.Popen(
-        [*TARGET, "--config", str(config), *options],
-        stdin=popen.pop("stdin", subprocess.PIPE),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        **popen,
-    )
+    inherited = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
+    environment = {**inherited, "NO_COLOR": "1", **popen.pop("env", {})}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [*popen.pop("before", ()), *TARGET, "--config", str(config), *options]
+    return subprocess.Popen(command, env=environment, **{**pipes, **popen})
 
 
 def ended(process: subprocess.Popen[bytes], config: Path, given: bytes | None = None) -> Ended:
     """Feed the rest of the input, wait for the end, and collect what came of it."""
-    out, log = process.communicate(given, timeout=90)
-    states = [json.loads(line) for line in out.decode().splitlines()]
+    try:
+        out, log = process.communicate(given, timeout=ENDED_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    states = [json.loads(line) for line in _lines(out.decode())]
     work = Path(json.loads(config.read_text())["work_path"])
-    return Ended(process.returncode, states, log.decode(), work)
+    return Ended(process.returncode, states, log.decode(), work, out.decode())
 
 
-def run(folder: Path, url: str, lines: list[str] | bytes, **settings: Any) -> Ended:
+def encoded(lines: Sequence[str] | bytes) -> bytes:
+    """Return lines as they go through the pipe."""
+    return lines if isinstance(lines, bytes) else "".join(f"{line}\n" for line in lines).encode()
+
+
+def run(folder: Path, url: str, lines: Sequence[str] | bytes, **settings: Any) -> Ended:
     """Run the target over some lines to its end."""
     config = config_file(folder, url, **settings)
-    given = lines if isinstance(lines, bytes) else "".join(f"{line}\n" for line in lines).encode()
-    return ended(start(config), config, given)
+    return ended(start(config), config, encoded(lines))

@@ -4,7 +4,7 @@
 ``GET /_/summary``                                   counts of everything, see `summary`
 ``GET /_/profiles?search=&from=&limit=``             ``{"total", "profiles": [{"id", "updated",``
                                                      ``"attributes": count, "events": count}]}``
-``GET /_/profiles/{id}``                             ``{"id", "updated", "attributes": {name:``
+``GET /_/profiles/{id}``, ``GET /_/profile?id=``     ``{"id", "updated", "attributes": {name:``
                                                      ``value}, "types": {name: type}, "events":``
                                                      ``[{"name", "time"?, "attributes"?}]}``
 ``GET /_/journal?from=``                             NDJSON, one line per accepted entry, see below

@@ -18,8 +18,9 @@ def profiles(batch: LocalBatch, request: Request) -> Response:
 
 
 def profile(batch: LocalBatch, request: Request) -> Response:
-    """Show one profile."""
-    found = batch.profiles.detail(request.path_params["id"])
+    """Show the profile that the path or the query names."""
+    asked = request.path_params.get("id") or request.query_params.get("id", "")
+    found = batch.profiles.detail(asked)
     return show(found) if found else fail(404, "there is no such profile")
 
 

@@ -19,9 +19,15 @@ READY: Final[list[dict[str, Any]]] = [
         "do": {"retry_after": 2},
     },
     {
-        "name": "500s, half of them after accepting",
-        "match": {"nth": {"every": 2}},
+        "name": "500s",
+        "match": {"share": 0.5},
         "times": 20,
+        "do": {"answer": {"status": 500, "json": {"error_code": "INTERNAL"}}},
+    },
+    {
+        "name": "500s after accepting",
+        "match": {"nth": {"every": 2}},
+        "times": 10,
         "do": {"accept_then": {"answer": {"status": 500, "json": {"error_code": "INTERNAL"}}}},
     },
     {"name": "Maintenance (503)", "times": 30, "do": {"answer": {"status": 503}}},

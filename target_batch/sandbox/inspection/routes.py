@@ -25,6 +25,7 @@ def make_routes(batch: LocalBatch) -> list[Route]:
         Route("/settings", _bind(batch, lambda b, _: show(settings(b))), methods=["GET"]),
         Route("/settings", _bind_async(batch, change_settings), methods=["POST"]),
         Route("/profiles", _bind(batch, contents.profiles)),
+        Route("/profile", _bind(batch, contents.profile)),
         Route("/profiles/{id:path}", _bind(batch, contents.profile)),
         Route("/journal", _bind(batch, contents.journal)),
         Route("/requests", _bind(batch, contents.requests)),

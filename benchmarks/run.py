@@ -1,0 +1,117 @@
+"""`make bench`: users into the local Batch's null mode; records per second and CPU per record.
+
+Every figure is a whole process over a real pipe and real sockets, its start-up measured apart and
+subtracted; the floor (decode and encode each line with msgspec) is measured in the same rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
+
+from local_batch import LocalBatch  # noqa: E402 - found through the path above
+
+from benchmarks.samples import write  # noqa: E402 - found through the path above
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process used: seconds of CPU and of the clock, and its peak memory in MB."""
+
+    cpu: float
+    wall: float
+    peak: float
+
+
+def measured(command: list[str], given: Path) -> Cost:
+    """Run a command over a file, through a pipe, as a shell would."""
+    begun = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    feeder = subprocess.Popen(["cat", str(given)], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, stdin=feeder.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert feeder.stdout is not None
+    assert process.stderr is not None
+    feeder.stdout.close()
+    log = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    feeder.wait()
+    wall = time.perf_counter() - begun
+    del before
+    if status:
+        sys.exit(f"{command[1:4]} ended with {status}: {log.decode()[-800:]}")
+    return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)
+
+
+def target(folder: Path, url: str, name: str, **settings: object) -> list[str]:
+    """Return the command that loads a pipe into the local Batch."""
+    config = folder / f"{name}.json"
+    fast = {"max_updates_per_second": 1e9, "work_path": str(folder / name)}
+    base = {"rest_api_key": "bench", "project_key": "bench", "api_url": url}
+    config.write_text(json.dumps({**base, **fast, **settings}))
+    return [sys.executable, "-m", "target_batch.target", "--config", str(config)]
+
+
+def rounds(commands: dict[str, list[str]], given: Path, empty: Path, times: int) -> dict[str, list[Cost]]:
+    """Measure every command in turn, several times; start-up is subtracted from CPU and clock."""
+    found: dict[str, list[Cost]] = {name: [] for name in commands}
+    for turn in range(times + 1):
+        for name, command in commands.items():
+            start, whole = measured(command, empty), measured(command, given)
+            if turn:
+                cost = Cost(whole.cpu - start.cpu, whole.wall - start.wall, whole.peak)
+                found[name].append(cost)
+    return found
+
+
+def table(found: dict[str, list[Cost]], users: int) -> None:
+    """Print medians, and each one's ratio to the floor, round by round."""
+    print(f"{'':34}{'records/s':>12}{'µs CPU':>9}{'× floor':>9}{'peak MB':>9}")
+    for name, costs in found.items():
+        cpu = statistics.median(cost.cpu for cost in costs)
+        wall = statistics.median(cost.wall for cost in costs)
+        ratio = statistics.median(a.cpu / b.cpu for a, b in zip(costs, found["floor"], strict=True))
+        peak = max(cost.peak for cost in costs)
+        print(f"{name:34}{users / wall:12,.0f}{cpu / users * 1e6:9.2f}{ratio:9.2f}{peak:9.0f}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        given, empty = folder / "users.singer", folder / "empty.singer"
+        with given.open("w", encoding="utf-8") as file:
+            write(file, chosen.users)
+        empty.touch()
+        with LocalBatch(folder, "--null", "--no-rates") as batch:
+            commands = {
+                "floor": [sys.executable, str(HERE / "floor.py")],
+                "target-batch": target(folder, batch.url, "validating"),
+                "target-batch, validation off": target(folder, batch.url, "trusting", validate_records=False),
+            }
+            found = rounds(commands, given, empty, chosen.rounds)
+        print(f"{chosen.users:,} users, medians of {chosen.rounds} rounds, start-up subtracted\n")
+        table(found, chosen.users)
+
+
+if __name__ == "__main__":
+    main()

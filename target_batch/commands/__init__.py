@@ -1,0 +1,54 @@
+"""What `target-batch` can do beside being a Singer target; each command is imported when called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+COMMANDS: Final = {
+    "sandbox": ("target_batch.sandbox.command", "sandbox"),
+}
+"""Name → module and object of a command."""
+
+
+class CommandGroup(click.Group):
+    """The Singer target as a command that has commands: without one of them it reads Singer messages."""
+
+    def __init__(self, singer: click.Command, **options: Any) -> None:
+        super().__init__(
+            singer.name,
+            params=singer.params,
+            callback=_unless_subcommand(singer.callback),
+            help=singer.help,
+            invoke_without_command=True,
+            context_settings=singer.context_settings,
+            **options,
+        )
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        _ = ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None when there is none of that name."""
+        _ = ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+def _unless_subcommand(callback: Callable[..., Any] | None) -> Callable[..., None]:
+    def called(**params: Any) -> None:
+        if callback is not None and click.get_current_context().invoked_subcommand is None:
+            callback(**params)
+
+    return called

@@ -1,0 +1,189 @@
+"""Input that no tap should write: a clear behaviour each, the line's number only, never its content."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from singer import INTEGER, NUMBER, STRING, record, schema, state, users
+from target_process import encoded, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+CANARY = "canary-value-77aa"
+BEFORE = users(1, 3, every=3)
+"""A schema, three records and a state: five lines, all of which are good."""
+PROPERTIES = {"user_id": STRING, "seat": INTEGER, "name": STRING, "score": NUMBER}
+
+
+def custom_ids(batch: LocalBatch) -> list[str]:
+    """Return the custom IDs of the journal, in order."""
+    return [line["custom_id"] for line in batch.journal()]
+
+
+@pytest.mark.parametrize(
+    ("stream", "properties", "settings"),
+    [
+        ("products", {"user_id": STRING}, ("products", "kind")),
+        ("signup_events", {"name": STRING}, ("signup_events", "custom_id")),
+    ],
+    ids=["no kind", "no custom ID"],
+)
+def test_a_stream_that_cannot_be_placed_stops_at_its_schema(
+    tmp_path: Path,
+    batch: LocalBatch,
+    stream: str,
+    properties: dict[str, object],
+    settings: tuple[str, ...],
+) -> None:
+    """Exit 2; what came before is finished and confirmed, nothing of the stream is sent."""
+    after = [schema(stream, properties), record(stream, user_id="p1", name=CANARY), *users(4, 5, every=1)]
+    ended = run(tmp_path, batch.url, [*BEFORE, *after])
+    assert ended.code == 2
+    assert custom_ids(batch) == ["u1", "u2", "u3"]
+    assert ended.emitted == ['{"seen": 3}']
+    assert all(name in ended.log for name in settings)
+    assert CANARY not in ended.log
+    assert ended.totals("users")["delivered"] == 3
+
+
+ENDING = {
+    "no JSON": f"this is no JSON {CANARY}".encode(),
+    "half an object": f'{{"type": "RECORD", "stream": "users", "record": {{"user_id": "{CANARY}"'.encode(),
+    "invalid UTF-8": b'{"type": "RECORD", "stream": "users", "record": {"user_id": "canary-value-77aa\xe9"}}',
+    "a list": f'["{CANARY}"]'.encode(),
+    "an object without type": f'{{"x": "{CANARY}"}}'.encode(),
+    "a RECORD without record": f'{{"type": "RECORD", "stream": "users", "x": "{CANARY}"}}'.encode(),
+    "a RECORD that is a list": f'{{"type": "RECORD", "stream": "users", "record": ["{CANARY}"]}}'.encode(),
+    "a RECORD before its SCHEMA": (
+        f'{{"type": "RECORD", "stream": "leads", "record": {{"user_id": "{CANARY}"}}}}'
+    ).encode(),
+    "20 MB of nothing": CANARY.encode() * 1_200_000,
+}
+
+
+@pytest.mark.parametrize("line", ENDING.values(), ids=ENDING)
+def test_a_line_that_is_no_singer_message_stops_the_run(
+    tmp_path: Path, batch: LocalBatch, line: bytes
+) -> None:
+    """Exit 1 with the line's number; what came before is delivered and its state passes."""
+    given = encoded(BEFORE) + line + b"\n" + encoded(users(4, 5, every=1))
+    ended = run(tmp_path, batch.url, given)
+    assert ended.code == 1
+    assert custom_ids(batch) == ["u1", "u2", "u3"]
+    assert ended.emitted == ['{"seen": 3}']
+    assert "6" in ended.log.split("ERROR", 1)[1]
+    assert CANARY not in ended.log + ended.out
+    assert "Traceback" not in ended.log
+    assert len(ended.log) < 5_000
+
+
+def test_a_last_line_that_is_cut_off_stops_the_run(tmp_path: Path, batch: LocalBatch) -> None:
+    """A tap that died in the middle of a line did not end its input."""
+    given = encoded(BEFORE) + record("users", user_id="u4", name=CANARY)[:-9].encode()
+    ended = run(tmp_path, batch.url, given)
+    assert ended.code == 1
+    assert custom_ids(batch) == ["u1", "u2", "u3"]
+    assert ended.emitted == ['{"seen": 3}']
+    assert CANARY not in ended.log
+
+
+def test_a_bom_blank_lines_and_crlf_are_passed_over(tmp_path: Path, batch: LocalBatch) -> None:
+    """A file that went through an editor loads like any other, a last line without its break too."""
+    given = "\r\n".join(["\r\n", *BEFORE, "", "   ", *users(4, 5)[1:], "\t", state({"seen": 5})])
+    ended = run(tmp_path, batch.url, b"\xef\xbb\xbf" + given.encode())
+    assert ended.code == 0
+    assert custom_ids(batch) == ["u1", "u2", "u3", "u4", "u5"]
+    assert ended.emitted == ['{"seen": 5}']
+
+
+def test_a_bom_before_the_first_message_is_passed_over(tmp_path: Path, batch: LocalBatch) -> None:
+    ended = run(tmp_path, batch.url, b"\xef\xbb\xbf" + encoded(BEFORE))
+    assert ended.code == 0
+    assert custom_ids(batch) == ["u1", "u2", "u3"]
+
+
+def test_an_unknown_message_type_is_ignored_with_one_warning(tmp_path: Path, batch: LocalBatch) -> None:
+    unknown = json.dumps({"type": "PING", "stream": "users", "value": CANARY})
+    ended = run(tmp_path, batch.url, [unknown, *BEFORE, unknown, unknown])
+    assert ended.code == 0
+    assert ended.log.count("PING") == 1
+    assert CANARY not in ended.log
+    assert ended.emitted == ['{"seen": 3}']
+
+
+def test_an_empty_input_ends_well(tmp_path: Path, batch: LocalBatch) -> None:
+    ended = run(tmp_path, batch.url, b"")
+    assert (ended.code, ended.emitted) == (0, [])
+    assert batch.summary()["requests"]["total"] == 0
+
+
+def test_a_line_of_20_mb_costs_the_value_that_is_too_long(tmp_path: Path, batch: LocalBatch) -> None:
+    """The rest of the profile goes, the value is in the rejects, and the log stays short."""
+    lines = [
+        schema("users", PROPERTIES),
+        record("users", user_id="u1", seat=1, name=CANARY + "x" * 20_000_000),
+        record("users", user_id="u2", seat=2, name="Ada"),
+        state({"seen": 2}),
+    ]
+    ended = run(tmp_path, batch.url, lines)
+    assert ended.code == 0
+    assert batch.attributes("u1") == {"seat": 1}
+    assert batch.attributes("u2") == {"seat": 2, "name": "Ada"}
+    assert ended.codes() == ["value_too_long"]
+    assert len(ended.rejects()[0]["name"]) == 20_000_000 + len(CANARY)
+    assert ended.emitted == ['{"seen": 2}']
+    assert CANARY not in ended.log
+    assert len(ended.log) < 5_000
+
+
+def test_nan_and_infinities_cost_only_their_attribute(tmp_path: Path, batch: LocalBatch) -> None:
+    """What JSON does not know is a rejected attribute; the rejects themselves stay JSON."""
+    lines = [
+        schema("users", PROPERTIES),
+        record("users", user_id="u1", seat=1, score=float("nan")),
+        record("users", user_id="u2", seat=2, score=float("-inf")),
+        record("users", user_id="u3", seat=3, score=0.5),
+    ]
+    ended = run(tmp_path, batch.url, lines)
+    assert ended.code == 0
+    assert [batch.attributes(f"u{n}") for n in (1, 2, 3)] == [{"seat": 1}, {"seat": 2}, {"seat": 3, "score": 0.5}]
+    assert ended.totals("users")["delivered"] == 3
+    assert sum(ended.totals("users")["reasons"].values()) == 2
+    for path in ended.reject_files():
+        for line in path.read_text().splitlines():
+            json.loads(line, parse_constant=pytest.fail)
+
+
+def test_a_lone_surrogate_costs_at_most_its_attribute(tmp_path: Path, batch: LocalBatch) -> None:
+    """Half a character is replaced or counted as a rejected attribute; the run goes on."""
+    lines = [
+        schema("users", PROPERTIES),
+        record("users", user_id="u1", seat=1, name="half \ud800"),
+        record("users", user_id="u\udfff", seat=2),
+        record("users", user_id="u3", seat=3),
+    ]
+    ended = run(tmp_path, batch.url, lines)
+    assert ended.code == 0
+    held = batch.attributes("u1")
+    assert held["seat"] == 1
+    assert held.get("name") == "half \ufffd" or ended.codes()[:1] == ["invalid_text"]
+    assert batch.attributes("u3") == {"seat": 3}
+
+
+def test_numbers_texts_and_escapes_arrive_exactly(tmp_path: Path, batch: LocalBatch) -> None:
+    """Large integers, decimals, escapes and line separators reach Batch as they were written."""
+    name = 'quote " slash \\ \u2028 \u00e9 \U0001f600 tab\t'
+    lines = [
+        schema("users", PROPERTIES),
+        record("users", user_id="u1", seat=2**53 + 1, name=name),
+        '{"type": "RECORD", "stream": "users", "record": {"user_id": "u2", "score": 0.1234567890123456789}}',
+    ]
+    ended = run(tmp_path, batch.url, lines)
+    assert ended.code == 0
+    assert batch.attributes("u1") == {"seat": 2**53 + 1, "name": name}
+    assert batch.attributes("u2")["score"] == pytest.approx(0.12345678901234568, abs=1e-18)

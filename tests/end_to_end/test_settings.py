@@ -1,0 +1,50 @@
+"""Wrong settings: refused by name before anything is read, and no value of theirs is ever shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer import users
+from target_process import KEY, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+CANARY = "canary-setting-31c0"
+
+REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "an unknown setting": ({"checkpoint_record": CANARY, "batch_size": 5}, ("checkpoint_record", "batch_size")),
+    "an SDK setting that means nothing here": ({"load_method": CANARY}, ("load_method",)),
+    "an unknown stream option": ({"streams": {"users": {"kynd": CANARY}}}, ("kynd",)),
+    "an unknown value": ({"nulls": CANARY}, ("nulls",)),
+    "a text for a number": ({"checkpoint_records": CANARY}, ("checkpoint_records",)),
+    "a number below its range": ({"max_rejected_share": -1}, ("max_rejected_share",)),
+    "a list for a key": ({"rest_api_key": [CANARY]}, ("rest_api_key",)),
+    "a key with a line break": ({"rest_api_key": f"{CANARY}\nX-Evil: 1"}, ("rest_api_key",)),
+    "a project key with a line break": ({"project_key": f"{CANARY}\r\nX-Evil: 1"}, ("project_key",)),
+    "app keys that are one text": ({"app_api_keys": {CANARY: CANARY}}, ("app_api_keys",)),
+    "no key": ({"rest_api_key": None}, ("rest_api_key",)),
+    "no project key": ({"project_key": None}, ("project_key",)),
+    "http to another machine": ({"api_url": f"http://{CANARY}.example"}, ("api_url", "http")),
+    "a password in the address": ({"api_url": f"https://me:{CANARY}@example.com"}, ("api_url",)),
+    "an address with control characters": ({"api_url": f"https://x\x1b[31m{CANARY}"}, ("api_url",)),
+    "no version": ({"api_version": f"../{CANARY}"}, ("api_version",)),
+}
+
+
+@pytest.mark.parametrize(("settings", "names"), REFUSED.values(), ids=REFUSED)
+def test_a_wrong_setting_is_refused_by_name(
+    tmp_path: Path, batch: LocalBatch, settings: dict[str, Any], names: tuple[str, ...]
+) -> None:
+    """Exit 2, the setting's name in the log, its value nowhere, and not one request."""
+    ended = run(tmp_path, batch.url, users(1, 3, every=1), **settings)
+    assert ended.code == 2
+    assert all(name in ended.log for name in names)
+    assert CANARY not in ended.log + ended.out
+    assert KEY not in ended.log
+    assert "Traceback" not in ended.log
+    assert "\x1b" not in ended.log
+    assert (ended.states, batch.summary()["requests"]["total"]) == ([], 0)

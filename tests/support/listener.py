@@ -1,0 +1,57 @@
+"""A server that is not Batch: it writes down what it hears and hangs up."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
+
+LONGEST = 65_536
+
+
+class Listener:
+    """Listens on the loopback address; a context manager. `heard` holds what each connection said."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+        self.heard: list[bytes] = []
+
+    def __enter__(self) -> Listener:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self._hear(connection)
+
+    def _hear(self, connection: socket.socket) -> None:
+        with connection:
+            connection.settimeout(5)
+            try:
+                if self._tls is None:
+                    self.heard.append(connection.recv(LONGEST))
+                    return
+                with self._tls.wrap_socket(connection, server_side=True) as secured:
+                    self.heard.append(secured.recv(LONGEST))
+            except OSError:
+                self.heard.append(b"")
+
+
+def closed_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port

@@ -1,0 +1,148 @@
+"""The verdict over a run: what was sent to it against what the local Batch and the disk hold.
+
+Streams of `users` carry a rising `seat`, streams of `events` a unique `seat`; the target's own counts are
+never a source here, they are compared with what this module found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from target_process import Ended
+
+BALANCE = ("delivered", "unchanged", "ignored", "rejected", "undelivered")
+
+
+class Record(NamedTuple):
+    """One record that was sent: where it stood, whom it concerns, and its place in the order."""
+
+    index: int
+    stream: str
+    custom_id: str
+    seat: int
+
+
+class Sent:
+    """The lines given to one run, read back."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.records: list[Record] = []
+        self.states: list[tuple[int, str]] = []
+        for index, line in enumerate(lines):
+            message = json.loads(line) if line.strip() else {}
+            if message.get("type") == "RECORD":
+                row = message["record"]
+                self.records.append(Record(index, message["stream"], str(row["user_id"]), row["seat"]))
+            elif message.get("type") == "STATE" and message["value"]:
+                self.states.append((index, json.dumps(message["value"])))
+
+    def positions(self, emitted: Sequence[str]) -> list[int]:
+        """Return where each emitted state stood, -1 for one that was never sent like this."""
+        known = {value: index for index, value in self.states}
+        return [known.get(value, -1) for value in emitted]
+
+    def before(self, position: int) -> list[Record]:
+        """Return the records before a line."""
+        return [record for record in self.records if record.index < position]
+
+
+class Journal:
+    """What the local Batch accepted, made searchable by seat."""
+
+    def __init__(self, lines: Sequence[dict[str, Any]]) -> None:
+        self.lines = [line for line in lines if "custom_id" in line]
+        self.seats: dict[str, list[int]] = {}
+        self.events: dict[str, list[int]] = {}
+        for line in self.lines:
+            who = line["custom_id"]
+            if "seat" in line["attributes"]:
+                self.seats.setdefault(who, []).append(line["attributes"]["seat"])
+            found = [event.get("attributes", {}).get("seat") for event in line["events"]]
+            self.events.setdefault(who, []).extend(seat for seat in found if seat is not None)
+
+    def holds(self, record: Record) -> bool:
+        """Tell whether a record was accepted, by itself or merged under a later one."""
+        if "event" in record.stream:
+            return record.seat in self.events.get(record.custom_id, ())
+        return max(self.seats.get(record.custom_id, [-1])) >= record.seat
+
+    def inversions(self) -> int:
+        """Count the seats that came after a later one of the same custom ID."""
+        late = 0
+        for seats in (*self.seats.values(), *map(first_times, self.events.values())):
+            late += sum(later < earlier for earlier, later in zip(seats, seats[1:], strict=False))
+        return late
+
+    def duplicates(self) -> int:
+        """Count what was accepted more often than once."""
+        groups = (*self.seats.values(), *self.events.values())
+        return sum(count - 1 for seats in groups for count in Counter(seats).values())
+
+
+def first_times(seats: Sequence[int]) -> list[int]:
+    """Return each seat once, in the order of its first appearance."""
+    return list(dict.fromkeys(seats))
+
+
+@dataclass
+class Verdict:
+    """What the promises P1 to P5 came to in one run."""
+
+    records: int = 0
+    lost: list[Record] = field(default_factory=list)
+    invented: int = 0
+    regressions: int = 0
+    inversions: int = 0
+    duplicates: int = 0
+    finest: int = -1
+    last: int = -1
+    unbalanced: list[str] = field(default_factory=list)
+
+    def problems(self) -> list[str]:
+        """Name every broken promise."""
+        found = {
+            "P1: lost records before an emitted state": self.lost[:3],
+            "P2: invented states": self.invented,
+            "P2: regressions of state": self.regressions,
+            "P3: inversions": self.inversions,
+            "P5: totals that do not add up": self.unbalanced,
+        }
+        return [f"{name}: {what}" for name, what in found.items() if what]
+
+
+def judge(sent: Sent, ended: Ended, accepted: Sequence[dict[str, Any]], *, since: int = 0) -> Verdict:
+    """Judge one run; lines of the journal from number `since` on are its own."""
+    whole = Journal(accepted)
+    own = Journal([line for line in accepted if line["n"] >= since])
+    rejected = {(row.get("user_id"), row.get("seat")) for row in ended.rejects()}
+
+    def settled(record: Record) -> bool:
+        return whole.holds(record) or (record.custom_id, record.seat) in rejected
+
+    positions = sent.positions(ended.emitted)
+    verdict = Verdict(records=len(sent.records), last=max(positions, default=-1))
+    verdict.invented = sum(position < 0 for position in positions)
+    verdict.regressions = sum(b <= a for a, b in zip(positions, positions[1:], strict=False))
+    verdict.lost = [record for record in sent.before(verdict.last) if not settled(record)]
+    verdict.inversions = own.inversions()
+    verdict.duplicates = own.duplicates()
+    oldest = next((record.index for record in sent.records if not settled(record)), None)
+    covered = [index for index, _ in sent.states if oldest is None or index < oldest]
+    verdict.finest = max(covered, default=-1)
+    if (ended.work / "runs.jsonl").exists():
+        verdict.unbalanced = unbalanced(ended)
+    return verdict
+
+
+def unbalanced(ended: Ended) -> list[str]:
+    """Return the streams whose fates in the run log do not add up to what was read."""
+    return [
+        stream
+        for stream, total in ended.run["streams"].items()
+        if total["read"] != sum(total[name] for name in BALANCE) or min(total[name] for name in BALANCE) < 0
+    ]

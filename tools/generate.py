@@ -1,0 +1,217 @@
+"""Write from the code what the README, the docs and Meltano say of it; `--check` only compares.
+
+python tools/generate.py [--check]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from target_batch.commands import COMMANDS, CommandGroup
+from target_batch.options import StreamOptions
+from target_batch.reasons import Reason
+from target_batch.settings_schema import json_schema
+from target_batch.target import TargetBatch
+
+ROOT = Path(__file__).resolve().parents[1]
+KINDS = {
+    "number": "decimal",
+    "integer": "integer",
+    "boolean": "boolean",
+    "array": "array",
+    "object": "object",
+}
+STREAM_OPTIONS = {
+    "kind": "`profiles`, `events`, `segment`, `audiences` or `ignore`",
+    "custom_id": "property (or dotted path) of the Custom User ID",
+    "attributes": "property → `name`, `$native`, `date(name)`, `url(name)`; null or `''` leaves it out",
+    "only_mapped": "send only what `attributes` names",
+    "time": "property of the record's own time",
+    "event": "one fixed event name",
+    "event_property": "property of the event's name",
+    "audience": "one fixed audience name",
+    "audience_property": "property of the audience's name",
+    "display_name_property": "property of the audience's label",
+    "action_property": "property that says add or remove",
+    "mode": "`update` (changes) or `mirror` (the stream is the whole truth)",
+    "destination": "`project` or `app`",
+    "id_type": "`custom_ids`, `install_ids` or `advertising_ids` (apps)",
+    "tags": "property of a member's tags (apps, `install_ids`)",
+    "as_attribute": "membership as a boolean profile attribute",
+    "allow_empty": "mirror: an empty stream may empty the audience",
+    "types": "Segment types to load (default `identify`, `track`)",
+}
+COSTS = {
+    "record": "the record",
+    "attribute": "the attribute",
+    "either": "what is named",
+    "ignored": "nothing (only counted)",
+}
+
+
+def settings_table() -> str:
+    """Make the table of settings."""
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    schema = json_schema()
+    for name, shown in schema["properties"].items():
+        default = f"`{shown['default']}`" if "default" in shown else ""
+        if name in schema["required"]:
+            default = "**required**"
+        values = f" One of {_values(shown['enum'])}." if "enum" in shown else ""
+        secret = " Secret." if shown.get("secret") else ""
+        rows.append(f"| `{name}` | {default} | {shown['description']}{values}{secret} |")
+    return "\n".join(rows)
+
+
+def options_table() -> str:
+    """Make the table of stream options.
+
+    Raises:
+        SystemExit: an option has no description here, or one has that does not exist.
+    """
+    if STREAM_OPTIONS.keys() != set(StreamOptions.__struct_fields__):
+        sys.exit("tools/generate.py describes other stream options than there are")
+    rows = ["| option | meaning |", "|---|---|"]
+    return "\n".join([*rows, *(f"| `{name}` | {text} |" for name, text in STREAM_OPTIONS.items())])
+
+
+def reasons_table() -> str:
+    """Make the table of reason codes."""
+    rows = ["| code | costs | what to do |", "|---|---|---|"]
+    return "\n".join([*rows, *(f"| `{r.code}` | {COSTS[r.level]} | {r.advice} |" for r in Reason)])
+
+
+def commands_table() -> str:
+    """Make the table of commands."""
+    group = TargetBatch.get_singer_command()
+    assert isinstance(group, CommandGroup)
+    rows = ["| command | what it does |", "|---|---|"]
+    for name in sorted(COMMANDS):
+        command = group.get_command(None, name)  # type: ignore[arg-type]
+        assert command is not None
+        rows.append(f"| `target-batch {name}` | {command.get_short_help_str(200)} |")
+    return "\n".join(rows)
+
+
+def _values(values: list[str]) -> str:
+    return ", ".join(f"`{value}`" for value in values)
+
+
+def plugin_settings() -> list[dict[str, Any]]:
+    """Make the settings of Meltano's plugin definition."""
+    found = []
+    for name, shown in json_schema()["properties"].items():
+        kinds = shown["type"] if isinstance(shown["type"], list) else [shown["type"]]
+        setting: dict[str, Any] = {"name": name, "label": shown["title"], "description": shown["description"]}
+        setting["kind"] = "options" if "enum" in shown else KINDS.get(kinds[0], "string")
+        if "enum" in shown:
+            setting["options"] = [{"label": value, "value": value} for value in shown["enum"]]
+        if "default" in shown:
+            setting["value"] = shown["default"]
+        if shown.get("secret"):
+            setting["sensitive"] = True
+        found.append(setting)
+    return found
+
+
+def plugin_definition() -> dict[str, Any]:
+    """Make the plugin definition that Meltano's Hub and `--from-ref` take."""
+    return {
+        "name": "target-batch",
+        "namespace": "target_batch",
+        "label": "Batch",
+        "description": "Loads users, events and cohorts into Batch (batch.com), and loses none of them.",
+        "pip_url": "target-batch",
+        "executable": "target-batch",
+        "capabilities": [capability.value for capability in TargetBatch.capabilities],
+        "settings_group_validation": [["rest_api_key", "project_key"], ["rest_api_key", "app_api_keys"]],
+        "settings": plugin_settings(),
+        "commands": plugin_commands(),
+    }
+
+
+def plugin_commands() -> dict[str, Any]:
+    """Make the commands of Meltano's plugin definition."""
+    group = TargetBatch.get_singer_command()
+    assert isinstance(group, CommandGroup)
+    found = {}
+    for name in sorted(COMMANDS):
+        command = group.get_command(None, name)  # type: ignore[arg-type]
+        assert command is not None
+
+        args = name
+        found[name] = {"args": args, "description": command.get_short_help_str(200)}
+    return found
+
+
+def _yaml(document: Any) -> str:
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=10_000)
+    return text
+
+
+def between(text: str, name: str, content: str) -> str:
+    """Replace what stands between the markers of a generated part."""
+    start, end = f"<!-- {name}: generated -->", f"<!-- {name}: end -->"
+    head, _, rest = text.partition(start)
+    if not rest:
+        return text
+    return f"{head}{start}\n{content}\n{end}{rest.partition(end)[2]}"
+
+
+def documents() -> dict[Path, str]:
+    """Return every generated file, whole."""
+    parts = {
+        "settings": settings_table(),
+        "options": options_table(),
+        "reasons": reasons_table(),
+        "commands": commands_table(),
+    }
+    found = {}
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))):
+        text = path.read_text(encoding="utf-8")
+        for name, content in parts.items():
+            text = between(text, name, content)
+        found[path] = text
+    definition = plugin_definition()
+    found[ROOT / "plugins/loaders/target-batch.yml"] = _yaml(definition)
+    found[ROOT / "meltano.yml"] = _project(definition)
+    return found
+
+
+def _project(definition: dict[str, Any]) -> str:
+    path = ROOT / "meltano.yml"
+    text = path.read_text(encoding="utf-8")
+    comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
+    project = yaml.safe_load(text)
+    (loader,) = project["plugins"]["loaders"]
+    loader["capabilities"] = definition["capabilities"]
+    loader["settings"] = [
+        {"name": setting["name"], "kind": setting["kind"]}
+        | ({"options": setting["options"]} if "options" in setting else {})
+        | ({"sensitive": True} if setting.get("sensitive") else {})
+        for setting in definition["settings"]
+    ]
+    loader["commands"] = definition["commands"]
+    return comment + _yaml(project)
+
+
+def main() -> None:
+    """Write or compare every generated file."""
+    stale = []
+    for path, text in documents().items():
+        if path.read_text(encoding="utf-8") != text:
+            stale.append(str(path.relative_to(ROOT)))
+            if "--check" not in sys.argv:
+                path.write_text(text, encoding="utf-8")
+    verb = "differ from the code: make docs" if "--check" in sys.argv else "written"
+    print(f"{json.dumps(stale)} {verb}" if stale else "everything generated is as the code says")
+    sys.exit(1 if stale and "--check" in sys.argv else 0)
+
+
+if __name__ == "__main__":
+    main()
