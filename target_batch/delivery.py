@@ -41,7 +41,10 @@ class Policy:
 
 
 class Delivery:
-    """Delivers profile updates in order per custom ID, several requests at a time."""
+    """Delivers profile updates in order per custom ID, several requests at a time.
+
+    The first request goes alone: a wrong key or address costs one, not as many as there are threads.
+    """
 
     def __init__(self, sender: BulkSender, fates: Fates, policy: Policy) -> None:
         self._sender = sender
@@ -51,7 +54,7 @@ class Delivery:
         self._threads = Threads("batch-sender", REQUESTS_IN_FLIGHT)
         self._in_flight: dict[int, int] = {}
         self._number = 0
-        self._mass_used = False
+        self._mass_used = self._proven = False
         self._failure: StopRun | None = None
         self._cut = UPDATE.entries if policy.profile_endpoint == "update" else MASS_UPDATE_CUT
 
@@ -114,6 +117,11 @@ class Delivery:
         return self._outbox.entries > 0
 
     @property
+    def failed(self) -> bool:
+        """Whether something could not be delivered."""
+        return self._failure is not None
+
+    @property
     def in_flight(self) -> int:
         """Requests on the wire."""
         return self._threads.in_flight
@@ -135,7 +143,7 @@ class Delivery:
         return UPDATE if chosen == "update" else MASS_UPDATE
 
     def _dispatch(self) -> None:
-        while self._threads.full:
+        while self._threads.full or (self._threads.in_flight and not self._proven):
             self.settle(BLOCKED_WAIT)
         endpoint = self._endpoint()
         entries = self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES)
@@ -158,4 +166,5 @@ class Delivery:
         if not receipt.unconfirmed:
             self._outbox.free(entries)
             del self._in_flight[number]
+        self._proven = True
         self._failure = self._failure or receipt.failure or self._fates.tripped()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import sys
 from collections import Counter
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 256 * 1024
 TICK_SECONDS: Final = 0.2
 BOM: Final = b"\xef\xbb\xbf"
+SURROGATES: Final = re.compile("[\ud800-\udfff]")
 BLANK: Final = b" \t\r"
 
 
@@ -143,20 +145,23 @@ class LineReader(GenericSingerReader[bytes]):
         if not line.strip(BLANK):
             return None
         try:
-            plain = _representable(json.loads(line.decode("utf-8"), parse_float=Decimal))
-            self.line = _encode(plain)
+            plain = json.loads(line.decode("utf-8"), parse_float=Decimal)
+            self.line = _encode(_representable(plain))
         except (ValueError, TypeError, RecursionError):
             raise InputError(
                 f"Line {self.line_number} of the input is not JSON in UTF-8, or it is cut off. "
                 "What came before it is finished and confirmed; correct the tap and run again."
             ) from None
         try:
-            return _decode(self.line)
+            message = _decode(self.line)
         except msgspec.ValidationError:
             raise InputError(
                 f"Line {self.line_number} of the input is no Singer message: it lacks `type`, or a "
                 "key has the wrong type. Correct the tap and run again."
             ) from None
+        if message.record is not None:
+            message.record = plain["record"]
+        return message
 
     def incomplete(self, kind: str, needed: str) -> InputError:
         """Make the error for a message that lacks what its type needs."""
@@ -173,7 +178,7 @@ class LineReader(GenericSingerReader[bytes]):
 def _representable(value: Any) -> Any:
     """Make what Python's JSON lets through strict: lone surrogates → U+FFFD, NaN → its name."""
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        return SURROGATES.sub("\ufffd", value)
     if isinstance(value, dict):
         return {_representable(key): _representable(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -23,16 +23,19 @@ from target_batch.checkpoints import Checkpoints
 from target_batch.delivery import MASS_UPDATE_CUT, Delivery, Policy
 from target_batch.errors import ConfigurationError
 from target_batch.fates import Fates
+from target_batch.ledger import Ledger
+from target_batch.mirror import MirrorLane
+from target_batch.places import AttributePlace, AudiencePlace, scope_of
 from target_batch.redaction import clean
 from target_batch.rejects import RejectsFolder
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from target_batch.api.audiences import Platform
     from target_batch.fates import Ticket
     from target_batch.options import StreamOptions
+    from target_batch.places import Place
     from target_batch.routing import Route
     from target_batch.settings import Settings
 
@@ -65,6 +68,10 @@ class Lane(Protocol):
     @property
     def in_flight(self) -> int:
         """Requests on the wire."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be delivered."""
 
     def oldest_line(self) -> int | None:
         """The input line of the oldest record whose fate is open."""
@@ -103,6 +110,8 @@ class Run:
         self._flushed = self._passed = Moment(0, self._began)
         self._told: set[tuple[str, str]] = set()
         self._lanes: dict[str, Lane] = {}
+        self._mirrors: list[MirrorLane] = []
+        self.input_ended = False
         self.audience_names: dict[str, str] = {}
 
     @cached_property
@@ -122,41 +131,85 @@ class Run:
             ConfigurationError: a setting that this sort of stream needs is missing.
         """
         options = route.options
-        if route.kind != "audiences" or options.as_attribute:
-            self._needs_project(route.stream)
-            return self._lanes.get("profiles") or self._open("profiles", self._profile_lane())
-        name = f"{options.destination} {options.id_type}"
-        if options.destination == "project":
+        membership = route.kind == "audiences"
+        if options.destination == "project" or options.as_attribute or not membership:
             self._needs_project(route.stream)
         elif not self.settings.app_api_keys:
             raise ConfigurationError(
                 f"Stream '{clean(route.stream)}' goes to apps, but `app_api_keys` is empty. "
                 "Set it to the Live, Dev or SDK keys of the apps and sites."
             )
+        if membership and options.mode == "mirror":
+            name = f"mirror {route.stream}"
+            return self._lanes.get(name) or self._open(name, self._mirror_lane(route))
+        if not membership or options.as_attribute:
+            return self._lanes.get("profiles") or self._open("profiles", self._profile_lane())
+        name = f"{options.destination} {options.id_type}"
         return self._lanes.get(name) or self._open(name, self._audience_lane(options))
 
     def _open(self, name: str, lane: Lane) -> Lane:
         self._lanes[name] = lane
         return lane
 
-    def _profile_lane(self) -> Delivery:
+    @cached_property
+    def _bulk(self) -> BulkSender:
         pacers = {
             endpoint.route: Pacer(self._rate(endpoint.rate), self.clock, largest)
             for endpoint, largest in ((UPDATE, UPDATE.entries), (MASS_UPDATE, MASS_UPDATE_CUT))
         }
-        sender = BulkSender(self._client, self._project, pacers)
-        return Delivery(sender, self.fates, Policy(self.settings.profile_endpoint))
+        return BulkSender(self._client, self._project, pacers)
+
+    def _profile_lane(self) -> Delivery:
+        return Delivery(self._bulk, self.fates, Policy(self.settings.profile_endpoint))
 
     def _audience_lane(self, options: StreamOptions) -> AudienceDelivery:
+        senders = [sender for sender, _ in self._audience_senders(options)]
+        return AudienceDelivery(senders, self.fates, self.clock, self._index_patience)
+
+    @property
+    def _index_patience(self) -> float:
+        return self.settings.max_indexing_seconds if self.settings.wait_for_indexing else 0
+
+    def _audience_senders(self, options: StreamOptions) -> Iterator[tuple[AudienceSender, str]]:
+        """Give a sender for the project, or one for each app, and its name in the ledger."""
         settings = self.settings
         if options.destination == "project":
-            platforms: list[Platform] = [ProjectAudiences(self._project)]
-        else:
-            apps = (App(settings.rest_api_key, key) for key in settings.app_api_keys)
-            platforms = [AppAudiences(app, options.id_type) for app in apps]
-        senders = [AudienceSender(self._client, platform, self._slow_pacer) for platform in platforms]
-        patience = settings.max_indexing_seconds if settings.wait_for_indexing else 0
-        return AudienceDelivery(senders, self.fates, self.clock, patience)
+            scope = scope_of("project", settings.api_url, settings.project_key or "")
+            yield AudienceSender(self._client, ProjectAudiences(self._project), self._slow_pacer), scope
+            return
+        for key in settings.app_api_keys:
+            platform = AppAudiences(App(settings.rest_api_key, key), options.id_type)
+            scope = scope_of("app", settings.api_url, key, options.id_type)
+            yield AudienceSender(self._client, platform, self._slow_pacer), scope
+
+    def _mirror_lane(self, route: Route) -> MirrorLane:
+        settings, options = self.settings, route.options
+        places: list[Place] = [
+            AudiencePlace(sender, scope, self.clock, self._index_patience)
+            for sender, scope in self._audience_senders(options)
+        ]
+        if options.as_attribute:
+            scope = scope_of("attribute", settings.api_url, settings.project_key or "")
+            places = [AttributePlace(self._bulk, scope)]
+        lane = MirrorLane(
+            route.stream,
+            options,
+            places,
+            ledger=self._ledger,
+            fates=self.fates,
+            clock=self.clock,
+            run=self.name,
+            max_shrink=settings.max_audience_shrink,
+            input_ended=lambda: self.input_ended,
+            tell=self.tell,
+            inform=self._logger.info,
+        )
+        self._mirrors.append(lane)
+        return lane
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return Ledger(self.settings.ledger_url, self._work)
 
     @cached_property
     def _slow_pacer(self) -> Pacer:
@@ -194,8 +247,16 @@ class Run:
     def state(self, line: int, value: bytes) -> None:
         """Keep a state until everything before it is delivered or on disk."""
         self._checkpoints.received(line, value)
+        for mirror in self._mirrors:
+            mirror.state(line, value)
         if self._records - self._flushed.records >= self.settings.checkpoint_records:
             self.tick()
+
+    def activated(self, stream: str, line: int) -> None:
+        """Note an ACTIVATE_VERSION: Batch keeps no versions, but a mirror takes it as proof."""
+        self.drain()
+        for mirror in self._mirrors:
+            mirror.activated(stream, line)
 
     def drain(self) -> None:
         """Send what came so far on its way, ahead of what follows."""
@@ -246,10 +307,16 @@ class Run:
             StopRun: something could not be delivered; what could be has been confirmed.
         """
         self.drain()
-        for lane in self._lanes.values():
+        mirrors = set(self._mirrors)
+        for lane in sorted(self._lanes.values(), key=lambda lane: lane in mirrors):
             lane.finish()
         self._rejects.sync()
         self._pass_state()
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be delivered."""
+        return any(lane.failed for lane in self._lanes.values())
 
     def hurry(self) -> None:
         """End soon: what is read is delivered, but a failing API is not waited for."""

@@ -146,6 +146,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Positive,
         _setting("Indexing seconds", "How long the index may take before the run stops."),
     ] = 900
+    max_audience_shrink: Annotated[
+        Share,
+        _setting(
+            "Audience shrink",
+            "Mirror: refuse to remove more than this share of an audience; an empty stream removes "
+            "nothing unless the stream's `allow_empty` is set.",
+        ),
+    ] = 0.5
     checkpoint_records: Annotated[
         Count,
         _setting("Checkpoint records", "Records after which the state is confirmed and passed on."),
@@ -182,6 +190,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         _setting("Work path", "Folder for rejects and the run log."),
     ] = ".target-batch"
+    ledger_url: Annotated[
+        str,
+        _setting(
+            "Ledger URL",
+            "The memory of what was delivered: SQLite, or `postgresql+psycopg://…` for containers whose "
+            "disk is gone afterwards; opened only when a feature needs it.",
+            secret=True,
+        ),
+    ] = "sqlite:///{work_path}/ledger.db"
     validate_records: Annotated[
         bool,
         _setting("Validate records", "Check every record against its stream's SCHEMA."),

@@ -152,8 +152,7 @@ class TargetBatch(Target):
         self.run.state(self.message_reader.line_number, value)
 
     def _process_activate_version_message(self, message: Message) -> None:  # type: ignore[override]
-        self.run.drain()
-        self.run.tell(message.stream or "", "ACTIVATE_VERSION is passed over: Batch keeps no versions.")
+        self.run.activated(message.stream or "", self.message_reader.line_number)
 
     def _process_batch_message(self, message: Message) -> None:  # type: ignore[override]
         _ = message
@@ -164,6 +163,7 @@ class TargetBatch(Target):
 
     def process_endofpipe(self) -> None:
         """Deliver what was read, pass the last state, and close the run's books."""
+        self.run.input_ended = not self.signal_received
         self.run.finish()
         self._sinks_to_clear.clear()
 
@@ -231,9 +231,11 @@ class TargetBatch(Target):
     def listen_to_the_end(self, file_input: Any) -> int:
         """Listen, settle what is left whatever happens, and return the exit code."""
         code = self._guarded(lambda: self.listen(file_input))
-        if code:
+        if code and not self.run.failed:
+            code = self._guarded(self.run.finish) or code
+        if self.run.failed:
             self._guarded(self.run.abandon)
-        elif self.signal_received:
+        elif self.signal_received and not code:
             code = 128 + self.signal_received
         return self._guarded(lambda: self.run.close(code)) or code
 

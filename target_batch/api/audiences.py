@@ -76,7 +76,8 @@ class ProjectAudiences:
 
     def view_call(self, name: str, token: str) -> Call:
         """Make the call that tells an audience's size and index state."""
-        return self._project.get("/audiences/view", {"name": name, "indexing_token": token})
+        query = {"name": name, "indexing_token": token} if token else {"name": name}
+        return self._project.get("/audiences/view", query)
 
 
 class AppAudiences:
@@ -108,7 +109,8 @@ class AppAudiences:
 
     def view_call(self, name: str, token: str) -> Call:
         """Make the call that tells an audience's size and index state."""
-        return self._app.call(self._version, "GET", name, query={"indexing_token": token})
+        query = {"indexing_token": token} if token else None
+        return self._app.call(self._version, "GET", name, query=query)
 
 
 def _with_members(head: dict[str, str], members: Sequence[bytes]) -> bytes:
@@ -152,19 +154,25 @@ class AudienceSender:
 
     def _ensure(self, name: str, display_name: str) -> Receipt | None:
         """Create the audience if it is not listed; a 4xx on create means that it is there after all."""
-        if self._known is None:
-            listed = self._listed()
-            if isinstance(listed, Receipt):
-                return listed
-            self._known = listed
-        if name in self._known:
+        known = self._all_known()
+        if isinstance(known, Receipt):
+            return known
+        if name in known:
             return None
         verdict = self._send(self._platform.create_call(name, display_name), classify_token)
         refused = isinstance(verdict, Malformed | Undocumented) and verdict.what.startswith("4")
         if not isinstance(verdict, Accepted) and not refused:
             return Receipt(failure=failure_of(verdict))
-        self._known.add(name)
+        known.add(name)
         return None
+
+    def _all_known(self) -> set[str] | Receipt:
+        if self._known is None:
+            listed = self._listed()
+            if isinstance(listed, Receipt):
+                return listed
+            self._known = listed
+        return self._known
 
     def _listed(self) -> set[str] | Receipt:
         known: set[str] = set()
@@ -178,6 +186,16 @@ class AudienceSender:
             if not verdict.document["has_more"] or not isinstance(following, int) or following <= start:
                 return known
             start = following
+
+    def existing_size(self, name: str) -> int | Receipt | None:
+        """Return the members of an audience, None if it is not listed."""
+        known = self._all_known()
+        if isinstance(known, Receipt):
+            return known
+        if name not in known:
+            return None
+        found = self.size(name, "")
+        return found if isinstance(found, Receipt) else found[1]
 
     def size(self, name: str, token: str) -> tuple[bool, int] | Receipt:
         """Return whether what `token` stands for is indexed, and the members the audience has."""

@@ -226,9 +226,7 @@ def _original(value: Any) -> str:
     if value is None or (type(value) is str and not value.strip()):
         raise Unfit(Reason.MISSING_AUDIENCE, "The row names no audience.")
     if type(value) is not str:
-        raise Unfit(
-            Reason.INVALID_AUDIENCE_NAME, f"The audience's name is {kind_of(value)}, not text."
-        )
+        raise Unfit(Reason.INVALID_AUDIENCE_NAME, f"The audience's name is {kind_of(value)}, not text.")
     return encodable(value.strip())
 
 

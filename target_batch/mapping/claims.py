@@ -30,9 +30,7 @@ class PlanRow:
     note: str = ""
 
 
-def share_out(
-    scope: Scope, properties: Iterable[str]
-) -> tuple[dict[str, Target | LeftOut], dict[str, str]]:
+def share_out(scope: Scope, properties: Iterable[str]) -> tuple[dict[str, Target | LeftOut], dict[str, str]]:
     """Decide for every property what it feeds; return the decisions and each name's owner.
 
     A locale may feed what is left of its two names; a property for which nothing is left is left

@@ -31,9 +31,7 @@ class CohortPlan(MembershipPlan):
         """
         attribute = snake_case(name)
         if not is_name(attribute):
-            raise Unfit(
-                Reason.INVALID_AUDIENCE_NAME, "No attribute's name comes of the cohort's name."
-            )
+            raise Unfit(Reason.INVALID_AUDIENCE_NAME, "No attribute's name comes of the cohort's name.")
         return attribute
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002

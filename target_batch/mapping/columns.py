@@ -37,9 +37,7 @@ if TYPE_CHECKING:
 class Columns(dict[str, "Column"]):
     """Property → step. `contested` holds the steps of properties that want one name."""
 
-    def __init__(
-        self, scope: Scope, dialect: Dialect, properties: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, scope: Scope, dialect: Dialect, properties: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.scope = scope
         self.contested: dict[str, Column] = {}
@@ -88,21 +86,24 @@ class Columns(dict[str, "Column"]):
         return self.scope.order(self._targets[name])
 
     def targets(self, name: str) -> tuple[str, ...]:
-        """Return the Batch names that a property feeds."""
-        return self._targets[name].names
+        """Return the Batch names that a property feeds, none if it is left out."""
+        target = self._targets.get(name)
+        return target.names if target else ()
 
     def place(self, key: str) -> tuple[bool, int]:
         """Return where a key stands: natives first, then in schema order, then the unannounced."""
         owner = self._owners.get(base_name(key), "")
         return (not key.startswith("$"), self._places.get(owner, len(self._places)))
 
+    def may_be_text(self, name: str) -> bool:
+        """Tell whether text does not contradict what the SCHEMA says of a property."""
+        return self._declared.get(name, ANYTHING).admits("")
+
     def feeders(self, attribute: str) -> tuple[str, ...]:
         """Return the properties that feed a Batch name, however an answer spells it."""
         name = base_name(attribute)
         return tuple(
-            self.scope.path + property_
-            for property_, target in self._targets.items()
-            if name in target.names
+            self.scope.path + property_ for property_, target in self._targets.items() if name in target.names
         )
 
     def fault(self, name: str, value: Any, unfit: Unfit) -> Fault:

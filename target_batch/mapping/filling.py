@@ -33,9 +33,7 @@ def fill(
     for name, value in record.items():
         key, quick, convert, on_null = own[name]
         kind = type(value)
-        if kind is quick and (
-            kind is not str or (0 < len(value) <= STRING_LENGTH and value.isascii())
-        ):
+        if kind is quick and (kind is not str or (0 < len(value) <= STRING_LENGTH and value.isascii())):
             attributes[key] = value
         elif value is None:
             attributes.update(on_null)
@@ -74,9 +72,7 @@ def cut(
     return faults
 
 
-def _settle(
-    columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
-) -> list[Fault]:
+def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Fault]:
     """Decide between properties of this record that want one name; a null yields to a value."""
     rivals = [name for name in columns.contested if name in record]
     rivals.sort(key=lambda name: (record[name] is None, columns.order(name)))

@@ -30,7 +30,7 @@ def custom_id(value: Any) -> str:
         Unfit: there is none, or Batch would refuse it.
     """
     if type(value) is int:
-        return _digits(value)
+        return str(value) if -_EXACT_IN_A_FLOAT < value < _EXACT_IN_A_FLOAT else _digits(value)
     if type(value) is not str:
         return _digits(_whole(value))
     name = value.strip()

@@ -38,9 +38,7 @@ class Step(NamedTuple):
     convert: Convert
 
 
-def by_type(
-    array: Convert, structure: Convert, truth: Convert = boolean
-) -> Mapping[type, Convert]:
+def by_type(array: Convert, structure: Convert, truth: Convert = boolean) -> Mapping[type, Convert]:
     """Return the converters by JSON type; only arrays, objects and booleans differ by place."""
     scalars: dict[type, Convert] = {str: text, int: number, Decimal: number, float: number}
     return {**scalars, bool: truth, list: array, dict: structure}

@@ -101,7 +101,7 @@ def _parts(locale: str) -> tuple[str, str] | None:
     try:
         plain = langcodes.Language.get(tag, normalize=False)
         usual = langcodes.Language.get(tag)
-    except (langcodes.LanguageTagError, ValueError):
+    except (ValueError, LookupError):
         return "", ""
     return _language_of(plain, usual), _country_of(usual)
 

@@ -51,13 +51,9 @@ class Message:
     def device(self) -> dict[str, Any]:
         """Return what `context` says of locale and time zone; its nulls say nothing of the user."""
         context = self.object("context")
-        return {
-            name: context[name] for name in ("locale", "timezone") if context.get(name) is not None
-        }
+        return {name: context[name] for name in ("locale", "timezone") if context.get(name) is not None}
 
-    def with_own(
-        self, container: dict[str, Any], path: str, names: Iterable[str]
-    ) -> dict[str, Any]:
+    def with_own(self, container: dict[str, Any], path: str, names: Iterable[str]) -> dict[str, Any]:
         """Return the container with fields of the message itself; its own go before them."""
         merged = dict(container)
         for name in names:

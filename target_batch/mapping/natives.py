@@ -40,13 +40,13 @@ BY_PROPERTY: dict[str, tuple[str, ...]] = {
 }
 """Property, by its snake_case name → the natives it feeds; of two for one native the earlier goes."""
 
-SEGMENT_PEER = {
-    name: BY_PROPERTY[name] for name in ("email", "phone", "email_marketing", "sms_marketing")
-}
+SEGMENT_PEER = {name: BY_PROPERTY[name] for name in ("email", "phone", "email_marketing", "sms_marketing")}
 """The traits that Batch's destination on Segment takes as natives."""
 
 NAMES = frozenset(name for names in BY_PROPERTY.values() for name in names)
 
+usual_email = re.compile(r"[\w.+-]{1,64}@[a-z0-9]{1,30}\.[a-z]{2,30}", re.ASCII).fullmatch
+"""Matches most addresses; what it does not match may be an address all the same."""
 _DOMAIN = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])"
 ).fullmatch
@@ -80,10 +80,7 @@ def email(value: Any) -> str | None:
     """
     if type(value) is not str:
         raise Unfit(Reason.INVALID_EMAIL, f"An address is text, not {kind_of(value)}.")
-    local, _, domain = value.partition("@")
-    if local.isalnum() and len(value) <= EMAIL_LENGTH and _is_domain(domain):
-        return value
-    return _careful_email(value.strip())
+    return value if usual_email(value) else _careful_email(value.strip())
 
 
 def consent_reader(policy: Literal["send", "unsubscribe_only", "ignore"]) -> Convert:

@@ -77,9 +77,7 @@ class EventDialect:
         if properties is None and self._undeclared is not None:
             return self._undeclared
         scope = Scope(stream=self._stream, naming=self._naming)
-        dialect = EventDialect(
-            self._stream, self._naming, schemaless=self._schemaless, depth=self._depth + 1
-        )
+        dialect = EventDialect(self._stream, self._naming, schemaless=self._schemaless, depth=self._depth + 1)
         columns = Columns(scope, dialect, properties)
         if properties is None:
             self._undeclared = columns

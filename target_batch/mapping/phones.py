@@ -14,7 +14,8 @@ from target_batch.reasons import Reason
 if TYPE_CHECKING:
     from target_batch.mapping.refusals import Convert
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
+is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
+"""Matches a number that Batch takes as it stands: `+` and 7 to 15 digits."""
 _LONGEST_SPELLING = 250  # what the parser itself looks at
 
 
@@ -25,7 +26,7 @@ def phone_reader(country: str | None) -> Convert:
     def phone(value: Any) -> str | None:
         if type(value) is not str:
             raise Unfit(Reason.INVALID_PHONE, f"A phone number is text, not {kind_of(value)}.")
-        if _E164(value):
+        if is_e164(value):
             return value
         if not value.strip():
             return None
@@ -49,4 +50,4 @@ def _e164(spelling: str, region: str | None) -> str | None:
     if not phonenumbers.is_possible_number(number):
         return None
     formatted: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return formatted if _E164(formatted) else None
+    return formatted if is_e164(formatted) else None

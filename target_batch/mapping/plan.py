@@ -116,6 +116,4 @@ class Plan:
 
     def _refused(self, record: dict[str, Any], unfit: Unfit) -> Rejected:  # noqa: ARG002
         """Return the fate of a record that cannot be sent at all."""
-        return Rejected(
-            (Fault(unfit.reason, unfit.where or self.route.custom_id, None, unfit.message),)
-        )
+        return Rejected((Fault(unfit.reason, unfit.where or self.route.custom_id, None, unfit.message),))

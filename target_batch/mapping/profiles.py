@@ -9,11 +9,13 @@ from target_batch.mapping.arrays import strings_or_change
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.express import Express
 from target_batch.mapping.filling import cut, fill
+from target_batch.mapping.identity import custom_id
 from target_batch.mapping.kinds import by_type, by_value, checked, step
 from target_batch.mapping.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY
 from target_batch.mapping.names import attribute_namer
 from target_batch.mapping.notes import notes, surplus
-from target_batch.mapping.plan import Plan
+from target_batch.mapping.plan import DELETED_AT, Plan
+from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.targets import Scope
 from target_batch.mapping.values import typed
 from target_batch.operations import ProfileUpdate
@@ -61,20 +63,12 @@ class ProfileDialect:
         return dict.fromkeys(keys) if self._settings.nulls == "delete" else {}
 
 
-def within_limits(
-    columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
-) -> list[Fault]:
+def within_limits(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Fault]:
     """Cut what one entry may not hold: 15 arrays [batch], 50 attributes [said]."""
     faults: list[Fault] = []
     if len(attributes) > ARRAYS_PER_PROFILE:
-        arrays = [
-            key
-            for key, value in attributes.items()
-            if type(value) in {list, dict} and key[0] != "$"
-        ]
-        faults += cut(
-            columns, record, attributes, ARRAYS_PER_PROFILE, Reason.TOO_MANY_ARRAYS, arrays
-        )
+        arrays = [key for key, value in attributes.items() if type(value) in {list, dict} and key[0] != "$"]
+        faults += cut(columns, record, attributes, ARRAYS_PER_PROFILE, Reason.TOO_MANY_ARRAYS, arrays)
         faults += cut(columns, record, attributes, ATTRIBUTES_PER_ENTRY)
     return faults
 
@@ -105,8 +99,21 @@ class ProfilePlan(Plan):
             muted=muted(settings),
         )
         self.columns = Columns(scope, ProfileDialect(settings), self.properties)
+        self._no_detour = settings.replay is None and not self._path
         self._express = Express(self.columns, keeps_nulls=settings.nulls == "delete")
         self.notes = (*notes(self.columns), *surplus(self.columns, ATTRIBUTES_PER_ENTRY))
+
+    def __call__(self, record: dict[str, Any], now: float) -> Operation:
+        """Return what the record asks of Batch; a record without surprises takes the express way."""
+        if self._no_detour and record.get(DELETED_AT) is None:
+            attributes = self._express.attributes(record)
+            if attributes is not None and len(attributes) <= ARRAYS_PER_PROFILE:
+                try:
+                    identity = custom_id(record.get(self.custom_id_property))
+                except Unfit as unfit:
+                    return self._refused(record, unfit)
+                return ProfileUpdate(identity, attributes, [])
+        return super().__call__(record, now)
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
         """Return the profile update of a record."""
@@ -115,7 +122,8 @@ class ProfilePlan(Plan):
         if attributes is None:
             attributes = {}
             faults = fill(self.columns, record, attributes)
-            self._express.learn(record, faultless=not faults)
+            if not faults:
+                self._express.learn(record)
         if len(attributes) > ARRAYS_PER_PROFILE:
             faults += within_limits(self.columns, record, attributes)
         return ProfileUpdate(identity, attributes, [], tuple(faults))

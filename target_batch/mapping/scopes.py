@@ -22,9 +22,7 @@ _PROPERTIES = ("properties.",)
 _EVERYWHERE = (*_TRAITS, *_PROPERTIES, "context.")
 
 
-def trait_columns(
-    route: Route, settings: Settings, left_out: frozenset[str], *, of_user: bool
-) -> Columns:
+def trait_columns(route: Route, settings: Settings, left_out: frozenset[str], *, of_user: bool) -> Columns:
     """Return the columns of `traits`; those of a group feed none of the user's natives."""
     peer = settings.attribute_naming == "segment"
     by_default = natives.SEGMENT_PEER if peer else natives.BY_PROPERTY
@@ -74,9 +72,7 @@ def context_columns(route: Route, settings: Settings, left_out: frozenset[str]) 
     return Columns(scope, ProfileDialect(settings, schemaless=True))
 
 
-def _concerning(
-    route: Route, prefixes: tuple[str, ...], reserved: frozenset[str]
-) -> dict[str, str | None]:
+def _concerning(route: Route, prefixes: tuple[str, ...], reserved: frozenset[str]) -> dict[str, str | None]:
     """Return the mapping of one container: what names it, and what names none and fits here."""
     elsewhere = (natives.NAMES | RESERVED) - reserved
     attributes = route.options.attributes
@@ -88,9 +84,7 @@ def _concerning(
     return bare | _prefixed(attributes, prefixes)
 
 
-def _prefixed(
-    attributes: Mapping[str, str | None], prefixes: tuple[str, ...]
-) -> dict[str, str | None]:
+def _prefixed(attributes: Mapping[str, str | None], prefixes: tuple[str, ...]) -> dict[str, str | None]:
     return {
         name[len(prefix) :]: target
         for prefix in prefixes

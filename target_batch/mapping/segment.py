@@ -47,9 +47,7 @@ class SegmentPlan(Plan):
         self._events = event_columns(route, settings, left_out)
         self._context = context_columns(route, settings, left_out)
         self._known = set(ENVELOPE) | {self.custom_id_property, *self.time_names}
-        self.notes = tuple(
-            _not_sent(name) for name in self.properties if not self._is_known(name)
-        )
+        self.notes = tuple(_not_sent(name) for name in self.properties if not self._is_known(name))
 
     def __call__(self, record: dict[str, Any], now: float) -> Operation:
         """Return what the message asks of Batch; `now` in seconds since 1970."""
@@ -91,9 +89,7 @@ class SegmentPlan(Plan):
 
     def properties_of(self, attribute: str) -> tuple[str, ...]:
         """Return the paths of the message that may feed a Batch attribute."""
-        traits = dict.fromkeys(
-            (*self.columns.feeders(attribute), *self._group.feeders(attribute))
-        )
+        traits = dict.fromkeys((*self.columns.feeders(attribute), *self._group.feeders(attribute)))
         both = [path for trait in traits for path in (trait, f"context.{trait}")]
         return (*both, *self._context.feeders(attribute), *self._events.feeders(attribute))
 
@@ -125,9 +121,7 @@ class SegmentPlan(Plan):
             faults += within_limits(self._group, traits, attributes)
         return ProfileUpdate(identity, attributes, [], message.located(faults))
 
-    def _happen(
-        self, record: dict[str, Any], kind: str, identity: str, now: float
-    ) -> ProfileUpdate:
+    def _happen(self, record: dict[str, Any], kind: str, identity: str, now: float) -> ProfileUpdate:
         message = Message(record)
         properties = message.object("properties")
         if kind in VIEWED:

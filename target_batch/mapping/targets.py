@@ -14,7 +14,7 @@ from target_batch.reasons import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_EXPLICIT = re.compile(r"(?:(date|url)\(([^()]*)\)|([^()]*))").fullmatch
+_WRAPPED = re.compile(r"(date|url)\((.*)\)").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,9 @@ class Scope:
         return (not target.explicit, place, (target.property,) != target.names, target.property)
 
     def _explicit(self, name: str, mapped: str) -> Target:
-        parts = _EXPLICIT(mapped.strip())
-        wrap, inside, plain = parts.groups() if parts else (None, None, "")
-        batch_name = inside if wrap else plain
+        wrap, batch_name = _taken_apart(mapped.strip())
         if not (is_name(batch_name) or (not wrap and batch_name in self.reserved)):
-            allowed = ", ".join(sorted(self.reserved)) or "no name with `$`"
+            allowed = ", ".join(sorted(self.reserved)) or "none"
             raise ConfigurationError(
                 f"`streams.{self.stream}.attributes.{name}` is no name that Batch takes here: "
                 "1 to 30 of a-z, 0-9 and _, plain or inside date() or url(); "
@@ -129,3 +127,8 @@ class Scope:
         if not is_name(batch_name):
             return LeftOut("no Batch name can be made of it", Reason.INVALID_NAME)
         return Target(name, (batch_name,))
+
+
+def _taken_apart(mapped: str) -> tuple[str | None, str]:
+    wrapped = _WRAPPED(mapped)
+    return (wrapped[1], wrapped[2].strip()) if wrapped else (None, mapped)

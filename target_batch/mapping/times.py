@@ -83,9 +83,7 @@ class Replay:
         self._start = _bound("start", options.start, float("-inf"))
         self._end = _bound("end", options.end, float("inf"))
 
-    def verdict(
-        self, record: Mapping[str, Any], names: tuple[str, ...]
-    ) -> Ignored | Rejected | None:
+    def verdict(self, record: Mapping[str, Any], names: tuple[str, ...]) -> Ignored | Rejected | None:
         """Return why the record is not let through, None if it is."""
         name, value = own_time(record, names)
         try:

@@ -142,9 +142,7 @@ def contradiction(expected: str, value: Any) -> Unfit:
     """Return the refusal of a value of another kind than the SCHEMA says."""
     if kind_of(value) == "no JSON value":
         return Unfit(Reason.UNSUPPORTED_VALUE, "The value is of a kind that JSON does not have.")
-    return Unfit(
-        Reason.SCHEMA_VIOLATION, f"The SCHEMA says {expected}; the value is {kind_of(value)}."
-    )
+    return Unfit(Reason.SCHEMA_VIOLATION, f"The SCHEMA says {expected}; the value is {kind_of(value)}.")
 
 
 def too_long(what: str, limit: int) -> Unfit:

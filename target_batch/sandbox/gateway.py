@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from target_batch.sandbox.answers import Answer, refusal
@@ -12,7 +13,7 @@ from target_batch.sandbox.handlers import HANDLERS
 from target_batch.sandbox.receiving import Receive, read_body
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.routing import resolve
-from target_batch.sandbox.store.requests import RequestRow
+from target_batch.sandbox.store.requests import RequestRow, Requests
 
 
 def respond(batch: LocalBatch, exchange: Exchange) -> Answer:
@@ -42,8 +43,10 @@ class Gateway:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one call."""
-        exchange = self._open(scope)
-        stage = Stage(exchange, send, scope["state"]["wire"], self._normally, self.pause)
+        log = self.batch.requests
+        exchange = self._open(scope, log)
+        normally = partial(self._respond, log)
+        stage = Stage(exchange, send, scope["state"]["wire"], normally, self.pause)
         self._stages.add(stage)
         try:
             body = await read_body(receive)
@@ -52,7 +55,7 @@ class Gateway:
                 await self._play(stage)
         finally:
             self._stages.discard(stage)
-            self.batch.requests.leave(self._row(stage))
+            log.leave(self._row(stage))
 
     def stop(self) -> None:
         """End every pause and every connection on which a fault is acting."""
@@ -78,12 +81,15 @@ class Gateway:
         else:
             await stage.answer(stage.normal)
 
-    def _normally(self, exchange: Exchange) -> Answer:
+    def _respond(self, log: Requests, exchange: Exchange) -> Answer:
+        """Apply a call, unless everything was forgotten since it came: it is no part of what follows."""
+        if log is not self.batch.requests:
+            return refusal(Refused(503, "RESET", "the local Batch was emptied meanwhile"))
         return respond(self.batch, exchange)
 
-    def _open(self, scope: Any) -> Exchange:
+    def _open(self, scope: Any, log: Requests) -> Exchange:
         return Exchange(
-            number=self.batch.requests.enter(),
+            number=log.enter(),
             method=scope["method"],
             path=scope["path"],
             query=scope["query_string"],

@@ -28,6 +28,10 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Put the transport into the state that each request's scope carries."""
         super().connection_made(transport)
+        # asyncio does this only for sockets that name their protocol; without it each answer waits
+        # 40 ms for an acknowledgement
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.wire = Wire(transport, asyncio.Event())
         self.app_state = {**self.app_state, "wire": self.wire}
 

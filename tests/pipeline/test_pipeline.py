@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from demo import dataset, report
-from demo.database import Database
+from demo.database import postgresql
 from demo.local_batch import local_batch
 from demo.pipeline import Pipeline, Run
 
@@ -42,7 +42,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Run the pipeline, let customers come back, run it again."""
     folder = tmp_path_factory.mktemp("pipeline")
     wheel = dataset.fetch(ROOT / ".demo" / "downloads")
-    with Database(folder / "postgres") as database, local_batch(folder) as batch:
+    with postgresql() as database, local_batch(folder) as batch:
         database.fill(dataset.purchases(wheel, CUSTOMERS))
         pipeline = Pipeline(folder, database, batch)
         before = database.figures()["purchases"]

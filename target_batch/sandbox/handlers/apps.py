@@ -5,92 +5,30 @@ tags of members exist in 1.1 only. Both versions show the same audiences of an a
 """
 
 from datetime import datetime, timezone
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET
 
 from target_batch.sandbox.answers import Answer, json_answer
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.handlers import indexing
+from target_batch.sandbox.handlers.app_bodies import (
+    NewAction,
+    NewCreate,
+    NewMember,
+    NewReplace,
+    NewUpdate,
+    OldAction,
+    OldCreate,
+    OldMember,
+    OldReplace,
+    OldUpdate,
+)
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.routing import Route
 from target_batch.sandbox.rules.audiences import member_violation, tags_violation
 from target_batch.sandbox.store.audiences import Audience, MemberChange
-
-Attributes: TypeAlias = dict[str, Any] | UnsetType
-Tags: TypeAlias = list[Any] | dict[str, Any] | UnsetType
-OldType: TypeAlias = Literal["custom_ids", "advertising_ids"]
-
-
-class OldCreate(Struct, forbid_unknown_fields=True):
-    """Body of a creation in 1.0."""
-
-    type: OldType
-    description: str = ""
-
-
-class NewCreate(Struct, forbid_unknown_fields=True):
-    """Body of a creation in 1.1."""
-
-    type: Literal["install_ids"]
-    description: str = ""
-
-
-class OldMember(Struct, forbid_unknown_fields=True):
-    """One member of a replace in 1.0."""
-
-    id: str
-
-
-class OldAction(Struct, forbid_unknown_fields=True):
-    """One member of an update in 1.0."""
-
-    action: Literal["add", "remove"]
-    id: str
-
-
-class NewMember(Struct, forbid_unknown_fields=True):
-    """One member of a replace in 1.1."""
-
-    id: str
-    attributes: Attributes = UNSET
-    tags: Tags = UNSET
-
-
-class NewAction(Struct, forbid_unknown_fields=True):
-    """One member of an update in 1.1."""
-
-    action: Literal["add", "remove"]
-    id: str
-    attributes: Attributes = UNSET
-    tags: Tags = UNSET
-
-
-class OldUpdate(Struct, forbid_unknown_fields=True):
-    """Body of an update in 1.0."""
-
-    type: OldType
-    ids: list[OldAction]
-
-
-class OldReplace(Struct, forbid_unknown_fields=True):
-    """Body of a replace in 1.0."""
-
-    type: OldType
-    ids: list[OldMember]
-
-
-class NewUpdate(Struct, forbid_unknown_fields=True):
-    """Body of an update in 1.1."""
-
-    ids: list[NewAction]
-
-
-class NewReplace(Struct, forbid_unknown_fields=True):
-    """Body of a replace in 1.1."""
-
-    ids: list[NewMember]
 
 
 def create(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:

@@ -5,8 +5,10 @@
 ``GET /_/profiles?search=&from=&limit=``             ``{"total", "profiles": [{"id", "updated",``
                                                      ``"attributes": count, "events": count}]}``
 ``GET /_/profiles/{id}``, ``GET /_/profile?id=``     ``{"id", "updated", "attributes": {name:``
-                                                     ``value}, "types": {name: type}, "events":``
-                                                     ``[{"name", "time"?, "attributes"?}]}``
+                                                     ``value}, "types": {name: type},``
+                                                     ``"events_total", "events": [{"name",``
+                                                     ``"time"?, "attributes"?}]}``; with
+                                                     ``events=N`` only the newest N
 ``GET /_/journal?from=``                             NDJSON, one line per accepted entry, see below
 ``GET /_/requests?from=&limit=``                     ``{"total", "requests": [row]}``, see
                                                      `target_batch.sandbox.store.requests`; without
@@ -27,7 +29,8 @@
                                                      ``"index_seconds": seconds}``; in a POST each
                                                      is optional
 ``POST /_/reset``                                    forget everything received; settings and
-                                                     faults stay, their counts start anew
+                                                     faults stay, their counts start anew; calls
+                                                     on their way are answered 503, not applied
 ``GET /_/faults``                                    ``{"faults": [{"id", "name", "kind",``
                                                      ``"enabled", "seen", "hits", "rule"}],``
                                                      ``"ready": [rule]}``
@@ -38,7 +41,8 @@
 ``DELETE /_/faults``, ``DELETE /_/faults/{id}``      remove all, or one
 ===================================================  ===========================================
 
-``platform`` is ``project``, ``app-1``, ``app-2``, … (in the order of ``--app-key``, else of the first
+Lists have 100 elements unless ``limit`` says otherwise, 10,000 at most. ``platform`` is ``project``,
+``app-1``, ``app-2``, … (in the order of ``--app-key``, else of the first
 call); in a path the app's key itself is understood too. Errors are ``{"error": text}``.
 
 Lines of the journal, ``n`` from 0 in order of arrival, ``at`` in Unix seconds::

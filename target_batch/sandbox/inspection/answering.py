@@ -1,13 +1,15 @@
 """How the inspection API answers and reads parameters."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-LARGEST_PAGE = 10_000
+LARGEST_PAGE: Final = 10_000
 """Largest ``limit`` of a list."""
+ALL: Final = 2**62
+"""Stands for no bound at all."""
 
 
 def show(content: Any, status: int = 200) -> Response:
@@ -29,4 +31,4 @@ def whole(request: Request, name: str, default: int, most: int = LARGEST_PAGE) -
 
 def position(request: Request) -> int:
     """Read ``from`` of the query, which has no upper bound."""
-    return whole(request, "from", 0, 2**62)
+    return whole(request, "from", 0, ALL)

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from target_batch.sandbox.batch import LocalBatch
-from target_batch.sandbox.inspection.answering import fail, position, show, whole
+from target_batch.sandbox.inspection.answering import ALL, fail, position, show, whole
 from target_batch.sandbox.store.audiences import Audience
 
 
@@ -20,7 +20,7 @@ def profiles(batch: LocalBatch, request: Request) -> Response:
 def profile(batch: LocalBatch, request: Request) -> Response:
     """Show the profile that the path or the query names."""
     asked = request.path_params.get("id") or request.query_params.get("id", "")
-    found = batch.profiles.detail(asked)
+    found = batch.profiles.detail(asked, whole(request, "events", ALL, ALL))
     return show(found) if found else fail(404, "there is no such profile")
 
 

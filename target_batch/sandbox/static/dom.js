@@ -48,11 +48,13 @@ export function list(parent, items, key, build, update) {
   for (const leftover of known.values()) leftover.remove();
 }
 
+const prints = new WeakMap();
+
 /** Show content as a whole again, but only when it is not what stands there. */
 export function replaceWhenNew(parent, content, build) {
   const print = JSON.stringify(content);
-  if (parent.dataset.print === print) return;
-  parent.dataset.print = print;
+  if (prints.get(parent) === print) return;
+  prints.set(parent, print);
   parent.replaceChildren(...build(content));
 }
 

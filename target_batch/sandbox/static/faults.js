@@ -69,7 +69,10 @@ function build(fault) {
       class: "plain",
       type: "button",
       "aria-label": `Remove fault ${fault.id}: ${fault.name}`,
-      onclick: () => act(() => remove(`faults/${fault.id}`)),
+      onclick: (event) => {
+        leave(event.currentTarget.closest("li"));
+        act(() => remove(`faults/${fault.id}`));
+      },
     },
     "Remove",
   );
@@ -83,6 +86,12 @@ function build(fault) {
     away,
     make("code", {}, JSON.stringify(rule)),
   );
+}
+
+/** Move the focus to a neighbour of a line that goes away. */
+function leave(line) {
+  const neighbour = line.nextElementSibling ?? line.previousElementSibling;
+  (neighbour?.querySelector("button") ?? byId("tab-faults")).focus();
 }
 
 function update(element, fault) {

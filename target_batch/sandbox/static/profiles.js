@@ -53,7 +53,7 @@ async function detail() {
   const sheet = byId("profile");
   let profile = null;
   try {
-    profile = chosen === null ? null : await get(`profile?id=${encodeURIComponent(chosen)}`);
+    profile = chosen === null ? null : await get(`profile?id=${encodeURIComponent(chosen)}&events=${EVENTS}`);
   } catch (error) {
     if (error.status !== 404) throw error;
   }
@@ -68,7 +68,7 @@ function shown(profile) {
   const facts = make("p", { class: "facts" });
   facts.append(
     make("span", {}, plural(names.length, "attribute")),
-    make("span", {}, plural(profile.events.length, "event")),
+    make("span", {}, plural(profile.events_total, "event")),
     make("span", {}, `last change ${moment(profile.updated)}`),
   );
   const parts = [make("h2", {}, profile.id), facts];
@@ -94,9 +94,8 @@ function attributes(profile, names) {
 const text = (value) => (Array.isArray(value) ? value.join(" · ") : String(value));
 
 function events(profile) {
-  const latest = profile.events.slice(-EVENTS).reverse();
-  const made = make("ul", { class: "events" }, ...latest.map(event));
-  const left = profile.events.length - latest.length;
+  const made = make("ul", { class: "events" }, ...profile.events.reverse().map(event));
+  const left = profile.events_total - profile.events.length;
   if (left) made.append(make("li", { class: "quiet" }, `and ${plural(left, "older event")}`));
   return made;
 }

@@ -82,18 +82,28 @@ class Profiles:
         found = list(self._matching(text))
         return len(found), [_summary(key, self._profiles[key]) for key in found[start : start + limit]]
 
-    def detail(self, profile_id: str) -> dict[str, Any] | None:
-        """Show one profile with its attributes, their types and its events; None when unknown."""
+    def detail(self, profile_id: str, events: int) -> dict[str, Any] | None:
+        """Show one profile with its attributes, their types and its newest events.
+
+        Args:
+            profile_id: Which one.
+            events: How many events at most, the oldest first.
+
+        Returns:
+            The profile, or None when it is unknown.
+        """
         profile = self._profiles.get(profile_id)
         if profile is None:
             return None
         values, kinds = profile.attributes
+        skipped = len(profile.events) - events
         return {
             "id": profile_id,
             "updated": profile.updated,
             "attributes": values,
             "types": {name: kinds.get(name) or _type(value) for name, value in values.items()},
-            "events": [msgspec.Raw(event) for event in profile.events],
+            "events_total": len(profile.events),
+            "events": [msgspec.Raw(event) for event in profile.events[max(0, skipped) :]],
         }
 
     def _matching(self, text: str) -> Iterator[str]:

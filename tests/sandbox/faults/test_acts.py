@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -146,7 +147,8 @@ def test_a_huge_body_has_the_size_of_the_script(server: Any) -> None:
 def test_an_endless_body_goes_on_until_the_client_goes(server: Any) -> None:
     server.script({"do": {"huge": {}}})
     with server.call("POST", "/2.11/profiles/update", ENTRY, stream=True) as response:
-        assert sum(len(chunk) for _, chunk in zip(range(200), response.iter_content(65536))) > 1e7
+        chunks = islice(response.iter_content(65536), 200)
+        assert sum(map(len, chunks)) > 1e7
 
 
 def test_a_gzip_bomb_is_small_until_it_is_unpacked(server: Any) -> None:

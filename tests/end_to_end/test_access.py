@@ -1,0 +1,131 @@
+"""Keys and addresses: who is asked, how often, and who must never hear of the key."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from listener import Listener, closed_port
+from singer import users
+from target_process import KEY, Ended, config_file, finished, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+WRONG = "canary-wrong-key-90d2"
+
+
+def run_with(folder: Path, url: str, environment: dict[str, str], lines: list[str]) -> Ended:
+    """Run the target in an environment of its own, giving up soon."""
+    config = config_file(folder, url, max_retry_seconds=0.5, request_timeout_seconds=2)
+    return finished(config, lines, env=environment)
+
+
+@pytest.mark.parametrize("count", [3, 1000], ids=["one request's worth", "five requests' worth"])
+def test_a_wrong_key_costs_one_request(tmp_path: Path, strict_batch: LocalBatch, count: int) -> None:
+    """Exit 2 after one request, naming the setting, with nothing of the key in any output."""
+    ended = run(tmp_path, strict_batch.url, users(1, count, every=1), rest_api_key=WRONG)
+    assert ended.code == 2
+    assert strict_batch.summary()["requests"]["total"] == 1
+    assert "rest_api_key" in ended.log
+    assert WRONG not in ended.log + ended.out + (ended.work / "runs.jsonl").read_text()
+    assert ended.states == []
+    assert ended.totals("users")["undelivered"] == count
+    assert ended.rejects() == []
+
+
+def test_a_wrong_project_key_costs_one_request(tmp_path: Path, strict_batch: LocalBatch) -> None:
+    ended = run(tmp_path, strict_batch.url, users(1, 3, every=1), project_key="project_wrong")
+    assert ended.code == 2
+    assert strict_batch.summary()["requests"]["total"] == 1
+    assert "project_key" in ended.log
+    assert ended.states == []
+
+
+def test_an_api_that_cannot_be_reached_holds_the_state(tmp_path: Path) -> None:
+    """Exit 1 soon after the time for retries is over; run again and nothing is missing."""
+    begun = time.monotonic()
+    ended = run(tmp_path, f"http://127.0.0.1:{closed_port()}", users(1, 500, every=10), max_retry_seconds=1)
+    assert time.monotonic() - begun < 8
+    assert ended.code == 1
+    assert ended.states == []
+    assert ended.totals("users")["undelivered"] == 500
+    assert "Traceback" not in ended.log
+    assert KEY not in ended.log
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_redirect_is_not_followed(
+    tmp_path: Path, batch: LocalBatch, listener: Listener, status: int
+) -> None:
+    """Neither body nor key reach the other address; the run stops without a state or rejects."""
+    batch.fault({"redirect": {"to": f"http://127.0.0.1:{listener.port}/x", "status": status}})
+    ended = run(tmp_path, batch.url, users(1, 3, every=1), max_retry_seconds=1)
+    assert listener.heard == []
+    assert ended.code != 0
+    assert ended.states == []
+    assert ended.rejects() == []
+    assert ended.totals("users")["undelivered"] == 3
+
+
+def test_a_netrc_entry_does_not_replace_the_key(tmp_path: Path, strict_batch: LocalBatch) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    environment = {"HOME": str(tmp_path), "NETRC": str(netrc)}
+    ended = run_with(tmp_path, strict_batch.url, environment, users(1, 3, every=3))
+    assert ended.code == 0
+    assert strict_batch.summary()["profiles"] == 3
+
+
+def test_a_proxy_of_the_environment_is_used(tmp_path: Path, listener: Listener) -> None:
+    """The call for Batch goes through the proxy, which learns the host and never the key."""
+    proxy = f"http://127.0.0.1:{listener.port}"
+    ended = run_with(tmp_path, "https://api.batch.com", {"HTTPS_PROXY": proxy}, users(1, 2, every=1))
+    assert ended.code == 1
+    assert ended.states == []
+    assert listener.heard
+    assert all(heard.startswith(b"CONNECT api.batch.com:443 ") for heard in listener.heard)
+    assert KEY.encode() not in b"".join(listener.heard)
+
+
+def test_a_proxy_that_is_down_is_not_passed_by(tmp_path: Path, batch: LocalBatch) -> None:
+    proxy = f"http://127.0.0.1:{closed_port()}"
+    environment = {"HTTP_PROXY": proxy, "http_proxy": proxy}
+    ended = run_with(tmp_path, batch.url, environment, users(1, 2, every=1))
+    assert ended.code == 1
+    assert ended.states == []
+    assert batch.summary()["requests"]["total"] == 0
+
+
+def test_no_proxy_is_honoured(tmp_path: Path, batch: LocalBatch) -> None:
+    proxy = f"http://127.0.0.1:{closed_port()}"
+    environment = {"HTTP_PROXY": proxy, "http_proxy": proxy, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    ended = run_with(tmp_path, batch.url, environment, users(1, 2, every=1))
+    assert ended.code == 0
+    assert batch.summary()["profiles"] == 2
+
+
+def test_a_certificate_that_does_not_verify_ends_the_talk(tmp_path: Path) -> None:
+    """Nothing is said to a server with a certificate of its own making."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("openssl is needed to make a certificate")
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "certificate.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    with Listener(context) as server:
+        ended = run_with(tmp_path, f"https://localhost:{server.port}", {}, users(1, 2, every=1))
+    assert ended.code == 1
+    assert ended.states == []
+    assert server.heard
+    assert set(server.heard) == {b""}
+    assert KEY not in ended.log

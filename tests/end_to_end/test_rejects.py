@@ -1,0 +1,255 @@
+"""Rejects: a Singer file on disk before the state passes, and its replay delivers what was refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import shutil
+import stat
+import subprocess
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer import DATE_TIME, INTEGER, STRING, record, schema, state, users
+from target_process import KEY, Ended, config_file, encoded, ended, finished, run, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+PROPERTIES = {"user_id": STRING, "seat": INTEGER, "city": STRING, "born": DATE_TIME}
+MARKS = {"code", "property", "attribute", "message", "line", "at"}
+
+
+def replay(folder: Path, url: str, file: Path, **settings: Any) -> Ended:
+    """Run the target over a rejects file, as a user would after the cause is fixed."""
+    folder.mkdir()
+    return finished(config_file(folder, url, **settings), b"", "--input", str(file))
+
+
+def messages(path: Path) -> list[dict[str, Any]]:
+    """Read a Singer file."""
+    return [json.loads(line) for line in path.read_text().split("\n") if line]
+
+
+def three_people(**second: Any) -> list[str]:
+    """Make a stream of three people of whom the second differs, and a state."""
+    people = [{"user_id": f"u{n}", "seat": n, "city": f"City {n}"} for n in (1, 2, 3)]
+    people[1].update(second)
+    return [schema("users", PROPERTIES), *(record("users", **row) for row in people), state({"seen": 3})]
+
+
+def test_a_record_without_an_id_is_rejected_whole(tmp_path: Path, batch: LocalBatch) -> None:
+    """The run goes on, the state passes, and the file holds the whole record with its mark."""
+    ended = run(tmp_path, batch.url, three_people(user_id=None))
+    assert ended.code == 0
+    assert ended.emitted == ['{"seen": 3}']
+    assert [line["custom_id"] for line in batch.journal()] == ["u1", "u3"]
+    (file,) = ended.reject_files()
+    assert file.name.endswith("-users.singer.jsonl")
+    first, second = messages(file)
+    assert (first["type"], first["stream"]) == ("SCHEMA", "users")
+    assert set(PROPERTIES) < set(first["schema"]["properties"])
+    (mark,) = second["record"].pop("_batch_reject")
+    assert second == {
+        "type": "RECORD",
+        "stream": "users",
+        "record": {"user_id": None, "seat": 2, "city": "City 2"},
+    }
+    assert set(mark) == MARKS
+    assert (mark["code"], mark["line"]) == ("missing_custom_id", 3)
+    assert datetime.fromisoformat(mark["at"].replace("Z", "+00:00")).tzinfo is not None
+    totals = ended.totals("users")
+    assert (totals["delivered"], totals["rejected"], totals["reasons"]) == (2, 1, {"missing_custom_id": 1})
+
+
+def test_a_bad_attribute_never_costs_the_record(tmp_path: Path, batch: LocalBatch) -> None:
+    """The rest goes; the file holds the ID and that property only, so a replay overwrites nothing."""
+    ended = run(tmp_path, batch.url, three_people(city="x" * 301, born="yesterday"))
+    assert ended.code == 0
+    assert batch.attributes("u2") == {"seat": 2}
+    (row,) = ended.rejects()
+    marks = row.pop("_batch_reject")
+    assert row == {"user_id": "u2", "city": "x" * 301, "born": "yesterday"}
+    assert sorted(mark["property"] for mark in marks) == ["born", "city"]
+    totals = ended.totals("users")
+    assert (totals["delivered"], totals["rejected"]) == (3, 0)
+    assert sum(totals["reasons"].values()) == 2
+
+
+def test_the_corrected_file_delivers_exactly_what_was_refused(tmp_path: Path, batch: LocalBatch) -> None:
+    """A user corrects the values in the file and gives it back."""
+    lines = three_people(city="x" * 301)
+    lines[2:2] = [record("users", user_id="\n", seat=7, city="Nowhere")]
+    first = run(tmp_path, batch.url, lines)
+    assert (first.code, sorted(first.codes())) == (0, ["missing_custom_id", "value_too_long"])
+    (file,) = first.reject_files()
+    corrected = tmp_path / "corrected.jsonl"
+    text = file.read_text().replace("x" * 301, "Lyon")
+    rows = [json.loads(line) for line in text.split("\n") if line]
+    for row in rows:
+        if row["type"] == "RECORD" and not str(row["record"]["user_id"]).strip():
+            row["record"]["user_id"] = "u7"
+    corrected.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    batch.reset()
+    second = replay(tmp_path / "again", batch.url, corrected)
+    assert second.code == 0
+    held = {line["custom_id"]: line["attributes"] for line in batch.journal()}
+    assert held == {"u7": {"seat": 7, "city": "Nowhere"}, "u2": {"city": "Lyon"}}
+    assert second.rejects() == []
+
+
+def test_what_batch_refused_is_replayed_as_it_is(tmp_path: Path, batch: LocalBatch) -> None:
+    """Whole entries and single attributes that Batch blames go again once Batch takes them."""
+    errors = [
+        {"category": "c", "bulk_index": 0, "reason": "this entry"},
+        {"category": "c", "bulk_index": 2, "reason": "this attribute", "attribute": "city"},
+    ]
+    batch.fault({"partial_errors": errors})
+    first = run(tmp_path, batch.url, three_people())
+    assert first.code == 0
+    assert [line["custom_id"] for line in batch.journal()] == ["u2", "u3"]
+    totals = first.totals("users")
+    assert (totals["delivered"], totals["rejected"]) == (2, 1)
+    assert first.codes() == ["refused_by_batch", "refused_by_batch"]
+    (file,) = first.reject_files()
+    batch.reset()
+    second = replay(tmp_path / "again", batch.url, file)
+    assert second.code == 0
+    held = {line["custom_id"]: line["attributes"] for line in batch.journal()}
+    assert held == {"u1": {"seat": 1, "city": "City 1"}, "u3": {"city": "City 3"}}
+
+
+def test_an_event_rejected_as_late_is_replayed_by_a_setting(tmp_path: Path, batch: LocalBatch) -> None:
+    """`late_events: now` is a cause fixed: the event goes, once, without its time."""
+    long_ago = (datetime.now(timezone.utc) - timedelta(days=3)).isoformat()
+    properties = {"user_id": STRING, "event": STRING, "time": DATE_TIME, "seat": INTEGER}
+    lines = [
+        schema("events", properties),
+        record("events", user_id="u1", event="bought", time=long_ago, seat=1),
+    ]
+    first = run(tmp_path, batch.url, lines)
+    assert first.codes() == ["event_outside_window"]
+    assert batch.journal() == []
+    second = replay(tmp_path / "again", batch.url, first.reject_files()[0], late_events="now")
+    assert second.code == 0
+    (line,) = batch.journal()
+    assert [(event["name"], "time" in event) for event in line["events"]] == [("bought", False)]
+
+
+def test_an_event_that_went_without_an_attribute_is_not_sent_again(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """It says `replay: false`, and the replay passes it over and counts it."""
+    properties = {"user_id": STRING, "event": STRING, "seat": INTEGER, "note": STRING}
+    lines = [
+        schema("events", properties),
+        record("events", user_id="u1", event="bought", seat=1, note="x" * 301),
+    ]
+    first = run(tmp_path, batch.url, lines)
+    (row,) = first.rejects()
+    assert [mark.get("replay") for mark in row["_batch_reject"]] == [False]
+    assert len(batch.journal()) == 1
+    batch.reset()
+    second = replay(tmp_path / "again", batch.url, first.reject_files()[0])
+    assert second.code == 0
+    assert batch.journal() == []
+    totals = second.totals("events")
+    assert (totals["read"], totals["ignored"]) == (1, 1)
+
+
+def test_merged_events_that_batch_refuses_together_are_not_sent_again(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """Some of them may have been applied, so all are rejected with `replay: false`."""
+    properties = {"user_id": STRING, "event": STRING, "seat": INTEGER}
+    rows = [record("events", user_id="u1", event="bought", seat=n) for n in (1, 2, 3)]
+    batch.fault({"partial_errors": [{"category": "c", "bulk_index": 0, "reason": "no"}]})
+    ended = run(tmp_path, batch.url, [schema("events", properties), *rows])
+    assert ended.code == 0
+    marks = [mark for row in ended.rejects() for mark in row["_batch_reject"]]
+    assert [mark.get("replay") for mark in marks] == [False, False, False]
+    assert ended.totals("events")["rejected"] == 3
+
+
+def test_a_torn_last_line_of_a_rejects_file_is_tolerated(tmp_path: Path, batch: LocalBatch) -> None:
+    """A crash may tear the file's end: everything before is replayed, and a warning says so."""
+    first = run(tmp_path, batch.url, three_people(user_id=None))
+    torn = tmp_path / "torn.jsonl"
+    text = re.sub(r'"user_id": ?null', '"user_id":"u2"', first.reject_files()[0].read_text())
+    torn.write_text(text + '{"type":"RECORD","stream":"us')
+    batch.reset()
+    second = replay(tmp_path / "again", batch.url, torn)
+    assert second.code == 0
+    assert [line["custom_id"] for line in batch.journal()] == ["u2"]
+    assert "WARNING" in second.log
+
+
+def test_files_and_folders_are_for_their_owner_only(tmp_path: Path, batch: LocalBatch) -> None:
+    """Folders 0700, files 0600, whatever the umask; and the key is in none of them."""
+    config = config_file(tmp_path, batch.url)
+    result = ended(start(config, umask=0), config, encoded(three_people(user_id=None)))
+    assert result.code == 0
+    paths = [result.work, *result.work.rglob("*")]
+    assert len(paths) >= 4
+    for path in paths:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+        assert path.is_dir() or KEY not in path.read_text()
+
+
+def test_links_planted_in_the_work_folder_are_not_followed(tmp_path: Path, batch: LocalBatch) -> None:
+    """A run log that is a link to somebody's file is left alone."""
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    (tmp_path / "work").mkdir(mode=0o700)
+    (tmp_path / "work" / "runs.jsonl").symlink_to(victim)
+    result = run(tmp_path, batch.url, users(1, 2, every=1))
+    assert victim.read_text() == "untouched"
+    assert "Traceback" not in result.log
+
+
+def test_rejects_are_on_disk_before_the_state_passes(tmp_path: Path, batch: LocalBatch) -> None:
+    """The order of system calls: fsync of the rejects file, then the state on standard output."""
+    strace = shutil.which("strace")
+    if strace is None or subprocess.run([strace, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("strace is needed to see the order of system calls")
+    trace = tmp_path / "trace"
+    before = [strace, "-f", "-y", "-e", "trace=fsync,fdatasync,write", "-o", str(trace)]
+    config = config_file(tmp_path, batch.url)
+    result = ended(start(config, before=before), config, encoded(three_people(user_id=None)))
+    assert result.code == 0
+    calls = trace.read_text().splitlines()
+    synced = [n for n, call in enumerate(calls) if "sync(" in call and ".singer.jsonl" in call]
+    passed = [n for n, call in enumerate(calls) if "write(1<" in call and "seen" in call]
+    written = [n for n, call in enumerate(calls) if "write(" in call and ".singer.jsonl" in call]
+    assert len(passed) == 1
+    assert synced
+    assert max(written) < min(synced) < passed[0]
+
+
+def test_a_full_disk_stops_the_run_without_a_state(tmp_path: Path, batch: LocalBatch) -> None:
+    """What cannot be written down was not rejected: exit 1, the setting's name, no state."""
+    rows = [record("users", user_id=None, seat=n, city=f"City {n}") for n in range(200)]
+    lines = [schema("users", PROPERTIES), *rows, state({"seen": 200})]
+    config = config_file(tmp_path, batch.url)
+    process = start(config)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+    result = ended(process, config, encoded(lines))
+    assert result.code == 1
+    assert result.states == []
+    assert "work_path" in result.log
+    assert "Traceback" not in result.log
+
+
+def test_a_work_folder_that_cannot_be_made_stops_the_run(tmp_path: Path, batch: LocalBatch) -> None:
+    """A file stands where the rejects folder should be: no state may pass a reject that is nowhere."""
+    (tmp_path / "work").mkdir(mode=0o700)
+    (tmp_path / "work" / "rejects").write_text("in the way")
+    ended = run(tmp_path, batch.url, three_people(user_id=None))
+    assert ended.code in {1, 2}
+    assert ended.states == []
+    assert "work_path" in ended.log
+    assert "Traceback" not in ended.log

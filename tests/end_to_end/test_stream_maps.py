@@ -1,0 +1,134 @@
+"""The SDK's stream maps and flattening in front of the target: what they make is what Batch gets."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from singer import BOOLEAN, DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state
+from target_process import run
+from verdict import unbalanced
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+PROPERTIES: dict[str, Any] = {
+    "user_id": STRING,
+    "email": STRING,
+    "seat": INTEGER,
+    "score": NUMBER,
+    "vip": BOOLEAN,
+    "born": DATE_TIME,
+    "tags": {"type": ["array", "null"], "items": {"type": "string"}},
+}
+PEOPLE = [
+    {"user_id": "u1", "email": "ada@example.com", "seat": 1, "score": 19.99, "vip": True, "tags": ["a", "b"]},
+    {"user_id": "u2", "email": None, "seat": 2**60, "score": 0.1, "born": "1815-12-10T00:00:00Z"},
+    {"user_id": "u3", "seat": 3, "score": 1e-7, "tags": {"$add": ["c"]}, "vip": None},
+    {"user_id": "u4", "email": "not an address", "seat": 4, "born": "2026-02-30T00:00:00Z"},
+    {"user_id": None, "seat": 5},
+]
+LINES = [schema("users", PROPERTIES), *(record("users", **row) for row in PEOPLE), state({"seen": 5})]
+
+
+def held(batch: LocalBatch) -> dict[str, dict[str, Any]]:
+    """Return what arrived, by custom ID."""
+    return {line["custom_id"]: line["attributes"] for line in batch.journal()}
+
+
+def test_an_identity_map_changes_nothing(tmp_path: Path, batch: LocalBatch) -> None:
+    """The same input with and without an empty stream map: same journal, same fates, same rejects."""
+    found = []
+    for name, maps in (("plain", None), ("mapped", {"users": {}})):
+        batch.reset()
+        (tmp_path / name).mkdir()
+        ended = run(tmp_path / name, batch.url, LINES, stream_maps=maps)
+        assert ended.code == 0
+        rejects = ended.rejects()
+        marks = [
+            [(mark["code"], mark["property"], mark["line"]) for mark in row.pop("_batch_reject")]
+            for row in rejects
+        ]
+        found.append((held(batch), ended.totals("users"), rejects, marks, ended.emitted))
+    assert found[0] == found[1]
+    assert len(found[0][0]) == 4
+
+
+def test_a_map_can_hash_remove_and_make_properties(tmp_path: Path, batch: LocalBatch) -> None:
+    maps = {"users": {"email": None, "email_hash": "md5(record['user_id'])", "seat_next": "int(seat) + 1"}}
+    ended = run(tmp_path, batch.url, [LINES[0], LINES[1]], stream_maps=maps)
+    assert ended.code == 0
+    digest = hashlib.md5(b"u1", usedforsecurity=False).hexdigest()
+    found = held(batch)["u1"]
+    assert found["email_hash"] == digest
+    assert found["seat_next"] == 2
+    assert "$email_address" not in found
+    assert "ada@example.com" not in str(batch.journal())
+
+
+def test_an_alias_decides_the_kind(tmp_path: Path, batch: LocalBatch) -> None:
+    """A stream of no known kind becomes one by its alias, and is counted under it."""
+    lines = [line.replace('"users"', '"table_17"') for line in LINES]
+    ended = run(tmp_path, batch.url, lines, stream_maps={"table_17": {"__alias__": "users"}})
+    assert ended.code == 0
+    assert set(held(batch)) == {"u1", "u2", "u3", "u4"}
+    assert ended.totals("users")["read"] == 5
+    assert unbalanced(ended) == []
+
+
+def test_a_filter_leaves_records_out_and_counts_them(tmp_path: Path, batch: LocalBatch) -> None:
+    ended = run(tmp_path, batch.url, LINES, stream_maps={"users": {"__filter__": "seat > 2 and seat < 5"}})
+    assert ended.code == 0
+    assert set(held(batch)) == {"u3", "u4"}
+    totals = ended.totals("users")
+    assert (totals["read"], totals["delivered"], totals["ignored"]) == (5, 2, 3)
+    assert ended.emitted == ['{"seen": 5}']
+
+
+def test_a_removed_stream_is_counted_as_ignored(tmp_path: Path, batch: LocalBatch) -> None:
+    lines = [schema("products", {"id": INTEGER}), record("products", id=1), *LINES[:2], state({"seen": 1})]
+    ended = run(tmp_path, batch.url, lines, stream_maps={"products": None})
+    assert ended.code == 0
+    assert set(held(batch)) == {"u1"}
+    assert sum(total["ignored"] for total in ended.run["streams"].values()) == 1
+    assert unbalanced(ended) == []
+
+
+def test_a_stream_can_be_duplicated(tmp_path: Path, batch: LocalBatch) -> None:
+    """One stream becomes profiles and events, each with its own counts."""
+    maps = {
+        "users": {"email": None},
+        "user_events": {"__source__": "users", "__else__": None, "user_id": "user_id", "event": "'loaded'"},
+    }
+    ended = run(tmp_path, batch.url, LINES, stream_maps=maps)
+    assert ended.code == 0
+    events = [(line["custom_id"], event["name"]) for line in batch.journal() for event in line["events"]]
+    assert sorted(events) == [(f"u{n}", "loaded") for n in (1, 2, 3, 4)]
+    assert batch.attributes("u1")["score"] == 19.99
+    assert [ended.totals(name)["delivered"] for name in ("users", "user_events")] == [4, 4]
+    assert unbalanced(ended) == []
+
+
+def test_a_map_that_fails_on_one_record_costs_only_that_record(tmp_path: Path, batch: LocalBatch) -> None:
+    """A run never dies of one bad row, whoever meets it."""
+    maps = {"users": {"next": "int(seat) + 1"}}
+    lines = [LINES[0], LINES[1], record("users", user_id="u9", seat=None), LINES[3], state({"seen": 3})]
+    ended = run(tmp_path, batch.url, lines, stream_maps=maps)
+    assert ended.code == 0
+    assert set(held(batch)) == {"u1", "u3"}
+    assert ended.totals("users")["rejected"] == 1
+    assert ended.emitted == ['{"seen": 3}']
+
+
+def test_flattening_opens_objects(tmp_path: Path, batch: LocalBatch) -> None:
+    address = {"type": ["object", "null"], "properties": {"city": STRING, "zip": STRING}}
+    lines = [
+        schema("users", {"user_id": STRING, "address": address}),
+        record("users", user_id="u1", address={"city": "Paris", "zip": "75001"}),
+    ]
+    ended = run(tmp_path, batch.url, lines, flattening_enabled=True, flattening_max_depth=2)
+    assert ended.code == 0
+    assert sorted(held(batch)["u1"].values()) == ["75001", "Paris"]
+    assert ended.rejects() == []

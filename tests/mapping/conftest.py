@@ -1,0 +1,43 @@
+"""How the mapping's tests make a plan: a kind, some properties, the settings that matter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_batch.mapping import compile_plan
+from target_batch.routing import route
+from target_batch.settings import Settings, StreamOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from target_batch.mapping import Plan
+
+
+def make_plan(
+    kind: Any,
+    properties: dict[str, Any],
+    *,
+    left_out: frozenset[str] = frozenset(),
+    options: dict[str, Any] | None = None,
+    audience_names: dict[str, str] | None = None,
+    **settings: Any,
+) -> Plan:
+    """Compile the plan of a stream called `people` whose custom ID is `id`."""
+    chosen = Settings(
+        rest_api_key="key",
+        project_key="project",
+        streams={"people": StreamOptions(kind=kind, **(options or {}))},
+        **settings,
+    )
+    schema = {"type": "object", "properties": properties}
+    found = route("people", schema, ["id"], chosen)
+    return compile_plan(found, schema, chosen, left_out=left_out, audience_names=audience_names)
+
+
+@pytest.fixture(scope="session")
+def plan_of() -> Callable[..., Plan]:
+    """Return what compiles a plan: kind, properties, then settings by name."""
+    return make_plan

@@ -1,0 +1,335 @@
+"""A flat user record becomes attributes: types from the SCHEMA, nothing coerced, nothing lost."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_batch.errors import ConfigurationError
+from target_batch.operations import Ignored, ProfileUpdate, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from target_batch.mapping import Plan
+
+TEXT = {"type": ["null", "string"]}
+WHOLE = {"type": "integer"}
+NUMBER = {"type": ["number", "null"]}
+TRUTH = {"type": "boolean"}
+MOMENT = {"type": "string", "format": "date-time"}
+MAYBE_MOMENT = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
+DAY = {"type": "string", "format": "date"}
+LINK = {"type": "string", "format": "uri"}
+WORDS = {"type": "array", "items": {"type": "string"}}
+OBJECT = {"type": "object"}
+PLAIN_DECIMAL = {"type": "string", "format": "singer.decimal"}
+MOMENT_OR_TEXT = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string"}]}
+BIG = 2**53 + 1
+
+
+def one(operation: Any) -> ProfileUpdate:
+    assert isinstance(operation, ProfileUpdate)
+    return operation
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "attributes"),
+    [
+        pytest.param(TEXT, "x", {"p": "x"}, id="text"),
+        pytest.param(TEXT, "é" * 300, {"p": "é" * 300}, id="300-characters"),
+        pytest.param(TEXT, "2024-01-02", {"p": "2024-01-02"}, id="text-that-looks-like-a-date"),
+        pytest.param(TEXT, "", {"p": None}, id="empty-text-is-null"),
+        pytest.param(TEXT, None, {"p": None}, id="null-deletes"),
+        pytest.param(WHOLE, 7, {"p": 7}, id="integer"),
+        pytest.param(WHOLE, BIG, {"p": BIG}, id="integer-beyond-a-float"),
+        pytest.param(WHOLE, Decimal("7.0"), {"p": Decimal("7.0")}, id="whole-decimal"),
+        pytest.param(NUMBER, 7, {"p": 7}, id="integer-in-a-number"),
+        pytest.param(NUMBER, Decimal("0.1000"), {"p": Decimal("0.1000")}, id="decimal-digits"),
+        pytest.param(NUMBER, 1.5, {"p": 1.5}, id="float"),
+        pytest.param(TRUTH, False, {"p": False}, id="boolean"),
+        pytest.param(MOMENT, "2024-01-02T03:04:05Z", {"date(p)": "2024-01-02T03:04:05Z"}, id="time"),
+        pytest.param(
+            MAYBE_MOMENT, "2024-01-02 03:04+02", {"date(p)": "2024-01-02T01:04:00Z"}, id="any-of"
+        ),
+        pytest.param(MAYBE_MOMENT, None, {"date(p)": None}, id="null-deletes-a-date"),
+        pytest.param(DAY, "2024-02-29", {"date(p)": "2024-02-29T00:00:00Z"}, id="midnight-utc"),
+        pytest.param(LINK, "https://a.b/c?d", {"url(p)": "https://a.b/c?d"}, id="url"),
+        pytest.param(WORDS, ["a", "b"], {"p": ["a", "b"]}, id="array"),
+        pytest.param(WORDS, ["a", 1, True, Decimal("1.50"), None, ""], {"p": ["a", "1", "true", "1.50"]},
+                     id="scalars-become-text-nothing-is-passed-over"),
+        pytest.param(WORDS, [], {"p": None}, id="empty-array-is-null"),
+        pytest.param(WORDS, {"$add": ["a"]}, {"p": {"$add": ["a"]}}, id="add"),
+        pytest.param(WORDS, {"$add": ["a"], "$remove": []}, {"p": {"$add": ["a"]}}, id="half-empty"),
+        pytest.param(WORDS, {"$remove": []}, {}, id="empty-change-is-nothing"),
+        pytest.param(PLAIN_DECIMAL, "12.50", {"p": Decimal("12.50")}, id="decimal-as-text"),
+        pytest.param(MOMENT_OR_TEXT, "2024-01-02", {"p": "2024-01-02"}, id="date-or-text-is-text"),
+        pytest.param({}, 7, {"p": 7}, id="no-type-goes-by-json"),
+        pytest.param({"type": ["string", "integer"]}, 7, {"p": 7}, id="either"),
+    ],
+)  # fmt: skip
+def test_a_value_goes_as_its_schema_says(
+    plan_of: Callable[..., Plan], schema: Any, value: Any, attributes: Any
+) -> None:
+    plan = plan_of("profiles", {"id": WHOLE, "p": schema})
+    update = one(plan({"id": 1, "p": value}, 0.0))
+    assert update == ProfileUpdate("1", attributes, [])
+    assert [type(value) for value in update.attributes.values()] == [
+        type(value) for value in attributes.values()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "code"),
+    [
+        pytest.param(TEXT, "x" * 301, "value_too_long", id="301-characters"),
+        pytest.param(TEXT, 7, "schema_violation", id="number-for-text"),
+        pytest.param(TEXT, "\ud800", "invalid_text", id="half-a-character"),
+        pytest.param(WHOLE, "7", "schema_violation", id="text-for-integer"),
+        pytest.param(WHOLE, True, "schema_violation", id="boolean-for-integer"),
+        pytest.param(WHOLE, Decimal("7.5"), "schema_violation", id="fraction-for-integer"),
+        pytest.param(NUMBER, math.nan, "invalid_number", id="nan"),
+        pytest.param(NUMBER, -math.inf, "invalid_number", id="infinity"),
+        pytest.param(NUMBER, Decimal("NaN"), "invalid_number", id="decimal-nan"),
+        pytest.param(TRUTH, 1, "schema_violation", id="one-for-true"),
+        pytest.param(MOMENT, "2024-02-30T00:00:00Z", "invalid_date", id="30-february"),
+        pytest.param(MOMENT, "soon", "invalid_date", id="no-date"),
+        pytest.param(MOMENT, 1700000000, "schema_violation", id="number-for-date"),
+        pytest.param(LINK, "a.b/c", "invalid_url", id="no-scheme"),
+        pytest.param(LINK, "https://a b", "invalid_url", id="blank-in-url"),
+        pytest.param(LINK, "https://a/" + "b" * 2048, "value_too_long", id="url-too-long"),
+        pytest.param(WORDS, ["a"] * 26, "too_many_items", id="26-items"),
+        pytest.param(WORDS, ["a" * 301], "value_too_long", id="item-too-long"),
+        pytest.param(WORDS, [["a"]], "invalid_array", id="nested-array"),
+        pytest.param(WORDS, [{"a": 1}], "invalid_array", id="array-of-objects"),
+        pytest.param(WORDS, [math.nan], "invalid_number", id="nan-in-array"),
+        pytest.param(WORDS, "a", "schema_violation", id="text-for-array"),
+        pytest.param(OBJECT, {"a": 1}, "object_not_allowed", id="object"),
+        pytest.param({}, {"$add": ["a"], "b": 1}, "object_not_allowed", id="half-a-change"),
+        pytest.param({"type": ["string", "integer"]}, True, "schema_violation", id="neither"),
+    ],
+)  # fmt: skip
+def test_one_bad_attribute_costs_only_itself(
+    plan_of: Callable[..., Plan], schema: Any, value: Any, code: str
+) -> None:
+    plan = plan_of("profiles", {"id": WHOLE, "p": schema, "q": TEXT})
+    update = one(plan({"id": 1, "p": value, "q": "kept"}, 0.0))
+    assert update.attributes == {"q": "kept"}
+    assert [(fault.reason.code, fault.property) for fault in update.faults] == [(code, "p")]
+    assert str(value) not in update.faults[0].message or len(str(value)) == 1
+
+
+def test_null_and_empty_are_left_alone_when_nulls_are_skipped(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("profiles", {"id": WHOLE, "p": TEXT, "q": WORDS, "email": TEXT}, nulls="skip")
+    assert plan({"id": 1, "p": None, "q": [], "email": ""}, 0.0) == ProfileUpdate("1", {}, [])
+
+
+def test_an_absent_property_is_left_alone(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("profiles", {"id": WHOLE, "p": TEXT})
+    assert plan({"id": 1}, 0.0) == ProfileUpdate("1", {}, [])
+
+
+@pytest.mark.parametrize(
+    ("value", "custom_id"),
+    [
+        pytest.param(7, "7", id="integer"),
+        pytest.param(2**64, "18446744073709551616", id="large-integer"),
+        pytest.param(Decimal("7.0"), "7", id="never-7.0"),
+        pytest.param("  Jane Doe ", "Jane Doe", id="surrounding-blanks"),
+        pytest.param("a@b.co", "a@b.co", id="address"),
+        pytest.param("x" * 512, "x" * 512, id="512-characters"),
+        pytest.param("007", "007", id="leading-zeros-stay"),
+    ],
+)
+def test_a_custom_id_is_text(plan_of: Callable[..., Plan], value: Any, custom_id: str) -> None:
+    plan = plan_of("profiles", {"id": {}})
+    assert one(plan({"id": value}, 0.0)).custom_id == custom_id
+    assert plan.identity_of({"id": value}) == custom_id
+
+
+@pytest.mark.parametrize(
+    ("record", "code"),
+    [
+        pytest.param({}, "missing_custom_id", id="absent"),
+        pytest.param({"id": None}, "missing_custom_id", id="null"),
+        pytest.param({"id": " "}, "missing_custom_id", id="blank"),
+        pytest.param({"id": "NULL"}, "invalid_custom_id", id="null-as-word"),
+        pytest.param({"id": "[object Object]"}, "invalid_custom_id", id="object-as-word"),
+        pytest.param({"id": "a\nb"}, "invalid_custom_id", id="line-break"),
+        pytest.param({"id": "x" * 513}, "invalid_custom_id", id="513-characters"),
+        pytest.param({"id": 10**513}, "invalid_custom_id", id="514-digits"),
+        pytest.param({"id": True}, "invalid_custom_id", id="boolean"),
+        pytest.param({"id": Decimal("7.5")}, "invalid_custom_id", id="fraction"),
+        pytest.param({"id": ["a"]}, "invalid_custom_id", id="array"),
+        pytest.param({"id": "\ud800"}, "invalid_custom_id", id="half-a-character"),
+    ],
+)
+def test_a_record_without_usable_custom_id_is_rejected_whole(
+    plan_of: Callable[..., Plan], record: Any, code: str
+) -> None:
+    rejected = plan_of("profiles", {"id": {}})(record, 0.0)
+    assert isinstance(rejected, Rejected)
+    assert [(fault.reason.code, fault.property) for fault in rejected.faults] == [(code, "id")]
+
+
+def test_a_dotted_path_reaches_the_custom_id_inside_an_object(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("profiles", {"user": OBJECT, "p": TEXT}, custom_id="user.keys.id")
+    assert plan.custom_id_property == "user"
+    record = {"user": {"keys": {"id": 7}, "name": "x"}, "p": "y"}
+    assert plan(record, 0.0) == ProfileUpdate("7", {"p": "y"}, [])
+    assert isinstance(plan({"user": {"keys": 1}}, 0.0), Rejected)
+
+
+def test_a_record_deleted_at_the_source_never_updates_a_profile(
+    plan_of: Callable[..., Plan],
+) -> None:
+    plan = plan_of("profiles", {"id": WHOLE, "p": TEXT, "_sdc_deleted_at": MOMENT})
+    deleted = {"id": 1, "p": "x", "_sdc_deleted_at": "2024-01-01T00:00:00Z"}
+    assert plan(deleted, 0.0) == Ignored("deleted_at_source")
+    kept = {"id": 1, "p": "x", "_sdc_deleted_at": None, "_sdc_batched_at": "x", "_batch_reject": []}
+    assert plan(kept, 0.0) == ProfileUpdate("1", {"p": "x"}, [])
+
+
+@pytest.mark.parametrize(
+    ("mapping", "expected"),
+    [
+        pytest.param({"p": "renamed"}, {"renamed": "2024-01-02"}, id="name"),
+        pytest.param({"p": "date(day)"}, {"date(day)": "2024-01-02T00:00:00Z"}, id="date"),
+        pytest.param({"p": "$email_address"}, None, id="native"),
+        pytest.param({"p": None}, {}, id="left-out"),
+        pytest.param({"id": "crm_id", "p": None}, {"crm_id": 1}, id="custom-id-too"),
+    ],
+)
+def test_the_mapping_of_the_stream_decides(
+    plan_of: Callable[..., Plan], mapping: Any, expected: Any
+) -> None:
+    plan = plan_of("profiles", {"id": WHOLE, "p": TEXT}, options={"attributes": mapping})
+    update = one(plan({"id": 1, "p": "2024-01-02"}, 0.0))
+    if expected is None:
+        assert [fault.reason.code for fault in update.faults] == ["invalid_email"]
+    else:
+        assert update == ProfileUpdate("1", expected, [])
+
+
+def test_only_mapped_sends_nothing_else(plan_of: Callable[..., Plan]) -> None:
+    options = {"attributes": {"p": "q"}, "only_mapped": True}
+    plan = plan_of("profiles", {"id": WHOLE, "p": TEXT, "email": TEXT}, options=options)
+    record = {"id": 1, "p": "x", "email": "a@b.co", "unknown": 1}
+    assert plan(record, 0.0) == ProfileUpdate("1", {"q": "x"}, [])
+    assert plan.take_news() == ()
+
+
+@pytest.mark.parametrize("target", ["Not A Name", "x" * 31, "$unknown", "date(É)", "$label", "date()"])
+def test_a_mapping_to_no_name_of_batch_is_refused_at_once(
+    plan_of: Callable[..., Plan], target: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"streams\.people\.attributes\.p"):
+        plan_of("profiles", {"id": WHOLE}, options={"attributes": {"p": target}})
+
+
+def test_two_properties_for_one_name_are_decided_once_and_reported(
+    plan_of: Callable[..., Plan],
+) -> None:
+    properties = {"id": WHOLE, "First Name": TEXT, "firstName": TEXT, "first_name": TEXT}
+    for order in (properties, dict(reversed(properties.items()))):
+        plan = plan_of("profiles", order)
+        assert "`first_name` feeds `first_name` already" in " ".join(plan.notes)
+        record = {"id": 1, "firstName": "a", "first_name": "b", "First Name": None}
+        update = one(plan(record, 0.0))
+        assert update.attributes == {"first_name": "b"}
+        assert [(f.reason.code, f.property) for f in update.faults] == [
+            ("name_collision", "firstName")
+        ]
+
+
+def test_two_unannounced_properties_for_one_name_do_not_overwrite_each_other(
+    plan_of: Callable[..., Plan],
+) -> None:
+    for record in ({"a b": 1, "aB": 2, "a_b": 3}, {"a_b": 3, "aB": 2, "a b": 1}):
+        plan = plan_of("profiles", {"id": WHOLE})
+        for _ in range(3):
+            update = one(plan({"id": 1, **record}, 0.0))
+            assert update.attributes == {"a_b": 3}
+            assert {f.property for f in update.faults} == {"a b", "aB"}
+        assert one(plan({"id": 1, "aB": 5}, 0.0)).attributes == {"a_b": 5}
+
+
+def test_a_name_that_cannot_be_made_valid_is_reported_and_never_cut(
+    plan_of: Callable[..., Plan],
+) -> None:
+    plan = plan_of("profiles", {"id": WHOLE, "---": TEXT, "x" * 31: TEXT, "ok": TEXT})
+    assert len(plan.notes) == 2
+    update = one(plan({"id": 1, "---": "a", "x" * 31: "b", "ok": "c"}, 0.0))
+    assert update.attributes == {"ok": "c"}
+    assert [fault.reason.code for fault in update.faults] == ["invalid_name"] * 2
+
+
+def test_a_property_that_the_schema_lacks_is_sent_and_told_once(
+    plan_of: Callable[..., Plan],
+) -> None:
+    plan = plan_of("profiles", {"id": WHOLE})
+    record = {"id": 1, "Extra": "2024-01-02", "count": 3}
+    for _ in range(2):
+        assert plan(record, 0.0) == ProfileUpdate("1", {"extra": "2024-01-02", "count": 3}, [])
+    news = plan.take_news()
+    assert len(news) == 2
+    assert "`Extra` is not in the SCHEMA: sent as `extra`" in news[0]
+    assert plan.take_news() == ()
+
+
+def test_the_surplus_over_50_attributes_is_rejected_and_announced(
+    plan_of: Callable[..., Plan],
+) -> None:
+    properties = {"id": WHOLE, **{f"p{n:02}": WHOLE for n in range(52)}, "email": TEXT}
+    plan = plan_of("profiles", properties)
+    assert "`p49`, `p50`, `p51`" in plan.notes[-1]
+    update = one(plan({"id": 1, "email": "a@b.co", **{f"p{n:02}": n for n in range(52)}}, 0.0))
+    assert len(update.attributes) == 50
+    assert update.attributes["$email_address"] == "a@b.co"
+    assert [f.property for f in update.faults] == ["p49", "p50", "p51"]
+    assert {f.reason.code for f in update.faults} == {"too_many_attributes"}
+
+
+def test_sixteen_arrays_are_one_too_many(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("profiles", {"id": WHOLE, **{f"a{n:02}": WORDS for n in range(16)}})
+    update = one(plan({"id": 1, **{f"a{n:02}": ["x"] for n in range(16)}}, 0.0))
+    assert len(update.attributes) == 15
+    assert [(f.reason.code, f.property) for f in update.faults] == [("too_many_arrays", "a15")]
+
+
+def test_a_column_switched_off_is_left_out_without_a_word(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("profiles", {"id": WHOLE, "p": MOMENT}, left_out=frozenset({"p"}))
+    assert plan({"id": 1, "p": "bad"}, 0.0) == ProfileUpdate("1", {}, [])
+    reasons = {row.property: row.reason for row in plan.rows}
+    assert reasons["p"] is not None
+    assert reasons["p"].code == "column_left_out"
+
+
+def test_the_plan_can_be_printed(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("profiles", {"id": WHOLE, "locale": TEXT, "signup": MAYBE_MOMENT, "é": WHOLE})
+    assert [(row.property, row.target, row.type) for row in plan.rows] == [
+        ("id", None, "integer"),
+        ("locale", "$language, $region", "string"),
+        ("signup", "date(signup)", "date-time"),
+        ("é", "e", "integer"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "properties"),
+    [("signup", ("Signup",)), ("date(signup)", ("Signup",)), ("$region", ("locale",)), ("no", ())],
+)
+def test_an_answer_leads_back_to_the_properties(
+    plan_of: Callable[..., Plan], attribute: str, properties: tuple[str, ...]
+) -> None:
+    plan = plan_of("profiles", {"id": WHOLE, "locale": TEXT, "Signup": MOMENT})
+    assert plan.properties_of(attribute) == properties
+
+
+def test_crossed_names_do_not_mix(plan_of: Callable[..., Plan]) -> None:
+    options = {"attributes": {"a": "b", "b": "a"}}
+    plan = plan_of("profiles", {"id": WHOLE, "a": TEXT, "b": TEXT}, options=options)
+    assert one(plan({"id": 1, "a": "x", "b": "y"}, 0.0)).attributes == {"b": "x", "a": "y"}
