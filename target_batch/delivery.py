@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from target_batch.errors import StopRun
     from target_batch.fates import Fates, Ticket
     from target_batch.operations import ProfileUpdate
+    from target_batch.unchanged import PayloadMemory
 
 REQUESTS_IN_FLIGHT: Final = 6
 """At 10,000 custom IDs a second and answers after 2 seconds, 4 requests of 5,000 are always out."""
@@ -46,7 +47,10 @@ class Delivery:
     The first request goes alone: a wrong key or address costs one, not as many as there are threads.
     """
 
-    def __init__(self, sender: BulkSender, fates: Fates, policy: Policy) -> None:
+    def __init__(
+        self, sender: BulkSender, fates: Fates, policy: Policy, memory: PayloadMemory | None = None
+    ) -> None:
+        self._memory = memory
         self._sender = sender
         self._fates = fates
         self._policy = policy
@@ -146,7 +150,9 @@ class Delivery:
         while self._threads.full or (self._threads.in_flight and not self._proven):
             self.settle(BLOCKED_WAIT)
         endpoint = self._endpoint()
-        entries = self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES)
+        entries = self._changed(self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES))
+        if not entries:
+            return
         bodies = [entry.body for entry in entries]
         self._number = number = self._number + 1
         self._in_flight[number] = min(entry.tickets[0].line for entry in entries)
@@ -154,6 +160,17 @@ class Delivery:
             lambda: self._sender.deliver(endpoint, bodies),
             lambda receipt: self._settled(number, entries, receipt),
         )
+
+    def _changed(self, entries: list[Entry]) -> list[Entry]:
+        """Settle what Batch has already, and return what has to be sent."""
+        if self._memory is None:
+            return entries
+        same = self._memory.unchanged(entries)
+        unchanged = [entry for index, entry in enumerate(entries) if index in same]
+        for entry in unchanged:
+            self._fates.unchanged(entry.tickets)
+        self._outbox.free(unchanged)
+        return [entry for index, entry in enumerate(entries) if index not in same]
 
     def _settled(self, number: int, entries: list[Entry], receipt: Receipt) -> None:
         for index, entry in enumerate(entries):
@@ -163,6 +180,9 @@ class Delivery:
                 self._fates.refused(entry.tickets, receipt.refused[index], repeatable=entry.repeatable)
             else:
                 self._fates.delivered(entry.tickets)
+        if self._memory is not None:
+            blamed = receipt.unconfirmed | receipt.refused.keys()
+            self._memory.accepted(entry for index, entry in enumerate(entries) if index not in blamed)
         if not receipt.unconfirmed:
             self._outbox.free(entries)
             del self._in_flight[number]

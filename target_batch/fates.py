@@ -52,7 +52,7 @@ class Origin:
 
     `identity` are the paths that a partial reject has to keep to mean the same record;
     `properties_of` maps an attribute that Batch names to source properties; `blame` hears of every
-    attribute that was refused.
+    attribute that was refused; `remembered` streams do not send a payload twice.
     """
 
     stream: str
@@ -63,6 +63,7 @@ class Origin:
     decode: Callable[[bytes], dict[str, Any]]
     tally: Tally
     blame: Callable[[Sequence[Fault]], None]
+    remembered: bool = False
 
 
 @dataclass(slots=True)
@@ -124,6 +125,11 @@ class Fates:
         for ticket in tickets[1:]:
             ticket.origin.tally.merged += 1
         self._answered += len(tickets)
+
+    def unchanged(self, tickets: Sequence[Ticket]) -> None:
+        """Settle the records of an entry that Batch has already."""
+        for ticket in tickets:
+            ticket.origin.tally.unchanged += 1
 
     def refused(self, tickets: Sequence[Ticket], refusals: Sequence[Refusal], *, repeatable: bool) -> None:
         """Settle the records of one entry that Batch blames.

@@ -125,7 +125,7 @@ class AttributePlace:
     def size(self, name: str) -> int | None:
         """Return None: nobody can count profiles by an attribute."""
         _ = name
-        return None  # noqa: RET501 - None is the answer
+        return None
 
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Set the attribute."""

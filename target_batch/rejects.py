@@ -11,7 +11,6 @@ import msgspec
 
 from target_batch.errors import DeliveryError
 from target_batch.files import append_privately, private_folder, sync
-from target_batch.redaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from target_batch.fates import Origin, Ticket
     from target_batch.reasons import Fault
+    from target_batch.redaction import Scrubber
 
 MARK: Final = "_batch_reject"
 """The property of a rejected record that says why, and of a SCHEMA that says: a rejects file."""
@@ -31,10 +31,11 @@ MARK_SCHEMA: Final[dict[str, Any]] = {"type": ["array", "null"], "items": {"type
 class RejectsFolder:
     """One Singer file a stream in `folder`, by stream in `paths`; `now` gives epoch seconds."""
 
-    def __init__(self, folder: Path, run: str, now: Callable[[], float]) -> None:
+    def __init__(self, folder: Path, run: str, now: Callable[[], float], scrub: Scrubber) -> None:
         self._folder = folder
         self._run = run
         self._now = now
+        self._scrub = scrub
         self.paths: dict[str, Path] = {}
         self._files: dict[str, BinaryIO] = {}
         self._declared: dict[str, Origin] = {}
@@ -49,11 +50,23 @@ class RejectsFolder:
             named = (fault.property for fault in faults if fault.property)
             record = projected(record, (*origin.identity, *named))
         at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
-        record[MARK] = [_described(fault, ticket.line, at, replay=replay) for fault in faults]
+        record[MARK] = [self._described(fault, ticket.line, at, replay=replay) for fault in faults]
         message = {"type": "RECORD", "stream": origin.stream, "record": record}
         with _disk_trouble_told():
             self._file(origin).write(self._encode(message) + b"\n")
         self._dirty.add(origin.stream)
+
+    def _described(self, fault: Fault, line: int, at: str, *, replay: bool) -> dict[str, Any]:
+        """Describe a fault; attribute and message may be Batch's words, which are foreign text."""
+        described: dict[str, Any] = {
+            "code": fault.reason.code,
+            "property": fault.property,
+            "attribute": None if fault.attribute is None else self._scrub(fault.attribute),
+            "message": self._scrub(fault.message, LONGEST_MESSAGE),
+            "line": line,
+            "at": at,
+        }
+        return described if replay else described | {"replay": False}
 
     def _file(self, origin: Origin) -> BinaryIO:
         file = self._files.get(origin.stream)
@@ -118,18 +131,6 @@ def projected(record: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
         if isinstance(source, dict) and last in source and source is not record:
             target[last] = source[last]
     return kept
-
-
-def _described(fault: Fault, line: int, at: str, *, replay: bool) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "code": fault.reason.code,
-        "property": fault.property,
-        "attribute": fault.attribute,
-        "message": clean(fault.message, LONGEST_MESSAGE),
-        "line": line,
-        "at": at,
-    }
-    return described if replay else described | {"replay": False}
 
 
 def _schema_message(origin: Origin) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.errors import ConfigurationError
 from target_batch.options import StreamOptions
+from target_batch.redaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +61,9 @@ def route(stream: str, schema: dict[str, Any], key_properties: Sequence[str], se
     properties = schema.get("properties") or {}
     kind = options.kind or kind_by_shape(properties) or kind_by_name(stream) or settings.default_kind
     if kind == "fail":
+        shown = clean(stream, 60)
         raise ConfigurationError(
-            f"Stream '{stream}' is of no known kind. Set `streams.{stream}.kind` to profiles, "
+            f"Stream '{shown}' is of no known kind. Set `streams.{shown}.kind` to profiles, "
             "events, segment, audiences or ignore, or set `default_kind` for every such stream."
         )
     if kind == "ignore":
@@ -111,8 +113,9 @@ def _custom_id(
             return name
     if len(key_properties) == 1:
         return key_properties[0]
+    shown = clean(stream, 60)
     raise ConfigurationError(
-        f"Stream '{stream}' has no custom ID: none of {', '.join(CUSTOM_ID_NAMES)} is in its schema "
-        f"and it has no single key property. Set `streams.{stream}.custom_id` to the property that "
+        f"Stream '{shown}' has no custom ID: none of {', '.join(CUSTOM_ID_NAMES)} is in its schema "
+        f"and it has no single key property. Set `streams.{shown}.custom_id` to the property that "
         "holds the Custom User ID, or `custom_id` for every stream."
     )

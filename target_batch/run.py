@@ -26,8 +26,9 @@ from target_batch.fates import Fates
 from target_batch.ledger import Ledger
 from target_batch.mirror import MirrorLane
 from target_batch.places import AttributePlace, AudiencePlace, scope_of
-from target_batch.redaction import clean
+from target_batch.redaction import Scrubber, clean
 from target_batch.rejects import RejectsFolder
+from target_batch.unchanged import PayloadMemory
 
 if TYPE_CHECKING:
     import logging
@@ -85,7 +86,10 @@ class Moment(NamedTuple):
 
 
 class Run:
-    """Owns delivery, fates, rejects and checkpoints; `emit` passes a state on."""
+    """Owns delivery, fates, rejects and checkpoints; `emit` passes a state on.
+
+    Once `distrusted` (an error that nobody foresaw), no state passes any more.
+    """
 
     def __init__(
         self,
@@ -103,7 +107,8 @@ class Run:
         self._started = datetime.fromtimestamp(self.clock.time(), timezone.utc)
         self.name = f"{self._started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self._work = Path(settings.work_path).expanduser()
-        self._rejects = RejectsFolder(self._work / "rejects", self.name, self.clock.time)
+        scrub = Scrubber((settings.rest_api_key, *settings.app_api_keys))
+        self._rejects = RejectsFolder(self._work / "rejects", self.name, self.clock.time, scrub)
         self.fates = Fates(self._rejects, settings.max_rejected_share)
         self._checkpoints = Checkpoints()
         self._records = 0
@@ -111,7 +116,7 @@ class Run:
         self._told: set[tuple[str, str]] = set()
         self._lanes: dict[str, Lane] = {}
         self._mirrors: list[MirrorLane] = []
-        self.input_ended = False
+        self.input_ended = self.distrusted = False
         self.audience_names: dict[str, str] = {}
 
     @cached_property
@@ -160,7 +165,13 @@ class Run:
         return BulkSender(self._client, self._project, pacers)
 
     def _profile_lane(self) -> Delivery:
-        return Delivery(self._bulk, self.fates, Policy(self.settings.profile_endpoint))
+        settings = self.settings
+        memory = None
+        if settings.skip_unchanged:
+            project = scope_of("project", settings.api_url, settings.project_key or "")
+            max_age = settings.unchanged_max_age_days * 86_400
+            memory = PayloadMemory(self._ledger, project, max_age, self.clock.time)
+        return Delivery(self._bulk, self.fates, Policy(settings.profile_endpoint), memory)
 
     def _audience_lane(self, options: StreamOptions) -> AudienceDelivery:
         senders = [sender for sender, _ in self._audience_senders(options)]
@@ -288,6 +299,8 @@ class Run:
         return self.clock.monotonic() - last.at >= self.settings.checkpoint_seconds
 
     def _pass_state(self) -> bool:
+        if self.distrusted:
+            return False
         state = self._checkpoints.confirmed(self._oldest_line())
         if state is None:
             return False

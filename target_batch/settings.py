@@ -135,6 +135,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "quota to live traffic; raise it where Batch granted more.",
         ),
     ] = None
+    skip_unchanged: Annotated[
+        bool,
+        _setting(
+            "Skip unchanged",
+            "Do not send a profile whose mapped payload is the one last accepted (needs the ledger).",
+        ),
+    ] = False
+    unchanged_max_age_days: Annotated[
+        Positive,
+        _setting(
+            "Unchanged days",
+            "Days after which an unchanged profile is sent all the same, so that changes made elsewhere "
+            "are put right; the first ones after three quarters of it.",
+        ),
+    ] = 30
     wait_for_indexing: Annotated[
         bool,
         _setting(

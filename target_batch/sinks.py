@@ -62,6 +62,7 @@ class StreamSink(Sink):
             decode=record_in,
             tally=self._tally,
             blame=self._blame,
+            remembered=self._run.settings.skip_unchanged and self._route.kind == "profiles",
         )
 
     def accept(self, record: dict[str, Any], line: int, source: bytes) -> None:

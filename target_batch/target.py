@@ -253,7 +253,11 @@ class TargetBatch(Target):
             )
             return 1
         except Exception as error:  # noqa: BLE001 - its message may hold a record, so it is not shown
-            self.logger.error("Stopped by a fault in target-batch: %s", _where(error))  # noqa: TRY400
+            self.run.distrusted = True
+            self.logger.error(  # noqa: TRY400
+                "Stopped by a fault in target-batch, the state is held: %s. Please report this line.",
+                _where(error),
+            )
             return 1
         return 0
 

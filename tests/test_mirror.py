@@ -200,7 +200,7 @@ def test_the_first_mirror_of_an_existing_audience_is_guarded_too(tmp_path: Path)
     """Without a snapshot Batch is asked how many there are before anybody is replaced."""
     world = World(tmp_path)
     world.place.exists = True
-    world.place.members = {member: b"" for member in numbered(1, 10)}
+    world.place.members = dict.fromkeys(numbered(1, 10), b"")
     with pytest.raises(MirrorRefusedError, match="from 10 to 2 members"):
         world.run(numbered(1, 2))
     assert len(world.members) == 10

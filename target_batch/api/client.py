@@ -82,6 +82,7 @@ class Client:
             if not pacer.acquire(cost, give_up):
                 return verdict
             verdict = self._attempt(call, classify)
+            pacer.answered()
             if not isinstance(verdict, Retry):
                 return verdict
             now = self._clock.monotonic()

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 USED_BURST: Final = 0.8
 """Share of a burst that is planned with; the rest absorbs the network's jitter at full pace."""
 
-WITHOUT_SLACK: Final = 0.96
+WITHOUT_SLACK: Final = 0.99
 """Share of the limit that is used where the burst is one request and jitter has no room."""
+
+ADMITTED_WITHIN: Final = 0.075
+"""Seconds after which a request that is not answered yet has been counted by Batch, in all likelihood."""
 
 BACK_OFF: Final = 0.6
 """What a 429 leaves of the pace."""
@@ -40,13 +43,14 @@ class Pacer:
     def __init__(self, rate: Rate, clock: Clock, largest: int = 1) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        slack = rate.burst > largest
-        self._limit = rate.per_second * (1.0 if slack else WITHOUT_SLACK)
+        self._slack = rate.burst > largest
+        self._limit = rate.per_second * (1.0 if self._slack else WITHOUT_SLACK)
         self._burst = max(rate.burst * USED_BURST, largest)
         self._tokens = self._burst
         self._updated = clock.monotonic()
         self._share = 1.0
-        self._not_before = 0.0
+        self._not_before = self._spaced_until = 0.0
+        self._granted_at = self._updated
 
     @property
     def per_second(self) -> float:
@@ -66,11 +70,12 @@ class Pacer:
         with self._lock:
             now = self._clock.monotonic()
             self._refill(now)
-            if now < self._not_before:
-                return self._not_before - now
+            if (closed_until := max(self._not_before, self._spaced_until)) > now:
+                return closed_until - now
             needed = min(float(cost), self._burst)
             if self._tokens >= needed:
                 self._tokens -= cost
+                self._granted_at = now
                 return 0.0
             return (needed - self._tokens) / self.per_second
 
@@ -79,6 +84,14 @@ class Pacer:
         self._updated = now
         self._share = min(1.0, self._share + elapsed / RECOVERY_SECONDS)
         self._tokens = min(self._burst, self._tokens + elapsed * self.per_second)
+
+    def answered(self) -> None:
+        """Where there is no slack, count the distance from when Batch has surely seen the request."""
+        if self._slack:
+            return
+        with self._lock:
+            seen = min(self._clock.monotonic(), self._granted_at + ADMITTED_WITHIN)
+            self._spaced_until = seen + 1 / self._limit
 
     def throttled(self, after: float) -> None:
         """Take note of a 429: nothing leaves for `after` seconds, then at a lower pace."""

@@ -63,10 +63,10 @@ def instant(value: Any) -> str | None:
         Unfit: the value is no time.
     """
     if type(value) is int or isinstance(value, (float, Decimal)):
-        seconds = float(value)
-        if abs(seconds) >= _SMALLEST_MILLISECONDS:
-            seconds /= 1000
         try:
+            seconds = float(value)
+            if abs(seconds) >= _SMALLEST_MILLISECONDS:
+                seconds /= 1000
             moment = _EPOCH + timedelta(seconds=seconds)
         except (OverflowError, ValueError):
             raise _no_date() from None

@@ -35,8 +35,22 @@ def test_updates_flow_at_their_rate_after_the_burst() -> None:
 
 
 def test_what_has_no_burst_keeps_a_little_distance() -> None:
-    """One request a second has no room for jitter: 4 % of it are left."""
-    assert 9.3 <= seconds_for(OTHER_RATE, 1, 10) <= 9.5
+    """One request a second has no room for jitter: 1 % of it is left."""
+    assert 9.05 <= seconds_for(OTHER_RATE, 1, 10) <= 9.2
+
+
+def test_what_has_no_burst_counts_from_the_answer() -> None:
+    """Batch may have seen a request late: the next one keeps its distance from that, up to a point."""
+    clock = FakeClock()
+    pacer = Pacer(OTHER_RATE, clock)
+    for answered_after, distance in ((0.05, 1.06), (2.0, 2.0)):
+        pacer.acquire(1, never)
+        sent = clock.now
+        clock.now += answered_after
+        pacer.answered()
+        pacer.acquire(1, never)
+        assert distance <= clock.now - sent <= distance + 0.1
+        clock.now += 5
 
 
 def test_a_429_silences_and_slows_and_time_heals() -> None:

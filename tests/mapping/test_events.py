@@ -1,0 +1,183 @@
+"""A flat event record becomes one event: its name, its own time, everything else an attribute."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_batch.errors import ConfigurationError
+from target_batch.operations import Ignored, ProfileUpdate, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from target_batch.mapping import Plan
+
+NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
+ANY: dict[str, Any] = {}
+TEXT = {"type": "string"}
+MOMENT = {"type": "string", "format": "date-time"}
+
+
+def sent(operation: Any) -> dict[str, Any]:
+    """Return the one event of a profile update without faults."""
+    assert isinstance(operation, ProfileUpdate)
+    assert operation.faults == ()
+    assert operation.attributes == {}
+    [event] = operation.events
+    return event
+
+
+def faults(operation: Any) -> list[tuple[str, str | None]]:
+    assert isinstance(operation, (ProfileUpdate, Rejected))
+    return [(fault.reason.code, fault.property) for fault in operation.faults]
+
+
+@pytest.mark.parametrize(
+    ("properties", "options", "record", "event"),
+    [
+        pytest.param({"event": TEXT}, {}, {"event": "Order Done"}, {"name": "order_done"}, id="name"),
+        pytest.param({"event_name": TEXT}, {}, {"event_name": "a"}, {"name": "a"}, id="other-name"),
+        pytest.param({"kind": TEXT}, {"event_property": "kind"}, {"kind": "B c"}, {"name": "b_c"},
+                     id="event-property"),
+        pytest.param({"event": TEXT}, {"event": "Fixed One"}, {"event": "x"},
+                     {"name": "fixed_one", "attributes": {"event": "x"}}, id="fixed-name"),
+        pytest.param({"p": TEXT}, {}, {"p": "x"}, {"name": "people", "attributes": {"p": "x"}},
+                     id="name-of-the-stream"),
+        pytest.param({"event": TEXT, "timestamp": MOMENT, "created_at": MOMENT}, {},
+                     {"event": "a", "timestamp": "2023-11-14T22:00:00+00:00",
+                      "created_at": "2020-01-01"},
+                     {"name": "a", "time": "2023-11-14T22:00:00Z",
+                      "attributes": {"date(created_at)": "2020-01-01T00:00:00Z"}},
+                     id="first-usual-time"),
+        pytest.param({"event": TEXT, "at": MOMENT}, {"time": "at"},
+                     {"event": "a", "at": "2023-11-14 22:00"},
+                     {"name": "a", "time": "2023-11-14T22:00:00Z"}, id="chosen-time"),
+        pytest.param({"event": TEXT, "time": {"type": "integer"}}, {},
+                     {"event": "a", "time": 1_699_999_999},
+                     {"name": "a", "time": "2023-11-14T22:13:19Z"}, id="time-in-seconds"),
+        pytest.param({"event": TEXT, "time": MOMENT}, {}, {"event": "a", "time": None},
+                     {"name": "a"}, id="no-time-of-its-own"),
+        pytest.param({}, {}, {"event": "a", "occurred_at": NOW, "created_at": "x"},
+                     {"name": "a", "time": "2023-11-14T22:13:20Z", "attributes": {"created_at": "x"}},
+                     id="no-schema"),
+        pytest.param({"event": TEXT, "email": TEXT}, {}, {"event": "a", "email": "x"},
+                     {"name": "a", "attributes": {"email": "x"}}, id="no-natives-in-events"),
+        pytest.param({"event": TEXT, "p": TEXT}, {}, {"event": "a", "p": None, "q": ""},
+                     {"name": "a"}, id="nulls-are-left-out"),
+        pytest.param({"event": TEXT, "$label": TEXT, "$tags": ANY}, {},
+                     {"event": "a", "$label": "l", "$tags": ["t", 1]},
+                     {"name": "a", "attributes": {"$label": "l", "$tags": ["t", "1"]}},
+                     id="label-and-tags"),
+        pytest.param({"event": TEXT, "p": TEXT}, {"attributes": {"p": "$label", "event": "raw"}},
+                     {"event": "A B", "p": "l"},
+                     {"name": "a_b", "attributes": {"raw": "A B", "$label": "l"}}, id="mapping"),
+        pytest.param({"event": TEXT, "cart": {"type": "object", "properties": {
+                        "at": MOMENT, "total": {"type": "number"}}}}, {},
+                     {"event": "a", "cart": {"at": "2024-01-02", "total": Decimal("9.90"), "N O": 1,
+                                             "empty": {}, "nil": None}},
+                     {"name": "a", "attributes": {"cart": {"date(at)": "2024-01-02T00:00:00Z",
+                                                           "total": Decimal("9.90"), "n_o": 1}}},
+                     id="object-by-its-schema"),
+        pytest.param({"event": TEXT, "items": ANY}, {},
+                     {"event": "a", "items": [{"a": {"b": {"c": 1}}}, None, {}]},
+                     {"name": "a", "attributes": {"items": [{"a": {"b": {"c": 1}}}]}},
+                     id="array-of-objects"),
+        pytest.param({"event": TEXT, "items": ANY}, {}, {"event": "a", "items": [1, True, "x"]},
+                     {"name": "a", "attributes": {"items": ["1", "true", "x"]}}, id="scalars"),
+    ],
+)  # fmt: skip
+def test_a_record_becomes_one_event(
+    plan_of: Callable[..., Plan], properties: Any, options: Any, record: Any, event: Any
+) -> None:
+    plan = plan_of("events", {"id": ANY, **properties} if properties else {}, options=options)
+    assert sent(plan({"id": "u", **record}, NOW)) == event
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        pytest.param({"p": {"a": "x" * 301, "b": 1}}, ("value_too_long", "p.a"), id="inside"),
+        pytest.param({"p": [{"a": "x" * 301, "b": 1}]}, ("value_too_long", "p.a"), id="in-array"),
+        pytest.param({"p": {"b": 1, "c": {"d": {"e": {"f": 1}}}}}, ("too_deep", "p.c.d.e"), id="deep"),
+        pytest.param({"p": {"b": 1, "c": [[1]]}}, ("invalid_array", "p.c"), id="array-in-array"),
+        pytest.param({"p": {"b": 1, "c": [{}, 1]}}, ("invalid_array", "p.c"), id="mixed-array"),
+        pytest.param({"p": {"b": 1, "c": [{"x": 1}] * 26}}, ("too_many_items", "p.c"), id="26"),
+        pytest.param({"p": {"b": 1, "---": 1}}, ("invalid_name", "p.---"), id="no-name"),
+        pytest.param({"p": {"b": 1}, "$label": "x" * 201}, ("value_too_long", "$label"), id="label"),
+        pytest.param({"p": {"b": 1}, "$tags": ["x"] * 11}, ("too_many_items", "$tags"), id="tags"),
+        pytest.param({"p": {"b": 1}, "$tags": ["x" * 65]}, ("value_too_long", "$tags"), id="tag"),
+        pytest.param({"p": {"b": 1}, "$tags": "x"}, ("schema_violation", "$tags"), id="no-array"),
+    ],
+)  # fmt: skip
+def test_one_bad_event_attribute_costs_only_itself(
+    plan_of: Callable[..., Plan], record: Any, expected: Any
+) -> None:
+    update = plan_of("events", {"id": ANY, "event": ANY})({"id": 1, "event": "a", **record}, NOW)
+    assert faults(update) == [expected]
+    assert isinstance(update, ProfileUpdate)
+    kept = update.events[0]["attributes"]["p"]
+    assert (kept[0] if isinstance(kept, list) else kept) == {"b": 1}
+
+
+@pytest.mark.parametrize(
+    ("record", "code", "guilty"),
+    [
+        ({"event": None}, "missing_event_name", "event"),
+        ({"event": ""}, "missing_event_name", "event"),
+        ({"event": 7}, "invalid_event_name", "event"),
+        ({"event": "---"}, "invalid_event_name", "event"),
+        ({"event": "x" * 31}, "invalid_event_name", "event"),
+        ({"event": "a", "time": "soon"}, "invalid_event_time", "time"),
+        ({"event": "a", "time": NOW - 86_401}, "event_outside_window", "time"),
+        ({"event": "a", "time": NOW + 1}, "event_outside_window", "time"),
+        ({"event": "a", "p": [{f"k{n}": "é" * 300 for n in range(4)}] * 25}, "event_too_large", "id"),
+    ],
+)
+def test_what_costs_the_whole_event(
+    plan_of: Callable[..., Plan], record: Any, code: str, guilty: str
+) -> None:
+    plan = plan_of("events", {"id": ANY, "event": ANY, "time": ANY})
+    rejected = plan({"id": 1, **record}, NOW)
+    assert isinstance(rejected, Rejected)
+    assert faults(rejected) == [(code, guilty)]
+
+
+@pytest.mark.parametrize("time", [NOW, NOW - 86_400, NOW - 1])
+def test_the_window_of_24_hours_has_its_bounds(plan_of: Callable[..., Plan], time: float) -> None:
+    plan = plan_of("events", {"id": ANY, "event": ANY, "time": ANY})
+    assert "time" in sent(plan({"id": 1, "event": "a", "time": time}, NOW))
+
+
+@pytest.mark.parametrize("time", [NOW - 90_000, NOW + 5, "soon"])
+def test_late_events_as_now_go_without_their_time(plan_of: Callable[..., Plan], time: Any) -> None:
+    plan = plan_of("events", {"id": ANY, "event": ANY, "time": ANY}, late_events="now")
+    assert sent(plan({"id": 1, "event": "a", "time": time}, NOW)) == {"name": "a"}
+
+
+def test_twenty_one_attributes_are_one_too_many(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("events", {"id": ANY, "event": ANY, **{f"p{n:02}": ANY for n in range(21)}})
+    assert "`p20`" in plan.notes[-2]
+    update = plan({"id": 1, "event": "a", **{f"p{n:02}": n for n in range(21)}}, NOW)
+    assert faults(update) == [("too_many_attributes", "p20")]
+
+
+def test_a_record_deleted_at_the_source_is_no_event(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("events", {"id": ANY})
+    assert plan({"id": 1, "_sdc_deleted_at": "x"}, NOW) == Ignored("deleted_at_source")
+
+
+def test_what_a_user_is_told_about_names_and_times(plan_of: Callable[..., Plan]) -> None:
+    notes = plan_of("events", {"id": ANY}).notes
+    assert "named `people` after the stream" in notes[0]
+    assert "Set the stream's `time`" in notes[1]
+
+
+@pytest.mark.parametrize("options", [{"event": "---"}, {"attributes": {"p": "$email_address"}}])
+def test_options_that_batch_does_not_take_are_refused(
+    plan_of: Callable[..., Plan], options: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match="people"):
+        plan_of("events", {"id": ANY, "p": ANY}, options=options)

@@ -1,0 +1,174 @@
+"""Batch's own attributes: which properties feed them, what is understood, what is refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_batch.operations import ProfileUpdate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from target_batch.mapping import Plan
+
+ANY: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "attributes"),
+    [
+        ("email", " a.b+c@d-e.co.uk ", {"$email_address": "a.b+c@d-e.co.uk"}),
+        ("email_address", "jane@example.com", {"$email_address": "jane@example.com"}),
+        ("Email", "Jane@Example.COM", {"$email_address": "Jane@Example.COM"}),
+        ("email", "", {"$email_address": None}),
+        ("email", None, {"$email_address": None}),
+        ("phone", "+33612345678", {"$phone_number": "+33612345678"}),
+        ("phone_number", "+33 6 12 34 56 78", {"$phone_number": "+33612345678"}),
+        ("phoneNumber", "06 12 34 56 78", {"$phone_number": "+33612345678"}),
+        ("phone", "0033612345678", {"$phone_number": "+33612345678"}),
+        ("phone", None, {"$phone_number": None}),
+        ("language", "FR", {"$language": "fr"}),
+        ("language", "fr-CA", {"$language": "fr"}),
+        ("language", "fra", {"$language": "fr"}),
+        ("language", "haw", {"$language": "haw"}),
+        ("language", "tl", {"$language": "tl"}),
+        ("region", "fr", {"$region": "FR"}),
+        ("region", "uk", {"$region": "GB"}),
+        ("region", "en-GB", {"$region": "GB"}),
+        ("locale", "fr-FR", {"$language": "fr", "$region": "FR"}),
+        ("locale", "fr_FR", {"$language": "fr", "$region": "FR"}),
+        ("locale", "fr_FR.UTF-8", {"$language": "fr", "$region": "FR"}),
+        ("locale", "zh-Hant-TW", {"$language": "zh", "$region": "TW"}),
+        ("locale", "es-419", {"$language": "es"}),
+        ("locale", "fr", {"$language": "fr"}),
+        ("locale", None, {"$language": None, "$region": None}),
+        ("timezone", "Europe/Paris", {"$timezone": "Europe/Paris"}),
+        ("time_zone", "america/new york", {"$timezone": "America/New_York"}),
+        ("timeZone", "UTC", {"$timezone": "UTC"}),
+        ("topic_preferences", ["news", "sport"], {"$topic_preferences": ["news", "sport"]}),
+        ("topic_preferences", {"$add": ["a"]}, {"$topic_preferences": {"$add": ["a"]}}),
+        ("topic_preferences", {"$remove": []}, {}),
+        ("topic_preferences", [], {"$topic_preferences": None}),
+        ("$language", "fr", {"$language": "fr"}),
+    ],
+)
+def test_natives_are_filled_by_default(
+    plan_of: Callable[..., Plan], name: str, value: Any, attributes: Any
+) -> None:
+    plan = plan_of("profiles", {"id": ANY, name: ANY}, default_country="FR")
+    assert plan({"id": "u", name: value}, 0.0) == ProfileUpdate("u", attributes, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("email", "jane", "invalid_email"),
+        ("email", "jane@localhost", "invalid_email"),
+        ("email", "a b@c.de", "invalid_email"),
+        ("email", "a@b@c.de", "invalid_email"),
+        ("email", "a@b..de", "invalid_email"),
+        ("email", "x" * 120 + "@longer.de", "invalid_email"),
+        ("email", 7, "invalid_email"),
+        ("phone", "0612345678", "invalid_phone"),
+        ("phone", "hello", "invalid_phone"),
+        ("phone", 33612345678, "invalid_phone"),
+        ("phone", "+1" + "2" * 300, "invalid_phone"),
+        ("language", "French", "invalid_language"),
+        ("language", "zz", "invalid_language"),
+        ("language", True, "invalid_language"),
+        ("region", "Bretagne", "invalid_region"),
+        ("region", "ZZ", "invalid_region"),
+        ("locale", "C", "invalid_language"),
+        ("locale", ["fr"], "invalid_language"),
+        ("timezone", "Paris", "invalid_timezone"),
+        ("timezone", "+02:00", "invalid_timezone"),
+        ("email_marketing", "maybe", "invalid_consent"),
+        ("sms_marketing", 2, "invalid_consent"),
+        ("topic_preferences", ["News"], "invalid_topic"),
+        ("topic_preferences", "news", "invalid_topic"),
+        ("topic_preferences", ["a"] * 26, "too_many_items"),
+    ],
+)
+def test_a_bad_native_costs_only_itself(
+    plan_of: Callable[..., Plan], name: str, value: Any, code: str
+) -> None:
+    plan = plan_of("profiles", {"id": ANY, name: ANY, "q": ANY})
+    update = plan({"id": "u", name: value, "q": 1}, 0.0)
+    assert isinstance(update, ProfileUpdate)
+    assert update.attributes == {"q": 1}
+    assert [(f.reason.code, f.property) for f in update.faults] == [(code, name)]
+    assert update.faults[0].attribute is not None
+    assert update.faults[0].attribute.startswith("$")
+
+
+YES = [True, 1, Decimal(1), "1", "yes", "Y", "TRUE", "subscribed", "opt-in", "opt_in", "Opted In"]
+NO = [False, 0, "0", "no", "false", "unsubscribed", "opt-out", "OPTOUT", "opted_out"]
+
+
+@pytest.mark.parametrize(
+    ("value", "word"), [(v, "subscribed") for v in YES] + [(v, "unsubscribed") for v in NO]
+)
+def test_every_usual_word_for_consent(plan_of: Callable[..., Plan], value: Any, word: str) -> None:
+    plan = plan_of("profiles", {"id": ANY, "email_marketing": ANY})
+    expected = ProfileUpdate("u", {"$email_marketing": word}, [])
+    assert plan({"id": "u", "email_marketing": value}, 0.0) == expected
+
+
+@pytest.mark.parametrize("nulls", ["delete", "skip"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_null_consent_is_never_sent(
+    plan_of: Callable[..., Plan], nulls: str, value: Any
+) -> None:
+    plan = plan_of("profiles", {"id": ANY, "sms_marketing": ANY}, nulls=nulls)
+    assert plan({"id": "u", "sms_marketing": value}, 0.0) == ProfileUpdate("u", {}, [])
+
+
+@pytest.mark.parametrize(
+    ("policy", "value", "attributes"),
+    [
+        ("send", True, {"$email_marketing": "subscribed"}),
+        ("unsubscribe_only", True, {}),
+        ("unsubscribe_only", False, {"$email_marketing": "unsubscribed"}),
+        ("ignore", False, {}),
+        ("ignore", "nonsense", {}),
+    ],
+)
+def test_the_policy_for_consent(
+    plan_of: Callable[..., Plan], policy: str, value: Any, attributes: Any
+) -> None:
+    plan = plan_of("profiles", {"id": ANY, "email_marketing": ANY}, consent=policy)
+    assert plan({"id": "u", "email_marketing": value}, 0.0) == ProfileUpdate("u", attributes, [])
+
+
+def test_a_native_that_contradicts_its_schema_is_not_coerced(plan_of: Callable[..., Plan]) -> None:
+    properties = {"id": ANY, "phone": {"type": "integer"}, "email_marketing": {"type": "boolean"}}
+    plan = plan_of("profiles", properties)
+    update = plan({"id": "u", "phone": "+33612345678", "email_marketing": "yes"}, 0.0)
+    assert isinstance(update, ProfileUpdate)
+    assert update.attributes == {}
+    assert {fault.reason.code for fault in update.faults} == {"schema_violation"}
+
+
+def test_of_two_properties_for_one_native_the_earlier_in_the_list_goes(
+    plan_of: Callable[..., Plan],
+) -> None:
+    properties = {"id": ANY, "locale": ANY, "email_address": ANY, "email": ANY, "language": ANY}
+    plan = plan_of("profiles", properties)
+    assert plan.notes == (
+        "Property `email_address` is left out: `email` feeds `$email_address` already.",
+    )
+    record = {"id": "u", "email": "a@b.co", "language": "en", "locale": "fr-FR"}
+    attributes = {"$email_address": "a@b.co", "$language": "en", "$region": "FR"}
+    assert plan(record, 0.0) == ProfileUpdate("u", attributes, [])
+
+
+def test_an_explicit_mapping_overrules_the_default_names(plan_of: Callable[..., Plan]) -> None:
+    options = {"attributes": {"mail": "$email_address", "region": "county", "email": None}}
+    plan = plan_of("profiles", {"id": ANY, "email": ANY, "mail": ANY, "region": ANY}, options=options)
+    record = {"id": "u", "email": "x", "mail": "a@b.co", "region": "Bretagne"}
+    attributes = {"$email_address": "a@b.co", "county": "Bretagne"}
+    assert plan(record, 0.0) == ProfileUpdate("u", attributes, [])
+    assert plan.notes == ()

@@ -1,0 +1,258 @@
+"""Messages of the Segment spec: identify and track as promised, the rest where asked for."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_batch.errors import ConfigurationError
+from target_batch.operations import Ignored, ProfileUpdate, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from target_batch.mapping import Plan
+
+NOW = 1_700_000_000.0
+TIME = "2023-11-14T22:00:00.000Z"
+EVERY_TYPE = {"types": ("identify", "track", "page", "screen", "group")}
+SCHEMA: dict[str, Any] = {"type": {}, "userId": {}, "traits": {}, "context": {}, "properties": {}}
+
+
+def identify(**fields: Any) -> dict[str, Any]:
+    return {"type": "identify", "userId": "u", **fields}
+
+
+def track(**fields: Any) -> dict[str, Any]:
+    return {"type": "track", "userId": "u", "event": "E", **fields}
+
+
+def test_the_documented_identify(plan_of: Callable[..., Plan]) -> None:
+    message = identify(
+        userId="97980cfea0067",
+        traits={
+            "name": "Peter Gibbons", "email": "peter@example.com", "phone": "+33612345678",
+            "email_marketing": "subscribed", "sms_marketing": "unsubscribed", "plan": "premium",
+            "logins": 5,
+        },
+        context={"timezone": "Europe/Paris", "locale": "fr-FR", "ip": "127.0.0.1"},
+        messageId="m", timestamp=TIME,
+    )  # fmt: skip
+    attributes = {
+        "name": "Peter Gibbons", "$email_address": "peter@example.com",
+        "$phone_number": "+33612345678", "$email_marketing": "subscribed",
+        "$sms_marketing": "unsubscribed", "plan": "premium", "logins": 5,
+        "$language": "fr", "$region": "FR", "$timezone": "Europe/Paris",
+    }  # fmt: skip
+    for naming in ("snake_case", "segment"):
+        plan = plan_of("segment", SCHEMA, attribute_naming=naming)
+        assert plan(message, NOW) == ProfileUpdate("97980cfea0067", attributes, [])
+
+
+def test_the_documented_track(plan_of: Callable[..., Plan]) -> None:
+    message = track(
+        event="User Registered",
+        timestamp=TIME,
+        properties={"plan": "Pro Annual", "accountType": "Facebook"},
+        context={"locale": "fr-FR", "traits": {"email": "a@b.co"}},
+    )
+    event = {
+        "name": "user_registered",
+        "time": TIME,
+        "attributes": {"plan": "Pro Annual", "account_type": "Facebook"},
+    }
+    assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", {}, [event])
+
+
+@pytest.mark.parametrize(
+    ("traits", "attributes"),
+    [
+        pytest.param({"at": "2024-01-02T03:04:05+02:00"}, {"date(at)": "2024-01-02T01:04:05Z"}, id="date"),
+        pytest.param({"at": "2024-01-02"}, {"date(at)": "2024-01-02T00:00:00Z"}, id="day"),
+        pytest.param({"u": "https://a.b/c"}, {"url(u)": "https://a.b/c"}, id="url"),
+        pytest.param({"u": "see https://a.b"}, {"u": "see https://a.b"}, id="text-with-a-url"),
+        pytest.param({"a": ["x", 1]}, {"a": ["x", "1"]}, id="array"),
+        pytest.param({"a": {"$add": ["x"]}}, {"a": {"$add": ["x"]}}, id="add"),
+        pytest.param({"n": Decimal("1.10")}, {"n": Decimal("1.10")}, id="decimal"),
+        pytest.param({"x": None, "y": ""}, {"x": None, "y": None}, id="null-deletes"),
+        pytest.param({"language": "en", "locale": "fr-FR"}, {"$language": "en", "$region": "FR"},
+                     id="language-before-locale"),
+        pytest.param({"email": None, "email_address": "a@b.co"}, {"$email_address": "a@b.co"},
+                     id="a-null-yields"),
+        pytest.param({"vip_customers": True}, {"vip_customers": True}, id="engage-cohort"),
+        pytest.param({"total_revenue_90_days": 42}, {"total_revenue_90_days": 42}, id="computed"),
+    ],
+)  # fmt: skip
+def test_traits_go_by_name_and_value(
+    plan_of: Callable[..., Plan], traits: Any, attributes: Any
+) -> None:
+    plan = plan_of("segment", SCHEMA)
+    for _ in range(2):
+        assert plan(identify(traits=traits), NOW) == ProfileUpdate("u", attributes, [])
+
+
+def test_context_traits_go_before_traits(plan_of: Callable[..., Plan]) -> None:
+    message = identify(
+        traits={"plan": "free", "email": "old@b.co", "only": 1},
+        context={"traits": {"plan": "gold", "email": "new@b.co"}},
+    )
+    attributes = {"plan": "gold", "$email_address": "new@b.co", "only": 1}
+    assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", attributes, [])
+
+
+def test_traits_go_before_the_context_of_the_device(plan_of: Callable[..., Plan]) -> None:
+    message = identify(traits={"language": "en"}, context={"locale": "fr-FR", "timezone": None})
+    attributes = {"$language": "en", "$region": "FR"}
+    assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", attributes, [])
+
+
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        (identify(traits={"o": {"a": 1}}), "traits.o"),
+        (identify(context={"traits": {"o": {"a": 1}}}), "context.traits.o"),
+        (identify(context={"timezone": "Paris"}), "context.timezone"),
+        (identify(traits={"a b": 1, "a_b": 2}), "traits.a b"),
+        (identify(traits={"at": "2024-02-30T00:00:00Z"}), "traits.at"),
+        (track(properties={"o": {"p": [[1]]}}), "properties.o.p"),
+        ({**track(), "type": "page", "name": "A", "properties": {"name": "B"}}, "name"),
+        ({**track(), "type": "screen", "category": "x" * 301}, "category"),
+        ({"type": "group", "userId": "u", "groupId": [[1]]}, "groupId"),
+    ],
+)
+def test_a_fault_says_where_in_the_message_it_is(
+    plan_of: Callable[..., Plan], message: Any, path: str
+) -> None:
+    plan = plan_of("segment", SCHEMA, options=EVERY_TYPE)
+    update = plan(message, NOW)
+    assert isinstance(update, ProfileUpdate)
+    assert [fault.property for fault in update.faults] == [path]
+
+
+@pytest.mark.parametrize(
+    ("message", "operation"),
+    [
+        pytest.param({"type": "page", "name": "Home", "category": "Docs", "properties": {"url": "http://a.b"}},
+                     ProfileUpdate("u", {}, [{"name": "page_viewed", "attributes": {
+                         "url(url)": "http://a.b", "name": "Home", "category": "Docs"}}]), id="page"),
+        pytest.param({"type": "screen", "name": "Home", "properties": {"name": "Home"}},
+                     ProfileUpdate("u", {}, [{"name": "screen_viewed", "attributes": {"name": "Home"}}]),
+                     id="screen"),
+        pytest.param({"type": "group", "groupId": "g1", "traits": {"industry": "Tech", "email": "c@d.co"}},
+                     ProfileUpdate("u", {"industry": "Tech", "email": "c@d.co", "group_id": "g1"}, []),
+                     id="group-feeds-no-natives"),
+    ],
+)  # fmt: skip
+def test_page_screen_and_group_only_where_types_ask(
+    plan_of: Callable[..., Plan], message: Any, operation: Any
+) -> None:
+    message["userId"] = "u"
+    assert plan_of("segment", SCHEMA, options=EVERY_TYPE)(message, NOW) == operation
+    assert plan_of("segment", SCHEMA)(message, NOW) == Ignored("segment_type_not_selected")
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ({"type": "alias", "userId": "u", "previousId": "v"}, "alias_not_supported"),
+        ({"type": "delete", "userId": "u"}, "unknown_segment_type"),
+        ({"type": None, "userId": "u"}, "unknown_segment_type"),
+        ({"userId": "u"}, "unknown_segment_type"),
+        ({"type": "track", "anonymousId": "a", "event": "E"}, "anonymous_message"),
+        ({"type": "track", "event": "E"}, "missing_custom_id"),
+        ({"type": "identify", "userId": None, "anonymousId": "a"}, "anonymous_message"),
+        (identify(traits="{}"), "invalid_segment_message"),
+        (identify(context=[1]), "invalid_segment_message"),
+        (track(properties=[1]), "invalid_segment_message"),
+        (track(event=None), "missing_event_name"),
+        (track(timestamp="2020-01-01T00:00:00Z"), "event_outside_window"),
+    ],
+)
+def test_a_message_that_cannot_be_sent_is_rejected(
+    plan_of: Callable[..., Plan], message: Any, code: str
+) -> None:
+    rejected = plan_of("segment", SCHEMA)(message, NOW)
+    assert isinstance(rejected, Rejected)
+    assert [fault.reason.code for fault in rejected.faults] == [code]
+
+
+@pytest.mark.parametrize(
+    "field", ["timestamp", "originalTimestamp", "sentAt", "receivedAt"]
+)
+def test_the_time_of_a_message(plan_of: Callable[..., Plan], field: str) -> None:
+    later = {"receivedAt": "2023-11-14T22:10:00Z"}
+    update = plan_of("segment", SCHEMA)(track(**{**later, field: TIME}), NOW)
+    assert isinstance(update, ProfileUpdate)
+    assert update.events[0]["time"] == TIME
+
+
+def test_the_names_of_the_peer(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("segment", SCHEMA, attribute_naming="segment")
+    traits = {"firstName": "a", "nb_orders": 1, "Foo-Bar baz": "c", "language": "fr", "éà": 1}
+    attributes = {"firstname": "a", "nb_orders": 1, "foobarbaz": "c", "language": "fr", "ea": 1}
+    assert plan(identify(traits=traits), NOW) == ProfileUpdate("u", attributes, [])
+    update = plan(track(event="Achat terminé !"), NOW)
+    assert isinstance(update, ProfileUpdate)
+    assert update.events == [{"name": "achat_termin___"}]
+
+
+def test_the_mapping_of_the_stream_by_name_and_by_path(plan_of: Callable[..., Plan]) -> None:
+    options = {
+        "attributes": {
+            "mail": "$email_address", "traits.plan": "tier", "properties.plan": None,
+            "note": "$label", "day": "date(day)",
+        }
+    }  # fmt: skip
+    plan = plan_of("segment", SCHEMA, options=options)
+    traits = {"mail": "a@b.co", "plan": "x", "note": "n"}
+    attributes = {"$email_address": "a@b.co", "tier": "x", "note": "n"}
+    assert plan(identify(traits=traits), NOW) == ProfileUpdate("u", attributes, [])
+    event = {"name": "e", "attributes": {"mail": "m", "$label": "n"}}
+    properties = {"mail": "m", "plan": "x", "note": "n"}
+    assert plan(track(properties=properties), NOW) == ProfileUpdate("u", {}, [event])
+
+
+def test_a_wrong_mapping_is_refused_before_the_first_message(plan_of: Callable[..., Plan]) -> None:
+    with pytest.raises(ConfigurationError):
+        plan_of("segment", SCHEMA, options={"attributes": {"a": "$nope"}})
+
+
+def test_a_trait_switched_off_is_left_out(plan_of: Callable[..., Plan]) -> None:
+    for path in ("traits.bad", "context.traits.bad"):
+        plan = plan_of("segment", SCHEMA, left_out=frozenset({path}))
+        assert plan(identify(traits={"bad": {"a": 1}}), NOW) == ProfileUpdate("u", {}, [])
+
+
+def test_what_stands_beside_the_envelope_is_told(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("segment", {**SCHEMA, "plan": {}})
+    assert plan.notes == ("Property `plan` is no part of the Segment spec and is not sent.",)
+    for _ in range(2):
+        plan(identify(other=1), NOW)
+    assert plan.take_news() == ("Property `other` is no part of the Segment spec and is not sent.",)
+    assert plan.take_news() == ()
+
+
+def test_an_answer_leads_back_to_the_paths(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("segment", SCHEMA)
+    plan(identify(traits={"Plan": 1}, context={"timezone": "UTC"}), NOW)
+    assert plan.properties_of("plan") == ("traits.Plan", "context.traits.Plan")
+    assert plan.properties_of("$timezone") == ("context.timezone",)
+    assert ("traits.Plan", "plan") in [(row.property, row.target) for row in plan.rows]
+
+
+def test_a_source_that_invents_names_does_not_fill_the_memory(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("segment", SCHEMA)
+    for number in range(5_000):
+        plan(identify(traits={f"t{number}": 1}), NOW)
+    assert len(plan.columns) < 2_500
+    assert plan(identify(traits={"a b": 1, "aB": 2}), NOW) == plan(
+        identify(traits={"aB": 2, "a b": 1}), NOW
+    )
+
+
+def test_the_record_of_a_computed_trait_as_a_track(plan_of: Callable[..., Plan]) -> None:
+    message = track(event="Trait Computed", properties={"trait_key": "ltv", "ltv": Decimal("9.5")})
+    event = {"name": "trait_computed", "attributes": {"trait_key": "ltv", "ltv": Decimal("9.5")}}
+    assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", {}, [event])
