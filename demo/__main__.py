@@ -120,7 +120,7 @@ def verdict(database: Database, batch: LocalBatch, pipeline: Pipeline) -> bool:
     for line in lines:
         print(line)
     total, refused = batch.calls()
-    print(f"  It answered {total} calls; {refused} were above Batch's rates.")
+    print(f"  It answered {total} calls; above Batch's rates: {refused}")
     print("\nThe rejects, a Singer file per run:")
     for file in pipeline.rejects():
         print(f"  {file.relative_to(ROOT)}")

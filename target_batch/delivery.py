@@ -36,9 +36,14 @@ BLOCKED_WAIT: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which profile endpoint to use: `auto`, `update` or `mass_update`."""
+    """How to deliver.
+
+    `profile_endpoint` is `auto`, `update` or `mass_update`; `most_ahead` are the records that may be
+    confirmed behind an older one that is not: after a crash they are sent again.
+    """
 
     profile_endpoint: str = "auto"
+    most_ahead: int = 10_000
 
 
 class Delivery:
@@ -56,7 +61,8 @@ class Delivery:
         self._policy = policy
         self._outbox = Outbox()
         self._threads = Threads("batch-sender", REQUESTS_IN_FLIGHT)
-        self._in_flight: dict[int, int] = {}
+        self._in_flight: dict[int, tuple[int, int]] = {}
+        self._newest = 0
         self._number = 0
         self._mass_used = self._proven = False
         self._failure: StopRun | None = None
@@ -69,6 +75,7 @@ class Delivery:
             StopRun: an earlier request could not be delivered.
         """
         outbox = self._outbox
+        self._newest = ticket.line
         outbox.put(update, ticket)
         if outbox.ready >= self._cut or outbox.bytes >= BODY_BYTES:
             self._relieve()
@@ -116,6 +123,11 @@ class Delivery:
         self._threads.settle(BLOCKED_WAIT)
 
     @property
+    def endpoint(self) -> BulkEndpoint:
+        """The endpoint that bounds the rate of the moment."""
+        return MASS_UPDATE if self._mass_used else UPDATE
+
+    @property
     def waiting(self) -> bool:
         """Whether an operation has not left yet."""
         return self._outbox.entries > 0
@@ -132,7 +144,7 @@ class Delivery:
 
     def oldest_line(self) -> int | None:
         """The input line of the oldest record whose fate is open."""
-        lines = list(self._in_flight.values())
+        lines = [line for line, _ in self._in_flight.values()]
         if (waiting := self._outbox.oldest_line()) is not None:
             lines.append(waiting)
         return min(lines, default=None)
@@ -147,19 +159,28 @@ class Delivery:
         return UPDATE if chosen == "update" else MASS_UPDATE
 
     def _dispatch(self) -> None:
-        while self._threads.full or (self._threads.in_flight and not self._proven):
+        while self._threads.in_flight and (self._threads.full or not self._proven or self._too_far_ahead()):
             self.settle(BLOCKED_WAIT)
+        if not self._outbox.ready:
+            return
         endpoint = self._endpoint()
         entries = self._changed(self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES))
         if not entries:
             return
         bodies = [entry.body for entry in entries]
         self._number = number = self._number + 1
-        self._in_flight[number] = min(entry.tickets[0].line for entry in entries)
+        first = min(entry.tickets[0].line for entry in entries)
+        self._in_flight[number] = first, sum(len(entry.tickets) for entry in entries)
         self._threads.submit(
             lambda: self._sender.deliver(endpoint, bodies),
             lambda receipt: self._settled(number, entries, receipt),
         )
+
+    def _too_far_ahead(self) -> bool:
+        oldest = self.oldest_line()
+        flying = sum(records for _, records in self._in_flight.values())
+        waiting = self._outbox.records
+        return oldest is not None and self._newest - oldest - flying - waiting > self._policy.most_ahead
 
     def _changed(self, entries: list[Entry]) -> list[Entry]:
         """Settle what Batch has already, and return what has to be sent."""

@@ -84,13 +84,13 @@ def _bare(names: Iterable[str]) -> set[str]:
 
 
 class Outbox:
-    """Waiting entries; counts are in entries, sizes in bytes of the records they came from."""
+    """Waiting entries; counts are in entries and records, sizes in bytes of the records."""
 
     def __init__(self) -> None:
         self._heads: dict[str, Entry] = {}
         self._ready: deque[Entry] = deque()
         self._busy: set[str] = set()
-        self.entries = 0
+        self.entries = self.records = 0
         self.bytes = 0
 
     @property
@@ -102,6 +102,7 @@ class Outbox:
         """Take an update in: into an entry that waits for its custom ID, or as a new one."""
         custom_id = update.custom_id
         self.bytes += len(ticket.source)
+        self.records += 1
         head = self._heads.get(custom_id)
         if head is None:
             self._heads[custom_id] = entry = Entry(update, ticket)
@@ -130,6 +131,7 @@ class Outbox:
         custom_id = entry.custom_id
         self._busy.add(custom_id)
         self.entries -= 1
+        self.records -= len(entry.tickets)
         self.bytes -= sum(len(ticket.source) for ticket in entry.tickets)
         following = entry.then
         if following is None:

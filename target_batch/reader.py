@@ -56,7 +56,10 @@ def record_line(record: dict[str, Any]) -> bytes:
 
 
 class LineReader(GenericSingerReader[bytes]):
-    """Hands every message to its callback; `line` and `line_number` tell what is being read."""
+    """Hands every message to its callback; `line` and `line_number` tell what is being read.
+
+    `size` is (bytes read, bytes in all) where the input is a file, None where nobody knows the end.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,6 +67,7 @@ class LineReader(GenericSingerReader[bytes]):
         self.line_number = 0
         self.stopped = False
         self.tolerates_torn_end = False
+        self.size: tuple[int, int] | None = None
         self.tick: Callable[[], None] = lambda: None
         self.warn: Callable[[str], None] = lambda _: None
         self._unknown_types: set[str] = set()
@@ -106,7 +110,10 @@ class LineReader(GenericSingerReader[bytes]):
 
     def _lines(self, stream: IO[bytes]) -> Iterator[bytes]:
         parts: list[bytes] = []
+        whole = _size(stream)
         for chunk in _chunks(stream):
+            if whole:
+                self.size = ((self.size or (0, 0))[0] + len(chunk), whole)
             self.tick()
             if self.stopped:
                 return
@@ -211,3 +218,11 @@ def _read_whole(stream: IO[Any]) -> Iterator[bytes]:
     """Read a stream that is no file, as tests hand them in."""
     while chunk := stream.read(CHUNK):
         yield chunk.encode() if isinstance(chunk, str) else chunk
+
+
+def _size(stream: IO[bytes]) -> int:
+    """Return the bytes of a file, 0 for a pipe."""
+    try:
+        return os.fstat(stream.fileno()).st_size
+    except (OSError, ValueError, AttributeError):
+        return 0

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from target_batch.errors import DeliveryError
-from target_batch.files import append_privately, private_folder, sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
-    from typing import BinaryIO
 
     from target_batch.fates import Origin, Ticket
+    from target_batch.files import Appender, Folder
     from target_batch.reasons import Fault
     from target_batch.redaction import Scrubber
 
@@ -29,21 +27,29 @@ MARK_SCHEMA: Final[dict[str, Any]] = {"type": ["array", "null"], "items": {"type
 
 
 class RejectsFolder:
-    """One Singer file a stream in `folder`, by stream in `paths`; `now` gives epoch seconds."""
+    """One Singer file a stream under `rejects/`; `now` gives epoch seconds."""
 
-    def __init__(self, folder: Path, run: str, now: Callable[[], float], scrub: Scrubber) -> None:
+    def __init__(self, folder: Folder, run: str, now: Callable[[], float], scrub: Scrubber) -> None:
         self._folder = folder
         self._run = run
         self._now = now
         self._scrub = scrub
-        self.paths: dict[str, Path] = {}
-        self._files: dict[str, BinaryIO] = {}
-        self._declared: dict[str, Origin] = {}
+        self._files: dict[str, Appender] = {}
+        self._heads: dict[str, tuple[Origin, bytes]] = {}
         self._dirty: set[str] = set()
         self._encode = msgspec.json.Encoder(decimal_format="number").encode
 
+    @property
+    def names(self) -> list[str]:
+        """The files written so far."""
+        return [name for file in self._files.values() for name in file.names]
+
     def write(self, ticket: Ticket, faults: Sequence[Fault], *, whole: bool, replay: bool) -> None:
-        """Write one record, whole or only the identity and what was refused of it."""
+        """Write one record, whole or only the identity and what was refused of it.
+
+        Raises:
+            DeliveryError: the disk did not take it.
+        """
         origin = ticket.origin
         record = ticket.record
         if not whole:
@@ -53,7 +59,7 @@ class RejectsFolder:
         record[MARK] = [self._described(fault, ticket.line, at, replay=replay) for fault in faults]
         message = {"type": "RECORD", "stream": origin.stream, "record": record}
         with _disk_trouble_told():
-            self._file(origin).write(self._encode(message) + b"\n")
+            self._file(origin.stream).write(self._head(origin), self._encode(message) + b"\n")
         self._dirty.add(origin.stream)
 
     def _described(self, fault: Fault, line: int, at: str, *, replay: bool) -> dict[str, Any]:
@@ -68,17 +74,19 @@ class RejectsFolder:
         }
         return described if replay else described | {"replay": False}
 
-    def _file(self, origin: Origin) -> BinaryIO:
-        file = self._files.get(origin.stream)
+    def _file(self, stream: str) -> Appender:
+        file = self._files.get(stream)
         if file is None:
-            path = private_folder(self._folder) / f"{self._run}-{_file_name(origin.stream)}.singer.jsonl"
-            file = append_privately(path)
-            self._files[origin.stream] = file
-            self.paths[origin.stream] = path
-        if self._declared.get(origin.stream) is not origin:
-            self._declared[origin.stream] = origin
-            file.write(self._encode(_schema_message(origin)) + b"\n")
+            file = self._folder.append(f"rejects/{self._run}-{_file_name(stream)}.singer.jsonl")
+            self._files[stream] = file
         return file
+
+    def _head(self, origin: Origin) -> bytes:
+        declared = self._heads.get(origin.stream)
+        if declared is None or declared[0] is not origin:
+            declared = origin, self._encode(_schema_message(origin)) + b"\n"
+            self._heads[origin.stream] = declared
+        return declared[1]
 
     def sync(self) -> None:
         """Bring everything written onto the disk, before the state may pass.
@@ -88,12 +96,15 @@ class RejectsFolder:
         """
         with _disk_trouble_told():
             for stream in sorted(self._dirty):
-                sync(self._files[stream])
+                self._files[stream].sync()
         self._dirty.clear()
 
     def close(self) -> None:
-        """Sync and close every file."""
-        self.sync()
+        """Sync and close every file.
+
+        Raises:
+            DeliveryError: the disk did not take it.
+        """
         with _disk_trouble_told():
             for file in self._files.values():
                 file.close()
@@ -105,8 +116,8 @@ def _disk_trouble_told() -> Iterator[None]:
         yield
     except OSError as error:
         raise DeliveryError(
-            f"The rejects cannot be written ({error.strerror}), so the state is held. Make room in the "
-            "folder of `work_path`, or point it elsewhere, and run again."
+            f"The rejects cannot be written ({error.strerror or type(error).__name__}), so the state is "
+            "held. Make room in the folder of `work_path`, or point it elsewhere, and run again."
         ) from None
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import secrets
+import shutil
+import tempfile
 from datetime import datetime, timezone
 from functools import cached_property
 from importlib import metadata
@@ -14,6 +17,7 @@ from target_batch.api.audiences import AppAudiences, AudienceSender, ProjectAudi
 from target_batch.api.bulk import BulkSender
 from target_batch.api.client import Client
 from target_batch.api.clock import Clock, Stop
+from target_batch.api.dry import DryTransport
 from target_batch.api.endpoints import AUDIENCE_RATE, MASS_UPDATE, UPDATE, App, Project
 from target_batch.api.limits import Rate
 from target_batch.api.pacing import Pacer
@@ -23,11 +27,14 @@ from target_batch.checkpoints import Checkpoints
 from target_batch.delivery import MASS_UPDATE_CUT, Delivery, Policy
 from target_batch.errors import ConfigurationError
 from target_batch.fates import Fates
+from target_batch.files import LocalFolder, folder_at
 from target_batch.ledger import Ledger
 from target_batch.mirror import MirrorLane
 from target_batch.places import AttributePlace, AudiencePlace, scope_of
+from target_batch.progress import Progress
 from target_batch.redaction import Scrubber, clean
 from target_batch.rejects import RejectsFolder
+from target_batch.settings import DEFAULT_LEDGER
 from target_batch.unchanged import PayloadMemory
 
 if TYPE_CHECKING:
@@ -42,6 +49,10 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS: Final = 4.0
 """How long retries and attempts go on after a signal or a failure; the run ends within 5 seconds."""
+
+
+PULSE_SECONDS: Final = 0.25
+"""How often the live picture is looked after while the run waits for answers."""
 
 
 class Lane(Protocol):
@@ -106,9 +117,10 @@ class Run:
         self._began = self.clock.monotonic()
         self._started = datetime.fromtimestamp(self.clock.time(), timezone.utc)
         self.name = f"{self._started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        self._work = Path(settings.work_path).expanduser()
+        self._folder = folder_at(settings.work_path)
+        self._dry = DryTransport(self._keep) if settings.dry_run else None
         scrub = Scrubber((settings.rest_api_key, *settings.app_api_keys))
-        self._rejects = RejectsFolder(self._work / "rejects", self.name, self.clock.time, scrub)
+        self._rejects = RejectsFolder(self._folder, self.name, self.clock.time, scrub)
         self.fates = Fates(self._rejects, settings.max_rejected_share)
         self._checkpoints = Checkpoints()
         self._records = 0
@@ -116,18 +128,25 @@ class Run:
         self._told: set[tuple[str, str]] = set()
         self._lanes: dict[str, Lane] = {}
         self._mirrors: list[MirrorLane] = []
+        self._progress = Progress(self.clock, self._client.counters)
         self.input_ended = self.distrusted = False
+        self.input_size: Callable[[], tuple[int, int] | None] = lambda: None
         self.audience_names: dict[str, str] = {}
 
     @cached_property
     def _client(self) -> Client:
-        transport = Transport(
+        transport = self._dry or Transport(
             self.settings.api_url,
             self.settings.request_timeout_seconds,
             f"target-batch/{metadata.version('target-batch')}",
             self.clock,
         )
         return Client(transport, self.clock, self.stop, self.settings.max_retry_seconds)
+
+    def _keep(self, name: str, body: bytes) -> None:
+        file = self._folder.append(f"dry-run/{self.name}/{name}")
+        file.write(b"", body)
+        file.close()
 
     def lane(self, route: Route) -> Lane:
         """Return what delivers the operations of a stream; streams of one sort share it.
@@ -171,7 +190,9 @@ class Run:
             project = scope_of("project", settings.api_url, settings.project_key or "")
             max_age = settings.unchanged_max_age_days * 86_400
             memory = PayloadMemory(self._ledger, project, max_age, self.clock.time)
-        return Delivery(self._bulk, self.fates, Policy(settings.profile_endpoint), memory)
+        return Delivery(
+            self._bulk, self.fates, Policy(settings.profile_endpoint, settings.checkpoint_records), memory
+        )
 
     def _audience_lane(self, options: StreamOptions) -> AudienceDelivery:
         senders = [sender for sender, _ in self._audience_senders(options)]
@@ -220,11 +241,35 @@ class Run:
 
     @cached_property
     def _ledger(self) -> Ledger:
-        return Ledger(self.settings.ledger_url, self._work)
+        if self._dry:
+            return Ledger("sqlite:///" + self._copied_ledger(), Path())
+        return Ledger(self.settings.ledger_url, self._local_work_path())
+
+    def _copied_ledger(self) -> str:
+        """Copy the ledger for a dry run, which must not change it; one behind a URL is taken as empty."""
+        copy = Path(self._scratch.name) / "ledger.db"
+        original = self._local_work_path() / "ledger.db"
+        if self.settings.ledger_url == DEFAULT_LEDGER and original.exists():
+            shutil.copyfile(original, copy)
+        return str(copy)
+
+    @cached_property
+    def _scratch(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="target-batch-")
+
+    def _local_work_path(self) -> Path:
+        if isinstance(self._folder, LocalFolder):
+            return self._folder.root
+        if "{work_path}" in self.settings.ledger_url:
+            raise ConfigurationError(
+                "`work_path` is behind a URL, where no SQLite file can live: set `ledger_url`, for example "
+                "to a PostgreSQL database."
+            )
+        return Path()
 
     @cached_property
     def _slow_pacer(self) -> Pacer:
-        return Pacer(AUDIENCE_RATE, self.clock)
+        return Pacer(Rate(math.inf, math.inf) if self._dry else AUDIENCE_RATE, self.clock)
 
     @cached_property
     def _project(self) -> Project:
@@ -232,10 +277,10 @@ class Run:
         return Project(settings.rest_api_key, settings.project_key or "", settings.api_version)
 
     def _rate(self, documented: Rate) -> Rate:
-        chosen = self.settings.max_updates_per_second
+        chosen = math.inf if self._dry else self.settings.max_updates_per_second
         if chosen is None:
             return documented
-        return Rate(chosen, min(documented.burst, max(chosen, 1.0)))
+        return Rate(chosen, documented.burst if chosen > documented.per_second else max(chosen, 1.0))
 
     def _needs_project(self, stream: str) -> None:
         if self.settings.project_key is None:
@@ -289,6 +334,16 @@ class Run:
             self._flushed = self._now()
         if self._checkpoints.waiting and self._due(self._passed) and self._pass_state():
             self._passed = self._now()
+        self._show()
+
+    def _show(self) -> None:
+        if self._progress.live:
+            self._progress.draw(self.fates.tallies, self._limit(), self.input_size())
+
+    def _limit(self) -> float:
+        lane = self._lanes.get("profiles")
+        endpoint = lane.endpoint if isinstance(lane, Delivery) else MASS_UPDATE
+        return self._rate(endpoint.rate).per_second
 
     def _now(self) -> Moment:
         return Moment(self._records, self.clock.monotonic())
@@ -299,7 +354,7 @@ class Run:
         return self.clock.monotonic() - last.at >= self.settings.checkpoint_seconds
 
     def _pass_state(self) -> bool:
-        if self.distrusted:
+        if self.distrusted or self._dry:
             return False
         state = self._checkpoints.confirmed(self._oldest_line())
         if state is None:
@@ -320,6 +375,11 @@ class Run:
             StopRun: something could not be delivered; what could be has been confirmed.
         """
         self.drain()
+        for lane in self._lanes.values():
+            while lane.waiting or lane.in_flight:
+                lane.flush()
+                lane.settle(PULSE_SECONDS)
+                self._show()
         mirrors = set(self._mirrors)
         for lane in sorted(self._lanes.values(), key=lambda lane: lane in mirrors):
             lane.finish()
@@ -348,7 +408,8 @@ class Run:
         self._rejects.close()
         counters = self._client.counters
         runlog.append(
-            self._work,
+            self._folder,
+            self.name,
             {
                 "run": self.name,
                 "started": self._started.isoformat(timespec="seconds"),
@@ -362,6 +423,9 @@ class Run:
                 "trouble": counters.trouble,
             },
         )
+        self._progress.table(self.fates.tallies)
+        if self._dry:
+            self._logger.info("Dry run, nothing was sent: %s.", self._dry.forecast())
         self._logger.info("Totals: %s", runlog.summary(self.fates.tallies) or "no records")
-        for path in self._rejects.paths.values():
-            self._logger.warning("Rejected records: %s", clean(path, 300))
+        for name in self._rejects.names:
+            self._logger.warning("Rejected records: %s", clean(name, 300))

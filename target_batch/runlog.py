@@ -6,20 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_batch.files import append_privately, private_folder, sync
+from target_batch.files import LocalFolder
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from target_batch.fates import Tally
+    from target_batch.files import Folder
 
 
-def append(folder: Path, entry: dict[str, Any]) -> None:
-    """Append one run to `runs.jsonl` (0600) in `folder` (0700), on disk when this returns."""
-    with append_privately(private_folder(folder) / "runs.jsonl") as file:
-        file.write(msgspec.json.encode(entry) + b"\n")
-        sync(file)
+def append(folder: Folder, run: str, entry: dict[str, Any]) -> None:
+    """Append one run to `runs.jsonl`; behind a URL each run is an object, `runs/RUN….jsonl`.
+
+    Raises:
+        OSError: the disk did not take it.
+    """
+    name = "runs.jsonl" if isinstance(folder, LocalFolder) else f"runs/{run}.jsonl"
+    file = folder.append(name)
+    file.write(b"", msgspec.json.encode(entry) + b"\n")
+    file.close()
 
 
 def summary(tallies: dict[str, Tally]) -> str:

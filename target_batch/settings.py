@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "ReplayOptions", "Settings", "StreamOptions", "load"]
 
+DEFAULT_LEDGER: Final = "sqlite:///{work_path}/ledger.db"
+
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -203,7 +205,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 1000
     work_path: Annotated[
         str,
-        _setting("Work path", "Folder for rejects and the run log."),
+        _setting("Work path", "Folder, or URL that fsspec knows (`s3://…`), for rejects and the run log."),
     ] = ".target-batch"
     ledger_url: Annotated[
         str,
@@ -213,7 +215,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "disk is gone afterwards; opened only when a feature needs it.",
             secret=True,
         ),
-    ] = "sqlite:///{work_path}/ledger.db"
+    ] = DEFAULT_LEDGER
+    dry_run: Annotated[
+        bool,
+        _setting(
+            "Dry run",
+            "Map, validate and count, and write what would be sent to `work_path`; no request leaves and "
+            "no state is emitted.",
+        ),
+    ] = False
     validate_records: Annotated[
         bool,
         _setting("Validate records", "Check every record against its stream's SCHEMA."),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import signal
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import click
 from singer_sdk.exceptions import RecordsWithoutSchemaException
@@ -13,8 +14,9 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabiliti
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
 from singer_sdk.target_base import Target
 
+from target_batch.batches import decoded, lines
 from target_batch.commands import CommandGroup
-from target_batch.errors import ConfigurationError, DeliveryError, InputError, StopRun
+from target_batch.errors import ConfigurationError, DeliveryError, StopRun
 from target_batch.reader import LineReader, record_line
 from target_batch.reasons import Reason
 from target_batch.redaction import clean
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from target_batch.reader import Message
+
+
+TICK_ROWS = 500
+"""Rows of a file after which answers are settled and checkpoints looked at."""
 
 
 class TargetBatch(Target):
@@ -57,6 +63,7 @@ class TargetBatch(Target):
         super().__init__(config=copy.deepcopy(config or {}), **options)
         self.max_parallelism = 1
         self.message_reader.tick = self.run.tick
+        self.run.input_size = lambda: self.message_reader.size
         self.message_reader.warn = self.logger.warning
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -118,15 +125,18 @@ class TargetBatch(Target):
 
     def _process_record_message(self, message: Message) -> None:  # type: ignore[override]
         reader = self.message_reader
-        line = reader.line_number
-        if message.record is None:
+        if message.record is None or message.stream is None:
             raise reader.incomplete("RECORD", "`stream` and `record`")
-        sink = self._plain.get(message.stream)  # type: ignore[arg-type]
+        self._take(message.stream, message.record, reader.line)
+
+    def _take(self, stream: str, record: dict[str, Any], source: bytes) -> None:
+        line = self.message_reader.line_number
         self.run.record(line)
+        sink = self._plain.get(stream)
         if sink is not None:
-            sink.accept(message.record, line, reader.line)
+            sink.accept(record, line, source)
         else:
-            self._process_mapped(message.stream or "", message.record, line)
+            self._process_mapped(stream, record, line)
 
     def _process_mapped(self, stream: str, record: dict[str, Any], line: int) -> None:
         """Take a record through the SDK's stream maps and flattening, then into its sinks."""
@@ -155,11 +165,20 @@ class TargetBatch(Target):
         self.run.activated(message.stream or "", self.message_reader.line_number)
 
     def _process_batch_message(self, message: Message) -> None:  # type: ignore[override]
-        _ = message
-        raise InputError(
-            f"Line {self.message_reader.line_number} is a BATCH message, which this version does not "
-            "read. Turn `batch_config` off in the tap."
-        )
+        """Take the rows of files in, after what came before them, as if they were RECORD messages."""
+        reader, stream = self.message_reader, message.stream
+        if stream is None or message.manifest is None or message.encoding is None:
+            raise reader.incomplete("BATCH", "`stream`, `encoding` and `manifest`")
+        if stream not in self.mapper.stream_maps:
+            self._assert_sink_exists(stream)
+        self.run.drain()
+        for uri in message.manifest:
+            for row, line in enumerate(lines(uri, message.encoding, reader.line_number), start=1):
+                self._take(stream, decoded(line, reader.line_number, row), line)
+                if row % TICK_ROWS == 0:
+                    self.run.tick()
+                if reader.stopped:
+                    return
 
     def process_endofpipe(self) -> None:
         """Deliver what was read, pass the last state, and close the run's books."""
@@ -198,9 +217,23 @@ class TargetBatch(Target):
         if about:
             cls.print_about(about_format)
             return
+        cls.run_and_exit(config, file_input=file_input)
+
+    @classmethod
+    def run_and_exit(
+        cls, config: Any, *, file_input: Any = None, message_reader: LineReader | None = None
+    ) -> NoReturn:
+        """Run over an input, or over what a reader gives, and end the process with its exit code.
+
+        `config` is what `--config` was read into, or the names it was given.
+        """
+        if isinstance(config, tuple):
+            config = cls.cb_config(click.get_current_context(), click.Option(["--config"]), config)
         try:
             target = cls(
-                config=config.config if config else {}, parse_env_config=bool(config and config.parse_env)
+                config=config.config if config else {},
+                parse_env_config=bool(config and config.parse_env),
+                message_reader=message_reader,
             )
         except ConfigurationError as error:
             cls.logger.error("%s", error)  # noqa: TRY400 - a message, not a traceback
@@ -211,7 +244,10 @@ class TargetBatch(Target):
                 cls._env_var_prefix,
             )
             sys.exit(ConfigurationError.exit_code)
-        sys.exit(target.listen_to_the_end(file_input))
+        code = target.listen_to_the_end(file_input)
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, signal.SIG_IGN)  # the interpreter's own end would bring the default back
+        sys.exit(code)
 
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import target_process
 from local_batch import LocalBatch
 
 if TYPE_CHECKING:
@@ -23,3 +24,10 @@ def batch(running_batch: LocalBatch) -> LocalBatch:
     """The local Batch, emptied."""
     running_batch.reset()
     return running_batch
+
+
+@pytest.fixture(autouse=True)
+def no_process_left() -> Iterator[None]:
+    """End what a test that failed has left running."""
+    yield
+    target_process.clean_up()

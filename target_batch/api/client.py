@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from target_batch.api.clock import Clock, Stop
+    from target_batch.api.dry import DryTransport
     from target_batch.api.pacing import Pacer
     from target_batch.api.transport import Call
 
@@ -55,7 +56,9 @@ class Counters:
 class Client:
     """Carries calls with retries until a verdict that another attempt would not change."""
 
-    def __init__(self, transport: Transport, clock: Clock, stop: Stop, max_retry_seconds: float) -> None:
+    def __init__(
+        self, transport: Transport | DryTransport, clock: Clock, stop: Stop, max_retry_seconds: float
+    ) -> None:
         self._transport = transport
         self._clock = clock
         self._stop = stop
@@ -92,8 +95,10 @@ class Client:
                 pacer.throttled(least)
             if now + least >= give_up():
                 break
+            self._pause(least + self._clock.uniform(0.0, ceiling), now + least, give_up)
+            if self._clock.monotonic() < now + least:
+                break
             self.counters.again(verdict, cost)
-            self._pause(least + self._clock.uniform(0.0, ceiling), least, give_up())
         return verdict
 
     def _pauses(self) -> Iterator[float]:
@@ -113,9 +118,11 @@ class Client:
             return retry.after
         return THROTTLED_PAUSE if retry.throttled else 0.0
 
-    def _pause(self, pause: float, least: float, give_up: float) -> None:
-        """Pause; a stop of the run cuts the jitter short, never what Batch asked for."""
-        begun = self._clock.monotonic()
-        self._stop.pause(min(pause, give_up - begun))
-        if self._stop.requested:
-            self._clock.sleep(max(0.0, begun + least - self._clock.monotonic()))
+    def _pause(self, pause: float, not_before: float, give_up: Callable[[], float]) -> None:
+        """Pause; a stop of the run cuts the jitter short, never what Batch asked for.
+
+        Where Batch asked for more than the stop leaves time for, the pause ends at once.
+        """
+        self._stop.pause(min(pause, give_up() - self._clock.monotonic()))
+        if self._stop.requested and not_before < give_up():
+            self._clock.sleep(max(0.0, not_before - self._clock.monotonic()))

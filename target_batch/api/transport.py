@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from target_batch.api.clock import Clock
+
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+# It logs what a broken answer said; every failure is told by its kind, where it is decided upon.
 
 READ_SIZE: Final = 64 * 1024
 

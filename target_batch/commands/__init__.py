@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 COMMANDS: Final = {
+    "explain": ("target_batch.commands.explain", "explain"),
     "sandbox": ("target_batch.sandbox.command", "sandbox"),
 }
 """Name → module and object of a command."""

@@ -53,17 +53,19 @@ class Express:
             take = found.pop
             for name in layout.dropped:
                 take(name, None)
-            for name, key, on_null in layout.dates:
+            for name, key, checked, on_null in layout.dates:
                 value = take(name, _ABSENT)
                 if (
-                    type(value) is str
+                    checked
+                    and type(value) is str
                     and value[-1] == "Z"
                     and value[10] == "T"
                     and len(value) <= LONGEST_CANONICAL
                 ):
                     found[key] = value
                 elif value is not _ABSENT:
-                    found.update(on_null if value is None else {key: utc(value)})
+                    fit = None if value is None else utc(value)
+                    found.update(on_null if fit is None else {key: fit})
             for name, key, known, convert, on_null in layout.steps:
                 value = take(name, _ABSENT)
                 if known and type(value) is str and known(value):
@@ -76,19 +78,31 @@ class Express:
                         found.update(fit)
                     elif fit is not SKIP:
                         found[key] = fit
+            for name, convert, on_null in layout.in_place:
+                if name in found and found[name] is not None:
+                    fit = convert(found[name])
+                    if fit is SKIP or (fit is None and not on_null):
+                        del found[name]
+                    else:
+                        found[name] = fit
         except (msgspec.ValidationError, Unfit, Partly, UnicodeEncodeError):
             return None
         if not self._keeps_nulls and None in found.values():
             return {key: value for key, value in found.items() if value is not None}
         return found
 
-    def learn(self, record: Mapping[str, Any]) -> None:
-        """Look at a record that went the careful way without a fault: what surprises again?"""
+    def learn(self, record: dict[str, Any]) -> dict[str, Any] | None:
+        """Look at a record that went the careful way without a fault: what would surprise again?
+
+        Return its attributes in the order of this way, so that equal records give equal bytes;
+        None where there is no such way for it.
+        """
         if self._layout is None:
-            return
+            return None
         self._surprises += 1
         if self._surprises > _MOST_SURPRISES or self._columns.contested:
             self._layout = None
-            return
+            return None
         self._loose.update(self._layout.surprising(record))
         self._layout = lay_out(self._columns, self._loose)
+        return self.attributes(record)

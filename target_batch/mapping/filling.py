@@ -15,25 +15,46 @@ if TYPE_CHECKING:
     from target_batch.mapping.columns import Column, Columns
 
 
-def fill(
-    columns: Columns,
-    record: Mapping[str, Any],
-    attributes: dict[str, Any],
-    steps: Mapping[str, Column] | None = None,
-) -> list[Fault]:
-    """Write what the record's properties become into `attributes`; return what could not be sent.
-
-    `steps` replaces the columns' own. The first branch stands here and in no function, for speed:
-    most values of most records pass there.
-    """
+def fill(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Fault]:
+    """Write what the record's properties become into `attributes`; return what could not be sent."""
     if columns.crowded:
         columns.forget()
+    known_rivals = len(columns.contested)
+    faults = _run(columns, columns, record, attributes)
+    if len(columns.contested) != known_rivals:  # seen too late, what went before must be undone
+        attributes.clear()
+        faults = _run(columns, columns, record, attributes)
+    return faults + _settle(columns, record, attributes) if columns.contested else faults
+
+
+def cut(
+    columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any], limit: int,
+    reason: Reason = Reason.TOO_MANY_ATTRIBUTES, among: Iterable[str] | None = None,
+) -> list[Fault]:  # fmt: skip
+    """Take what is beyond a limit out of `attributes`: natives stay first, then in schema order."""
+    ranked = sorted(attributes if among is None else among, key=columns.place)
+    faults = []
+    for key in ranked[limit:]:
+        del attributes[key]
+        fed_by = [name for name in columns.feeders(key) if name[len(columns.scope.path) :] in record]
+        message = f"Batch takes {limit} of these; this one is beyond."
+        faults.append(Fault(reason, fed_by[0] if fed_by else None, key, message))
+    return faults
+
+
+def _run(  # noqa: C901 - most of a record's way is this loop, calls would double its time
+    columns: Columns,
+    steps: Mapping[str, Column],
+    record: Mapping[str, Any],
+    attributes: dict[str, Any],
+) -> list[Fault]:
     faults: list[Fault] = []
-    own = columns if steps is None else steps
     for name, value in record.items():
-        key, quick, convert, on_null = own[name]
+        key, quick, convert, on_null = steps[name]
         kind = type(value)
-        if kind is quick and (kind is not str or (0 < len(value) <= STRING_LENGTH and value.isascii())):
+        if kind is quick and (
+            kind is not str or (0 < len(value) <= STRING_LENGTH and value.isascii())
+        ):
             attributes[key] = value
         elif value is None:
             attributes.update(on_null)
@@ -52,39 +73,20 @@ def fill(
                 attributes.update(fit)
             elif fit is not SKIP:
                 attributes[key] = fit
-    if columns.contested and steps is None:
-        faults += _settle(columns, record, attributes)
     return faults
 
 
-def cut(
-    columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any], limit: int,
-    reason: Reason = Reason.TOO_MANY_ATTRIBUTES, among: Iterable[str] | None = None,
-) -> list[Fault]:  # fmt: skip
-    """Take what is beyond a limit out of `attributes`: natives stay first, then in schema order."""
-    ranked = sorted(attributes if among is None else among, key=columns.place)
-    faults = []
-    for key in ranked[limit:]:
-        del attributes[key]
-        fed_by = [name for name in columns.feeders(key) if name[len(columns.scope.path) :] in record]
-        message = f"Batch takes {limit} of these; this one is beyond."
-        faults.append(Fault(reason, fed_by[0] if fed_by else None, key, message))
-    return faults
-
-
-def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Fault]:
+def _settle(
+    columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
+) -> list[Fault]:
     """Decide between properties of this record that want one name; a null yields to a value."""
     rivals = [name for name in columns.contested if name in record]
     rivals.sort(key=lambda name: (record[name] is None, columns.order(name)))
-    for name in rivals:
-        for target in columns.targets(name):
-            for key in (target, f"date({target})", f"url({target})"):
-                attributes.pop(key, None)
     faults: list[Fault] = []
     taken: dict[str, str] = {}
     for name in rivals:
         written: dict[str, Any] = {}
-        faults += fill(columns, {name: record[name]}, written, columns.contested)
+        faults += _run(columns, columns.contested, {name: record[name]}, written)
         free = {key: value for key, value in written.items() if base_name(key) not in taken}
         if written and not free and record[name] is not None:
             winner = taken[base_name(next(iter(written)))]

@@ -123,7 +123,7 @@ class ProfilePlan(Plan):
             attributes = {}
             faults = fill(self.columns, record, attributes)
             if not faults:
-                self._express.learn(record)
+                attributes = self._express.learn(record) or attributes
         if len(attributes) > ARRAYS_PER_PROFILE:
             faults += within_limits(self.columns, record, attributes)
         return ProfileUpdate(identity, attributes, [], tuple(faults))

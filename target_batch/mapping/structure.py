@@ -49,9 +49,12 @@ class Layout:
     """Holds nothing; a record that converts to it has no surprise msgspec can see."""
     dropped: tuple[str, ...]
     """Properties that feed no attribute."""
-    dates: tuple[tuple[str, str, dict[str, None]], ...]
+    dates: tuple[tuple[str, str, bool, dict[str, None]], ...]
+    """Property, key, whether msgspec has read it as a date, what a null writes."""
     steps: tuple[tuple[str, str, Known | None, Convert, dict[str, None]], ...]
-    """Everything that does not stay as and where it is."""
+    """What gets another key."""
+    in_place: tuple[tuple[str, Convert, dict[str, None]], ...]
+    """What keeps its name and is not sure to keep its value."""
 
     def surprising(self, record: Mapping[str, Any]) -> Iterator[str]:
         """Return the properties whose values are other than the structure says."""
@@ -63,31 +66,41 @@ class Layout:
 def lay_out(columns: Columns, loose: Collection[str]) -> Layout | None:
     """Return the layout of the columns; the loose ones go through their converters.
 
-    None where one step would write what another still has to read.
+    None where there is none: one step would write what another still has to read, or a property's
+    name is more than msgspec takes.
     """
     types: dict[str, Any] = dict.fromkeys(columns, Any)
-    dropped, dates, steps = [], [], []
-    written: dict[str, set[str]] = {}
+    dropped, dates, steps, in_place = [], [], [], []
     for name, (key, _, convert, on_null) in columns.items():
         plain = None if name in loose else _PLAIN.get(convert)
+        if plain is not None:
+            types[name] = plain
         if convert is nothing:
             dropped.append(name)
-            continue
-        if convert is utc and name not in loose:
-            types[name] = datetime | None
-            dates.append((name, key, on_null))
-        elif plain is None:
+        elif convert is utc:
+            types[name] = Any if name in loose else datetime | None
+            dates.append((name, key, name not in loose, on_null))
+        elif key != name or not key:
             known = _KNOWN.get(key) if columns.may_be_text(name) else None
-            steps.append((name, key, known, convert, on_null))
-        else:
-            types[name] = plain
-            if key == name:
-                continue
-            steps.append((name, key, None, _same, on_null))
-        written[name] = ({key} if key else set(columns.targets(name))) - {name}
-    if any(not written.keys().isdisjoint(keys) for keys in written.values()):
+            steps.append((name, key, known, _same if plain else convert, on_null))
+        elif plain is None:
+            in_place.append((name, convert, on_null))
+    if _overlap(columns, [name for name, *_ in (*dates, *steps)]):
         return None
-    return Layout(types, _structure(types), tuple(dropped), tuple(dates), tuple(steps))
+    try:
+        structure = _structure(types)
+    except ValueError:
+        return None
+    return Layout(
+        types, structure, tuple(dropped), tuple(dates), tuple(steps), tuple(in_place)
+    )
+
+
+def _overlap(columns: Columns, moved: Collection[str]) -> bool:
+    written = {
+        key for name in moved for key in (*columns.targets(name), columns[name][0]) if key != name
+    }
+    return not written.isdisjoint(moved)
 
 
 def _structure(types: Mapping[str, Any]) -> type[msgspec.Struct]:

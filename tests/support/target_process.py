@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ TARGET = [sys.executable, "-m", "target_batch.target"]
 ENDED_WITHIN = 90.0
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 """Variables of the machine that must not lead a test's calls elsewhere."""
+_started: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass
@@ -92,7 +94,22 @@ def start(config: Path, *options: str, **popen: Any) -> subprocess.Popen[bytes]:
     environment = _environment(popen.pop("env", {}))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [*popen.pop("before", ()), *TARGET, "--config", str(config), *options]
-    return subprocess.Popen(command, env=environment, **{**pipes, **popen})
+    process = subprocess.Popen(command, env=environment, **{**pipes, **popen})
+    _started.append(process)
+    return process
+
+
+def clean_up() -> None:
+    """End what a test has started and left, and close its pipes."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:

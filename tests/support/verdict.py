@@ -91,7 +91,12 @@ def first_times(seats: Sequence[int]) -> list[int]:
 
 @dataclass
 class Verdict:
-    """What the promises P1 to P5 came to in one run."""
+    """What the promises P1 to P5 came to in one run.
+
+    States by the line they stood on: `last` emitted, `newest` sent, `finest` before the oldest record
+    that is not settled, `safe` the same if a later record proves that it was read. `held` counts the
+    records in the journal, `rejected_whole` the rows in the rejects.
+    """
 
     records: int = 0
     lost: list[Record] = field(default_factory=list)
@@ -100,7 +105,11 @@ class Verdict:
     inversions: int = 0
     duplicates: int = 0
     finest: int = -1
+    safe: int = -1
     last: int = -1
+    newest: int = -1
+    held: int = 0
+    rejected_whole: int = 0
     unbalanced: list[str] = field(default_factory=list)
 
     def problems(self) -> list[str]:
@@ -119,7 +128,8 @@ def judge(sent: Sent, ended: Ended, accepted: Sequence[dict[str, Any]], *, since
     """Judge one run; lines of the journal from number `since` on are its own."""
     whole = Journal(accepted)
     own = Journal([line for line in accepted if line["n"] >= since])
-    rejected = {(row.get("user_id"), row.get("seat")) for row in ended.rejects()}
+    rows = ended.rejects()
+    rejected = {(row.get("user_id"), row.get("seat")) for row in rows}
 
     def settled(record: Record) -> bool:
         return whole.holds(record) or (record.custom_id, record.seat) in rejected
@@ -133,7 +143,12 @@ def judge(sent: Sent, ended: Ended, accepted: Sequence[dict[str, Any]], *, since
     verdict.duplicates = own.duplicates()
     oldest = next((record.index for record in sent.records if not settled(record)), None)
     covered = [index for index, _ in sent.states if oldest is None or index < oldest]
+    held = [record.index for record in sent.records if whole.holds(record)]
     verdict.finest = max(covered, default=-1)
+    verdict.safe = max((index for index in covered if index < max(held, default=-1)), default=-1)
+    verdict.newest = max((index for index, _ in sent.states), default=-1)
+    verdict.held = len(held)
+    verdict.rejected_whole = len(rows)
     if (ended.work / "runs.jsonl").exists():
         verdict.unbalanced = unbalanced(ended)
     return verdict

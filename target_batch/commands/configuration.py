@@ -1,0 +1,109 @@
+"""The configuration as a command is given it: files, later ones over earlier ones, or the environment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from target_batch.errors import ConfigurationError
+from target_batch.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from target_batch.settings import Settings
+
+PREFIX: Final = "TARGET_BATCH_"
+PLACEHOLDER: Final = "not-set"
+"""Stands for a key that a command does without."""
+
+SDK_TYPES: Final = {
+    "stream_maps": "object",
+    "stream_map_config": "object",
+    "faker_config": "object",
+    "flattening_enabled": "boolean",
+    "flattening_max_depth": "integer",
+    "flattening_max_key_length": "integer",
+}
+
+
+class Wrong(click.ClickException):
+    """The configuration is wrong; said as the target would say it, with its exit code."""
+
+    exit_code = ConfigurationError.exit_code
+
+
+class Stopped(click.ClickException):
+    """The input cannot be read; said as the target would say it, with its exit code."""
+
+    exit_code = 1
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--config` to a command, with the meaning that it has for the target."""
+    return click.option(
+        "--config",
+        "files",
+        multiple=True,
+        metavar="FILE",
+        help="Configuration file, or ENV for variables TARGET_BATCH_…; may be given several times.",
+    )(command)
+
+
+def read(files: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of all files together, then those of the environment if ENV is asked for."""
+    config: dict[str, Any] = {}
+    for name in files:
+        if name != "ENV":
+            config.update(_file(name))
+    if "ENV" in files:
+        config.update(_environment())
+    return config
+
+
+def _file(name: str) -> dict[str, Any]:
+    try:
+        content = json.loads(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise click.BadParameter(f"{name}: the file cannot be read: {error.strerror}") from None
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise click.BadParameter(f"{name}: the file is not a JSON object")
+    return content
+
+
+def _environment() -> dict[str, Any]:
+    from singer_sdk.configuration._dict_config import (  # noqa: PLC0415 - slow; what the SDK itself uses
+        parse_environment_config,
+    )
+
+    from target_batch.settings_schema import json_schema  # noqa: PLC0415 - only ENV needs it
+
+    schema = json_schema()
+    schema["properties"] |= {name: {"type": kind} for name, kind in SDK_TYPES.items()}
+    try:
+        return parse_environment_config(schema, PREFIX)
+    except ValueError:
+        raise Wrong(
+            f"An environment variable {PREFIX}… cannot be read: a number or JSON is expected."
+        ) from None
+
+
+def load(config: dict[str, Any]) -> Settings:
+    """Check a configuration as the target does."""
+    from target_batch import settings  # noqa: PLC0415 - slow, and `--help` needs none of it
+
+    try:
+        return settings.load(config)
+    except ConfigurationError as error:
+        raise Wrong(clean(error, 600)) from None
+
+
+def load_without_keys(config: dict[str, Any]) -> Settings:
+    """Check a configuration as the target does, except that no key has to be there."""
+    keys = {name: config.get(name) or PLACEHOLDER for name in ("rest_api_key", "project_key")}
+    return load({**config, **keys})

@@ -1,0 +1,101 @@
+"""The exact requests as commands for `curl`, with variables in the place of keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+import msgspec
+import requests
+
+from target_batch.api.audiences import AppAudiences, ProjectAudiences
+from target_batch.api.endpoints import UPDATE, App, Project
+from target_batch.audiences import Member
+from target_batch.fates import Origin, Tally, Ticket
+from target_batch.operations import AudienceChange, ProfileUpdate
+from target_batch.outbox import Outbox
+from target_batch.reader import record_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_batch.api.audiences import Platform
+    from target_batch.api.transport import Call
+    from target_batch.commands.study import Study
+    from target_batch.settings import Settings
+
+KEYS: Final = {"rest_api_key": "$REST_API_KEY", "project_key": "$PROJECT_KEY", "app": "$APP_KEY"}
+
+
+def curls(study: Study, settings: Settings) -> Iterator[str]:
+    """Give a command for each request that the first records of a stream would become."""
+    api_url = quote(settings.api_url.rstrip("/"), safe=":/[]")
+    for call in _calls(study, settings):
+        yield _command(call, api_url)
+
+
+def _calls(study: Study, settings: Settings) -> Iterator[Call]:
+    project = Project(KEYS["rest_api_key"], KEYS["project_key"], settings.api_version)
+    outbox = Outbox()
+    origin = _origin(study)
+    members: list[AudienceChange] = []
+    for operation, row in study.operations:
+        if isinstance(operation, ProfileUpdate):
+            outbox.put(operation, Ticket(origin, row.line, row.source))
+        else:
+            members.append(operation)
+    while entries := outbox.cut(UPDATE.entries, 5_000_000):
+        yield project.post(UPDATE.route, b"[" + b",".join(entry.body for entry in entries) + b"]")
+        outbox.free(entries)
+    if members:
+        yield from _audience_calls(study, members, project)
+
+
+def _audience_calls(study: Study, changes: list[AudienceChange], project: Project) -> Iterator[Call]:
+    assert study.route is not None  # noqa: S101 - there are no operations without a route
+    options = study.route.options
+    platform: Platform = ProjectAudiences(project)
+    if options.destination == "app":
+        platform = AppAudiences(App(KEYS["rest_api_key"], KEYS["app"]), options.id_type)
+    by_name: dict[str, dict[str, AudienceChange]] = {}
+    for change in changes:
+        by_name.setdefault(change.audience, {})[change.member] = change
+    for name, wanted in by_name.items():
+        label = next(iter(wanted.values())).display_name
+        yield platform.create_call(name, label)
+        if options.mode == "mirror":
+            yield platform.replace_call(name, [_body(change) for change in wanted.values() if change.add])
+        else:
+            yield platform.change_call(name, [Member(change, []).encoded() for change in wanted.values()])
+
+
+def _body(change: AudienceChange) -> bytes:
+    """Encode a member as a replace takes it: without an action."""
+    member = msgspec.json.decode(Member(change, []).encoded())
+    del member["action"]
+    return msgspec.json.encode(member)
+
+
+def _origin(study: Study) -> Origin:
+    return Origin(
+        stream=study.schema.stream,
+        schema=study.schema.schema,
+        key_properties=study.schema.key_properties,
+        identity=(),
+        properties_of=lambda _: (),
+        decode=record_in,
+        tally=Tally(),
+        blame=lambda _: None,
+    )
+
+
+def _command(call: Call, api_url: str) -> str:
+    request = requests.Request(call.method, api_url + call.path, params=call.query, auth=call.auth).prepare()
+    url = (request.url or "").replace("%24APP_KEY", "$APP_KEY")
+    parts = [f'curl --request {call.method} "{url}"']
+    kept = {name: value for name, value in request.headers.items() if name != "Content-Length"}
+    headers = {**kept, "Content-Type": "application/json"}
+    parts += [f'  --header "{name}: {value}"' for name, value in headers.items()]
+    parts.append("  --data-binary @- <<'JSON'")
+    body = msgspec.json.format((call.body or b"").decode(), indent=2)
+    return " \\\n".join(parts) + f"\n{body}\nJSON"

@@ -1,0 +1,101 @@
+"""``target-batch explain``: what would become of a sample, without keys and without a request."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from target_batch.commands import configuration
+from target_batch.commands.configuration import Stopped, Wrong, config_option
+
+if TYPE_CHECKING:
+    from target_batch.commands.survey import Survey
+    from target_batch.settings import Settings
+
+RECORDS = 10_000
+"""Records looked at unless told otherwise."""
+
+
+@click.command()
+@config_option
+@click.option(
+    "--input",
+    "file",
+    type=click.File("rb"),
+    default="-",
+    help="Singer file, or rows of CSV or JSON Lines (.gz too); standard input by default.",
+)
+@click.option("--stream", help="The stream's name, where rows have none; else the file's name.")
+@click.option("--records", type=click.IntRange(0), default=RECORDS, show_default=True, help="0 for all.")
+@click.option("--at", metavar="TIME", help="Judge the age of events as at this time (RFC 3339); else now.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "curl"]), default="text")
+def explain(
+    *, files: tuple[str, ...], file: Any, stream: str | None, records: int, at: str | None, form: str
+) -> None:
+    """Show what would become of a sample: names, types, what is left out and why. Needs no keys.
+
+    Nothing is sent and nothing is written. Exit code 2 when the target would refuse the
+    configuration, 1 when the input cannot be read.
+    """
+    from target_batch.commands.samples import read_sample, stream_of  # noqa: PLC0415 - slow
+    from target_batch.commands.survey import Survey  # noqa: PLC0415 - slow
+    from target_batch.errors import StopRun  # noqa: PLC0415 - only where it is caught
+
+    config = configuration.read(files)
+    settings = configuration.load_without_keys(config)
+    if stream is None and file is not sys.stdin.buffer and getattr(file, "name", "-") not in {"-", "<stdin>"}:
+        stream = stream_of(str(file.name))
+    try:
+        survey = Survey(config, settings, _moment(at))
+        read_sample(file, stream, records, survey.take)
+    except StopRun as error:
+        raise Stopped(str(error)) from None
+    _print(survey, settings, form)
+    if any(study.problem for study in survey.studies.values()):
+        raise SystemExit(Wrong.exit_code)
+
+
+def _moment(at: str | None) -> float:
+    from target_batch.mapping.dates import instant, seconds_since_epoch  # noqa: PLC0415 - slow
+    from target_batch.mapping.refusals import Unfit  # noqa: PLC0415 - same
+
+    if at is None:
+        return time.time()
+    try:
+        return seconds_since_epoch(instant(at) or "")
+    except (Unfit, ValueError):
+        raise click.BadParameter("--at is no time such as 2026-01-31T12:00:00Z") from None
+
+
+def _print(survey: Survey, settings: Settings, form: str) -> None:
+    from target_batch.commands.report import as_data  # noqa: PLC0415 - slow
+
+    found = [as_data(study, settings) for study in survey.studies.values()]
+    if form == "json":
+        import msgspec  # noqa: PLC0415 - only here
+
+        encoded = msgspec.json.Encoder(decimal_format="number").encode({"streams": found})
+        click.echo(msgspec.json.format(encoded, indent=2).decode())
+    elif form == "curl":
+        _print_curls(survey, settings)
+    else:
+        from target_batch.commands.explain_text import shown  # noqa: PLC0415 - only here
+
+        click.echo("\n\n".join("\n".join(shown(one)) for one in found) or "There is no SCHEMA in the input.")
+
+
+def _print_curls(survey: Survey, settings: Settings) -> None:
+    from target_batch.commands.curl import curls  # noqa: PLC0415 - only here
+
+    for study in survey.studies.values():
+        made = list(curls(study, settings))
+        click.echo(f"# {study.schema.stream!a}: {study.problem or _curl_note(made)}")
+        for command in made:
+            click.echo(f"{command}\n")
+
+
+def _curl_note(made: list[str]) -> str:
+    return "the first records as requests" if made else "no request comes of the sample"

@@ -1,0 +1,129 @@
+"""What `explain` found, for people: one block a stream, in plain text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from target_batch.commands.tables import cut, number, share, table, wrapped
+from target_batch.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOTHING: Final = "–"
+LONGEST_EXAMPLE: Final = 28
+LONGEST_LIST: Final = 60
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def shown(found: dict[str, Any]) -> Iterator[str]:
+    """Write a stream's findings, line by line."""
+    yield _title(found)
+    if found["problem"]:
+        yield from _paragraph("The target would stop here", found["problem"], "red")
+        return
+    yield ""
+    yield from _facts(found)
+    if found["properties"]:
+        yield ""
+        yield from _properties(found["properties"])
+    if found["budgets"]:
+        yield ""
+        yield from _budgets(found["budgets"])
+    if found["reasons"]:
+        yield ""
+        yield from _reasons(found["reasons"])
+
+
+def _title(found: dict[str, Any]) -> str:
+    counts = found["records"]
+    name = click.style(clean(found["stream"], 60), bold=True)
+    if not counts["read"]:
+        return f"{name}  no records in the sample"
+    parts = [f"{number(counts['read'])} records", f"{number(counts['sent'])} would go"]
+    if counts["sent_in_part"]:
+        parts[-1] += f" ({number(counts['sent_in_part'])} of them without an attribute)"
+    parts += [f"{number(counts[fate])} {fate}" for fate in ("ignored", "rejected") if counts[fate]]
+    return f"{name}  {', '.join(parts)}"
+
+
+def _facts(found: dict[str, Any]) -> Iterator[str]:
+    yield f"  kind       {found['kind']}: {found['kind_found']}"
+    if found["custom_id"]:
+        yield f"  custom ID  {clean(found['custom_id'], 60)}: {found['custom_id_found']}"
+    if found["schema_inferred"]:
+        yield "  schema     inferred from these rows; a tap's own SCHEMA may say otherwise"
+
+
+def _properties(properties: list[dict[str, Any]]) -> Iterator[str]:
+    going = [row for row in properties if row["attribute"]]
+    staying = [row for row in properties if not row["attribute"]]
+    if going:
+        rows = [
+            (_text(row["property"]), _text(row["attribute"]), row["type"], _example(row)) for row in going
+        ]
+        yield from _indented(table(("property", "in Batch", "type", "example"), rows, longest=60))
+        yield from (f"  {_text(row['property'])}: {row['note']}" for row in going if row["note"])
+    if staying:
+        yield ""
+        rows = [(_text(row["property"]), row["type"], row["note"], row["reason"] or "") for row in staying]
+        yield from _indented(table(("left out", "type", "because", "reason"), rows, longest=60))
+
+
+def _text(value: Any) -> str:
+    return clean(value, 60)
+
+
+def _example(row: dict[str, Any]) -> str:
+    if row["example"] is None:
+        return NOTHING
+    example = _value(row["example"])
+    if row["sent"] is None or row["sent"] == row["example"]:
+        return example
+    became = ", ".join(map(_value, row["sent"])) if isinstance(row["sent"], list) else _value(row["sent"])
+    return example if became == example else f"{example} → {became}"
+
+
+def _value(value: Any) -> str:
+    text = value if isinstance(value, str) else _encode(value).decode()
+    return cut(clean(text, 200), LONGEST_EXAMPLE)
+
+
+def _budgets(budgets: dict[str, Any]) -> Iterator[str]:
+    names = budgets["attributes"]
+    yield f"  attributes  {names['planned']} of {names['limit']} that Batch takes at once"
+    if names["most_in_a_record"]:
+        yield f"              {names['most_in_a_record']} at most in one record of the sample"
+    if budgets["texts_too_long"]:
+        yield f"  texts       {number(budgets['texts_too_long'])} longer than Batch takes (300 characters)"
+    if events := budgets.get("events"):
+        yield f"  events      {number(events['most_of_one_custom_id'])} at most of one custom ID, " + (
+            f"{events['entries_for_them']} × {events['limit_per_entry']} a request"
+            if events["entries_for_them"] > 1
+            else f"{events['limit_per_entry']} fit in one request"
+        )
+        late = share(events["late"], events["met"])
+        yield f"  late        {late} of the events are outside the 24 hours that Batch takes"
+
+
+def _reasons(reasons: list[dict[str, Any]]) -> Iterator[str]:
+    yield click.style("  Met in the sample", bold=True)
+    for met in reasons:
+        where = f"line {', '.join(map(str, met['lines']))}"
+        more = " …" if met["count"] > len(met["lines"]) else ""
+        names = f"  {cut(', '.join(met['properties']), LONGEST_LIST)}" if met["properties"] else ""
+        yield f"  {number(met['count']):>8}  {click.style(met['code'], fg='yellow')}{names}  {where}{more}"
+        yield wrapped(met["advice"], 12)
+
+
+def _paragraph(head: str, text: str, colour: str) -> Iterator[str]:
+    yield ""
+    yield "  " + click.style(head, fg=colour, bold=True)
+    yield wrapped(clean(text, 600), 2)
+
+
+def _indented(lines: Iterator[str]) -> Iterator[str]:
+    return (f"  {line}" for line in lines)

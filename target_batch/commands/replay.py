@@ -1,0 +1,64 @@
+"""`target-batch replay`: archives, straight from their files, into Batch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("replay", short_help="Load archives (JSON lines, Parquet) straight from their files.")
+@click.option("--config", multiple=True, required=True, help="Configuration file, or ENV.")
+@click.option("--stream", required=True, help="Name of the stream that the rows are.")
+@click.option("--schema", type=click.Path(path_type=Path), help="JSON schema of the rows; else learned.")
+@click.option("--state", type=click.Path(path_type=Path), help="States of an earlier run, to go on from.")
+@click.argument("files", nargs=-1, required=True)
+def replay(
+    config: tuple[str, ...], stream: str, schema: Path | None, state: Path | None, files: tuple[str, ...]
+) -> None:
+    """Load FILES, paths or URLs (`s3://…`), as the rows of one stream.
+
+    Files are JSON lines (`.gz` or plain) or Parquet, of Segment messages or of flat rows. Mapping,
+    counts, rejects and limits are those of the target; the setting `replay` narrows the time and the
+    types. States go to standard output: keep them, and `--state` goes on where they end.
+    """
+    from target_batch.archives import ArchiveReader  # noqa: PLC0415 - start-up of other commands
+    from target_batch.target import TargetBatch  # noqa: PLC0415 - it imports this package
+
+    expanded = [found for file in files for found in _expanded(file)]
+    reader = ArchiveReader(stream, expanded, _read(schema), _position(state))
+    TargetBatch.run_and_exit(config, message_reader=reader)
+
+
+def _expanded(file: str) -> list[str]:
+    """Expand the `*` of a URL; those of paths are the shell's."""
+    if "*" not in file:
+        return [file]
+    import fsspec  # noqa: PLC0415 - only those who name many files pay for it
+
+    files, path = fsspec.core.url_to_fs(file)
+    return [files.unstrip_protocol(name) for name in sorted(files.glob(path))]
+
+
+def _read(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise click.BadParameter("the file is not a JSON schema that can be read") from None
+    return found
+
+
+def _position(state: Path | None) -> tuple[str, int] | None:
+    """Read the last state of an earlier run."""
+    if state is None or not state.exists():
+        return None
+    lines = state.read_text(encoding="utf-8").splitlines()
+    try:
+        done = json.loads(lines[-1])["replay"]
+        return done["file"], done["rows"]
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise click.BadParameter("the file holds no state that `target-batch replay` wrote") from None

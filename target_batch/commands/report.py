@@ -1,0 +1,99 @@
+"""A study as data: what the table shows and what `--format json` writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from target_batch.api.limits import ENTRY_ATTRIBUTES, ENTRY_EVENTS
+from target_batch.commands.origins import custom_id_origin, kind_origin
+from target_batch.mapping.limits import EVENT_ATTRIBUTES, MEMBER_ATTRIBUTES
+from target_batch.reasons import Reason
+
+if TYPE_CHECKING:
+    from target_batch.commands.study import Study
+    from target_batch.mapping.claims import PlanRow
+    from target_batch.settings import Settings
+
+ADVICE: Final = {reason.code: reason.advice for reason in Reason}
+ATTRIBUTE_LIMITS: Final = {
+    "profiles": ENTRY_ATTRIBUTES,
+    "segment": ENTRY_ATTRIBUTES,
+    "events": EVENT_ATTRIBUTES,
+    "audiences": MEMBER_ATTRIBUTES,
+}
+
+
+def as_data(study: Study, settings: Settings) -> dict[str, Any]:
+    """Return everything that is known of a stream."""
+    schema, route = study.schema, study.route
+    counts = study.counts
+    found: dict[str, Any] = {
+        "stream": schema.stream,
+        "kind": route.kind if route else None,
+        "kind_found": kind_origin(schema, settings) if route else None,
+        "custom_id": route.custom_id or None if route else None,
+        "custom_id_found": custom_id_origin(route, schema, settings) if route and route.custom_id else None,
+        "schema_inferred": schema.inferred,
+        "problem": study.problem,
+        "records": {
+            "read": counts.read,
+            "sent": counts.sent,
+            "sent_in_part": counts.sent_in_part,
+            "ignored": counts.ignored,
+            "rejected": counts.rejected,
+        },
+        "properties": [_property(row, study) for row in study.rows],
+        "notes": list(study.plan.notes) if study.plan else [],
+        "budgets": _budgets(study) if study.plan else {},
+        "reasons": _reasons(study),
+    }
+    return found
+
+
+def _property(row: PlanRow, study: Study) -> dict[str, Any]:
+    return {
+        "property": row.property,
+        "attribute": row.target,
+        "type": row.type,
+        "example": study.examples.get(row.property),
+        "sent": study.sent.get(row.property),
+        "reason": row.reason.code if row.reason else None,
+        "note": row.note or None,
+    }
+
+
+def _budgets(study: Study) -> dict[str, Any]:
+    assert study.route is not None  # noqa: S101 - a plan has a route
+    counts, kind = study.counts, study.route.kind
+    keys = {key for row in study.rows if row.target for key in row.target.split(", ")}
+    limit = ATTRIBUTE_LIMITS[kind]
+    if kind == "audiences" and study.route.options.as_attribute:
+        limit = ENTRY_ATTRIBUTES
+    found: dict[str, Any] = {
+        "attributes": {"planned": len(keys), "most_in_a_record": counts.most_attributes, "limit": limit},
+        "texts_too_long": study.reasons[code].count if (code := "value_too_long") in study.reasons else 0,
+    }
+    if counts.events or kind == "events":
+        most = max(counts.per_id.values(), default=0)
+        found["events"] = {
+            "met": counts.events,
+            "late": counts.late_events,
+            "most_of_one_custom_id": most,
+            "entries_for_them": -(-most // ENTRY_EVENTS),
+            "limit_per_entry": ENTRY_EVENTS,
+        }
+    return found
+
+
+def _reasons(study: Study) -> list[dict[str, Any]]:
+    by_count = sorted(study.reasons.items(), key=lambda item: -item[1].count)
+    return [
+        {
+            "code": code,
+            "count": met.count,
+            "lines": met.lines,
+            "properties": list(met.properties),
+            "advice": ADVICE.get(code, ""),
+        }
+        for code, met in by_count
+    ]

@@ -1,0 +1,167 @@
+"""A sample as `explain` is given it: a Singer file, or rows of CSV or JSON Lines; told by its content."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from target_batch.commands.inference import schema_of, typed_columns
+from target_batch.errors import InputError
+from target_batch.reader import BOM, LineReader, Message, record_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SINGER = re.compile(rb'"type"\s*:\s*"(SCHEMA|RECORD|STATE|ACTIVATE_VERSION|BATCH)"')
+GZIP: Final = b"\x1f\x8b"
+DELIMITERS: Final = ",;\t|"
+ENDINGS = re.compile(r"(\.(gz|csv|tsv|txt|json|jsonl|ndjson|singer))+$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a stream's records look like; `inferred` where rows were all there was to tell."""
+
+    stream: str
+    schema: dict[str, Any]
+    key_properties: tuple[str, ...] = ()
+    inferred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record, its line in the input, and the bytes it can be decoded from again."""
+
+    stream: str
+    record: dict[str, Any]
+    line: int
+    source: bytes
+
+
+class Source:
+    """An input whose first line has been looked at and is still there to read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._first = b""
+        while line := file.readline():
+            self._first += line
+            if line.strip(BOM + b" \t\r\n"):
+                break
+        self.first = line
+
+    def read(self, size: int) -> bytes:
+        """Read the next bytes, as soon as there are some."""
+        head, self._first = self._first, b""
+        return head or getattr(self._file, "read1", self._file.read)(size)
+
+    def lines(self) -> Iterator[bytes]:
+        """Give every line."""
+        yield from self._first.splitlines(keepends=True)
+        yield from self._file
+
+
+def opened(file: IO[bytes]) -> IO[bytes]:
+    """Return a file as it is, or what is packed in it."""
+    peek = getattr(file, "peek", None)
+    packed = peek is not None and peek(2)[:2] == GZIP
+    return gzip.open(file, "rb") if packed else file  # type: ignore[return-value]
+
+
+def stream_of(file_name: str) -> str:
+    """Return the name of the stream that a file of rows is taken for."""
+    return ENDINGS.sub("", re.split(r"[/\\]", file_name)[-1])
+
+
+def read_sample(
+    file: IO[bytes], stream: str | None, most: int, take: Callable[[Schema | Row], None]
+) -> None:
+    """Hand over the schemas and at most `most` records of an input (0: all); rows are of `stream`.
+
+    Raises:
+        InputError: it cannot be read; the error names the line only.
+    """
+    source = Source(opened(file))
+    if not source.first:
+        raise InputError("The input is empty. Give a Singer file, or rows of CSV or JSON Lines.")
+    if SINGER.search(source.first):
+        _read_singer(source, most, take)
+    elif stream:
+        _read_rows(source, stream, most, take)
+    else:
+        raise InputError("Rows have no stream's name: give it with --stream, for example --stream users.")
+
+
+def _read_singer(source: Source, most: int, take: Callable[[Schema | Row], None]) -> None:
+    reader = LineReader()
+    counts: Counter[str] = Counter()
+
+    def schema(message: Message) -> None:
+        if message.stream is None or not isinstance((message.schema or {}).get("properties"), dict):
+            raise reader.incomplete("SCHEMA", "`stream`, `schema` with `properties`")
+        take(Schema(message.stream, message.schema or {}, tuple(message.key_properties or ())))
+
+    def record(message: Message) -> None:
+        if message.stream is None or message.record is None:
+            raise reader.incomplete("RECORD", "`stream` and `record`")
+        take(Row(message.stream, message.record, reader.line_number, reader.line))
+        counts["records"] += 1
+        reader.stopped = counts["records"] >= most > 0
+
+    callbacks = {"SCHEMA": schema, "RECORD": record}
+    reader.process_lines(source, callbacks)  # type: ignore[arg-type]
+
+
+def _read_rows(source: Source, stream: str, most: int, take: Callable[[Schema | Row], None]) -> None:
+    is_json = source.first.lstrip(BOM + b" \t").startswith((b"{", b"["))
+    rows = list(islice(_objects(source) if is_json else _cells(source), most or None))
+    records = [row for row, _ in rows]
+    if not is_json:
+        records = typed_columns(records)
+    take(Schema(stream, schema_of(records), inferred=True))
+    for record, (_, line) in zip(records, rows, strict=True):
+        take(Row(stream, record, line, record_line(record)))
+
+
+def _objects(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
+    decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+    for number, line in enumerate(source.lines(), 1):
+        text = line.removeprefix(BOM) if number == 1 else line
+        if not text.strip():
+            continue
+        try:
+            yield decode(text), number
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise InputError(
+                f"Line {number} of the input is no JSON object. Rows are objects, one on each line."
+            ) from None
+
+
+def _cells(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
+    head = source.first.decode("utf-8-sig", "replace")
+    reader = csv.reader(_texts(source), delimiter=max(DELIMITERS, key=head.count))
+    names: list[str] = []
+    try:
+        for cells in reader:
+            if names and cells:
+                yield dict(zip(names, cells, strict=False)), reader.line_num
+            elif cells:
+                names = [name.strip() for name in cells]
+    except csv.Error:
+        raise InputError(f"Line {reader.line_num} of the input is no CSV.") from None
+
+
+def _texts(source: Source) -> Iterator[str]:
+    for number, line in enumerate(source.lines(), 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise InputError(f"Line {number} of the input is not UTF-8. Save the file as UTF-8.") from None

@@ -1,0 +1,69 @@
+"""Plain text in columns: aligned by what a terminal shows, cut where it would run over."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Final
+from unicodedata import combining, east_asian_width
+
+import click
+
+from target_batch.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LONGEST_CELL: Final = 44
+GAP: Final = "  "
+
+
+def width(text: str) -> int:
+    """Return the columns that a terminal gives a text."""
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text: str, longest: int) -> str:
+    """Return a text that takes at most `longest` columns."""
+    if width(text) <= longest:
+        return text
+    while width(text) >= longest:
+        text = text[:-1]
+    return text + "…"
+
+
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], right: str = "", longest: int = LONGEST_CELL
+) -> Iterator[str]:
+    """Lay rows out under their heads; `right` has an `r` where a column is aligned to the right."""
+    shown = [[cut(clean(cell, 400), longest) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip(heads, *shown, strict=True)]
+    yield click.style(_line(heads, widths, right), bold=True)
+    yield click.style(GAP.join("─" * wide for wide in widths), dim=True)
+    for row in shown:
+        yield _line(row, widths, right)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: str) -> str:
+    aligned = []
+    for cell, wide, side in zip_longest(cells, widths, right[: len(cells)], fillvalue=" "):
+        pad = " " * (int(wide) - width(str(cell)))
+        aligned.append(pad + str(cell) if side == "r" else str(cell) + pad)
+    return GAP.join(aligned).rstrip()
+
+
+def wrapped(text: str, indent: int, columns: int = 100) -> str:
+    """Break a text into lines of at most `columns`, each indented."""
+    return click.wrap_text(text, columns, " " * indent, " " * indent)
+
+
+def number(count: float) -> str:
+    """Write a number for people."""
+    return f"{count:,}"
+
+
+def share(part: int, whole: int) -> str:
+    """Write a share in per cent, never 0 % or 100 % where it is not."""
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < percent < 1:
+        return "less than 1 %"
+    return "more than 99 %" if 99 < percent < 100 else f"{percent:.0f} %"  # noqa: PLR2004 - per cent

@@ -1,0 +1,199 @@
+"""Fault scenarios from `tests/scenarios/*.json`, each judged by what the local Batch recorded.
+
+A file says how many records are sent (`records`, over so many custom IDs: `ids`), with which `settings`
+and `faults`, for how many `seconds` the faults last (without it, for ever), and what is expected:
+
+`exit`, `state` (`last`, `none`, or `finest`: the newest that lies before the oldest record that is not
+settled), `delivered` (records in the journal), `confirmed` (records the run log calls delivered),
+`rejected`, `requests`, `amplification` (requests over those that were needed), `duplicates` (at most),
+`pause` (seconds between the first call and the next), `ends_within`, `words` in the log and `memory` (MB).
+`variants` are further cases of the same scenario, with what differs. The promises P1 to P5 always hold.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import figures
+import pytest
+from singer import INTEGER, STRING, record, schema, state
+from target_process import KEY, Ended, config_file, encoded, ended, finished, start
+from verdict import Sent, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local_batch import LocalBatch
+    from verdict import Verdict
+
+pytestmark = pytest.mark.chaos
+
+FOLDER = Path(__file__).parents[1] / "scenarios"
+SENT_KEYS = {"records", "ids", "large", "seconds", "path", "faults", "settings"}
+SETTINGS = {
+    "profile_endpoint": "update",
+    "max_updates_per_second": 100_000,
+    "max_retry_seconds": 20,
+    "request_timeout_seconds": 5,
+}
+PER_REQUEST = 200
+Case = dict[str, Any]
+
+
+def cases() -> Iterator[Any]:
+    """Yield every scenario, and each of its variants."""
+    for path in sorted(FOLDER.glob("*.json")):
+        scenario = json.loads(path.read_text())
+        variants = scenario.pop("variants", {"": {}})
+        for name, variant in variants.items():
+            given = {key: value for key, value in variant.items() if key in SENT_KEYS}
+            expected = {key: value for key, value in variant.items() if key not in SENT_KEYS}
+            case = {**scenario, **given, "expect": {**scenario["expect"], **expected}}
+            yield pytest.param(case, id=f"{path.stem}-{name}" if name else path.stem)
+
+
+def stream(case: Case) -> list[str]:
+    """Make the input: people with a rising seat, and a state after every tenth part."""
+    count, ids = case["records"], case.get("ids", case["records"])
+    large = case.get("large", {})
+    notes = [f"note_{n}" for n in range(max(large.values(), default=0))]
+    properties = {"user_id": STRING, "seat": INTEGER, "city": STRING, **dict.fromkeys(notes, STRING)}
+    lines = [schema("users", properties)]
+    for seat in range(1, count + 1):
+        who = f"u{(seat - 1) % ids + 1}"
+        more = dict.fromkeys(notes[: large.get(who, 0)], "x" * 290)
+        lines.append(record("users", user_id=who, seat=seat, city="Lyon", **more))
+        if seat % max(1, count // 10) == 0:
+            lines.append(state({"seen": seat}))
+    return lines
+
+
+def rules(case: Case, url: str) -> list[Any]:
+    """Return the faults, with the local Batch's address and shorthands filled in."""
+    found = json.loads(json.dumps(case.get("faults", [])).replace("{url}", url))
+    for rule in found:
+        errors = rule["do"].get("partial_errors") if isinstance(rule["do"], dict) else None
+        if isinstance(errors, dict):
+            blamed = range(errors["first"])
+            rule["do"] = {
+                "partial_errors": [{"category": "c", "bulk_index": n, "reason": "no"} for n in blamed]
+            }
+    return found
+
+
+def end_faults(batch: LocalBatch, ids: list[int], seconds: float) -> None:
+    """Switch faults off so many seconds after the first of them acted."""
+    limit = time.monotonic() + 30
+    while not batch.hits() and time.monotonic() < limit:
+        time.sleep(0.02)
+    time.sleep(seconds)
+    for number in ids:
+        batch.post(f"faults/{number}", {"enabled": False})
+
+
+def peak_memory(pid: int, found: list[int]) -> None:
+    """Follow a process's peak memory in MB, where the machine tells it."""
+    status = Path(f"/proc/{pid}/status")
+    try:
+        while True:
+            lines = status.read_text().splitlines()
+            found += [int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM")]
+            time.sleep(0.02)
+    except OSError:
+        return
+
+
+def play(folder: Path, batch: LocalBatch, case: Case) -> tuple[Ended, float, int]:
+    """Run the target through a scenario; return how it ended, its seconds and its peak memory."""
+    settings = {**SETTINGS, **case.get("settings", {})}
+    config = config_file(folder, batch.url + case.get("path", ""), **settings)
+    lines = stream(case)
+    numbers = batch.script(rules(case, batch.url))
+    if "seconds" in case:
+        threading.Thread(target=end_faults, args=(batch, numbers, case["seconds"]), daemon=True).start()
+    memory: list[int] = []
+    begun = time.monotonic()
+    if "memory" in case["expect"]:
+        process = start(config)
+        threading.Thread(target=peak_memory, args=(process.pid, memory), daemon=True).start()
+        result = ended(process, config, encoded(lines))
+    else:
+        result = finished(config, lines)
+    return result, time.monotonic() - begun, max(memory, default=0)
+
+
+def within(expected: Any, found: float) -> bool:
+    """Compare with a number, or with a range of two."""
+    low, high = expected if isinstance(expected, list) else (expected, expected)
+    return bool(low <= found <= high)
+
+
+def problems(case: Case, result: Ended, verdict: Verdict, batch: LocalBatch) -> Iterator[str]:
+    """Yield what is not as the scenario expects it."""
+    expect, journal, totals = case["expect"], batch.journal(), result.run["streams"].get("users", {})
+    requests = batch.summary()["requests"]["total"]
+    yield from verdict.problems()
+    exits = expect["exit"] if isinstance(expect["exit"], list) else [expect["exit"]]
+    if result.code not in exits:
+        yield f"exit {result.code}"
+    wanted = {"last": verdict.newest, "none": -1}.get(expect.get("state", ""), verdict.finest)
+    if (expect.get("finest", True) or "state" in expect) and verdict.last != wanted:
+        yield f"state at line {verdict.last}, expected {wanted}"
+    counts = {
+        "delivered": (expect.get("delivered"), verdict.held),
+        "confirmed": (expect.get("confirmed"), totals.get("delivered")),
+        "rejected": (expect.get("rejected"), totals.get("rejected")),
+        "requests": (expect.get("requests"), requests),
+        "duplicates": ([0, expect["duplicates"]] if "duplicates" in expect else None, verdict.duplicates),
+        "amplification": (expect.get("amplification"), requests / (case["records"] / PER_REQUEST)),
+        "marks": (expect.get("marks"), len(result.codes())),
+    }
+    for name, (expected, found) in counts.items():
+        if expected is not None and not within(case["records"] if expected == "all" else expected, found):
+            yield f"{name}: {found}, expected {expected}"
+    if expect.get("finest", True) and not expect.get("possibly_twice") and not verdict.duplicates:
+        held = verdict.held + expect.get("lost_attributes", 0)
+        if totals.get("delivered", 0) != held:
+            yield f"the run log says {totals.get('delivered')} delivered, Batch holds {held}"
+    if totals.get("rejected", 0) != verdict.rejected_whole - expect.get("lost_attributes", 0):
+        yield f"the run log says {totals.get('rejected')} rejected, the disk {verdict.rejected_whole}"
+    if expect.get("possibly_twice") and result.run["possibly_twice"] < verdict.duplicates:
+        yield f"{result.run['possibly_twice']} counted as possibly twice of {verdict.duplicates}"
+    if expect.get("throttled") and not result.run["throttled"]:
+        yield "no 429 was counted"
+    missing = [word for word in expect.get("words", ()) if word not in result.log]
+    if missing:
+        yield f"the log lacks {missing}"
+    if KEY in result.log or "Traceback" in result.log:
+        yield "the log shows the key or a traceback"
+    if expect["exit"] == 0 and not case.get("faults") and not journal:
+        yield "nothing arrived"
+
+
+@pytest.mark.parametrize("case", list(cases()))
+def test_a_scenario_ends_as_promised(tmp_path: Path, batch: LocalBatch, case: Case) -> None:
+    result, seconds, memory = play(tmp_path, batch, case)
+    verdict = judge(Sent(stream(case)), result, batch.journal())
+    summary = batch.summary()["requests"]
+    faults = sum(summary["faults"].values())
+    measured = {"amplification": summary["total"] / (case["records"] / PER_REQUEST)}
+    family = "storms" if "seconds" in case else "scenarios"
+    figures.note(family, verdict, faults=faults, **(measured if "seconds" in case else {}))
+    found = list(problems(case, result, verdict, batch))
+    expect = case["expect"]
+    if seconds > expect.get("ends_within", 40):
+        found.append(f"it took {seconds:.1f} s")
+    if "pause" in expect:
+        first, second = sorted(batch.requests(), key=lambda row: row["number"])[:2]
+        pause = second["at"] - first["at"]
+        if not within(expect["pause"], pause):
+            found.append(f"it came again after {pause:.2f} s")
+    if expect.get("overlap") and summary["peak_in_flight"] < 2:
+        found.append("requests did not overlap")
+    if memory > expect.get("memory", memory):
+        found.append(f"{memory} MB")
+    assert not found, "\n".join([case["about"], *found, result.log[-1500:]])

@@ -1,0 +1,246 @@
+"""Every window of the stock SDK in which data or state goes wrong, and the test that it is closed here.
+
+| window | what goes wrong | test |
+|---|---|---|
+| W1  | a signal during a request drains again inside it | test_windows::test_a_signal_during_a_request_waits_for_its_answer |
+| W1  | the same at random instants | test_signals::test_a_signal_at_a_random_instant_loses_nothing |
+| W1b | a signal while the API fails ends with success | test_signals::test_a_failing_api_does_not_hold_the_stop |
+| W2  | a second signal cuts the final drain | test_windows::test_more_signals_change_nothing |
+| W2  | the same at the end of the input | test_signals::test_a_signal_in_the_final_drain_changes_nothing |
+| W3  | state does not wait for the background sender | test_windows::test_no_state_passes_before_its_answer |
+| W4  | a swallowed error, a blamed row in a 2xx | test_scenarios::test_a_scenario_ends_as_promised |
+| W5  | a schema change lets the newer record go first | test_windows::test_a_schema_change_keeps_the_order |
+| W6  | a BATCH file goes before pending records | test_windows::test_a_batch_message_does_not_overtake_records |
+| W7  | ACTIVATE_VERSION acts before pending records | test_windows::test_activate_version_does_not_overtake_records |
+| W8  | concurrent requests hold the same key | test_windows::test_nobody_is_in_two_requests_at_once |
+| W9  | state only at the end: a crash repeats all | test_windows::test_state_passes_while_the_tap_goes_on |
+| W9  | the same over a chain of crashes | test_crashes::test_a_chain_of_kills_loses_nothing |
+| W10 | a float in a state ends the run | test_windows::test_a_state_passes_byte_by_byte |
+| W11 | an idle tap holds records and state | test_signals::test_a_tap_that_waits_does_not_hold_anything_back |
+| W12 | an empty state replaces a full one | test_windows::test_an_empty_state_never_replaces_a_full_one |
+| W13 | one failing stream cuts the others' requests | test_windows::test_a_failing_stream_does_not_cut_the_others |
+| W14 | an invalid record is kept and sent | test_windows::test_a_value_that_breaks_its_schema_is_never_sent |
+| W15 | a retry after a lost answer doubles | test_windows::test_a_lost_answer_doubles_that_request_only |
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from feeding import Feeder, arrived, collected, wait_until
+from singer import INTEGER, STRING, record, schema, state, users
+from target_process import config_file, encoded, run, start
+from verdict import Journal, Sent, judge
+
+if TYPE_CHECKING:
+    from local_batch import LocalBatch
+
+pytestmark = pytest.mark.chaos
+
+QUICK = {"checkpoint_records": 5, "checkpoint_seconds": 0.2, "max_retry_seconds": 5}
+
+
+def test_every_window_has_its_test() -> None:
+    """The table above names tests that exist."""
+    named = re.findall(r"(test_\w+)::(test_\w+) \|", __doc__ or "")
+    assert len(named) == 19
+    for module, name in named:
+        assert f"def {name}(" in Path(__file__).with_name(f"{module}.py").read_text()
+
+
+def test_a_signal_during_a_request_waits_for_its_answer(tmp_path: Path, batch: LocalBatch) -> None:
+    """W1: the request on the wire is finished and confirmed, then the state passes, then exit 143."""
+    batch.fault({"delay": 1.0})
+    process = start(config_file(tmp_path, batch.url, **QUICK))
+    lines = users(1, 20, every=20)
+    feeder = Feeder(process, lines)
+    wait_until(arrived(batch), process)
+    process.send_signal(signal.SIGTERM)
+    assert batch.journal() == []
+    ended = collected(process, tmp_path / "work")
+    feeder.stop()
+    assert (ended.code, ended.emitted) == (143, ['{"seen": 20}'])
+    assert judge(Sent(lines), ended, batch.journal()).held == 20
+    assert batch.summary()["requests"]["total"] == 1
+
+
+def test_more_signals_change_nothing(tmp_path: Path, batch: LocalBatch) -> None:
+    """W2: a hail of signals during the final drain ends as the first one asked, with everything confirmed."""
+    batch.fault({"delay": 0.6})
+    process = start(config_file(tmp_path, batch.url, **QUICK))
+    lines = users(1, 20, every=20)
+    Feeder(process, lines)
+    wait_until(arrived(batch), process)
+    process.send_signal(signal.SIGINT)
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.01)
+    ended = collected(process, tmp_path / "work")
+    assert (ended.code, ended.emitted) == (130, ['{"seen": 20}'])
+    assert judge(Sent(lines), ended, batch.journal()).held == 20
+
+
+def test_no_state_passes_before_its_answer(tmp_path: Path, batch: LocalBatch) -> None:
+    """W3: the request is on the wire, the checkpoint long due: standard output stays silent."""
+    batch.fault({"delay": 1.0})
+    process = start(config_file(tmp_path, batch.url, **QUICK))
+    Feeder(process, users(1, 20, every=5))
+    assert process.stdout is not None
+    wait_until(arrived(batch), process)
+    begun = time.monotonic()
+    passed = json.loads(process.stdout.readline())["seen"]
+    assert len(batch.journal()) >= passed
+    assert time.monotonic() - begun > 0.8
+    process.send_signal(signal.SIGTERM)
+    assert collected(process, tmp_path / "work").code == 143
+
+
+def test_a_schema_change_keeps_the_order(tmp_path: Path, batch: LocalBatch) -> None:
+    """W5: what an older schema mapped reaches Batch before what a newer one mapped."""
+    lines = []
+    for seat in range(1, 40):
+        if seat % 4 == 1:
+            lines.append(schema("users", {"user_id": STRING, "seat": INTEGER, f"more_{seat}": STRING}))
+        lines.append(record("users", user_id=f"u{seat % 3}", seat=seat, **{f"more_{seat // 4 * 4 + 1}": "x"}))
+    batch.fault({"delay": 0.1}, nth={"every": 2})
+    ended = run(tmp_path, batch.url, [*lines, state({"seen": 39})])
+    verdict = judge(Sent(lines), ended, batch.journal())
+    assert (ended.code, verdict.inversions, verdict.held) == (0, 0, 39)
+    assert [batch.attributes(f"u{n}")["seat"] for n in range(3)] == [39, 37, 38]
+
+
+def test_a_batch_message_does_not_overtake_records(tmp_path: Path, batch: LocalBatch) -> None:
+    """W6: whether its file is read or refused, what came before it is delivered first."""
+    file = tmp_path / "part.jsonl"
+    file.write_text(json.dumps({"user_id": "u1", "seat": 9}) + "\n")
+    message = {"type": "BATCH", "stream": "users", "encoding": {"format": "jsonl"}}
+    lines = [*users(1, 3, every=3), json.dumps({**message, "manifest": [file.as_uri()]})]
+    ended = run(tmp_path, batch.url, lines)
+    journal = Journal(batch.journal())
+    assert ended.emitted == ['{"seen": 3}']
+    assert journal.seats["u1"] == ([1, 9] if ended.code == 0 else [1])
+    assert "Traceback" not in ended.log
+
+
+def test_activate_version_does_not_overtake_records(tmp_path: Path, batch: LocalBatch) -> None:
+    """W7: what waits goes before it; for a stream that nobody knows it ends nothing."""
+    version = json.dumps({"type": "ACTIVATE_VERSION", "stream": "users", "version": 1})
+    unknown = json.dumps({"type": "ACTIVATE_VERSION", "stream": "nobody", "version": 1})
+    after = record("users", user_id="u1", seat=2)
+    ended = run(tmp_path, batch.url, [unknown, *users(1, 1), version, after, state({"seen": 2})])
+    assert (ended.code, ended.emitted) == (0, ['{"seen": 2}'])
+    assert Journal(batch.journal()).seats["u1"] == [1, 2]
+
+
+def test_nobody_is_in_two_requests_at_once(tmp_path: Path, batch: LocalBatch) -> None:
+    """W8: a later update of a person waits for the answer to the earlier one, others do not."""
+    batch.fault({"delay": 1.2}, contains_id="u1", times=1)
+    lines = users(1, 5) + [record("users", user_id="u1", seat=n) for n in (6, 7)]
+    lines += [record("users", user_id=f"v{n}", seat=n) for n in range(8, 30)]
+    process = start(config_file(tmp_path, batch.url, **{**QUICK, "checkpoint_seconds": 0.1}))
+    assert process.stdin is not None
+    for count, part in enumerate((lines[:6], lines[6:8], lines[8:])):
+        process.stdin.write(encoded(part))
+        process.stdin.flush()
+        wait_until(arrived(batch, 2 if count == 2 else 1), process)
+    process.stdin.close()
+    ended = collected(process, tmp_path / "work")
+    journal = Journal(batch.journal())
+    assert ended.code == 0
+    assert batch.journal()[0]["custom_id"] == "v8", "others do not wait"
+    assert journal.seats["u1"] in ([1, 7], [1, 6, 7])
+    assert journal.inversions() == 0
+
+
+def test_state_passes_while_the_tap_goes_on(tmp_path: Path, batch: LocalBatch) -> None:
+    """W9: states pass on cadence as answers come in, each once, in order, never ahead."""
+    lines = users(1, 2000, every=10)
+    config = config_file(tmp_path, batch.url, checkpoint_records=200, max_updates_per_second=100_000)
+    process = start(config)
+    feeder = Feeder(process, lines)
+    assert process.stdout is not None
+    first = process.stdout.readline().decode().strip()
+    assert not feeder.done.is_set()
+    wait_until(feeder.done.is_set, process)
+    assert process.stdin is not None
+    process.stdin.close()
+    ended = collected(process, tmp_path / "work")
+    ended.out = f"{first}\n{ended.out}"
+    verdict = judge(Sent(lines), ended, batch.journal())
+    assert ended.code == 0
+    assert verdict.problems() == []
+    assert 3 <= len(ended.emitted) <= 25
+    assert verdict.last == verdict.newest
+
+
+def test_a_state_passes_byte_by_byte(tmp_path: Path, batch: LocalBatch) -> None:
+    """W10: floats, large numbers, spacing and escapes of a state come out as they came in."""
+    values = [
+        '{"bookmark": 1.50, "big": 123456789012345678901234567890, "tiny": 1e-400}',
+        '{ "z":"caf\\u00e9",  "a": [1.0, null, {"\\ud83d\\ude00": true}] }',
+        '{"line": "\u2028 é"}',
+    ]
+    lines = [schema("users", {"user_id": STRING, "seat": INTEGER})]
+    for number, value in enumerate(values):
+        lines += [record("users", user_id=f"u{number}", seat=number)]
+        lines += [f'{{"type": "STATE", "value": {value}}}']
+    for cut, expected in ((1, values), (10_000, values[-1:])):
+        (folder := tmp_path / str(cut)).mkdir()
+        ended = run(folder, batch.url, lines, checkpoint_records=cut)
+        assert ended.code == 0
+        assert ended.emitted[-1:] == values[-1:]
+        assert [value for value in values if value in ended.emitted] == ended.emitted
+        assert len(ended.emitted) <= len(expected)
+
+
+def test_an_empty_state_never_replaces_a_full_one(tmp_path: Path, batch: LocalBatch) -> None:
+    """W12: `{}` is no bookmark; the full one before it stays the last."""
+    lines = [*users(1, 3, every=3), state({}), record("users", user_id="u4", seat=4), state({})]
+    ended = run(tmp_path, batch.url, lines)
+    assert (ended.code, ended.emitted) == (0, ['{"seen": 3}'])
+    assert len(batch.journal()) == 4
+
+
+def test_a_failing_stream_does_not_cut_the_others(tmp_path: Path, batch: LocalBatch) -> None:
+    """W13: audiences fail, users on the wire are finished and counted as delivered; the state is held."""
+    batch.fault({"answer": {"status": 503}}, path="*/audiences/*")
+    batch.fault({"delay": 0.5}, path="*/profiles/*")
+    lines = [*users(1, 20, every=20), schema("cohorts", {"user_id": STRING, "cohort": STRING})]
+    lines += [record("cohorts", user_id=f"u{n}", cohort="big") for n in range(1, 21)]
+    ended = run(tmp_path, batch.url, [*lines, state({"seen": 40})], max_retry_seconds=1)
+    assert ended.code == 1
+    assert len(batch.journal()) == ended.totals("users")["delivered"] == 20
+    assert ended.totals("cohorts")["undelivered"] == 20
+    assert ended.emitted == ['{"seen": 20}']
+
+
+def test_a_value_that_breaks_its_schema_is_never_sent(tmp_path: Path, batch: LocalBatch) -> None:
+    """W14: the value is left out and on disk, never coerced; the rest of the record goes."""
+    lines = [schema("users", {"user_id": STRING, "seat": INTEGER, "city": STRING})]
+    lines += [record("users", user_id=f"u{n}", seat=value, city="Lyon") for n, value in enumerate(("7", 7, 7.5))]
+    ended = run(tmp_path, batch.url, lines)
+    assert ended.code == 0
+    held = [batch.attributes(f"u{n}") for n in range(3)]
+    assert held == [{"city": "Lyon"}, {"city": "Lyon", "seat": 7}, {"city": "Lyon"}]
+    assert [row["seat"] for row in ended.rejects()] == ["7", 7.5]
+    assert set(ended.codes()) == {"schema_violation"}
+
+
+def test_a_lost_answer_doubles_that_request_only(tmp_path: Path, batch: LocalBatch) -> None:
+    """W15: unavoidable without idempotency keys, so it is counted: events double once, no more."""
+    properties = {"user_id": STRING, "event": STRING, "seat": INTEGER}
+    lines = [schema("events", properties)]
+    lines += [record("events", user_id=f"u{n % 40}", event="seen", seat=n) for n in range(80)]
+    batch.fault({"accept_then": "close"}, nth=[1])
+    lines.append(state({"seen": 80}))
+    ended = run(tmp_path, batch.url, lines)
+    verdict = judge(Sent(lines), ended, batch.journal())
+    assert (ended.code, verdict.problems()) == (0, [])
+    assert verdict.duplicates == 80
+    assert ended.run["possibly_twice"] == 40

@@ -1,0 +1,60 @@
+"""Figures that fault runs print at the end, beside what they assert."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from verdict import Verdict
+
+FULL = os.environ.get("CHAOS") == "full"
+"""Whether the fault runs take their full length."""
+
+COLUMNS = (
+    "runs",
+    "records",
+    "faults",
+    "lost",
+    "regressions",
+    "inversions",
+    "duplicates",
+    "amplification",
+    "stop s",
+)
+_rows: dict[str, list[dict[str, float]]] = defaultdict(list)
+
+
+def note(family: str, verdict: Verdict, **more: float) -> None:
+    """Keep the figures of one run."""
+    _rows[family].append(
+        {
+            "runs": 1,
+            "records": verdict.records,
+            "lost": len(verdict.lost),
+            "regressions": verdict.regressions + verdict.invented,
+            "inversions": verdict.inversions,
+            "duplicates": verdict.duplicates,
+            **more,
+        }
+    )
+
+
+def table() -> Iterator[str]:
+    """Yield the figures, a line a family: sums, but the largest amplification and stop latency."""
+    if not _rows:
+        return
+    widest = max(map(len, _rows))
+    yield " ".join([" " * widest, *(f"{name:>13}" for name in COLUMNS)])
+    for family, rows in _rows.items():
+        yield " ".join([f"{family:<{widest}}", *(f"{_total(name, rows):>13}" for name in COLUMNS)])
+
+
+def _total(name: str, rows: list[dict[str, float]]) -> str:
+    found = [row[name] for row in rows if name in row]
+    if not found:
+        return "-"
+    return f"{max(found):.2f}" if name in {"amplification", "stop s"} else f"{sum(found):.0f}"
