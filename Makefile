@@ -76,12 +76,12 @@ bench: install ## Measure records per second and CPU per record
 
 .PHONY: constraints
 constraints: $(DEMO)/.meltano ## Pin the newest versions of everything, for Python 3.10 to 3.14
-	@$(PIN) pyproject.toml --extra sandbox --group dev > $(DEMO)/pins
 	@{ echo "# The project's environment on Python 3.10 to 3.14. Made by: make constraints"; \
-		cat $(DEMO)/pins; } > constraints.txt
-	@$(PIN) demo/requirements.txt > $(DEMO)/pins
+		$(PIN) pyproject.toml --all-extras --group dev; } > $(DEMO)/pins
+	@cmp -s $(DEMO)/pins constraints.txt || cp $(DEMO)/pins constraints.txt
 	@{ echo "# The demo's Meltano and its tap on Python 3.10 to 3.14. Made by: make constraints"; \
-		cat $(DEMO)/pins; } > demo/constraints.txt
+		$(PIN) demo/requirements.txt; } > $(DEMO)/pins
+	@cmp -s $(DEMO)/pins demo/constraints.txt || cp $(DEMO)/pins demo/constraints.txt
 
 .PHONY: clean
 clean: ## Remove what these commands made

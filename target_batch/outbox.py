@@ -24,7 +24,11 @@ _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Entry:
-    """What one custom ID gets in one request, and the tickets of the records it came from."""
+    """What one custom ID gets in one request, and the tickets of the records it came from.
+
+    `then` is what the same custom ID gets after it, and the first of such a row knows the `last`;
+    an entry never refers to itself, so that it goes with its last user and not with the collector.
+    """
 
     __slots__ = ("attributes", "body", "custom_id", "events", "last", "then", "tickets")
 
@@ -34,7 +38,7 @@ class Entry:
         self.events = update.events
         self.tickets = [ticket]
         self.then: Entry | None = None
-        self.last = self
+        self.last: Entry | None = None
         self.body = b""
 
     def merge(self, update: ProfileUpdate, ticket: Ticket) -> bool:
@@ -109,9 +113,11 @@ class Outbox:
             self.entries += 1
             if custom_id not in self._busy:
                 self._ready.append(entry)
-        elif not head.last.merge(update, ticket):
-            head.last.then = head.last = Entry(update, ticket)
-            self.entries += 1
+        else:
+            last = head.last or head
+            if not last.merge(update, ticket):
+                last.then = head.last = Entry(update, ticket)
+                self.entries += 1
 
     def cut(self, most_entries: int, most_bytes: int) -> list[Entry]:
         """Take out what can leave in one request, oldest first; its custom IDs are busy from now."""
@@ -137,7 +143,8 @@ class Outbox:
         if following is None:
             del self._heads[custom_id]
         else:
-            following.last = entry.last
+            following.last = entry.last if entry.last is not following else None
+            entry.then = entry.last = None
             self._heads[custom_id] = following
 
     def free(self, entries: Iterable[Entry]) -> None:

@@ -28,20 +28,19 @@ from target_batch.delivery import MASS_UPDATE_CUT, Delivery, Policy
 from target_batch.errors import ConfigurationError
 from target_batch.fates import Fates
 from target_batch.files import LocalFolder, folder_at
-from target_batch.ledger import Ledger
-from target_batch.mirror import MirrorLane
 from target_batch.places import AttributePlace, AudiencePlace, scope_of
 from target_batch.progress import Progress
 from target_batch.redaction import Scrubber, clean
 from target_batch.rejects import RejectsFolder
 from target_batch.settings import DEFAULT_LEDGER
-from target_batch.unchanged import PayloadMemory
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterator
 
     from target_batch.fates import Ticket
+    from target_batch.ledger import Ledger
+    from target_batch.mirror import MirrorLane
     from target_batch.options import StreamOptions
     from target_batch.places import Place
     from target_batch.routing import Route
@@ -187,6 +186,8 @@ class Run:
         settings = self.settings
         memory = None
         if settings.skip_unchanged:
+            from target_batch.unchanged import PayloadMemory  # noqa: PLC0415 - SQLAlchemy costs start-up
+
             project = scope_of("project", settings.api_url, settings.project_key or "")
             max_age = settings.unchanged_max_age_days * 86_400
             memory = PayloadMemory(self._ledger, project, max_age, self.clock.time)
@@ -215,6 +216,8 @@ class Run:
             yield AudienceSender(self._client, platform, self._slow_pacer), scope
 
     def _mirror_lane(self, route: Route) -> MirrorLane:
+        from target_batch.mirror import MirrorLane  # noqa: PLC0415 - SQLAlchemy costs start-up
+
         settings, options = self.settings, route.options
         places: list[Place] = [
             AudiencePlace(sender, scope, self.clock, self._index_patience)
@@ -241,6 +244,8 @@ class Run:
 
     @cached_property
     def _ledger(self) -> Ledger:
+        from target_batch.ledger import Ledger  # noqa: PLC0415 - SQLAlchemy costs start-up
+
         if self._dry:
             return Ledger("sqlite:///" + self._copied_ledger(), Path())
         return Ledger(self.settings.ledger_url, self._local_work_path())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import signal
 import sys
 import traceback
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
     from target_batch.reader import Message
 
+
+GC_THRESHOLDS = (50_000, 20, 100)
+"""Fit for records that live until their answer: the default walks them all, again and again."""
 
 TICK_ROWS = 500
 """Rows of a file after which answers are settled and checkpoints looked at."""
@@ -244,6 +248,8 @@ class TargetBatch(Target):
                 cls._env_var_prefix,
             )
             sys.exit(ConfigurationError.exit_code)
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         code = target.listen_to_the_end(file_input)
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, signal.SIG_IGN)  # the interpreter's own end would bring the default back

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 COMMANDS: Final = {
+    "check": ("target_batch.commands.check", "check"),
     "explain": ("target_batch.commands.explain", "explain"),
+    "rejects": ("target_batch.commands.rejects", "rejects"),
+    "runs": ("target_batch.commands.runs", "runs"),
     "sandbox": ("target_batch.sandbox.command", "sandbox"),
 }
 """Name → module and object of a command."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NOTHING: Final = "–"
 LONGEST_EXAMPLE: Final = 28
 LONGEST_LIST: Final = 60
+SHOWN_NAMES: Final = 6
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -25,17 +26,13 @@ def shown(found: dict[str, Any]) -> Iterator[str]:
     if found["problem"]:
         yield from _paragraph("The target would stop here", found["problem"], "red")
         return
-    yield ""
-    yield from _facts(found)
-    if found["properties"]:
-        yield ""
-        yield from _properties(found["properties"])
-    if found["budgets"]:
-        yield ""
-        yield from _budgets(found["budgets"])
-    if found["reasons"]:
-        yield ""
-        yield from _reasons(found["reasons"])
+    going = [row for row in found["properties"] if row["attribute"]]
+    staying = [row for row in found["properties"] if not row["attribute"]]
+    blocks = (_facts(found), _going(going), _staying(staying), _notes(found), _budgets(found), _reasons(found))
+    for block in blocks:
+        if lines := list(block):
+            yield ""
+            yield from lines
 
 
 def _title(found: dict[str, Any]) -> str:
@@ -58,19 +55,25 @@ def _facts(found: dict[str, Any]) -> Iterator[str]:
         yield "  schema     inferred from these rows; a tap's own SCHEMA may say otherwise"
 
 
-def _properties(properties: list[dict[str, Any]]) -> Iterator[str]:
-    going = [row for row in properties if row["attribute"]]
-    staying = [row for row in properties if not row["attribute"]]
+def _going(going: list[dict[str, Any]]) -> Iterator[str]:
     if going:
-        rows = [
-            (_text(row["property"]), _text(row["attribute"]), row["type"], _example(row)) for row in going
-        ]
+        rows = [(_text(row["property"]), _text(row["attribute"]), row["type"], _example(row)) for row in going]
         yield from _indented(table(("property", "in Batch", "type", "example"), rows, longest=60))
         yield from (f"  {_text(row['property'])}: {row['note']}" for row in going if row["note"])
+
+
+def _staying(staying: list[dict[str, Any]]) -> Iterator[str]:
     if staying:
-        yield ""
-        rows = [(_text(row["property"]), row["type"], row["note"], row["reason"] or "") for row in staying]
+        rows = [(_text(row["property"]), row["type"], row["note"] or "", row["reason"] or "") for row in staying]
         yield from _indented(table(("left out", "type", "because", "reason"), rows, longest=60))
+
+
+def _notes(found: dict[str, Any]) -> Iterator[str]:
+    """Give the notes of the SCHEMA that the tables do not show."""
+    shown_above = found["kind"] != "segment"
+    for note in found["notes"]:
+        if not (shown_above and note.startswith("Property `")):
+            yield wrapped(clean(note, 600), 2)
 
 
 def _text(value: Any) -> str:
@@ -92,7 +95,12 @@ def _value(value: Any) -> str:
     return cut(clean(text, 200), LONGEST_EXAMPLE)
 
 
-def _budgets(budgets: dict[str, Any]) -> Iterator[str]:
+def _budgets(found: dict[str, Any]) -> Iterator[str]:
+    budgets = found["budgets"]
+    if not budgets:
+        return
+    if found["names"]:
+        yield from _names(found)
     names = budgets["attributes"]
     yield f"  attributes  {names['planned']} of {names['limit']} that Batch takes at once"
     if names["most_in_a_record"]:
@@ -100,7 +108,7 @@ def _budgets(budgets: dict[str, Any]) -> Iterator[str]:
     if budgets["texts_too_long"]:
         yield f"  texts       {number(budgets['texts_too_long'])} longer than Batch takes (300 characters)"
     if events := budgets.get("events"):
-        yield f"  events      {number(events['most_of_one_custom_id'])} at most of one custom ID, " + (
+        yield f"  at once     {number(events['most_of_one_custom_id'])} events at most of one custom ID, " + (
             f"{events['entries_for_them']} × {events['limit_per_entry']} a request"
             if events["entries_for_them"] > 1
             else f"{events['limit_per_entry']} fit in one request"
@@ -109,9 +117,17 @@ def _budgets(budgets: dict[str, Any]) -> Iterator[str]:
         yield f"  late        {late} of the events are outside the 24 hours that Batch takes"
 
 
-def _reasons(reasons: list[dict[str, Any]]) -> Iterator[str]:
-    yield click.style("  Met in the sample", bold=True)
-    for met in reasons:
+def _names(found: dict[str, Any]) -> Iterator[str]:
+    names = [f"{clean(name, 80)} ({number(count)})" for name, count in found["names"].items()]
+    more = f" and {number(len(names) - SHOWN_NAMES)} more" if len(names) > SHOWN_NAMES else ""
+    head = "audiences" if found["kind"] == "audiences" and ": " in names[0] else "events"
+    yield f"  {head:<12}{', '.join(names[:SHOWN_NAMES])}{more}"
+
+
+def _reasons(found: dict[str, Any]) -> Iterator[str]:
+    if found["reasons"]:
+        yield click.style("  Met in the sample", bold=True)
+    for met in found["reasons"]:
         where = f"line {', '.join(map(str, met['lines']))}"
         more = " …" if met["count"] > len(met["lines"]) else ""
         names = f"  {cut(', '.join(met['properties']), LONGEST_LIST)}" if met["properties"] else ""

@@ -44,6 +44,7 @@ def as_data(study: Study, settings: Settings) -> dict[str, Any]:
         },
         "properties": [_property(row, study) for row in study.rows],
         "notes": list(study.plan.notes) if study.plan else [],
+        "names": dict(counts.names.most_common()),
         "budgets": _budgets(study) if study.plan else {},
         "reasons": _reasons(study),
     }
@@ -51,12 +52,13 @@ def as_data(study: Study, settings: Settings) -> dict[str, Any]:
 
 
 def _property(row: PlanRow, study: Study) -> dict[str, Any]:
+    key, sent = study.sent.get(row.property, (row.target, None))
     return {
         "property": row.property,
-        "attribute": row.target,
+        "attribute": row.target if row.target and "," in row.target else key,
         "type": row.type,
         "example": study.examples.get(row.property),
-        "sent": study.sent.get(row.property),
+        "sent": sent,
         "reason": row.reason.code if row.reason else None,
         "note": row.note or None,
     }
@@ -65,7 +67,8 @@ def _property(row: PlanRow, study: Study) -> dict[str, Any]:
 def _budgets(study: Study) -> dict[str, Any]:
     assert study.route is not None  # noqa: S101 - a plan has a route
     counts, kind = study.counts, study.route.kind
-    keys = {key for row in study.rows if row.target for key in row.target.split(", ")}
+    going = (row for row in study.rows if row.target and not (kind == "segment" and _is_of_event(row)))
+    keys = {key for row in going for key in str(row.target).split(", ")}
     limit = ATTRIBUTE_LIMITS[kind]
     if kind == "audiences" and study.route.options.as_attribute:
         limit = ENTRY_ATTRIBUTES
@@ -83,6 +86,10 @@ def _budgets(study: Study) -> dict[str, Any]:
             "limit_per_entry": ENTRY_EVENTS,
         }
     return found
+
+
+def _is_of_event(row: PlanRow) -> bool:
+    return row.property.startswith("properties.")
 
 
 def _reasons(study: Study) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_batch.errors import StopRun
 from target_batch.mapping import compile_plan
+from target_batch.mapping.names import base_name
 from target_batch.mapping.times import own_time
 from target_batch.operations import AudienceChange, Ignored, ProfileUpdate, Rejected
 from target_batch.reasons import Fault, Reason
@@ -62,6 +63,8 @@ class Counts:
     most_attributes: int = 0
     per_id: Counter[str] = field(default_factory=Counter)
     """Custom ID → its events."""
+    names: Counter[str] = field(default_factory=Counter)
+    """Name of an event, or of an audience with what happens in it → how often."""
 
 
 class Study:
@@ -72,7 +75,6 @@ class Study:
         self._now = now
         self._names: dict[str, str] = {}
         self._checker: Validator | None = None
-        self._unpaired: dict[str, PlanRow] | None = None
         self.schema: Schema
         self.route: Route | None = None
         self.plan: Plan | None = None
@@ -80,7 +82,7 @@ class Study:
         self.counts = Counts()
         self.reasons: dict[str, Met] = {}
         self.examples: dict[str, Any] = {}
-        self.sent: dict[str, Any] = {}
+        self.sent: dict[str, tuple[str, Any]] = {}
         self.operations: list[tuple[ProfileUpdate | AudienceChange, Row]] = []
 
     def under(self, schema: Schema) -> None:
@@ -175,6 +177,8 @@ class Study:
         sent = dict(operation.attributes)
         if isinstance(operation, ProfileUpdate):
             self._count_events(operation, record, sent)
+        else:
+            self.counts.names[f"{operation.audience}: {'add' if operation.add else 'remove'}"] += 1
         self.counts.most_attributes = max(self.counts.most_attributes, len(sent))
         self._pair(record, sent)
         if len(self.operations) < SHOWN_OPERATIONS:
@@ -185,6 +189,7 @@ class Study:
         for event in update.events:
             counts.events += 1
             counts.per_id[update.custom_id] += 1
+            counts.names[event["name"]] += 1
             sent.update(event.get("attributes", {}))
             names = self.plan.time_names if self.plan else ()
             counts.late_events += "time" not in event and own_time(record, tuple(names))[1] is not None
@@ -200,11 +205,15 @@ class Study:
         if not left:
             return
         values = dict(paths(record, nested=bool(self.route and self.route.kind == "segment")))
+        by_name = {base_name(key): (key, value) for key, value in sent.items() if value is not None}
         for row in left:
-            became = [sent[key] for key in str(row.target).split(", ") if sent.get(key) is not None]
+            names = map(base_name, str(row.target).split(", "))
+            became = [by_name[name] for name in names if name in by_name]
             if became and values.get(row.property) is not None:
                 self.examples[row.property] = values[row.property]
-                self.sent[row.property] = became[0] if len(became) == 1 else became
+                went = [value for _, value in became]
+                keys = ", ".join(key for key, _ in became)
+                self.sent[row.property] = keys, went[0] if len(went) == 1 else went
 
 
 def paths(record: dict[str, Any], *, nested: bool) -> list[tuple[str, Any]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
-from target_batch.mapping.declared import kind_of
+from target_batch.mapping.declared import kind_of, zero_or_one
 from target_batch.mapping.refusals import Unfit
 from target_batch.reasons import Reason
 
@@ -26,10 +25,9 @@ def is_add(value: Any, where: str) -> bool:
     Raises:
         Unfit: it is another word, or none; a wrong guess would reach people by mistake.
     """
-    if type(value) is bool:
-        return value
-    if type(value) in {int, float, Decimal} and value in {0, 1}:
-        return bool(value)
+    flag = zero_or_one(value)
+    if flag is not None:
+        return flag
     if type(value) is str:
         word = value.strip().lower()
         if word in _ADD:

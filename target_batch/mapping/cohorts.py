@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_batch.mapping.audiences import MembershipPlan
 from target_batch.mapping.members import COHORTS_HOLD_NOTHING
+from target_batch.mapping.memberships import MembershipPlan
 from target_batch.mapping.names import is_name, snake_case
 from target_batch.mapping.refusals import Unfit
 from target_batch.operations import ProfileUpdate

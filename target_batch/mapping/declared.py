@@ -79,6 +79,15 @@ def is_whole(value: Decimal | float) -> bool:
     return type(value) is int or value.is_integer()
 
 
+def zero_or_one(value: Any) -> bool | None:
+    """Read a boolean, or a number that is 0 or 1; None for everything else."""
+    if type(value) is bool:
+        return value
+    if type(value) in {int, float, Decimal} and is_whole(value) and value in {0, 1}:
+        return bool(value)
+    return None
+
+
 def _branches(schema: Any) -> list[dict[str, Any]]:
     if not isinstance(schema, dict):
         return []

@@ -17,8 +17,6 @@ from target_batch.mapping.refusals import SKIP, Partly, Unfit
 from target_batch.mapping.structure import Layout, lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_batch.mapping.columns import Columns
 
 _MOST_SURPRISES = 40
@@ -39,52 +37,19 @@ class Express:
         self._surprises = 0
         self._layout: Layout | None = lay_out(columns, self._loose)
 
-    def attributes(self, record: dict[str, Any]) -> dict[str, Any] | None:  # noqa: C901 - see below
-        """Return the attributes of a record, None where it must go the careful way.
-
-        One loop without calls where most records spend most of their time.
-        """
+    def attributes(self, record: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the attributes of a record, None where it must go the careful way."""
         layout = self._layout
         if layout is None:
             return None
         try:
             msgspec.convert(record, layout.structure)
             found = record.copy()
-            take = found.pop
             for name in layout.dropped:
-                take(name, None)
-            for name, key, checked, on_null in layout.dates:
-                value = take(name, _ABSENT)
-                if (
-                    checked
-                    and type(value) is str
-                    and value[-1] == "Z"
-                    and value[10] == "T"
-                    and len(value) <= LONGEST_CANONICAL
-                ):
-                    found[key] = value
-                elif value is not _ABSENT:
-                    fit = None if value is None else utc(value)
-                    found.update(on_null if fit is None else {key: fit})
-            for name, key, known, convert, on_null in layout.steps:
-                value = take(name, _ABSENT)
-                if known and type(value) is str and known(value):
-                    found[key] = value
-                elif value is not _ABSENT:
-                    fit = None if value is None else convert(value)
-                    if fit is None:
-                        found.update(on_null)
-                    elif not key:
-                        found.update(fit)
-                    elif fit is not SKIP:
-                        found[key] = fit
-            for name, convert, on_null in layout.in_place:
-                if name in found and found[name] is not None:
-                    fit = convert(found[name])
-                    if fit is SKIP or (fit is None and not on_null):
-                        del found[name]
-                    else:
-                        found[name] = fit
+                found.pop(name, None)
+            _respell(layout, found)
+            if layout.in_place:
+                _correct(layout, found)
         except (msgspec.ValidationError, Unfit, Partly, UnicodeEncodeError):
             return None
         if not self._keeps_nulls and None in found.values():
@@ -106,3 +71,40 @@ class Express:
         self._loose.update(self._layout.surprising(record))
         self._layout = lay_out(self._columns, self._loose)
         return self.attributes(record)
+
+
+def _respell(layout: Layout, found: dict[str, Any]) -> None:
+    """Give what Batch wants under another key that key, and its value the form it wants."""
+    take = found.pop
+    for name, key, checked, on_null in layout.dates:
+        value = take(name, _ABSENT)
+        usual = checked and type(value) is str and value[-1] == "Z" and value[10] == "T"
+        if usual and len(value) <= LONGEST_CANONICAL:
+            found[key] = value
+        elif value is not _ABSENT:
+            fit = None if value is None else utc(value)
+            found.update(on_null if fit is None else {key: fit})
+    for name, key, known, convert, on_null in layout.steps:
+        value = take(name, _ABSENT)
+        if known and type(value) is str and known(value):
+            found[key] = value
+        elif value is not _ABSENT:
+            fit = None if value is None else convert(value)
+            if fit is None:
+                found.update(on_null)
+            elif not key:
+                found.update(fit)
+            elif fit is not SKIP:
+                found[key] = fit
+
+
+def _correct(layout: Layout, found: dict[str, Any]) -> None:
+    """Convert the values that keep their place among those that need nothing."""
+    for name, convert, on_null in layout.in_place:
+        value = found.get(name)
+        if value is not None:
+            fit = convert(value)
+            if fit is SKIP or (fit is None and not on_null):
+                del found[name]
+            else:
+                found[name] = fit

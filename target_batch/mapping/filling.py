@@ -42,7 +42,7 @@ def cut(
     return faults
 
 
-def _run(  # noqa: C901 - most of a record's way is this loop, calls would double its time
+def _run(
     columns: Columns,
     steps: Mapping[str, Column],
     record: Mapping[str, Any],
@@ -52,9 +52,7 @@ def _run(  # noqa: C901 - most of a record's way is this loop, calls would doubl
     for name, value in record.items():
         key, quick, convert, on_null = steps[name]
         kind = type(value)
-        if kind is quick and (
-            kind is not str or (0 < len(value) <= STRING_LENGTH and value.isascii())
-        ):
+        if kind is quick and (kind is not str or (0 < len(value) <= STRING_LENGTH and value.isascii())):
             attributes[key] = value
         elif value is None:
             attributes.update(on_null)
@@ -76,9 +74,7 @@ def _run(  # noqa: C901 - most of a record's way is this loop, calls would doubl
     return faults
 
 
-def _settle(
-    columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
-) -> list[Fault]:
+def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Fault]:
     """Decide between properties of this record that want one name; a null yields to a value."""
     rivals = [name for name in columns.contested if name in record]
     rivals.sort(key=lambda name: (record[name] is None, columns.order(name)))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from target_batch.mapping.arrays import CHANGES, limited, texts
-from target_batch.mapping.declared import kind_of
+from target_batch.mapping.declared import kind_of, zero_or_one
 from target_batch.mapping.limits import ARRAY_ITEMS, CACHED_VALUES, EMAIL_LENGTH, TOPIC_LENGTH
 from target_batch.mapping.locales import language, locale_reader, region, timezone
 from target_batch.mapping.phones import phone_reader
@@ -135,10 +134,9 @@ def _topics(value: Any) -> list[str] | None:
 
 
 def _answer(value: Any) -> bool | None:
-    if type(value) is bool:
-        return value
-    if type(value) in {int, float, Decimal} and value in {0, 1}:
-        return bool(value)
+    flag = zero_or_one(value)
+    if flag is not None:
+        return flag
     if type(value) is str:
         word = " ".join(re.split(r"[\s_-]+", value.strip().lower()))
         if not word:

@@ -111,14 +111,8 @@ def many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
         raise Unfit(Reason.INVALID_ARRAY, "The array mixes objects and other values.")
     if len(objects) > ARRAY_ITEMS:
         raise Unfit(Reason.TOO_MANY_ITEMS, f"The array has more than {ARRAY_ITEMS} items.")
-    kept: list[dict[str, Any] | None] = []
     faults: list[Fault] = []
-    for item in objects:
-        try:
-            kept.append(one(columns, item))
-        except Partly as partly:
-            kept.append(partly.value)
-            faults += partly.faults
+    kept = [_surviving(columns, item, faults) for item in objects]
     found = [item for item in kept if item] or None
     if faults:
         raise Partly(found, faults)
@@ -157,3 +151,12 @@ _STRUCTURES = (frozenset({"array"}), frozenset({"object"}))
 
 def _too_deep(value: Any) -> Any:
     raise Unfit(Reason.TOO_DEEP, f"An {kind_of(value)} more than {EVENT_DEPTH} levels deep.")
+
+
+def _surviving(columns: Columns, item: dict[str, Any], faults: list[Fault]) -> dict[str, Any] | None:
+    try:
+        return one(columns, item)
+    except Partly as partly:
+        faults += partly.faults
+        kept: dict[str, Any] | None = partly.value
+        return kept

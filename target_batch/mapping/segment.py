@@ -9,12 +9,12 @@ from target_batch.mapping.filling import fill
 from target_batch.mapping.limits import ARRAYS_PER_PROFILE, LEARNED_NAMES
 from target_batch.mapping.messages import ENVELOPE, TYPES, VIEWED, Message
 from target_batch.mapping.names import event_namer
-from target_batch.mapping.targets import is_bookkeeping
 from target_batch.mapping.plan import DELETED, DELETED_AT, Plan
 from target_batch.mapping.profiles import within_limits
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.scopes import context_columns, event_columns, trait_columns
-from target_batch.mapping.times import SEGMENT_NAMES, event_time, own_time
+from target_batch.mapping.targets import is_bookkeeping
+from target_batch.mapping.times import SEGMENT_NAMES, event_time
 from target_batch.operations import Ignored, ProfileUpdate, Rejected
 from target_batch.reasons import Reason
 

@@ -58,9 +58,7 @@ class Layout:
 
     def surprising(self, record: Mapping[str, Any]) -> Iterator[str]:
         """Return the properties whose values are other than the structure says."""
-        return (
-            name for name, value in record.items() if not _passes(value, self.types.get(name, Any))
-        )
+        return (name for name, value in record.items() if not _passes(value, self.types.get(name, Any)))
 
 
 def lay_out(columns: Columns, loose: Collection[str]) -> Layout | None:
@@ -70,7 +68,8 @@ def lay_out(columns: Columns, loose: Collection[str]) -> Layout | None:
     name is more than msgspec takes.
     """
     types: dict[str, Any] = dict.fromkeys(columns, Any)
-    dropped, dates, steps, in_place = [], [], [], []
+    dropped, moved = [], []
+    dates, steps, in_place = [], [], []
     for name, (key, _, convert, on_null) in columns.items():
         plain = None if name in loose else _PLAIN.get(convert)
         if plain is not None:
@@ -79,27 +78,25 @@ def lay_out(columns: Columns, loose: Collection[str]) -> Layout | None:
             dropped.append(name)
         elif convert is utc:
             types[name] = Any if name in loose else datetime | None
+            moved.append(name)
             dates.append((name, key, name not in loose, on_null))
         elif key != name or not key:
+            moved.append(name)
             known = _KNOWN.get(key) if columns.may_be_text(name) else None
             steps.append((name, key, known, _same if plain else convert, on_null))
         elif plain is None:
             in_place.append((name, convert, on_null))
-    if _overlap(columns, [name for name, *_ in (*dates, *steps)]):
+    if _overlap(columns, moved):
         return None
     try:
         structure = _structure(types)
     except ValueError:
         return None
-    return Layout(
-        types, structure, tuple(dropped), tuple(dates), tuple(steps), tuple(in_place)
-    )
+    return Layout(types, structure, tuple(dropped), tuple(dates), tuple(steps), tuple(in_place))
 
 
 def _overlap(columns: Columns, moved: Collection[str]) -> bool:
-    written = {
-        key for name in moved for key in (*columns.targets(name), columns[name][0]) if key != name
-    }
+    written = {key for name in moved for key in (*columns.targets(name), columns[name][0]) if key != name}
     return not written.isdisjoint(moved)
 
 

@@ -118,6 +118,9 @@ class Scope:
             return LeftOut(self.excluded[name])
         if self.only_mapped:
             return LeftOut("not named in the stream's `attributes`")
+        return self._by_name(name)
+
+    def _by_name(self, name: str) -> Target | LeftOut:
         if name in self.reserved:
             return Target(name, (name,))
         names = self.natives.get(name if self.exact else snake_case(name))

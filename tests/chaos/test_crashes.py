@@ -157,7 +157,7 @@ def test_one_stuck_request_does_not_let_duplicates_grow(tmp_path: Path, batch: L
     feeder.stop()
     verdict = judge(Sent(lines), first, batch.journal())
     journal = Journal(batch.journal())
-    repeated = [row for row in Sent(lines).records if row.index > verdict.last and journal.holds(row)]
+    repeated = [row for row in Sent(lines).records if row.line > verdict.last and journal.holds(row)]
     largest = max(row["entries"] for row in batch.requests())
     figures.note("kill while one call hangs", verdict, faults=1, duplicates=len(repeated))
     assert verdict.problems() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable  # noqa: TC003 - an annotation of a module's variable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,18 @@ RULES = st.lists(st.fixed_dictionaries({"match": PLACES, "do": DOINGS}), max_siz
 CUTS = st.sampled_from([1, 10, 100, 10_000])
 
 
+MAKERS: dict[str, Callable[[int, int], list[str]]] = {
+    "users": lambda who, seat: [record("users", user_id=f"u{who}", seat=seat)],
+    "events": lambda who, seat: [record("events", user_id=f"u{who}", seat=seat, event="seen")],
+    "crowd": lambda _, seat: [record("users", user_id=f"c{seat}", seat=seat)],
+    "nobody": lambda _, seat: [record("users", user_id="null", seat=seat)],
+    "state": lambda who, seat: [state({"seen": seat, "who": who, "share": 0.1})],
+    "empty state": lambda _who, _seat: [state({})],
+    "new schema": lambda _, seat: [schema("users", {**USERS, f"more_{seat}": STRING})],
+    "noise": lambda _who, _seat: ["", '{"type": "PING"}'],
+}
+
+
 def lines_of(steps: list[tuple[str, int, int]]) -> list[str]:
     """Write the steps out as Singer messages, seats rising from 1."""
     lines = [schema("users", USERS), schema("events", EVENTS)]
@@ -63,22 +76,7 @@ def lines_of(steps: list[tuple[str, int, int]]) -> list[str]:
     for kind, who, times in steps:
         for _ in range(times):
             seat += 1
-            if kind == "users":
-                lines.append(record("users", user_id=f"u{who}", seat=seat))
-            elif kind == "events":
-                lines.append(record("events", user_id=f"u{who}", seat=seat, event="seen"))
-            elif kind == "crowd":
-                lines.append(record("users", user_id=f"c{seat}", seat=seat))
-            elif kind == "nobody":
-                lines.append(record("users", user_id="null", seat=seat))
-        if kind == "state":
-            lines.append(state({"seen": seat, "who": who, "share": 0.1}))
-        elif kind == "empty state":
-            lines.append(state({}))
-        elif kind == "new schema":
-            lines.append(schema("users", {**USERS, f"more_{seat}": STRING}))
-        elif kind == "noise":
-            lines += ["", '{"type": "PING"}']
+            lines += MAKERS[kind](who, seat)
     return [*lines, state({"seen": seat + 1})]
 
 

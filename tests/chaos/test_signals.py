@@ -72,16 +72,14 @@ def assert_in_good_order(ended: Ended, verdict: Verdict, sent: Sent) -> None:
     assert sum(total["undelivered"] for total in totals) == 0, ended.log
     read = sum(total["read"] for total in totals)
     assert verdict.last >= verdict.safe, ended.log
-    passed = sum(record.index < verdict.last for record in sent.records)
+    passed = sum(record.line < verdict.last for record in sent.records)
     assert passed <= read <= passed + 100 or verdict.last == verdict.newest
     assert KEY not in ended.log
     assert "Traceback" not in ended.log
 
 
 @pytest.mark.parametrize("number", range(RUNS))
-def test_a_signal_at_a_random_instant_loses_nothing(
-    tmp_path: Path, batch: LocalBatch, number: int
-) -> None:
+def test_a_signal_at_a_random_instant_loses_nothing(tmp_path: Path, batch: LocalBatch, number: int) -> None:
     """Exit 143 or 130; no record before the emitted state is missing, none was read and not confirmed."""
     chance = random.Random(number)  # noqa: S311 - repeatable, not secret
     situation = list(SITUATIONS)[number % len(SITUATIONS)]
@@ -147,7 +145,7 @@ def test_a_failing_api_does_not_hold_the_stop(tmp_path: Path, batch: LocalBatch,
 
 
 def test_a_signal_in_the_final_drain_changes_nothing(tmp_path: Path, batch: LocalBatch) -> None:
-    """The input is at its end already: all of it is confirmed, whatever the exit code says of the signal."""
+    """The input is at its end already: all of it is confirmed, whatever the exit code says."""
     batch.script([{"do": {"delay": 0.4}}])
     lines = mixed(1000, 1000, every=50)
     settings = {**SETTINGS, "checkpoint_records": 10_000, "checkpoint_seconds": 60}
@@ -169,7 +167,7 @@ def test_a_signal_in_the_final_drain_changes_nothing(tmp_path: Path, batch: Loca
 
 
 def test_a_tap_that_waits_does_not_hold_anything_back(tmp_path: Path, batch: LocalBatch) -> None:
-    """With the input open and silent, what is older than `checkpoint_seconds` is sent and its state passes."""
+    """The input is open and silent: what is older than `checkpoint_seconds` is sent and its state passes."""
     lines = mixed(30, 30, every=10)
     config = config_file(tmp_path, batch.url, **{**SETTINGS, "checkpoint_records": 10_000})
     process = start(config)

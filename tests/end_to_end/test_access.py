@@ -116,7 +116,8 @@ def test_a_certificate_that_does_not_verify_ends_the_talk(tmp_path: Path) -> Non
     """Nothing is said to a server with a certificate of its own making."""
     if (openssl := shutil.which("openssl")) is None:
         pytest.skip("openssl is needed to make a certificate")
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost"]
     command += ["-addext", "subjectAltName=DNS:localhost"]
     command += ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "certificate.pem")]
     subprocess.run(command, check=True, capture_output=True)

@@ -151,7 +151,8 @@ def test_nan_and_infinities_cost_only_their_attribute(tmp_path: Path, batch: Loc
     ]
     ended = run(tmp_path, batch.url, lines)
     assert ended.code == 0
-    assert [batch.attributes(f"u{n}") for n in (1, 2, 3)] == [{"seat": 1}, {"seat": 2}, {"seat": 3, "score": 0.5}]
+    held = [batch.attributes(f"u{n}") for n in (1, 2, 3)]
+    assert held == [{"seat": 1}, {"seat": 2}, {"seat": 3, "score": 0.5}]
     assert ended.totals("users")["delivered"] == 3
     assert sum(ended.totals("users")["reasons"].values()) == 2
     for path in ended.reject_files():

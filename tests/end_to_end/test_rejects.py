@@ -140,9 +140,7 @@ def test_an_event_rejected_as_late_is_replayed_by_a_setting(tmp_path: Path, batc
     assert [(event["name"], "time" in event) for event in line["events"]] == [("bought", False)]
 
 
-def test_an_event_that_went_without_an_attribute_is_not_sent_again(
-    tmp_path: Path, batch: LocalBatch
-) -> None:
+def test_an_event_that_went_without_an_attribute_is_not_sent_again(tmp_path: Path, batch: LocalBatch) -> None:
     """It says `replay: false`, and the replay passes it over and counts it."""
     properties = {"user_id": STRING, "event": STRING, "seat": INTEGER, "note": STRING}
     lines = [

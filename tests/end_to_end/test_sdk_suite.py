@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local_batch import LocalBatch
+    from singer_sdk import Target
 
 HELD = {
     "array_data": {"profiles": 4, "entries": 4},
@@ -35,6 +36,23 @@ HELD = {
     "special_chars_in_attributes": {"profiles": 1},
 }
 """What the summary of the local Batch says after each test."""
+
+
+class Runner(TargetTestRunner):
+    """The SDK's runner, which leaves its input and the run's files open."""
+
+    def new_target(self) -> Target:
+        """Remember every target that was made."""
+        self.made = [*getattr(self, "made", []), target := super().new_target()]
+        return target
+
+    def close(self) -> None:
+        """Close what the SDK leaves open."""
+        if self.target_input is not None:
+            self.target_input.close()
+        for target in getattr(self, "made", []):
+            target.run.close(0)
+
 
 Suite: Any = get_target_test_class(TargetBatch, parse_env_config=False, config={})
 
@@ -64,10 +82,9 @@ class TestStandardSuite(Suite):  # type: ignore[misc]
                 "*": {"custom_id": "id"},
             },
         }
-        runner = TargetTestRunner(target_class=TargetBatch, config=settings, parse_env_config=False)
+        runner = Runner(target_class=TargetBatch, config=settings, parse_env_config=False)
         yield runner
-        if runner.target_input is not None:
-            runner.target_input.close()
+        runner.close()
 
     @pytest.fixture(autouse=True)
     def arrived(self, request: pytest.FixtureRequest, batch: LocalBatch) -> Iterator[None]:
@@ -95,13 +112,13 @@ def test_the_last_values_of_repeated_records_win(tmp_path: Path, batch: LocalBat
     from singer_sdk.testing.target_tests import TargetDuplicateRecords  # noqa: PLC0415 - one test's input
 
     settings = {"rest_api_key": KEY, "project_key": PROJECT, "api_url": batch.url, "default_kind": "profiles"}
-    runner = TargetTestRunner(
+    runner = Runner(
         target_class=TargetBatch,
         config={**settings, "work_path": str(tmp_path / "work")},
         input_filepath=TargetDuplicateRecords().singer_filepath,
         parse_env_config=False,
     )
-    with runner.target_input:
-        runner.sync_all()
+    runner.sync_all()
+    runner.close()
     assert [batch.attributes(custom_id) for custom_id in ("1", "2")] == [{"metric": 100}, {"metric": 20}]
     assert runner.state_messages == [{"test_duplicate_records": 2}]

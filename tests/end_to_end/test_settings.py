@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CANARY = "canary-setting-31c0"
 
 REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "an unknown setting": ({"checkpoint_record": CANARY, "batch_size": 5}, ("checkpoint_record", "batch_size")),
+    "unknown settings": ({"checkpoint_record": CANARY, "batch": 5}, ("checkpoint_record", "batch")),
     "an SDK setting that means nothing here": ({"load_method": CANARY}, ("load_method",)),
     "an unknown stream option": ({"streams": {"users": {"kynd": CANARY}}}, ("kynd",)),
     "an unknown value": ({"nulls": CANARY}, ("nulls",)),

@@ -23,7 +23,7 @@ PROPERTIES: dict[str, Any] = {
     "born": DATE_TIME,
     "tags": {"type": ["array", "null"], "items": {"type": "string"}},
 }
-PEOPLE = [
+PEOPLE: list[dict[str, Any]] = [
     {"user_id": "u1", "email": "ada@example.com", "seat": 1, "score": 19.99, "vip": True, "tags": ["a", "b"]},
     {"user_id": "u2", "email": None, "seat": 2**60, "score": 0.1, "born": "1815-12-10T00:00:00Z"},
     {"user_id": "u3", "seat": 3, "score": 1e-7, "tags": {"$add": ["c"]}, "vip": None},

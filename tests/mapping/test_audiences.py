@@ -52,9 +52,7 @@ REMOVE = [
 @pytest.mark.parametrize(
     ("action", "add"), [(word, True) for word in ADD] + [(word, False) for word in REMOVE]
 )
-def test_every_usual_word_for_in_and_out(
-    plan_of: Callable[..., Plan], action: Any, add: Any
-) -> None:
+def test_every_usual_word_for_in_and_out(plan_of: Callable[..., Plan], action: Any, add: Any) -> None:
     change = plan_of("audiences", {"id": ANY, "status": ANY})({"id": 7, "status": action}, 0.0)
     assert isinstance(change, AudienceChange)
     assert change.add is add
@@ -87,9 +85,7 @@ def test_a_row_deleted_at_the_source_is_a_removal(plan_of: Callable[..., Plan]) 
         (["a"], "invalid_audience_name"), (True, "invalid_audience_name"),
     ],
 )  # fmt: skip
-def test_a_row_that_names_no_audience_is_rejected(
-    plan_of: Callable[..., Plan], name: Any, code: str
-) -> None:
+def test_a_row_that_names_no_audience_is_rejected(plan_of: Callable[..., Plan], name: Any, code: str) -> None:
     rejected = plan_of("audiences", {"id": ANY, "audience": ANY})({"id": 7, "audience": name}, 0.0)
     assert isinstance(rejected, Rejected)
     assert [(f.reason.code, f.property) for f in rejected.faults] == [(code, "audience")]
@@ -163,9 +159,7 @@ def test_a_native_is_no_attribute_of_a_member(plan_of: Callable[..., Plan]) -> N
         ({"cohort": "VIP été", "_sdc_deleted_at": "x"}, {"vip_ete": False}),
     ],
 )
-def test_a_cohort_as_a_boolean_attribute(
-    plan_of: Callable[..., Plan], record: Any, attributes: Any
-) -> None:
+def test_a_cohort_as_a_boolean_attribute(plan_of: Callable[..., Plan], record: Any, attributes: Any) -> None:
     properties = {"id": ANY, "cohort": ANY, "action": ANY}
     plan = plan_of("audiences", properties, options={"as_attribute": True})
     assert plan({"id": 7, **record}, 0.0) == ProfileUpdate("7", attributes, [])
@@ -173,9 +167,7 @@ def test_a_cohort_as_a_boolean_attribute(
 
 
 @pytest.mark.parametrize("cohort", ["x" * 31, "---"])
-def test_a_cohort_that_makes_no_attribute_rejects_the_row(
-    plan_of: Callable[..., Plan], cohort: str
-) -> None:
+def test_a_cohort_that_makes_no_attribute_rejects_the_row(plan_of: Callable[..., Plan], cohort: str) -> None:
     plan = plan_of("audiences", {"id": ANY, "cohort": ANY}, options={"as_attribute": True})
     rejected = plan({"id": 7, "cohort": cohort}, 0.0)
     assert isinstance(rejected, Rejected)

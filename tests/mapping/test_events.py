@@ -176,8 +176,6 @@ def test_what_a_user_is_told_about_names_and_times(plan_of: Callable[..., Plan])
 
 
 @pytest.mark.parametrize("options", [{"event": "---"}, {"attributes": {"p": "$email_address"}}])
-def test_options_that_batch_does_not_take_are_refused(
-    plan_of: Callable[..., Plan], options: Any
-) -> None:
+def test_options_that_batch_does_not_take_are_refused(plan_of: Callable[..., Plan], options: Any) -> None:
     with pytest.raises(ConfigurationError, match="people"):
         plan_of("events", {"id": ANY, "p": ANY}, options=options)

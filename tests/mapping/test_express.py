@@ -37,9 +37,7 @@ ANYTHING = (
 )  # fmt: skip
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     record=st.dictionaries(st.sampled_from([*USER, "unknown"]), ANYTHING),
     nulls=st.sampled_from(["delete", "skip"]),

@@ -119,9 +119,7 @@ def test_every_usual_word_for_consent(plan_of: Callable[..., Plan], value: Any, 
 
 @pytest.mark.parametrize("nulls", ["delete", "skip"])
 @pytest.mark.parametrize("value", [None, ""])
-def test_a_null_consent_is_never_sent(
-    plan_of: Callable[..., Plan], nulls: str, value: Any
-) -> None:
+def test_a_null_consent_is_never_sent(plan_of: Callable[..., Plan], nulls: str, value: Any) -> None:
     plan = plan_of("profiles", {"id": ANY, "sms_marketing": ANY}, nulls=nulls)
     assert plan({"id": "u", "sms_marketing": value}, 0.0) == ProfileUpdate("u", {}, [])
 
@@ -157,9 +155,7 @@ def test_of_two_properties_for_one_native_the_earlier_in_the_list_goes(
 ) -> None:
     properties = {"id": ANY, "locale": ANY, "email_address": ANY, "email": ANY, "language": ANY}
     plan = plan_of("profiles", properties)
-    assert plan.notes == (
-        "Property `email_address` is left out: `email` feeds `$email_address` already.",
-    )
+    assert plan.notes == ("Property `email_address` is left out: `email` feeds `$email_address` already.",)
     record = {"id": "u", "email": "a@b.co", "language": "en", "locale": "fr-FR"}
     attributes = {"$email_address": "a@b.co", "$language": "en", "$region": "FR"}
     assert plan(record, 0.0) == ProfileUpdate("u", attributes, [])

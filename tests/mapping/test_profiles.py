@@ -202,9 +202,7 @@ def test_a_record_deleted_at_the_source_never_updates_a_profile(
         pytest.param({"id": "crm_id", "p": None}, {"crm_id": 1}, id="custom-id-too"),
     ],
 )
-def test_the_mapping_of_the_stream_decides(
-    plan_of: Callable[..., Plan], mapping: Any, expected: Any
-) -> None:
+def test_the_mapping_of_the_stream_decides(plan_of: Callable[..., Plan], mapping: Any, expected: Any) -> None:
     plan = plan_of("profiles", {"id": WHOLE, "p": TEXT}, options={"attributes": mapping})
     update = one(plan({"id": 1, "p": "2024-01-02"}, 0.0))
     if expected is None:
@@ -222,9 +220,7 @@ def test_only_mapped_sends_nothing_else(plan_of: Callable[..., Plan]) -> None:
 
 
 @pytest.mark.parametrize("target", ["Not A Name", "x" * 31, "$unknown", "date(É)", "$label", "date()"])
-def test_a_mapping_to_no_name_of_batch_is_refused_at_once(
-    plan_of: Callable[..., Plan], target: str
-) -> None:
+def test_a_mapping_to_no_name_of_batch_is_refused_at_once(plan_of: Callable[..., Plan], target: str) -> None:
     with pytest.raises(ConfigurationError, match=r"streams\.people\.attributes\.p"):
         plan_of("profiles", {"id": WHOLE}, options={"attributes": {"p": target}})
 
@@ -239,9 +235,7 @@ def test_two_properties_for_one_name_are_decided_once_and_reported(
         record = {"id": 1, "firstName": "a", "first_name": "b", "First Name": None}
         update = one(plan(record, 0.0))
         assert update.attributes == {"first_name": "b"}
-        assert [(f.reason.code, f.property) for f in update.faults] == [
-            ("name_collision", "firstName")
-        ]
+        assert [(f.reason.code, f.property) for f in update.faults] == [("name_collision", "firstName")]
 
 
 def test_two_unannounced_properties_for_one_name_do_not_overwrite_each_other(

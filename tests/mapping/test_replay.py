@@ -48,7 +48,7 @@ def test_the_window_includes_its_start_and_excludes_its_end(
 
 
 def test_the_time_of_a_profile_is_the_streams(plan_of: Callable[..., Plan]) -> None:
-    properties = {"id": {}, "created_at": {}, "changed": {}}
+    properties: dict[str, Any] = {"id": {}, "created_at": {}, "changed": {}}
     plan = plan_of("profiles", properties, options={"time": "changed"}, replay=WINDOW)
     inside = {"id": "u", "created_at": "2020-01-01", "changed": "2023-11-14T13:00:00Z"}
     assert isinstance(plan(inside, NOW), ProfileUpdate)

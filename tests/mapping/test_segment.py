@@ -85,9 +85,7 @@ def test_the_documented_track(plan_of: Callable[..., Plan]) -> None:
         pytest.param({"total_revenue_90_days": 42}, {"total_revenue_90_days": 42}, id="computed"),
     ],
 )  # fmt: skip
-def test_traits_go_by_name_and_value(
-    plan_of: Callable[..., Plan], traits: Any, attributes: Any
-) -> None:
+def test_traits_go_by_name_and_value(plan_of: Callable[..., Plan], traits: Any, attributes: Any) -> None:
     plan = plan_of("segment", SCHEMA)
     for _ in range(2):
         assert plan(identify(traits=traits), NOW) == ProfileUpdate("u", attributes, [])
@@ -178,9 +176,7 @@ def test_a_message_that_cannot_be_sent_is_rejected(
     assert [fault.reason.code for fault in rejected.faults] == [code]
 
 
-@pytest.mark.parametrize(
-    "field", ["timestamp", "originalTimestamp", "sentAt", "receivedAt"]
-)
+@pytest.mark.parametrize("field", ["timestamp", "originalTimestamp", "sentAt", "receivedAt"])
 def test_the_time_of_a_message(plan_of: Callable[..., Plan], field: str) -> None:
     later = {"receivedAt": "2023-11-14T22:10:00Z"}
     update = plan_of("segment", SCHEMA)(track(**{**later, field: TIME}), NOW)
@@ -247,9 +243,7 @@ def test_a_source_that_invents_names_does_not_fill_the_memory(plan_of: Callable[
     for number in range(5_000):
         plan(identify(traits={f"t{number}": 1}), NOW)
     assert len(plan.columns) < 2_500
-    assert plan(identify(traits={"a b": 1, "aB": 2}), NOW) == plan(
-        identify(traits={"aB": 2, "a b": 1}), NOW
-    )
+    assert plan(identify(traits={"a b": 1, "aB": 2}), NOW) == plan(identify(traits={"aB": 2, "a b": 1}), NOW)
 
 
 def test_the_record_of_a_computed_trait_as_a_track(plan_of: Callable[..., Plan]) -> None:

@@ -81,7 +81,11 @@ def collected(process: subprocess.Popen[bytes], work: Path, *, within: float = 3
             texts[name] = stream.read().decode()
 
     pairs = (("out", process.stdout), ("log", process.stderr))
-    threads = [threading.Thread(target=read, args=pair, daemon=True) for pair in pairs if not pair[1].closed]
+    threads = [
+        threading.Thread(target=read, args=(name, stream), daemon=True)
+        for name, stream in pairs
+        if stream is not None and not stream.closed
+    ]
     for thread in threads:
         thread.start()
     process.wait(within)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ssl
 
+    from typing_extensions import Self
+
 LONGEST = 65_536
 
 
@@ -19,7 +21,7 @@ class Listener:
         self._tls = tls
         self.heard: list[bytes] = []
 
-    def __enter__(self) -> Listener:
+    def __enter__(self) -> Self:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()

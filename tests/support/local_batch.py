@@ -7,10 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typing_extensions import Self
 
 STARTED_WITHIN = 20.0
 
@@ -25,7 +29,7 @@ class LocalBatch:
         self._session.trust_env = False
         self.url = ""
 
-    def __enter__(self) -> LocalBatch:
+    def __enter__(self) -> Self:
         command = [sys.executable, "-m", "target_batch.sandbox", "--port", "0"]
         command += ["--port-file", str(self._port_file), *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

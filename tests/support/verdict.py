@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from target_process import Ended
 
 BALANCE = ("delivered", "unchanged", "ignored", "rejected", "undelivered")
@@ -21,7 +23,7 @@ BALANCE = ("delivered", "unchanged", "ignored", "rejected", "undelivered")
 class Record(NamedTuple):
     """One record that was sent: where it stood, whom it concerns, and its place in the order."""
 
-    index: int
+    line: int
     stream: str
     custom_id: str
     seat: int
@@ -48,7 +50,7 @@ class Sent:
 
     def before(self, position: int) -> list[Record]:
         """Return the records before a line."""
-        return [record for record in self.records if record.index < position]
+        return [record for record in self.records if record.line < position]
 
 
 class Journal:
@@ -75,7 +77,7 @@ class Journal:
         """Count the seats that came after a later one of the same custom ID."""
         late = 0
         for seats in (*self.seats.values(), *map(first_times, self.events.values())):
-            late += sum(later < earlier for earlier, later in zip(seats, seats[1:], strict=False))
+            late += sum(later < earlier for earlier, later in pairwise(seats))
         return late
 
     def duplicates(self) -> int:
@@ -137,13 +139,13 @@ def judge(sent: Sent, ended: Ended, accepted: Sequence[dict[str, Any]], *, since
     positions = sent.positions(ended.emitted)
     verdict = Verdict(records=len(sent.records), last=max(positions, default=-1))
     verdict.invented = sum(position < 0 for position in positions)
-    verdict.regressions = sum(b <= a for a, b in zip(positions, positions[1:], strict=False))
+    verdict.regressions = sum(later <= earlier for earlier, later in pairwise(positions))
     verdict.lost = [record for record in sent.before(verdict.last) if not settled(record)]
     verdict.inversions = own.inversions()
     verdict.duplicates = own.duplicates()
-    oldest = next((record.index for record in sent.records if not settled(record)), None)
+    oldest = next((record.line for record in sent.records if not settled(record)), None)
     covered = [index for index, _ in sent.states if oldest is None or index < oldest]
-    held = [record.index for record in sent.records if whole.holds(record)]
+    held = [record.line for record in sent.records if whole.holds(record)]
     verdict.finest = max(covered, default=-1)
     verdict.safe = max((index for index in covered if index < max(held, default=-1)), default=-1)
     verdict.newest = max((index for index, _ in sent.states), default=-1)

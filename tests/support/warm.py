@@ -116,4 +116,7 @@ def _fork(connection: socket.socket, target: Any) -> None:
 
 
 if __name__ == "__main__":
-    {"serve": serve, "ask": ask}[sys.argv[1]](*sys.argv[2:])
+    if sys.argv[1] == "serve":
+        serve(sys.argv[2])
+    else:
+        ask(*sys.argv[2:])

@@ -1,0 +1,83 @@
+"""What runs left behind under `work_path`, read with patience: torn lines and empty folders are no news."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from target_batch.errors import ConfigurationError
+from target_batch.files import folder_at
+from target_batch.rejects import MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RUN_IN_NAME = re.compile(r"(\d{8}T\d{6}Z-[0-9a-f]+)-[^/\\]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One mark of one rejected record: the file it is in, the line in that file, and the mark itself."""
+
+    run: str
+    file: str
+    position: int
+    stream: str
+    number: int
+    mark: dict[str, Any]
+    record: dict[str, Any]
+
+
+def runs(work_path: str) -> list[dict[str, Any]]:
+    """Return the lines of the run log, the oldest first."""
+    found = [entry for _, content in _files(work_path, "runs*.jsonl") for _, entry in _objects(content)]
+    known = [entry for entry in found if isinstance(entry.get("run"), str)]
+    return sorted(known, key=lambda entry: str(entry.get("started", "")))
+
+
+def refusals(work_path: str, run: str | None = None) -> Iterator[Refusal]:
+    """Give every mark of every rejected record, of one run or of all."""
+    for name, content in _files(work_path, "rejects/*.jsonl"):
+        match = RUN_IN_NAME.search(name)
+        of_run = match[1] if match else ""
+        if run is not None and of_run != run:
+            continue
+        for position, message in _objects(content):
+            yield from _marks(of_run, name, position, message)
+
+
+def _marks(run: str, name: str, position: int, message: dict[str, Any]) -> Iterator[Refusal]:
+    record = message.get("record")
+    if message.get("type") != "RECORD" or not isinstance(record, dict):
+        return
+    marks = record.pop(MARK, None)
+    stream = str(message.get("stream", ""))
+    for number, mark in enumerate(marks if isinstance(marks, list) else ()):
+        if isinstance(mark, dict):
+            yield Refusal(run, name, position, stream, number, mark, record)
+
+
+def _files(work_path: str, pattern: str) -> Iterator[tuple[str, bytes]]:
+    """Read the files of a pattern.
+
+    Raises:
+        ConfigurationError: the folder cannot be read.
+    """
+    try:
+        yield from folder_at(work_path).read(pattern)
+    except OSError as error:
+        raise ConfigurationError(f"The folder of `work_path` cannot be read: {error.strerror}.") from None
+
+
+def _objects(content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Give the JSON objects among the lines with their numbers; a torn line is passed over."""
+    for number, line in enumerate(content.split(b"\n"), 1):
+        try:
+            found = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield number, found

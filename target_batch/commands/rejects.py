@@ -1,0 +1,170 @@
+"""``target-batch rejects``: what was refused, why, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from target_batch.commands import configuration
+from target_batch.commands.configuration import Wrong, config_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from target_batch.commands.history import Refusal
+
+EXAMPLES: Final = 5
+KEYS: Final = ("run", "stream", "position", "number")
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_$.() -]{1,80}")
+
+
+@dataclass
+class Group:
+    """Refusals of one stream for one reason."""
+
+    count: int = 0
+    final: int = 0
+    lines: dict[int, None] = field(default_factory=dict)
+    properties: dict[str, None] = field(default_factory=dict)
+    messages: dict[str, None] = field(default_factory=dict)
+
+    def add(self, mark: dict[str, Any]) -> None:
+        """Count one more."""
+        self.count += 1
+        self.final += mark.get("replay") is False
+        line = mark.get("line")
+        if isinstance(line, int) and len(self.lines) < EXAMPLES:
+            self.lines[line] = None
+        for known, value in ((self.properties, mark.get("property")), (self.messages, mark.get("message"))):
+            if value and len(known) < EXAMPLES:
+                known[str(value)] = None
+
+
+@click.command()
+@config_option
+@click.option("--run", metavar="RUN", help="Only this run, or `last` for the last one that left rejects.")
+@click.option("--format", "form", type=click.Choice(["text", "singer"]), default="text")
+@click.option("--with-records", is_flag=True, help="With `--format singer`: the rejected records too.")
+def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records: bool) -> None:
+    """Show what was refused, by stream and reason: how often, on which lines, and what to do about it.
+
+    `--format singer` writes every refusal as a Singer stream, without people's data unless asked for.
+    """
+    from target_batch.commands import history  # noqa: PLC0415 - slow
+    from target_batch.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
+
+    settings = configuration.load_without_keys(configuration.read(files))
+    try:
+        if run == "last":
+            run = max((found.run for found in history.refusals(settings.work_path)), default=None)
+        found = history.refusals(settings.work_path, run)
+        if form == "singer":
+            _write_singer(found, with_records=with_records)
+        else:
+            _print(found, files)
+    except ConfigurationError as error:
+        raise Wrong(str(error)) from None
+
+
+def _print(found: Iterable[Refusal], files: tuple[str, ...]) -> None:
+    groups: dict[tuple[str, str], Group] = {}
+    paths: dict[str, set[int]] = {}
+    for refusal in found:
+        code = str(refusal.mark.get("code", "unknown"))
+        groups.setdefault((refusal.stream, code), Group()).add(refusal.mark)
+        repeatable = paths.setdefault(refusal.file, set())
+        if refusal.mark.get("replay") is not False:
+            repeatable.add(refusal.position)
+    if not groups:
+        click.echo("Nothing was refused, as far as this folder knows.")
+        return
+    for line in (*_text(groups), *_replays(paths, files)):
+        click.echo(line)
+
+
+def _text(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
+    from target_batch.commands.tables import cut, number, wrapped  # noqa: PLC0415 - only here
+    from target_batch.reasons import Reason  # noqa: PLC0415 - same
+    from target_batch.redaction import clean  # noqa: PLC0415 - same
+
+    advice = {reason.code: reason.advice for reason in Reason}
+    stream = None
+    for (of_stream, code), group in sorted(groups.items(), key=lambda item: (item[0][0], -item[1].count)):
+        if of_stream != stream:
+            stream = of_stream
+            yield click.style(clean(stream, 60), bold=True)
+        names = cut(clean(", ".join(group.properties), 200), 60)
+        more = " …" if group.count > len(group.lines) else ""
+        lines = f"line {', '.join(map(str, group.lines))}{more}" if group.lines else ""
+        head = f"{number(group.count):>8}  {click.style(clean(code, 40), fg='yellow')}"
+        yield "  ".join(part for part in (head, names, lines) if part)
+        yield wrapped(advice.get(code, "A reason that this version does not know."), 10)
+        if code == Reason.REFUSED_BY_BATCH.code:
+            yield from (wrapped(f"Batch says: {clean(text, 200)}", 10) for text in group.messages)
+        if group.final:
+            yield wrapped(f"{number(group.final)} of them must not be sent again and are passed over.", 10)
+        yield ""
+
+
+def _replays(paths: dict[str, set[int]], files: tuple[str, ...]) -> Iterator[str]:
+    config = "".join(f" --config {shlex.quote(name)}" for name in files)
+    ready = [path for path, repeatable in paths.items() if repeatable]
+    if not ready:
+        return
+    yield click.style("Once the cause is gone, this delivers exactly what was refused:", bold=True)
+    for path in ready:
+        yield f"  target-batch{config} --input {shlex.quote(path)}"
+
+
+def _write_singer(found: Iterable[Refusal], *, with_records: bool) -> None:
+    from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
+
+    properties: dict[str, Any] = {
+        "run": out.TEXT,
+        "stream": out.TEXT,
+        "position": out.INTEGER,
+        "number": out.INTEGER,
+        "line": out.INTEGER,
+        "at": out.MOMENT,
+        "code": out.TEXT,
+        "costs": out.TEXT,
+        "property": out.TEXT,
+        "attribute": out.TEXT,
+        "replay": out.BOOLEAN,
+        "advice": out.TEXT,
+    }
+    if with_records:
+        properties |= {"message": out.TEXT, "record": out.OBJECT}
+    records = (_record(refusal, with_records=with_records) for refusal in found)
+    out.write("target_batch_rejects", properties, KEYS, records)
+
+
+def _record(refusal: Refusal, *, with_records: bool) -> dict[str, Any]:
+    from target_batch.reasons import Reason  # noqa: PLC0415 - only here
+
+    mark = refusal.mark
+    reason = next((reason for reason in Reason if reason.code == mark.get("code")), None)
+    made = {
+        "run": refusal.run,
+        "stream": refusal.stream,
+        "position": refusal.position,
+        "number": refusal.number,
+        "line": mark.get("line"),
+        "at": mark.get("at"),
+        "code": mark.get("code"),
+        "costs": reason.level if reason else None,
+        "property": mark.get("property"),
+        "attribute": _name(mark.get("attribute")),
+        "replay": mark.get("replay") is not False,
+        "advice": reason.advice if reason else None,
+    }
+    return made | ({"message": mark.get("message"), "record": refusal.record} if with_records else {})
+
+
+def _name(attribute: Any) -> str | None:
+    """Return a name as it is; what Batch calls an attribute and is none could be anything."""
+    return attribute if isinstance(attribute, str) and PLAIN_NAME.fullmatch(attribute) else None

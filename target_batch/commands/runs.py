@@ -1,0 +1,103 @@
+"""``target-batch runs``: the last runs, as a table or as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from target_batch.commands import configuration
+from target_batch.commands.configuration import Wrong, config_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COUNTS: Final = ("read", "delivered", "unchanged", "ignored", "rejected", "undelivered")
+TOTALS: Final = ("requests", "retries", "throttled", "possibly_twice")
+HEADS: Final = ("started (UTC)", "seconds", "exit", "stream", *COUNTS, "reasons")
+TOP_REASONS: Final = 3
+
+
+@click.command()
+@config_option
+@click.option("--last", type=click.IntRange(1), default=10, show_default=True, help="How many runs.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "singer"]), default="text")
+def runs(*, files: tuple[str, ...], last: int, form: str) -> None:
+    """Show the last runs: when, how they ended, what became of each stream's records.
+
+    `--format singer` writes them as Singer streams, for a warehouse target to load.
+    """
+    from target_batch.commands import history  # noqa: PLC0415 - slow
+    from target_batch.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
+
+    settings = configuration.load_without_keys(configuration.read(files))
+    try:
+        found = history.runs(settings.work_path)[-last:]
+    except ConfigurationError as error:
+        raise Wrong(str(error)) from None
+    if form == "singer":
+        _write_singer(found)
+    elif form == "json":
+        import msgspec  # noqa: PLC0415 - only here
+
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    elif found:
+        for line in _table(found):
+            click.echo(line)
+    else:
+        click.echo("No run has left a line here yet. Is `work_path` the one of the runs?")
+
+
+def _table(found: list[dict[str, Any]]) -> Iterator[str]:
+    from target_batch.commands.tables import table  # noqa: PLC0415 - only here
+
+    rows = [row for entry in found for row in _rows(entry)]
+    yield from table(HEADS, rows, right=" rr rrrrrr", longest=60)
+
+
+def _rows(entry: dict[str, Any]) -> Iterator[list[str]]:
+    started = str(entry.get("started", ""))[:19].replace("T", " ")
+    head = [started, f"{_float(entry.get('seconds')):,.1f}", str(entry.get("exit", ""))]
+    streams = _object(entry.get("streams"))
+    if not streams:
+        yield [*head, "no records", *[""] * len(COUNTS), ""]
+    for name, counts in streams.items():
+        numbers = [f"{_integer(counts.get(count)):,}" for count in COUNTS]
+        yield [*head, name, *numbers, _reasons(counts)]
+        head = ["", "", ""]
+
+
+def _reasons(counts: dict[str, Any]) -> str:
+    by_count = sorted(_object(counts.get("reasons")).items(), key=lambda item: -_integer(item[1]))
+    shown = [f"{code} {_integer(count):,}" for code, count in by_count[:TOP_REASONS]]
+    return ", ".join(shown) + (" …" if len(by_count) > TOP_REASONS else "")
+
+
+def _write_singer(found: list[dict[str, Any]]) -> None:
+    from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
+
+    run = {"run": out.TEXT, "started": out.MOMENT, "seconds": out.NUMBER, "exit": out.INTEGER}
+    run |= dict.fromkeys(TOTALS, out.INTEGER) | {"trouble": out.OBJECT}
+    out.write("target_batch_runs", run, ["run"], ({name: entry.get(name) for name in run} for entry in found))
+    counts = (*COUNTS, "merged")
+    stream = {"run": out.TEXT, "started": out.MOMENT, "stream": out.TEXT}
+    stream |= dict.fromkeys(counts, out.INTEGER) | {"reasons": out.OBJECT}
+    records = (
+        {"run": entry["run"], "started": entry.get("started"), "stream": name}
+        | {count: tally.get(count) for count in (*counts, "reasons")}
+        for entry in found
+        for name, tally in _object(entry.get("streams")).items()
+    )
+    out.write("target_batch_run_streams", stream, ["run", "stream"], records)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _integer(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _float(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -1,0 +1,158 @@
+"""What the two readings of an `audiences` stream share: which audience, and in or out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_batch.mapping.actions import ACTION_PROPERTIES, is_add
+from target_batch.mapping.columns import Columns
+from target_batch.mapping.declared import kind_of
+from target_batch.mapping.identity import custom_id
+from target_batch.mapping.members import MemberDialect
+from target_batch.mapping.names import attribute_namer
+from target_batch.mapping.notes import notes
+from target_batch.mapping.plan import DELETED_AT, Plan
+from target_batch.mapping.refusals import Unfit
+from target_batch.mapping.targets import Scope
+from target_batch.mapping.values import encodable
+from target_batch.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_batch.mapping.targets import LeftOut
+    from target_batch.routing import Route
+    from target_batch.settings import Settings
+
+NAME_PROPERTIES = ("audience", "audience_name", "cohort", "cohort_name", "segment", "segment_name")
+
+
+class MembershipPlan(Plan):
+    """What the two readings of an `audiences` stream share: which audience, in or out."""
+
+    ignores_deleted = False
+
+    def __init__(
+        self,
+        route: Route,
+        schema: Mapping[str, Any],
+        settings: Settings,
+        left_out: frozenset[str],
+        names: dict[str, str],
+    ) -> None:
+        super().__init__(route, schema, settings, left_out)
+        options = route.options
+        self._names = names
+        self.name_property = options.audience_property or self._first(NAME_PROPERTIES)
+        if options.audience is not None:
+            self.name_property = None
+        known = self._first(ACTION_PROPERTIES)
+        if options.action_property or known:
+            self._action_properties: tuple[str, ...] = (options.action_property or str(known),)
+            self._action_is_known = True
+        else:
+            self._action_properties, self._action_is_known = ACTION_PROPERTIES, False
+        self.columns = self._make_columns()
+        self.notes = notes(self.columns)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Also the audience and the action."""
+        return (*super().identity, *self._deciding())
+
+    @property
+    def essential(self) -> frozenset[str]:
+        """Also the audience and the action: a guess would reach people by mistake."""
+        return super().essential | set(self._deciding())
+
+    def _deciding(self) -> tuple[str, ...]:
+        return (*self._action_properties, *([self.name_property] if self.name_property else []))
+
+    def refusal(self) -> LeftOut | None:
+        """Return why nothing but the membership can be sent, None where more can."""
+        raise NotImplementedError
+
+    def clean(self, name: str) -> str:
+        """Return the name under which Batch knows the audience.
+
+        Raises:
+            Unfit: none can be made.
+        """
+        raise NotImplementedError
+
+    def audience(self, record: Mapping[str, Any]) -> tuple[str, str]:
+        """Return the audience's name for Batch and the original one.
+
+        Raises:
+            Unfit: there is none, or it would be mixed with another.
+        """
+        try:
+            original = original_name(self._name_in(record))
+            name = self.clean(original)
+        except Unfit as unfit:
+            raise Unfit(unfit.reason, unfit.message, self.name_property) from None
+        if self._names.setdefault(name, original) != original:
+            message = "Another audience has this name in Batch already."
+            raise Unfit(Reason.AUDIENCE_NAME_COLLISION, message, self.name_property)
+        return name, original
+
+    def adds(self, record: Mapping[str, Any]) -> bool:
+        """Tell whether the row adds; a row deleted at the source removes.
+
+        Raises:
+            Unfit: the action is not understood.
+        """
+        if record.get(DELETED_AT) is not None:
+            return False
+        for name in self._action_properties:
+            if self._action_is_known or name in record:
+                return is_add(record.get(name), name)
+        return True
+
+    def action_property(self, record: Mapping[str, Any]) -> str:
+        """Return the property that says whether the row adds."""
+        present = [name for name in self._action_properties if name in record]
+        return present[0] if present else self._action_properties[0]
+
+    def _name_in(self, record: Mapping[str, Any]) -> Any:
+        if self.name_property is not None:
+            return record.get(self.name_property)
+        return self.route.options.audience or self.route.stream
+
+    def _first(self, names: tuple[str, ...]) -> str | None:
+        return next((name for name in names if name in self.properties), None)
+
+    def _make_columns(self) -> Columns:
+        options = self.route.options
+        excluded = dict.fromkeys(self._action_properties, "the action")
+        excluded |= {
+            str(options.tags): "the member's tags",
+            str(options.display_name_property): "the audience's display name",
+            str(self.name_property): "the audience's name",
+            self.custom_id_property: "the custom ID",
+        }
+        scope = Scope(
+            stream=self.route.stream,
+            naming=attribute_namer(self.settings.attribute_naming),
+            mapping=options.attributes,
+            only_mapped=True,
+            excluded=excluded,
+            left_out=self.left_out,
+            refusal=self.refusal(),
+        )
+        return Columns(scope, MemberDialect(), self.properties)
+
+
+def original_name(value: Any) -> str:
+    """Return the name of an audience as the source spells it, without surrounding blanks.
+
+    Raises:
+        Unfit: there is none, or it is no text.
+    """
+    if type(value) is int:
+        value = custom_id(value)
+    if value is None or (type(value) is str and not value.strip()):
+        raise Unfit(Reason.MISSING_AUDIENCE, "The row names no audience.")
+    if type(value) is not str:
+        raise Unfit(Reason.INVALID_AUDIENCE_NAME, f"The audience's name is {kind_of(value)}, not text.")
+    return encodable(value.strip())

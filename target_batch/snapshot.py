@@ -1,0 +1,195 @@
+"""One audience in one place, as the ledger knows it, beside the rows of a stream.
+
+Only the run that holds the audience changes what is written here, and it is written in pairs: before a
+call, that what it concerns is unknown; after its answer, what is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from target_batch.errors import DeliveryError
+from target_batch.redaction import clean
+from target_batch.staging import REFUSED, batches
+from target_batch.tables import audiences, members, staged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_batch.ledger import Ledger
+    from target_batch.presence import Presence
+    from target_batch.staging import Staging
+
+
+class TakenOverError(DeliveryError):
+    """Another run holds the audience by now, so this one must not touch it any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"Another run took audience '{clean(name)}' over, so this one stops and the state is held. "
+            "Let only one run at a time mirror an audience."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a mirror would do: members to add (or update), to remove, and to leave as they are."""
+
+    adds: int
+    removes: int
+    same: int
+    before: int
+
+    def __str__(self) -> str:
+        return f"+{self.adds} \N{MINUS SIGN}{self.removes} ={self.same}"
+
+    @property
+    def after(self) -> int:
+        """Members that the stream names."""
+        return self.adds + self.same
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A member to add, as a call takes it, and the hash of that."""
+
+    member: str
+    body: bytes
+    hash: bytes
+
+
+class Snapshot:
+    """What the ledger knows of an audience, what the stream wants of it, and the difference."""
+
+    def __init__(self, ledger: Ledger, scope: str, name: str, run: str) -> None:
+        self.name = name
+        self._ledger = ledger
+        self._run = run
+        self._key = {"scope": scope, "name": name}
+
+    def hold(self, presence: Presence, stream: str) -> str | None:
+        """Hold the audience for this run; return why it cannot be held."""
+        row = {**self._key, "known": False}
+        with self._ledger.begin() as connection:
+            connection.execute(self._ledger.insert(audiences).values(row).on_conflict_do_nothing())
+            found = connection.execute(sa.select(audiences).filter_by(**self._key)).one()
+            self._id = found.id
+            if found.held_by is not None and presence.alive(found.held_by, connection):
+                return "another run is at it. Let it end, then run again (one that was killed counts for 2 minutes)"
+            if found.mirrored_by == self._run and found.stream != stream:
+                other = clean(found.stream)
+                return f"stream '{other}' was mirrored to it in this run. Give each stream an audience of its own"
+            same_holder = audiences.c.held_by.is_not_distinct_from(found.held_by)
+            taken = sa.update(audiences).where(audiences.c.id == self._id, same_holder)
+            if not connection.execute(taken.values(held_by=self._run)).rowcount:
+                return "another run has just begun with it. Let it end, then run again"
+        return None
+
+    def release(self) -> None:
+        """Let other runs hold the audience."""
+        held = audiences.c.held_by == self._run
+        with self._ledger.begin() as connection:
+            connection.execute(sa.update(audiences).filter_by(**self._key).where(held).values(held_by=None))
+
+    def is_known(self) -> bool:
+        """Whether the ledger knows who may be in the audience."""
+        with self._ledger.begin() as connection:
+            return bool(connection.scalar(sa.select(audiences.c.known).where(audiences.c.id == self._id)))
+
+    def size(self, staging: Staging) -> Size:
+        """Count what would be done."""
+        with self._ledger.begin() as connection:
+            adds = _count(self._adds(staging), connection)
+            removes = _count(self._removes(staging), connection)
+            total = _count(sa.select(staged.c.member).where(self._wanted(staging)), connection)
+            before = _count(sa.select(members.c.member).where(self._mine), connection)
+        return Size(adds, removes, total - adds, before)
+
+    def next_adds(self, staging: Staging, after: str, most: int) -> list[Add]:
+        """Return members to add behind `after`: those not known to be in as the stream has them."""
+        query = self._adds(staging).where(staged.c.member > after).order_by(staged.c.member).limit(most)
+        with self._ledger.begin() as connection:
+            return [Add(row.member, row.body, row.hash) for row in connection.execute(query)]
+
+    def next_removes(self, staging: Staging, after: str, most: int) -> list[str]:
+        """Return members to remove behind `after`: those that may be in and should not."""
+        query = self._removes(staging).where(members.c.member > after).order_by(members.c.member).limit(most)
+        with self._ledger.begin() as connection:
+            return list(connection.scalars(query))
+
+    def begin(self, stream: str, *, known: bool) -> None:
+        """Note which stream is mirrored; without `known` anybody may be in the audience."""
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            mine = sa.update(audiences).where(audiences.c.id == self._id)
+            connection.execute(mine.values(stream=stream, mirrored_by=self._run, known=known))
+
+    def doubt(self, ids: Sequence[str]) -> None:
+        """Note before a call that its members may be in or not from now on."""
+        rows = [{"audience": self._id, "member": member, "hash": None} for member in ids]
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            self._ledger.upsert(members, rows, connection)
+
+    def added(self, adds: Sequence[Add]) -> None:
+        """Note members that Batch accepted."""
+        rows = [{"audience": self._id, "member": add.member, "hash": add.hash} for add in adds]
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            self._ledger.upsert(members, rows, connection)
+
+    def replaced(self, adds: Sequence[Add]) -> None:
+        """Note that Batch accepted a replace: these are in, and nobody else."""
+        rows = [{"audience": self._id, "member": add.member, "hash": add.hash} for add in adds]
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            connection.execute(sa.delete(members).where(self._mine))
+            self._ledger.upsert(members, rows, connection)
+            connection.execute(sa.update(audiences).where(audiences.c.id == self._id).values(known=True))
+
+    def removed(self, ids: Sequence[str]) -> None:
+        """Note members that are out for sure."""
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            for some in batches(ids):
+                connection.execute(sa.delete(members).where(self._mine, members.c.member.in_(some)))
+
+    def _check(self, connection: sa.Connection) -> None:
+        query = sa.select(audiences.c.held_by).where(audiences.c.id == self._id).with_for_update()
+        if connection.scalar(query) != self._run:
+            raise TakenOverError(self.name)
+
+    @property
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return members.c.audience == self._id
+
+    def _rows(self, staging: Staging) -> sa.ColumnElement[bool]:
+        return (staged.c.staging == staging.id) & (staged.c.name == self.name)
+
+    def _wanted(self, staging: Staging) -> sa.ColumnElement[bool]:
+        return self._rows(staging) & staged.c.body.is_not(None) & (staged.c.fate != REFUSED)
+
+    def _adds(self, staging: Staging) -> sa.Select[Any]:
+        pair = self._mine & (members.c.member == staged.c.member)
+        differs = members.c.hash.is_(None) | (members.c.hash != staged.c.hash)
+        columns = (staged.c.member, staged.c.body, staged.c.hash)
+        return sa.select(*columns).outerjoin(members, pair).where(self._wanted(staging), differs)
+
+    def _removes(self, staging: Staging) -> sa.Select[Any]:
+        pair = self._rows(staging) & (staged.c.member == members.c.member)
+        absent = staged.c.member.is_(None) | staged.c.body.is_(None)
+        return sa.select(members.c.member).outerjoin(staged, pair).where(self._mine, absent)
+
+
+def _count(query: sa.Select[Any], connection: sa.Connection) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+
+
+def fed_before(ledger: Ledger, scope: str, stream: str) -> set[str]:
+    """Return the audiences that a stream has mirrored in a place."""
+    query = sa.select(audiences.c.name).filter_by(scope=scope, stream=stream)
+    with ledger.begin() as connection:
+        return set(connection.scalars(query))

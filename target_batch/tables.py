@@ -1,0 +1,84 @@
+"""The ledger's tables, and the steps that bring older ones up to date.
+
+A member without a hash may or may not be in its audience, and may have any attributes; an audience that
+is not `known` may hold anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable  # noqa: TC003 - an alias below is evaluated
+from typing import TypeAlias
+
+import sqlalchemy as sa
+
+Step: TypeAlias = Callable[[sa.Connection], None]
+
+STEPS: tuple[Step, ...] = ()
+"""Step n brings version n to n + 1. A released step never changes; a new one is added at the end."""
+
+ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+metadata = sa.MetaData()
+versions = sa.Table("target_batch_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
+runs = sa.Table(
+    "target_batch_runs",
+    metadata,
+    sa.Column("run", sa.String(64), primary_key=True),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("touched", sa.Float, nullable=False),
+)
+audiences = sa.Table(
+    "target_batch_audiences",
+    metadata,
+    sa.Column("id", ID, primary_key=True, autoincrement=True),
+    sa.Column("scope", sa.String(200), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("stream", sa.Text),
+    sa.Column("mirrored_by", sa.String(64)),
+    sa.Column("held_by", sa.String(64)),
+    sa.Column("known", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("scope", "name"),
+)
+members = sa.Table(
+    "target_batch_members",
+    metadata,
+    sa.Column("audience", ID, primary_key=True, autoincrement=False),
+    sa.Column("member", sa.String(512), primary_key=True),
+    sa.Column("hash", sa.LargeBinary(16)),
+    sqlite_with_rowid=False,
+)
+stagings = sa.Table(
+    "target_batch_stagings",
+    metadata,
+    sa.Column("id", ID, primary_key=True, autoincrement=True),
+    sa.Column("run", sa.String(64), nullable=False),
+)
+staged = sa.Table(
+    "target_batch_staged",
+    metadata,
+    sa.Column("staging", ID, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("member", sa.String(512), primary_key=True),
+    sa.Column("hash", sa.LargeBinary(16)),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("line", sa.BigInteger, nullable=False),
+    sa.Column("source", sa.LargeBinary, nullable=False),
+    sa.Column("records", sa.Integer, nullable=False),
+    sa.Column("fate", sa.Integer, nullable=False),
+)
+scopes = sa.Table(
+    "target_batch_scopes",
+    metadata,
+    sa.Column("id", ID, primary_key=True, autoincrement=True),
+    sa.Column("scope", sa.String(200), nullable=False, unique=True),
+)
+payloads = sa.Table(
+    "target_batch_payloads",
+    metadata,
+    sa.Column("scope", ID, primary_key=True, autoincrement=False),
+    sa.Column("custom_id", sa.String(512), primary_key=True),
+    sa.Column("hash", sa.LargeBinary(16), nullable=False),
+    sa.Column("accepted", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,36 @@
+"""Fixtures of the tests of commands: a command run in this process, and what it printed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from click.testing import CliRunner, Result
+
+from target_batch.commands import COMMANDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Command(Protocol):
+    """Runs a command by its name."""
+
+    def __call__(self, name: str, *options: object, given: str | bytes = b"") -> Result:
+        """Run it with options and standard input."""
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """A command, in a folder of its own and without proxies."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(name: str, *options: object, given: str | bytes = b"") -> Result:
+        module, member = COMMANDS[name]
+        found = getattr(import_module(module), member)
+        return CliRunner().invoke(found, [str(option) for option in options], input=given)
+
+    return run

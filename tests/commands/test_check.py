@@ -1,0 +1,199 @@
+"""`target-batch check` says which setting is wrong, costs one call a key, and never shows a key."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from listener import closed_port
+from local_batch import LocalBatch
+from singer import record, schema, state
+from target_process import KEY, PROJECT, finished
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+    from conftest import Command
+
+APP = "canary-app-77aa"
+WRONG = "canary-wrong-9c2d"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBatch]:
+    """A local Batch that knows one key of each sort."""
+    keys = ("--rest-api-key", KEY, "--project-key", PROJECT, "--app-key", APP)
+    with LocalBatch(tmp_path_factory.mktemp("check"), "--no-rates", *keys) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: LocalBatch) -> LocalBatch:
+    """The same, emptied."""
+    running.reset()
+    return running
+
+
+def checked(command: Command, folder: Path, url: str, **settings: Any) -> Result:
+    """Check a configuration; a setting of None is left out."""
+    config = {"rest_api_key": KEY, "project_key": PROJECT, "api_url": url, **settings}
+    given = {name: value for name, value in config.items() if value is not None}
+    (folder / "c.json").write_text(json.dumps(given))
+    done = command("check", "--config", "c.json")
+    for key in (KEY, PROJECT, APP, WRONG):
+        assert key not in done.output
+    return done
+
+
+def test_right_keys_cost_one_call_each(command: Command, tmp_path: Path, server: LocalBatch) -> None:
+    done = checked(command, tmp_path, server.url, app_api_keys=[APP])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("OK") == 3
+    requests = server.requests()
+    assert [request["method"] for request in requests] == ["GET", "GET"]
+    assert all(request["status"] == 200 for request in requests)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.json"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "setting"),
+    [
+        ({"rest_api_key": WRONG}, "rest_api_key"),
+        ({"rest_api_key": WRONG, "project_key": None, "app_api_keys": [APP]}, "rest_api_key"),
+        ({"project_key": WRONG, "app_api_keys": [APP]}, "project_key"),
+        ({"app_api_keys": [APP, WRONG]}, "app_api_keys[1]"),
+        ({"api_version": "2.999"}, "api_version"),
+        ({"project_key": None}, "project_key"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    command: Command, tmp_path: Path, server: LocalBatch, settings: dict[str, Any], setting: str
+) -> None:
+    """Exit 2; the last line names the setting and says what to do about it."""
+    done = checked(command, tmp_path, server.url, **settings)
+    assert done.exit_code == 2
+    last = done.output.splitlines()[-1]
+    assert last.startswith(f"`{setting}`: ")
+    assert "To put it right: " in last
+
+
+def test_an_address_where_nobody_answers_ends_with_1(command: Command, tmp_path: Path) -> None:
+    done = checked(command, tmp_path, f"http://127.0.0.1:{closed_port()}")
+    assert done.exit_code == 1
+    assert "`api_url`: Batch is not reached (no connection)" in done.output
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "told"),
+    [
+        ({"answer": {"status": 200, "text": "<html>hello</html>"}}, 1, "Batch"),
+        ({"answer": {"status": 200, "json": {"hello": 1}}}, 2, "is not Batch"),
+        ({"redirect": {"to": "http://127.0.0.1:9/x", "status": 302}}, 2, "leads elsewhere"),
+        ({"answer": {"status": 503}}, 1, "cannot answer now (503"),
+        ({"answer": {"status": 403}}, 2, "rest_api_key"),
+    ],
+)
+def test_answers_that_are_not_batchs_are_told(
+    command: Command, tmp_path: Path, server: LocalBatch, fault: dict[str, Any], code: int, told: str
+) -> None:
+    server.fault(fault)
+    done = checked(command, tmp_path, server.url)
+    assert done.exit_code == code, done.output
+    assert told in done.output
+
+
+def test_a_passing_trouble_is_waited_out(command: Command, tmp_path: Path, server: LocalBatch) -> None:
+    server.fault({"answer": {"status": 500}}, times=1)
+    assert checked(command, tmp_path, server.url).exit_code == 0
+
+
+def test_the_settings_can_come_from_the_environment(
+    command: Command, monkeypatch: pytest.MonkeyPatch, server: LocalBatch
+) -> None:
+    """As Meltano hands them over to a command."""
+    monkeypatch.setenv("TARGET_BATCH_REST_API_KEY", KEY)
+    monkeypatch.setenv("TARGET_BATCH_PROJECT_KEY", PROJECT)
+    monkeypatch.setenv("TARGET_BATCH_API_URL", server.url)
+    monkeypatch.setenv("TARGET_BATCH_STREAMS", '{"a": {"kind": "ignore"}}')
+    monkeypatch.setenv("TARGET_BATCH_MAX_RETRY_SECONDS", "1.5")
+    done = command("check", "--config", "ENV")
+    assert done.exit_code == 0, done.output
+
+
+def test_a_missing_key_is_told_as_the_target_tells_it(command: Command) -> None:
+    done = command("check")
+    assert done.exit_code == 2
+    assert "`rest_api_key` is missing" in done.output
+
+
+@pytest.mark.parametrize(("content", "told"), [(None, "cannot be read"), ("[1]", "not a JSON object")])
+def test_a_file_that_is_no_configuration_is_told(
+    command: Command, tmp_path: Path, content: str | None, told: str
+) -> None:
+    if content is not None:
+        (tmp_path / "c.json").write_text(content)
+    done = command("check", "--config", "c.json")
+    assert done.exit_code == 2
+    assert told in done.output
+
+
+MELTANO = [
+    schema(
+        "meltano_test_stream",
+        {
+            "id": {"type": "integer"},
+            "name": {"type": "string"},
+            "created_at": {"type": "string", "format": "date-time"},
+        },
+        ["id"],
+    ),
+    record(
+        "meltano_test_stream", id=1, name="Meltano Test Record", created_at="2025-09-29T00:00:00Z"
+    ),
+    state({"bookmarks": {"meltano_test_stream": {"last_record": 1}}}),
+]
+"""What `meltano config test` of Meltano 4.4 sends."""
+
+
+def tested(folder: Path, url: str, **settings: Any) -> tuple[int, list[str]]:
+    """Run the target as Meltano tests it: both outputs in one, judged by code and lines."""
+    config = folder / "config.json"
+    work = str(folder / "work")
+    config.write_text(
+        json.dumps({"rest_api_key": KEY, "project_key": PROJECT, "api_url": url, "work_path": work} | settings)
+    )
+    ended = finished(config, MELTANO)
+    assert KEY not in ended.out + ended.log
+    assert not (folder / "work").exists()
+    return ended.code, (ended.out + ended.log).splitlines()
+
+
+def test_meltano_finds_the_keys_right(tmp_path: Path, server: LocalBatch) -> None:
+    """The read-only call, nothing written, no line that Meltano takes for a failure."""
+    code, lines = tested(tmp_path, server.url)
+    assert code == 0
+    assert not [line for line in lines if "error" in line.lower() or "exception" in line.lower()]
+    assert [request["method"] for request in server.requests()] == ["GET"]
+    assert server.summary()["profiles"] == 0
+
+
+def test_meltano_tells_which_key_is_wrong(tmp_path: Path, server: LocalBatch) -> None:
+    """The last line is what Meltano's user sees."""
+    code, lines = tested(tmp_path, server.url, rest_api_key=WRONG)
+    assert code == 2
+    assert lines[-1].startswith("`rest_api_key`: Batch refuses it")
+    assert "dashboard" in lines[-1]
+
+
+def test_a_tap_s_stream_of_that_name_is_loaded(tmp_path: Path, server: LocalBatch) -> None:
+    """Only the message that Meltano sends is taken for its test."""
+    properties = {"user_id": {"type": "string"}, "name": {"type": "string"}}
+    lines = [schema("meltano_test_stream", properties), record("meltano_test_stream", user_id="u1", name="x")]
+    config = tmp_path / "config.json"
+    settings = {"rest_api_key": KEY, "project_key": PROJECT, "api_url": server.url, "default_kind": "profiles"}
+    config.write_text(json.dumps(settings | {"work_path": str(tmp_path / "work")}))
+    assert finished(config, lines).code == 0
+    assert server.summary()["profiles"] == 1

@@ -1,0 +1,292 @@
+"""What `target-batch explain` shows of a sample is what the target would do with it."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer import DATE_TIME, STRING, record, schema
+from target_process import run
+
+if TYPE_CHECKING:
+    from conftest import Command
+    from local_batch import LocalBatch
+
+USERS = """user_id,Email,phone,accountType,signup date,logins,a name that is much too long for Batch
+7,ana@example.com,+33612345678,Pro,2026-01-02,3,x
+8,not an address,,Free,2026-01-03,5,y
+,bob@example.com,,Free,2026-02-03,1,z
+"""
+NOON = "2026-03-01T12:00:00Z"
+
+
+def as_json(command: Command, *options: object, given: str | bytes = b"") -> dict[str, Any]:
+    """Return what the command finds of the only stream."""
+    done = command("explain", *options, "--format", "json", given=given)
+    assert done.exit_code == 0, done.output
+    (stream,) = json.loads(done.output)["streams"]
+    found: dict[str, Any] = stream
+    return found
+
+
+def test_rows_of_csv_become_a_table(command: Command, tmp_path: Path) -> None:
+    """Name, type and example of what goes; what stays and why; what was met, on which lines."""
+    (tmp_path / "users.csv").write_text(USERS)
+    done = command("explain", "--input", "users.csv")
+    assert done.exit_code == 0
+    lines = done.output.splitlines()
+    assert lines[0] == "users  3 records, 2 would go (2 of them without an attribute), 1 rejected"
+    columns = [line.split() for line in lines]
+    assert ["Email", "$email_address", "string", "ana@example.com"] in columns
+    assert ["accountType", "account_type", "string", "Pro"] in columns
+    assert "2026-01-02 → 2026-01-02T00:00:00Z" in done.output
+    assert "no Batch name can be made of it" in done.output
+    assert any("missing_custom_id" in line and "line 4" in line for line in lines)
+    assert "schema     inferred from these rows" in done.output
+
+
+def test_no_line_is_wider_than_a_wide_terminal(command: Command) -> None:
+    row = {"user_id": "u1", "text": "x" * 500, "name of a property " * 5: "日本語" * 40}
+    done = command("explain", "--stream", "users", given=json.dumps(row))
+    assert max(map(len, done.output.splitlines())) < 180
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_told_by_the_head(command: Command, delimiter: str) -> None:
+    found = as_json(command, "--stream", "users", given=USERS.replace(",", delimiter))
+    assert found["records"]["read"] == 3
+    assert found["custom_id"] == "user_id"
+
+
+def test_text_that_only_looks_like_a_number_stays_text(command: Command) -> None:
+    """Leading zeros and signs belong to postcodes and phone numbers."""
+    rows = "user_id,postcode,phone,score,ok\n1,01230,+33612345678,1.50,true\n2,75001,+33612345679,2,false\n"
+    found = as_json(command, "--stream", "users", given=rows)
+    types = {row["property"]: row["type"] for row in found["properties"]}
+    assert types == {
+        "user_id": "integer",
+        "postcode": "string",
+        "phone": "string",
+        "score": "number",
+        "ok": "boolean",
+    }
+
+
+def test_segment_messages_are_recognised_by_their_shape(command: Command) -> None:
+    """Kind, traits, events with the share that comes too late, and what has only an anonymous ID."""
+    messages = [
+        {"type": "identify", "userId": "u1", "traits": {"createdAt": "2020-01-01T00:00:00Z", "plan": "pro"}},
+        {"type": "track", "userId": "u1", "event": "Order Completed", "timestamp": NOON},
+        {"type": "track", "userId": "u1", "event": "Order Completed", "timestamp": "2026-01-01T00:00:00Z"},
+        {"type": "page", "userId": "u1", "name": "Home", "timestamp": NOON},
+        {"type": "track", "anonymousId": "a", "event": "Seen", "timestamp": NOON},
+    ]
+    given = "\n".join(json.dumps({"context": {}, **message}) for message in messages)
+    found = as_json(command, "--stream", "archive", "--at", NOON, given=given)
+    assert found["kind"] == "segment"
+    attributes = {row["property"]: row["attribute"] for row in found["properties"]}
+    assert attributes["traits.createdAt"] == "date(created_at)"
+    assert found["names"] == {"order_completed": 1}
+    assert found["budgets"]["events"]["met"] == 2
+    assert found["budgets"]["events"]["late"] == 1
+    codes = {met["code"]: met["lines"] for met in found["reasons"]}
+    assert codes == {
+        "event_outside_window": [3],
+        "segment_type_not_selected": [4],
+        "anonymous_message": [5],
+    }
+
+
+def test_a_schema_without_records_is_enough(command: Command) -> None:
+    properties = {"user_id": STRING, "Full Name": STRING, "full_name": STRING, "born": DATE_TIME}
+    found = as_json(command, given=schema("users", properties, ["user_id"]))
+    rows = {row["property"]: row for row in found["properties"]}
+    assert rows["born"]["attribute"] == "date(born)"
+    assert rows["Full Name"]["reason"] == "name_collision"
+    assert found["schema_inferred"] is False
+
+
+def test_a_stream_of_no_known_kind_is_told_as_the_target_tells_it(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    lines = [schema("products", {"id": STRING}, ["id"])]
+    done = command("explain", given="\n".join(lines))
+    ended = run(tmp_path, batch.url, lines)
+    assert done.exit_code == ended.code == 2
+    assert "Stream 'products' is of no known kind." in ended.log
+    assert "Stream 'products' is of no known kind." in " ".join(done.output.split())
+
+
+def test_a_wrong_setting_is_told_as_the_target_tells_it(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    ended = run(tmp_path, batch.url, [], colour="blue")
+    done = command("explain", "--config", tmp_path / "config.json", given=USERS)
+    assert done.exit_code == ended.code == 2
+    assert "Unknown setting: `colour`." in done.output
+    assert "Unknown setting: `colour`." in ended.log
+
+
+def test_budgets_are_counted(command: Command) -> None:
+    """Attributes planned and met, long texts, the most events of one person, late ones."""
+    properties = {"user_id": STRING, "event": STRING, "time": DATE_TIME, "note": STRING}
+    lines = [schema("events", properties)]
+    for number in range(20):
+        time = "2026-03-01T11:00:00Z" if number % 4 else "2026-02-01T00:00:00Z"
+        note = "x" * (301 if number == 1 else 3)
+        lines.append(record("events", user_id="u1", event="Seen It", time=time, note=note))
+    given = "\n".join(lines)
+    budgets = as_json(command, "--at", NOON, given=given)["budgets"]
+    assert budgets == {
+        "attributes": {"planned": 1, "most_in_a_record": 1, "limit": 20},
+        "texts_too_long": 1,
+        "events": {
+            "met": 20,
+            "late": 5,
+            "most_of_one_custom_id": 15,
+            "entries_for_them": 1,
+            "limit_per_entry": 15,
+        },
+    }
+    text = command("explain", "--at", NOON, given=given).output
+    assert "25 % of the events are outside the 24 hours" in text
+    assert "seen_it (15)" in text
+
+
+def test_late_events_that_would_go_without_their_time_are_counted(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text('{"late_events": "now"}')
+    lines = [
+        schema("events", {"user_id": STRING, "event": STRING, "time": DATE_TIME}),
+        record("events", user_id="u1", event="a", time="2026-02-01T00:00:00Z"),
+    ]
+    found = as_json(command, "--config", "c.json", "--at", NOON, given="\n".join(lines))
+    assert found["budgets"]["events"]["late"] == 1
+    assert found["records"]["sent"] == 1
+
+
+def test_stream_maps_come_first(command: Command, tmp_path: Path) -> None:
+    """As in a run: an alias, a computed property and a filter."""
+    maps = {
+        "people": {
+            "__alias__": "users",
+            "__filter__": "user_id != 'u2'",
+            "user_id": "user_id",
+            "shout": "name.upper()",
+            "__else__": None,
+        }
+    }
+    (tmp_path / "c.json").write_text(json.dumps({"stream_maps": maps}))
+    lines = [schema("people", {"user_id": STRING, "name": STRING}, ["user_id"])]
+    lines += [record("people", user_id=f"u{n}", name="ana" if n < 3 else None) for n in (1, 2, 3)]
+    found = as_json(command, "--config", "c.json", given="\n".join(lines))
+    assert found["stream"] == "users"
+    assert {met["code"] for met in found["reasons"]} == {"filtered_by_stream_map", "stream_map_failed"}
+    (shout,) = (row for row in found["properties"] if row["property"] == "shout")
+    assert shout["sent"] == "ANA"
+
+
+def test_packed_files_are_unpacked(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "users.csv.gz").write_bytes(gzip.compress(USERS.encode()))
+    assert as_json(command, "--input", "users.csv.gz")["stream"] == "users"
+
+
+def test_only_so_many_records_are_looked_at(command: Command) -> None:
+    lines = [schema("users", {"user_id": STRING})] + [record("users", user_id=f"u{n}") for n in range(9)]
+    assert as_json(command, "--records", 4, given="\n".join(lines))["records"]["read"] == 4
+    assert as_json(command, "--records", 0, given="\n".join(lines))["records"]["read"] == 9
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (b"", "The input is empty."),
+        (b'{"user_id": 1}\n{"user_id"', "Line 2 of the input is no JSON object."),
+        (b"user_id,name\n1,\xff\n", "Line 2 of the input is not UTF-8."),
+        (b'{"type": "SCHEMA", "stream": "users", "schema": {"properties": {}}}\n{"type"', "Line 2 of the input"),
+        (b'{"type": "RECORD", "stream": "users", "record": {}}', "Line 1 is a RECORD before its SCHEMA."),
+        (b"[1, 2]", "Line 1 of the input is no JSON object."),
+    ],
+)
+def test_an_input_that_cannot_be_read_is_told_by_its_line(command: Command, given: bytes, told: str) -> None:
+    done = command("explain", "--stream", "users", given=given)
+    assert done.exit_code == 1
+    assert told in done.output
+
+
+def test_rows_from_a_pipe_need_a_name(command: Command) -> None:
+    done = command("explain", given=USERS)
+    assert done.exit_code == 1
+    assert "--stream" in done.output
+
+
+def test_control_characters_of_a_sample_reach_no_terminal(command: Command) -> None:
+    row = {"user_id": "u\u001b[31m1", "evil\u001b]0;x\u0007": "a\u009bb\u202ec"}
+    done = command("explain", "--stream", "users", given=json.dumps(row))
+    assert not [c for c in done.output if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160 or c == "\u202e")]
+
+
+def curl_script(command: Command, config: Path, given: str) -> str:
+    """Return the requests of a sample as a script."""
+    done = command("explain", "--config", config, "--format", "curl", given=given)
+    assert done.exit_code == 0, done.output
+    script: str = done.output
+    return script
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_curl_commands_do_what_the_target_does(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    """A shell runs them against the local Batch, which then holds what a run of the target leaves there."""
+    lines = [
+        schema("users", {"user_id": STRING, "it's": STRING, "born": DATE_TIME}, ["user_id"]),
+        record("users", **{"user_id": "u1", "it's": "$HOME `x` \"q\" 'JSON'\nJSON\n", "born": NOON}),
+        record("users", **{"user_id": "u1", "it's": "é", "born": None}),
+        schema("cohorts", {"user_id": STRING, "cohort": STRING, "action": STRING}),
+        record("cohorts", user_id="u1", cohort="Big spenders", action="add"),
+        record("cohorts", user_id="u2", cohort="Big spenders", action="remove"),
+    ]
+    ended = run(tmp_path, batch.url, lines)
+    assert ended.code == 0
+    wanted = [(e["endpoint"], e.get("custom_id"), e.get("attributes"), e.get("id")) for e in batch.journal()]
+    batch.reset()
+    script = curl_script(command, tmp_path / "config.json", "\n".join(lines))
+    assert "canary" not in script
+    keys = {"REST_API_KEY": "k", "PROJECT_KEY": "p", "PATH": "/usr/bin:/bin", "NO_PROXY": "*"}
+    done = subprocess.run(["sh", "-e", "-c", script], capture_output=True, text=True, env=keys, check=True)
+    assert done.stdout.count("SUCCESS") == 1
+    got = [(e["endpoint"], e.get("custom_id"), e.get("attributes"), e.get("id")) for e in batch.journal()]
+    assert sorted(got, key=repr) == sorted(wanted, key=repr)
+
+
+def test_no_request_leaves_and_nothing_is_written(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    settings = {"api_url": batch.url, "ledger_url": "sqlite:///ledger.db", "skip_unchanged": True}
+    (tmp_path / "c.json").write_text(json.dumps(settings))
+    for form in ("text", "json", "curl"):
+        done = command("explain", "--config", "c.json", "--stream", "users", "--format", form, given=USERS)
+        assert done.exit_code == 0
+    assert batch.summary()["requests"]["total"] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["c.json"]
+
+
+def test_the_counts_are_those_of_a_run(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+    """Every record that `explain` says would go is delivered, every reject is one, for one reason."""
+    rows = list(csv.DictReader(USERS.splitlines()))
+    names = [str(name) for name in rows[0]]
+    lines = [schema("users", dict.fromkeys(names, STRING))]
+    lines += [record("users", **{name: value or None for name, value in row.items()}) for row in rows]
+    found = as_json(command, given="\n".join(lines))
+    totals = run(tmp_path, batch.url, lines).totals("users")
+    assert (found["records"]["sent"], found["records"]["rejected"]) == (
+        totals["delivered"],
+        totals["rejected"],
+    )
+    assert {met["code"]: met["count"] for met in found["reasons"]} == totals["reasons"]
