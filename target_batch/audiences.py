@@ -147,7 +147,7 @@ class AudienceDelivery:
         for index in sorted(receipt.refused, reverse=True):
             member = parcel.members[index]
             if member.tickets:
-                self._fates.refused(member.tickets, receipt.refused[index], repeatable=True)
+                self._fates.refused(member.tickets, receipt.refused[index])
                 member.tickets = []
         token = receipt.document.get("indexing_token")
         if not token or not self._max_indexing_seconds:

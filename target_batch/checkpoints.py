@@ -14,18 +14,18 @@ class Checkpoints:
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[int, bytes]] = deque()
-        self._last_record = 0
+        self._records = -1
 
-    def record(self, line: int) -> None:
-        """Note the line of the newest record."""
-        self._last_record = line
+    def received(self, line: int, state: bytes, records: int) -> None:
+        """Keep a state; an empty one is passed over, for it must never replace a full one.
 
-    def received(self, line: int, state: bytes) -> None:
-        """Keep a state; an empty one is passed over, for it must never replace a full one."""
+        `records` is how many were read before it: of states without a record between them one is kept.
+        """
         if state.strip() in {b"{}", b"null", b""}:
             return
-        if self._waiting and self._waiting[-1][0] > self._last_record:
+        if self._waiting and self._records == records:
             self._waiting.pop()
+        self._records = records
         self._waiting.append((line, state))
         if len(self._waiting) > MOST_WAITING:
             newest = self._waiting[-1]

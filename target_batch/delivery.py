@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from target_batch.api.endpoints import MASS_UPDATE, UPDATE, BulkEndpoint
 from target_batch.api.limits import BODY_BYTES
-from target_batch.outbox import Entry, Outbox
+from target_batch.outbox import Entry, Outbox, seal
 from target_batch.threads import Threads
 
 if TYPE_CHECKING:
@@ -77,13 +77,15 @@ class Delivery:
         outbox = self._outbox
         self._newest = ticket.line
         outbox.put(update, ticket)
-        if outbox.ready >= self._cut or outbox.bytes >= BODY_BYTES:
+        if len(outbox.ready) >= self._cut or outbox.bytes >= BODY_BYTES:
             self._relieve()
 
     def _relieve(self) -> None:
         """Send full requests; while too much waits behind busy IDs, wait for answers."""
         self.settle()
-        while self._outbox.ready >= self._cut or (self._outbox.ready and self._outbox.bytes >= BODY_BYTES):
+        while len(self._outbox.ready) >= self._cut or (
+            self._outbox.ready and self._outbox.bytes >= BODY_BYTES
+        ):
             self._dispatch()
         while self._outbox.bytes >= WAITING_BYTES or self._outbox.entries >= 2 * self._cut:
             if not self._outbox.ready:
@@ -164,13 +166,14 @@ class Delivery:
         if not self._outbox.ready:
             return
         endpoint = self._endpoint()
-        entries = self._changed(self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES))
+        cut = self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES)
+        seal(cut.entries)
+        entries = self._changed(cut.entries)
         if not entries:
             return
         bodies = [entry.body for entry in entries]
         self._number = number = self._number + 1
-        first = min(entry.tickets[0].line for entry in entries)
-        self._in_flight[number] = first, sum(len(entry.tickets) for entry in entries)
+        self._in_flight[number] = cut.line, cut.records
         self._threads.submit(
             lambda: self._sender.deliver(endpoint, bodies),
             lambda receipt: self._settled(number, entries, receipt),
@@ -194,16 +197,14 @@ class Delivery:
         return [entry for index, entry in enumerate(entries) if index not in same]
 
     def _settled(self, number: int, entries: list[Entry], receipt: Receipt) -> None:
-        for index, entry in enumerate(entries):
-            if index in receipt.unconfirmed:
-                continue
-            if index in receipt.refused:
-                self._fates.refused(entry.tickets, receipt.refused[index], repeatable=entry.repeatable)
-            else:
-                self._fates.delivered(entry.tickets)
+        blamed = receipt.unconfirmed | receipt.refused.keys()
+        accepted = [entry for index, entry in enumerate(entries) if index not in blamed]
+        self._fates.all_delivered(entry.tickets for entry in accepted)
+        for index in sorted(receipt.refused):
+            entry = entries[index]
+            self._fates.refused(entry.tickets, receipt.refused[index], named=entry.named)
         if self._memory is not None:
-            blamed = receipt.unconfirmed | receipt.refused.keys()
-            self._memory.accepted(entry for index, entry in enumerate(entries) if index not in blamed)
+            self._memory.accepted(accepted)
         if not receipt.unconfirmed:
             self._outbox.free(entries)
             del self._in_flight[number]

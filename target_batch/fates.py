@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import msgspec
+
 from target_batch.errors import DeliveryError
 from target_batch.reasons import Fault, Reason
 
@@ -66,8 +68,7 @@ class Origin:
     remembered: bool = False
 
 
-@dataclass(slots=True)
-class Ticket:
+class Ticket(msgspec.Struct, gc=False):
     """One record on its way: its origin, its input line, and its bytes to read it again if need be."""
 
     origin: Origin
@@ -120,39 +121,57 @@ class Fates:
 
     def delivered(self, tickets: Sequence[Ticket]) -> None:
         """Settle the records of one entry, or of one member, that Batch accepted."""
-        for ticket in tickets:
-            ticket.origin.tally.delivered += 1
-        for ticket in tickets[1:]:
-            ticket.origin.tally.merged += 1
-        self._answered += len(tickets)
+        self.all_delivered((tickets,))
+
+    def all_delivered(self, groups: Iterable[Sequence[Ticket]]) -> None:
+        """Settle the records of many entries that Batch accepted, a group of records an entry."""
+        for tickets in groups:
+            tickets[0].origin.tally.delivered += 1
+            self._answered += len(tickets)
+            for ticket in tickets[1:]:
+                ticket.origin.tally.delivered += 1
+                ticket.origin.tally.merged += 1
 
     def unchanged(self, tickets: Sequence[Ticket]) -> None:
         """Settle the records of an entry that Batch has already."""
         for ticket in tickets:
             ticket.origin.tally.unchanged += 1
 
-    def refused(self, tickets: Sequence[Ticket], refusals: Sequence[Refusal], *, repeatable: bool) -> None:
+    def refused(
+        self, tickets: Sequence[Ticket], refusals: Sequence[Refusal], *, named: Sequence[str] = ()
+    ) -> None:
         """Settle the records of one entry that Batch blames.
 
-        Without `repeatable` (events are in it) what cannot be told apart must not be sent again.
+        `named` are the names of the tickets' events; where there are any, what cannot be told apart
+        must not be sent again, for some of it may have been applied.
         """
+        wholly: dict[int, list[Fault]] = {}
+        partly: dict[int, list[Fault]] = {}
+        unsure = False
         for refusal in refusals:
-            if refusal.attribute is None:
-                self._all_refused(tickets, refusal, replay=repeatable or len(tickets) == 1)
-                return
-        blamed: dict[int, list[Fault]] = {}
-        for refusal in refusals:
+            happened = [index for index, name in enumerate(named) if name and name == refusal.attribute]
             index, fault = _traced(tickets, refusal)
-            if index is None:
-                self._all_refused(tickets, refusal, replay=repeatable)
+            if happened:
+                unsure |= len(happened) > 1
+                for which in happened:
+                    wholly.setdefault(which, []).append(fault)
+            elif refusal.attribute is None or index is None:
+                replay = not named or (refusal.attribute is None and len(tickets) == 1)
+                self._all_refused(tickets, fault, replay=replay)
                 return
-            blamed.setdefault(index, []).append(fault)
-        for index, faults in blamed.items():
-            self.went_without(tickets[index], faults, replay=repeatable)
-        self.delivered(tickets)
+            else:
+                partly.setdefault(index, []).append(fault)
+        for index, faults in partly.items():
+            if index not in wholly:
+                self.went_without(tickets[index], faults, replay=not named)
+        for index, faults in wholly.items():
+            self.rejected(tickets[index], faults, replay=not unsure)
+        self._answered += len(wholly)
+        self._refused += len(wholly)
+        if taken := [ticket for index, ticket in enumerate(tickets) if index not in wholly]:
+            self.delivered(taken)
 
-    def _all_refused(self, tickets: Sequence[Ticket], refusal: Refusal, *, replay: bool) -> None:
-        fault = Fault(Reason.REFUSED_BY_BATCH, attribute=refusal.attribute, message=refusal.reason)
+    def _all_refused(self, tickets: Sequence[Ticket], fault: Fault, *, replay: bool) -> None:
         for ticket in tickets:
             self.rejected(ticket, (fault,), replay=replay)
         self._answered += len(tickets)

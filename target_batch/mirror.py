@@ -1,6 +1,6 @@
-"""Mirror: the stream is the whole truth of an audience; only the differences are sent.
+"""Mirror: the stream is the whole truth of its audiences; only the differences are sent.
 
-Nothing is changed before the input has proved complete and every guard has let the plan pass. What a
+Nothing is changed before the input has proved complete and every guard has let every plan pass. What a
 call may change is unknown in the ledger from before the call until its answer, so that the next run
 heals whatever a crash leaves.
 """
@@ -13,13 +13,18 @@ import msgspec
 
 from target_batch.errors import DeliveryError, StopRun
 from target_batch.fates import Ticket
+from target_batch.mirror_plan import Caller, Guards, Plan
+from target_batch.presence import Presence
+from target_batch.proof import Proof
+from target_batch.reasons import Reason
 from target_batch.redaction import clean
-from target_batch.staging import OPEN, REFUSED, SENT, Mirror, Row, Staging, fed_before
+from target_batch.snapshot import Snapshot, fed_before
+from target_batch.staging import OPEN, SENT, Row, Staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from target_batch.api.bulk import Receipt
+    from target_batch.api.answers import Refusal
     from target_batch.api.clock import Clock
     from target_batch.fates import Fates, Origin
     from target_batch.ledger import Ledger
@@ -27,11 +32,12 @@ if TYPE_CHECKING:
     from target_batch.options import StreamOptions
     from target_batch.places import Place
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+_encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
+"""A column that has moved in its schema changes no hash."""
 
 
 class MirrorRefusedError(DeliveryError):
-    """A guard stands against the plan: nothing was changed, the state is held, exit code 1."""
+    """A guard stands against the mirror: nothing was changed, the state is held, exit code 1."""
 
 
 class MirrorLane:
@@ -57,24 +63,24 @@ class MirrorLane:
         self._places = places
         self._ledger = ledger
         self._fates = fates
-        self._clock = clock
         self._run = run
         self._max_shrink = max_shrink
         self._input_ended = input_ended
         self._tell = tell
-        self._inform = inform
-        self._staging = Staging(ledger, run, stream)
+        self.inform = inform
+        self._presence = Presence(ledger, run, clock.time)
+        self._staging = Staging(ledger, run, self._presence)
+        self._proof = Proof(stream, fates.tallies)
+        self._call = Caller(self._presence)
+        self._held: list[Snapshot] = []
         self._labels: dict[str, str] = {}
         self._origin: Origin | None = None
-        self._first_line: int | None = None
-        self._last_line = self._proof_line = 0
-        self.failed = False
+        self._open_since: int | None = None
+        self._finished = self.failed = False
 
     def put(self, operation: AudienceChange | ProfileUpdate, ticket: Ticket) -> None:
         """Stage one row."""
-        if self._first_line is None:
-            self._first_line = ticket.line
-        self._last_line = ticket.line
+        self._since(ticket.line)
         self._origin = ticket.origin
         row, label = _row(operation, ticket)
         self._labels[row.name] = label
@@ -82,19 +88,28 @@ class MirrorLane:
 
     def state(self, line: int, value: bytes) -> None:
         """Take a STATE as proof that the stream was whole, unless it says that it is under way."""
-        if not _under_way(value, self._stream):
-            self._proof_line = line
+        self._since(line)
+        self._proof.state(value)
 
     def activated(self, stream: str, line: int) -> None:
         """Take an ACTIVATE_VERSION as proof that its stream was whole."""
+        _ = line
         if stream == self._stream:
-            self._proof_line = line
+            self._proof.activated()
+
+    def _since(self, line: int) -> None:
+        """Hold the states from here on: that a stream is empty is something to deliver, too."""
+        if self._open_since is None:
+            self._open_since = line
 
     def flush(self) -> None:
         """Do nothing: a mirror waits for the end of its stream."""
 
     def settle(self, timeout: float = 0.0) -> None:
-        """Do nothing: a mirror waits for the end of its stream."""
+        """Give a sign of life: a mirror waits for the end of its stream."""
+        _ = timeout
+        if not self._finished:
+            self._presence.beat()
 
     def salvage(self) -> None:
         """Do nothing: there is nothing on the wire."""
@@ -110,128 +125,109 @@ class MirrorLane:
         return 0
 
     def oldest_line(self) -> int | None:
-        """The line of the first row, until the mirror is done."""
-        return self._first_line
+        """The line of the first row or STATE, until the mirror is done."""
+        return self._open_since
 
     def finish(self) -> None:
-        """Guard, plan, send, and commit.
+        """Guard, plan, send, and commit; once, for afterwards no row is there any more.
 
         Raises:
             MirrorRefusedError: a guard stands against it; nothing was changed.
             StopRun: a call could not be delivered.
         """
+        if self._finished:
+            return
+        self._finished = True
         try:
             self._staging.flush()
             self._mirror()
             self._count()
-            self._first_line = None
         except StopRun:
             self.failed = True
+            self._let_go()
             raise
-        finally:
-            self._staging.drop()
+        self._open_since = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Leave the ledger to others; where it does not answer, the next run finds this one dead."""
+        for snapshot in self._held:
+            snapshot.release()
+        self._staging.drop()
 
     def _mirror(self) -> None:
-        if self._proof_line <= self._last_line or not self._input_ended():
+        if not self._proof.holds() or not self._input_ended():
             self._refuse(
                 "the input did not prove complete: no STATE or ACTIVATE_VERSION came after its last record, "
                 "or the run was stopped. Let the tap run to its end"
             )
+        if not self._staging.is_whole():
+            self._refuse("the ledger has lost some of its rows. Run again")
         names = self._staging.names()
-        plans: list[tuple[Place, Mirror, str, bool]] = []
+        if not names:
+            self._guard_emptiness()
+        plans: list[tuple[Plan, str]] = []
         for place in self._places:
             fed = fed_before(self._ledger, place.scope, self._stream)
-            self._report_missing(fed - set(names), rows=bool(names))
-            for name in names or sorted(fed):
-                mirror = Mirror(self._ledger, self._staging, place.scope, name, self._stream)
-                plans.append((place, mirror, name, self._guard(place, mirror, name)))
-        for place, mirror, name, known in plans:
-            self._apply(place, mirror, name, known=known)
+            if names:
+                self._report_missing(fed.difference(names))
+            plans += [(self._plan(place, name), name) for name in names or sorted(fed)]
+        for plan, name in plans:
+            plan.apply(self._stream, self._labels.get(name, name))
 
-    def _report_missing(self, missing: set[str], *, rows: bool) -> None:
-        if not missing:
-            return
-        shown = ", ".join(clean(name, 60) for name in sorted(missing)[:5])
-        if not rows and not self._options.allow_empty:
+    def _guard_emptiness(self) -> None:
+        """An empty stream removes everybody, or it is a failed one: only the user can know."""
+        tally = self._fates.tally(self._stream)
+        if tally.rejected:
+            self._refuse(f"none of its {tally.read} rows could be read. Correct them: they are in the rejects")
+        if not self._options.allow_empty:
             self._refuse(
-                f"it holds no row, so every member of {len(missing)} audience(s) ({shown}) would be removed. "
-                f"If that is meant, set `streams.{self._stream}.allow_empty` to true"
+                "it holds no row, so every member of its audiences would be removed. "
+                f"If that is meant, set `streams.{clean(self._stream)}.allow_empty` to true"
             )
-        if rows:
-            self._tell(self._stream, f"no row came for {shown}: their members stay as they are.")
 
-    def _guard(self, place: Place, mirror: Mirror, name: str) -> bool:
-        """Let a plan pass or refuse it; return whether the ledger knows the members."""
-        if mirror.held_by_another(self._run, self._clock.time()):
-            self._refuse(f"another run is at audience '{clean(name)}'. Let it end, then run again")
-        size = mirror.size()
-        if mirror.is_known():
-            self._inform(f"Audience '{clean(name)}': {size}")
-            before, after, plan = size.before, size.before - size.removes, str(size)
-        else:
-            before = place.size(name) or 0
-            after, plan = size.adds + size.same, f"replace {before} by {size.adds + size.same}"
-            self._inform(f"Audience '{clean(name)}' is not in the ledger: {plan}")
-        allowed = self._options.allow_empty and not after
-        if before - after > before * self._max_shrink and not allowed:
-            self._refuse(
-                f"audience '{clean(name)}' would shrink from {before} to {after} members ({plan}), more than "
-                f"`max_audience_shrink` ({self._max_shrink}) allows. If that is meant, raise it for one run"
-            )
-        return mirror.is_known()
+    def _report_missing(self, missing: set[str]) -> None:
+        if missing:
+            shown = ", ".join(clean(name, 60) for name in sorted(missing)[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""  # noqa: PLR2004 - as shown
+            self.tell(f"no row came for {shown}{more}: their members stay as they are.")
+
+    def _plan(self, place: Place, name: str) -> Plan:
+        """Hold an audience and let its plan pass the guards."""
+        snapshot = Snapshot(self._ledger, place.scope, name, self._run)
+        if (why := snapshot.hold(self._presence, self._stream)) is not None:
+            self._refuse(f"audience '{clean(name)}': {why}")
+        self._held.append(snapshot)
+        plan = Plan(place, snapshot, self._staging, self._call, self)
+        plan.look()
+        if (why := plan.objection(self._guards())) is not None:
+            self._refuse(why)
+        return plan
+
+    def _guards(self) -> Guards:
+        """Rows without a usable ID can be about nobody who is a member."""
+        tally = self._fates.tally(self._stream)
+        nobody = sum(tally.reasons[reason.code] for reason in NAMELESS)
+        return Guards(self._max_shrink, self._options.allow_empty, max(0, tally.rejected - nobody))
 
     def _refuse(self, why: str) -> None:
         raise MirrorRefusedError(
             f"Stream '{clean(self._stream)}' was not mirrored: {why}. Nothing was changed, the state is held."
         )
 
-    def _apply(self, place: Place, mirror: Mirror, name: str, *, known: bool) -> None:
-        label = self._labels.get(name, name)
-        mirror.take(self._run, self._clock.time(), known=known or not place.can_replace)
-        token = ""
-        replaces = place.can_replace and not known
-        while adds := mirror.next_adds(place.chunk):
-            call = place.replace if replaces else place.add
-            receipt = call(name, label, [body for _, body, _ in adds])
-            refused = self._refused(name, adds, receipt)
-            mirror.added([(member, hash_) for member, _, hash_ in adds if member not in refused])
-            self._staging.mark(name, [member for member, _, _ in adds], SENT)
-            if replaces:
-                mirror.replaced()
-                replaces = False
-            token = self._continue(mirror, name, receipt) or token
-        while not replaces and (removes := mirror.next_removes(place.chunk)):
-            receipt = place.remove(name, label, removes)
-            self._stop_at(receipt)
-            mirror.removed(removes)
-            self._staging.mark(name, removes, SENT)
-            token = self._continue(mirror, name, receipt) or token
-        place.settle(name, token)
-        mirror.release(self._run)
+    def tell(self, note: str) -> None:
+        """Report something that the user should act upon."""
+        self._tell(self._stream, note)
 
-    def _continue(self, mirror: Mirror, name: str, receipt: Receipt) -> str:
-        if not mirror.still_mine(self._run, self._clock.time()):
-            raise DeliveryError(
-                f"Another run took audience '{clean(name)}' over, so this one stops and the state is held. "
-                "Let only one run at a time mirror an audience."
-            )
-        return str(receipt.document.get("indexing_token", ""))
-
-    def _stop_at(self, receipt: Receipt) -> None:
-        if receipt.failure is not None:
-            raise receipt.failure
-
-    def _refused(self, name: str, adds: list[tuple[str, bytes, bytes]], receipt: Receipt) -> set[str]:
-        """Reject the members that Batch refuses; stop if anything is unconfirmed."""
-        self._stop_at(receipt)
-        refused = {adds[index][0]: found for index, found in receipt.refused.items()}
-        self._staging.mark(name, list(refused), REFUSED)
-        for member, found in refused.items():
-            line, source, records = self._staging.source(name, member)
-            if self._origin is not None:
-                tickets = [Ticket(self._origin, line, source)] * records
-                self._fates.refused(tickets, found, repeatable=True)
-        return set(refused)
+    def refused(self, name: str, member: str, refusals: Sequence[Refusal]) -> bool:
+        """Settle the records of a member that Batch refused; return whether there are any."""
+        found = self._staging.source(name, member)
+        if found is None or self._origin is None:
+            return False
+        line, source, records = found
+        tickets = [Ticket(self._origin, line, source)] * records
+        self._fates.refused(tickets, refusals)
+        return True
 
     def _count(self) -> None:
         """Settle every staged record: sent ones are delivered, the others were true already."""
@@ -241,6 +237,9 @@ class MirrorLane:
         sent, records = counts.get(SENT, (0, 0))
         tally.delivered += records
         tally.merged += records - sent
+
+
+NAMELESS = (Reason.MISSING_CUSTOM_ID, Reason.INVALID_CUSTOM_ID)
 
 
 def _row(operation: AudienceChange | ProfileUpdate, ticket: Ticket) -> tuple[Row, str]:
@@ -256,17 +255,3 @@ def _row(operation: AudienceChange | ProfileUpdate, ticket: Ticket) -> tuple[Row
         member["tags"] = operation.tags
     body = _encode(member) if operation.add else None
     return Row(operation.audience, operation.member, body, ticket.line, ticket.source), operation.display_name
-
-
-def _under_way(state: bytes, stream: str) -> bool:
-    """Tell whether a state was written in the middle of a stream, as taps mark it."""
-    try:
-        value = msgspec.json.decode(state)
-    except msgspec.DecodeError:
-        return True
-    if not isinstance(value, dict):
-        return False
-    bookmarks = value.get("bookmarks")
-    bookmark = bookmarks.get(stream) if isinstance(bookmarks, dict) else None
-    marked = isinstance(bookmark, dict) and "progress_markers" in bookmark
-    return marked or value.get("currently_syncing") == stream

@@ -1,16 +1,19 @@
-"""What a record becomes: the two operations Batch knows, or the reason why there is none."""
+"""What a record becomes: the two operations Batch knows, or the reason why there is none.
+
+They are made once a record, so they are structures that C code makes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
 
 if TYPE_CHECKING:
     from target_batch.reasons import Fault
 
 
-@dataclass(slots=True)
-class ProfileUpdate:
+class ProfileUpdate(msgspec.Struct):
     """Attributes and events of one custom ID; the two collections belong to the operation."""
 
     custom_id: str
@@ -19,28 +22,25 @@ class ProfileUpdate:
     faults: tuple[Fault, ...] = ()
 
 
-@dataclass(slots=True)
-class AudienceChange:
+class AudienceChange(msgspec.Struct):
     """One ID in (`add`) or out of one audience, named by the identity that Batch knows it by."""
 
     audience: str
     display_name: str
     member: str
     add: bool
-    attributes: dict[str, Any] = field(default_factory=dict)
-    tags: list[str] = field(default_factory=list)
+    attributes: dict[str, Any] = {}
+    tags: list[str] = []
     faults: tuple[Fault, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
-class Ignored:
+class Ignored(msgspec.Struct, frozen=True):
     """A record that asks for nothing, with the reason it is counted under."""
 
     reason: str
 
 
-@dataclass(slots=True, frozen=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True):
     """A record that cannot be sent at all, with everything that stands against it."""
 
     faults: tuple[Fault, ...]

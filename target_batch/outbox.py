@@ -8,7 +8,7 @@ order, whatever the concurrency and the retries.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -20,26 +20,25 @@ if TYPE_CHECKING:
     from target_batch.fates import Ticket
     from target_batch.operations import ProfileUpdate
 
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+_encode_lines: Final = msgspec.json.Encoder(decimal_format="number").encode_lines
 
 
-class Entry:
+class Entry(msgspec.Struct, gc=False):
     """What one custom ID gets in one request, and the tickets of the records it came from.
 
-    `then` is what the same custom ID gets after it, and the first of such a row knows the `last`;
-    an entry never refers to itself, so that it goes with its last user and not with the collector.
+    `then` is what the same custom ID gets after it, and the first of such a row knows the `last`.
+    An entry never refers to itself: it goes with its last user, the collector need not look at it.
     """
 
-    __slots__ = ("attributes", "body", "custom_id", "events", "last", "then", "tickets")
-
-    def __init__(self, update: ProfileUpdate, ticket: Ticket) -> None:
-        self.custom_id = update.custom_id
-        self.attributes = update.attributes
-        self.events = update.events
-        self.tickets = [ticket]
-        self.then: Entry | None = None
-        self.last: Entry | None = None
-        self.body = b""
+    custom_id: str
+    attributes: dict[str, Any]
+    events: list[dict[str, Any]]
+    tickets: list[Ticket]
+    named: list[str]
+    """Names of the tickets' events, in their order; empty without events, "" where one has none."""
+    then: Entry | None = None
+    last: Entry | None = None
+    body: bytes = b""
 
     def merge(self, update: ProfileUpdate, ticket: Ticket) -> bool:
         """Take a later update in, attributes last-wins, events appended; False if it does not fit."""
@@ -47,6 +46,8 @@ class Entry:
             return False
         if update.attributes and not self._merge_attributes(update.attributes, ticket):
             return False
+        if update.events or self.events:
+            self.named += [""] * (len(self.tickets) - len(self.named)) + _names(update)
         self.events += update.events
         self.tickets.append(ticket)
         return True
@@ -66,20 +67,19 @@ class Entry:
         self.attributes = merged
         return True
 
-    def seal(self) -> bytes:
-        """Encode the entry as Batch wants it; nothing is merged into it from now on."""
-        entry: dict[str, Any] = {"identifiers": {"custom_id": self.custom_id}}
-        if self.attributes:
-            entry["attributes"] = self.attributes
-        if self.events:
-            entry["events"] = self.events
-        self.body = _encode(entry)
-        return self.body
-
     @property
-    def repeatable(self) -> bool:
-        """Whether sending it twice changes nothing: attributes do, events do not."""
-        return not self.events
+    def has_events(self) -> bool:
+        """Whether sending it twice would be seen: attributes stay the same, events happen again."""
+        return bool(self.named)
+
+
+def _entry(update: ProfileUpdate, ticket: Ticket) -> Entry:
+    named = _names(update) if update.events else []
+    return Entry(update.custom_id, update.attributes, update.events, [ticket], named)
+
+
+def _names(update: ProfileUpdate) -> list[str]:
+    return [update.events[0]["name"] if update.events else ""]
 
 
 def _bare(names: Iterable[str]) -> set[str]:
@@ -87,20 +87,23 @@ def _bare(names: Iterable[str]) -> set[str]:
     return {name[name.index("(") + 1 : -1] if name[-1] == ")" else name for name in names}
 
 
+class Cut(NamedTuple):
+    """The entries of one request, the input line of their oldest record, and their records."""
+
+    entries: list[Entry]
+    line: int
+    records: int
+
+
 class Outbox:
-    """Waiting entries; counts are in entries and records, sizes in bytes of the records."""
+    """Waiting entries; `entries` and `records` count them, `bytes` is the size of those records."""
 
     def __init__(self) -> None:
         self._heads: dict[str, Entry] = {}
-        self._ready: deque[Entry] = deque()
         self._busy: set[str] = set()
-        self.entries = self.records = 0
-        self.bytes = 0
-
-    @property
-    def ready(self) -> int:
+        self.ready: deque[Entry] = deque()
         """Entries that could leave now."""
-        return len(self._ready)
+        self.entries = self.records = self.bytes = 0
 
     def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
         """Take an update in: into an entry that waits for its custom ID, or as a new one."""
@@ -109,52 +112,74 @@ class Outbox:
         self.records += 1
         head = self._heads.get(custom_id)
         if head is None:
-            self._heads[custom_id] = entry = Entry(update, ticket)
+            self._heads[custom_id] = entry = _entry(update, ticket)
             self.entries += 1
             if custom_id not in self._busy:
-                self._ready.append(entry)
-        else:
-            last = head.last or head
-            if not last.merge(update, ticket):
-                last.then = head.last = Entry(update, ticket)
-                self.entries += 1
+                self.ready.append(entry)
+            return
+        last = head.last or head
+        if not last.merge(update, ticket):
+            last.then = head.last = _entry(update, ticket)
+            self.entries += 1
 
-    def cut(self, most_entries: int, most_bytes: int) -> list[Entry]:
-        """Take out what can leave in one request, oldest first; its custom IDs are busy from now."""
+    def cut(self, most_entries: int, most_bytes: int) -> Cut:
+        """Take out what can leave in one request, oldest first; its custom IDs are busy from now.
+
+        `most_bytes` are counted in the records it came from; one entry always leaves.
+        """
         taken: list[Entry] = []
-        size = 2
-        while self._ready and len(taken) < most_entries:
-            entry = self._ready[0]
-            size += len(entry.seal()) + 1
-            if size > most_bytes and taken:
+        line, records, size = 0, 0, 0
+        while self.ready and len(taken) < most_entries:
+            entry = self.ready[0]
+            tickets = entry.tickets
+            more = len(tickets[0].source) if len(tickets) == 1 else sum(len(t.source) for t in tickets)
+            if size + more > most_bytes and taken:
                 break
-            self._ready.popleft()
+            self.ready.popleft()
             self._advance(entry)
+            size += more
+            records += len(tickets)
+            line = min(line or tickets[0].line, tickets[0].line)
             taken.append(entry)
-        return taken
+        self.entries -= len(taken)
+        self.records -= records
+        self.bytes -= size
+        return Cut(taken, line, records)
 
     def _advance(self, entry: Entry) -> None:
-        custom_id = entry.custom_id
-        self._busy.add(custom_id)
-        self.entries -= 1
-        self.records -= len(entry.tickets)
-        self.bytes -= sum(len(ticket.source) for ticket in entry.tickets)
+        self._busy.add(entry.custom_id)
         following = entry.then
         if following is None:
-            del self._heads[custom_id]
+            del self._heads[entry.custom_id]
         else:
             following.last = entry.last if entry.last is not following else None
             entry.then = entry.last = None
-            self._heads[custom_id] = following
+            self._heads[entry.custom_id] = following
 
     def free(self, entries: Iterable[Entry]) -> None:
         """Take note that these are answered: what waited for their custom IDs can leave."""
+        heads, busy = self._heads, self._busy
         for entry in entries:
-            custom_id = entry.custom_id
-            self._busy.discard(custom_id)
-            if (head := self._heads.get(custom_id)) is not None:
-                self._ready.append(head)
+            busy.discard(entry.custom_id)
+            if entry.custom_id in heads:
+                self.ready.append(heads[entry.custom_id])
 
     def oldest_line(self) -> int | None:
         """The input line of the oldest record that waits."""
         return min((head.tickets[0].line for head in self._heads.values()), default=None)
+
+
+def seal(entries: list[Entry]) -> None:
+    """Encode entries as Batch wants them, each into its `body`; nothing is merged into them after."""
+    lines = _encode_lines([_wire(entry) for entry in entries])
+    for entry, body in zip(entries, lines.splitlines(), strict=True):
+        entry.body = body
+
+
+def _wire(entry: Entry) -> dict[str, Any]:
+    wire: dict[str, Any] = {"identifiers": {"custom_id": entry.custom_id}}
+    if entry.attributes:
+        wire["attributes"] = entry.attributes
+    if entry.events:
+        wire["events"] = entry.events
+    return wire

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
+from target_batch.api.audiences import adding
 from target_batch.api.bulk import BulkSender, Receipt
 from target_batch.api.endpoints import MASS_UPDATE, UPDATE
 from target_batch.api.limits import AUDIENCE_ENTRIES
 from target_batch.errors import DeliveryError
+from target_batch.patience import Patience
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_batch.api.audiences import AudienceSender
-    from target_batch.api.clock import Clock
+    from target_batch.api.audiences import AudienceSender, Look
+    from target_batch.api.clock import Clock, Stop
 
+Answer = TypeVar("Answer")
 _encode = msgspec.json.encode
 
 
@@ -29,8 +32,11 @@ class Place(Protocol):
     chunk: int
     can_replace: bool
 
+    def exists(self, name: str) -> bool:
+        """Return whether there is such an audience."""
+
     def size(self, name: str) -> int | None:
-        """Return how many members there are now; None where that cannot be asked."""
+        """Return how many members there are now; None where there is no such audience."""
 
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Add members, or update them."""
@@ -41,8 +47,8 @@ class Place(Protocol):
     def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Remove everybody, then add members."""
 
-    def settle(self, name: str, token: str) -> None:
-        """Wait until what was accepted has taken effect, if the run waits for that."""
+    def settle(self, name: str, token: str) -> int | None:
+        """Wait until what was accepted has taken effect; return the size, None where that is not asked."""
 
 
 def scope_of(kind: str, *parts: str) -> str:
@@ -51,31 +57,53 @@ def scope_of(kind: str, *parts: str) -> str:
 
 
 class AudiencePlace:
-    """An audience behind one key."""
+    """An audience behind one key; a dry run, which is told nothing, does not ask whether it exists."""
 
     chunk = AUDIENCE_ENTRIES
     can_replace = True
 
-    def __init__(self, sender: AudienceSender, scope: str, clock: Clock, max_indexing_seconds: float) -> None:
+    def __init__(  # noqa: PLR0913 - what it waits with
+        self,
+        sender: AudienceSender,
+        scope: str,
+        clock: Clock,
+        max_indexing_seconds: float,
+        *,
+        stop: Stop | None = None,
+        asks: bool = True,
+    ) -> None:
         self.scope = scope
         self._sender = sender
-        self._clock = clock
-        self._max_indexing_seconds = max_indexing_seconds
+        self._patience = Patience(clock, max_indexing_seconds, stop)
+        self._waits = max_indexing_seconds > 0
+        self._asks = asks
 
-    def size(self, name: str) -> int | None:
-        """Return the members that Batch counts; None for an audience that does not exist.
+    def exists(self, name: str) -> bool:
+        """Return whether Batch lists the audience.
 
         Raises:
             StopRun: Batch does not tell.
         """
-        found = self._sender.existing_size(name)
-        if isinstance(found, Receipt):
-            raise found.failure or DeliveryError("Batch does not tell the size of an audience.")
-        return found
+        return not self._asks or _told(self._sender.exists(name))
+
+    def size(self, name: str) -> int | None:
+        """Return the members that Batch counts, once its index is done; None for no such audience.
+
+        Raises:
+            StopRun: Batch does not tell, and without that number nobody may be replaced.
+        """
+        if not _told(self._sender.exists(name)):
+            return None
+        members = self._indexed(name, "").members
+        if members is None:
+            raise DeliveryError(
+                f"Batch does not tell how many members audience '{clean(name)}' has, so nobody is replaced."
+            )
+        return members
 
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Add members, or update them."""
-        return self._sender.change(name, label, [b'{"action":"add",' + body[1:] for body in bodies])
+        return self._sender.change(name, label, [adding(body) for body in bodies])
 
     def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
         """Remove members."""
@@ -85,31 +113,27 @@ class AudiencePlace:
         """Remove everybody, then add members."""
         return self._sender.replace(name, label, bodies)
 
-    def settle(self, name: str, token: str) -> None:
-        """Poll until the index has everything.
+    def settle(self, name: str, token: str) -> int | None:
+        """Poll until the index has everything, and return the size.
 
         Raises:
             StopRun: it took too long, or Batch does not tell.
         """
-        if not self._max_indexing_seconds or not token:
-            return
-        end = self._clock.monotonic() + self._max_indexing_seconds
-        while True:
-            found = self._sender.size(name, token)
-            if isinstance(found, Receipt):
-                raise found.failure or DeliveryError("Batch does not tell the state of an index.")
-            if found[0]:
-                return
-            if self._clock.monotonic() >= end:
-                raise not_indexed(name, self._max_indexing_seconds)
+        return self._indexed(name, token).members if self._waits else None
+
+    def _indexed(self, name: str, token: str) -> Look:
+        begun = self._patience.begin()
+        while not (look := _told(self._sender.look(name, token))).indexed:
+            self._patience.check(begun, name, look.state)
+            self._patience.pause(begun)
+        return look
 
 
-def not_indexed(name: str, seconds: float) -> DeliveryError:
-    """Make the error for an index that took too long."""
-    return DeliveryError(
-        f"Audience '{clean(name)}' was accepted but not indexed within {seconds:.0f} seconds, so the state "
-        "is held. Run again later, raise `max_indexing_seconds`, or set `wait_for_indexing` to false."
-    )
+def _told(found: Answer | Receipt) -> Answer:
+    """Return what Batch told, or raise why it did not."""
+    if isinstance(found, Receipt):
+        raise found.failure or DeliveryError("Batch does not tell what an audience is like.")
+    return found
 
 
 class AttributePlace:
@@ -121,6 +145,11 @@ class AttributePlace:
     def __init__(self, sender: BulkSender, scope: str) -> None:
         self.scope = scope
         self._sender = sender
+
+    def exists(self, name: str) -> bool:
+        """Return True: an attribute is there as soon as a profile has it."""
+        _ = name
+        return True
 
     def size(self, name: str) -> int | None:
         """Return None: nobody can count profiles by an attribute."""
@@ -141,8 +170,8 @@ class AttributePlace:
         """Never called: `can_replace` is false."""
         raise NotImplementedError
 
-    def settle(self, name: str, token: str) -> None:
-        """Do nothing: profiles have no index to wait for."""
+    def settle(self, name: str, token: str) -> int | None:
+        """Return None: profiles have no index to wait for."""
 
     def _set(self, name: str, ids: Sequence[str], *, value: bool) -> Receipt:
         def entry(custom_id: str) -> dict[str, Any]:

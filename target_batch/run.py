@@ -122,7 +122,6 @@ class Run:
         self._rejects = RejectsFolder(self._folder, self.name, self.clock.time, scrub)
         self.fates = Fates(self._rejects, settings.max_rejected_share)
         self._checkpoints = Checkpoints()
-        self._records = 0
         self._flushed = self._passed = Moment(0, self._began)
         self._told: set[tuple[str, str]] = set()
         self._lanes: dict[str, Lane] = {}
@@ -300,14 +299,14 @@ class Run:
             self._told.add((stream, note))
             self._logger.warning("Stream '%s': %s", clean(stream), clean(note, 400))
 
-    def record(self, line: int) -> None:
-        """Note that a record was read."""
-        self._records += 1
-        self._checkpoints.record(line)
+    @property
+    def _records(self) -> int:
+        """Records read so far."""
+        return sum(tally.read for tally in self.fates.tallies.values())
 
     def state(self, line: int, value: bytes) -> None:
         """Keep a state until everything before it is delivered or on disk."""
-        self._checkpoints.received(line, value)
+        self._checkpoints.received(line, value, self._records)
         for mirror in self._mirrors:
             mirror.state(line, value)
         if self._records - self._flushed.records >= self.settings.checkpoint_records:

@@ -18,8 +18,9 @@ from target_batch.routing import route
 from target_batch.validation import Validator, without
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from target_batch.operations import Operation
     from target_batch.run import Run
 
 
@@ -36,7 +37,11 @@ class StreamSink(Sink):
         self._route = route(stream_name, schema, key_properties or (), settings)
         self._left_out: frozenset[str] = frozenset()
         self._blamed: Counter[tuple[str, str]] = Counter()
-        self._replays = MARK in (schema.get("properties") or {})
+        self._passes_by: Callable[[dict[str, Any]], Reason | None] | None = None
+        if self._route.kind == "ignore":
+            self._passes_by = lambda _: Reason.STREAM_IGNORED
+        elif MARK in (schema.get("properties") or {}):
+            self._passes_by = _not_replayable
         self._now = self._run.clock.time
         if self._route.kind != "ignore":
             self._lane = self._run.lane(self._route)
@@ -72,44 +77,46 @@ class StreamSink(Sink):
             StopRun: what came before could not be delivered.
         """
         self._tally.read += 1
-        if self._route.kind == "ignore":
-            self._run.fates.ignored(self.stream_name, Reason.STREAM_IGNORED.code)
+        if self._passes_by is not None and (reason := self._passes_by(record)) is not None:
+            self._run.fates.ignored(self.stream_name, reason.code)
             return
-        ticket = Ticket(self._origin, line, source)
-        if self._replays and _passed_over(record):
-            self._run.fates.ignored(self.stream_name, Reason.NOT_REPLAYABLE.code)
-            return
-        broken: tuple[Fault, ...] = ()
         if self._checker is not None and not self._checker.is_valid(record):
-            broken = self._checker.faults(record)
-            for fault in broken:
-                if fault.property is None or self._is_essential(fault.property):
-                    self._run.fates.rejected(ticket, broken)
-                    return
-                record = without(record, fault.property)
+            self._accept_broken(record, Ticket(self._origin, line, source))
+            return
+        operation = self._plan(record, self._now())
+        if type(operation) is ProfileUpdate and not operation.faults and not self._left_out:
+            self._lane.put(operation, Ticket(self._origin, line, source))
+        else:
+            self._settle(operation, (), Ticket(self._origin, line, source), record)
+        if self._plan.columns.news:
+            for note in self._plan.take_news():
+                self._run.tell(self.stream_name, note)
+
+    def _accept_broken(self, record: dict[str, Any], ticket: Ticket) -> None:
+        """Take in a record that contradicts its SCHEMA: without what is wrong, if it can do without."""
+        broken = self._checker.faults(record) if self._checker else ()
+        for fault in broken:
+            if fault.property is None or self._is_essential(fault.property):
+                self._run.fates.rejected(ticket, broken)
+                return
+            record = without(record, fault.property)
         self._settle(self._plan(record, self._now()), broken, ticket, record)
 
     def _settle(
-        self,
-        operation: ProfileUpdate | AudienceChange | Ignored | Rejected,
-        broken: tuple[Fault, ...],
-        ticket: Ticket,
-        record: dict[str, Any],
+        self, operation: Operation, broken: tuple[Fault, ...], ticket: Ticket, record: dict[str, Any]
     ) -> None:
         if isinstance(operation, Ignored):
             self._run.fates.ignored(self.stream_name, operation.reason)
-        elif isinstance(operation, Rejected):
-            self._run.fates.rejected(ticket, (*broken, *operation.faults))
-        else:
-            if operation.faults or broken:
-                repeatable = isinstance(operation, AudienceChange) or not operation.events
-                self._run.fates.went_without(ticket, (*broken, *operation.faults), replay=repeatable)
-            self._lane.put(operation, ticket)
-        if self._left_out:
-            self._count_left_out(record)
-        if news := self._plan.take_news():
-            for note in news:
-                self._run.tell(self.stream_name, note)
+            return
+        faults = (*broken, *operation.faults)
+        if isinstance(operation, Rejected):
+            self._run.fates.rejected(ticket, faults)
+            return
+        if faults:
+            repeatable = isinstance(operation, AudienceChange) or not operation.events
+            self._run.fates.went_without(ticket, faults, replay=repeatable)
+        self._lane.put(operation, ticket)
+        self._count_left_out(record)
 
     def _blame(self, faults: Sequence[Fault]) -> None:
         """Leave an attribute out once it was refused too often for one reason."""
@@ -168,8 +175,10 @@ class StreamSink(Sink):
         """Do nothing: the run's totals replace the SDK's per-stream metrics."""
 
 
-def _passed_over(record: dict[str, Any]) -> bool:
+def _not_replayable(record: dict[str, Any]) -> Reason | None:
     marks = record.get(MARK)
-    return isinstance(marks, list) and any(
-        isinstance(mark, dict) and mark.get("replay") is False for mark in marks
-    )
+    if isinstance(marks, list):
+        for mark in marks:
+            if isinstance(mark, dict) and mark.get("replay") is False:
+                return Reason.NOT_REPLAYABLE
+    return None

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from target_batch.errors import DeliveryError
 from target_batch.redaction import clean
+from target_batch.presence import SILENT_SECONDS
 from target_batch.staging import REFUSED, batches
 from target_batch.tables import audiences, members, staged
 
@@ -75,17 +76,23 @@ class Snapshot:
         row = {**self._key, "known": False}
         with self._ledger.begin() as connection:
             connection.execute(self._ledger.insert(audiences).values(row).on_conflict_do_nothing())
-            found = connection.execute(sa.select(audiences).filter_by(**self._key)).one()
+            locked = sa.select(audiences).filter_by(**self._key).with_for_update()
+            found = connection.execute(locked).one()
             self._id = found.id
-            if found.held_by is not None and presence.alive(found.held_by, connection):
-                return "another run is at it. Let it end, then run again (one that was killed counts for 2 minutes)"
             if found.mirrored_by == self._run and found.stream != stream:
-                other = clean(found.stream)
-                return f"stream '{other}' was mirrored to it in this run. Give each stream an audience of its own"
-            same_holder = audiences.c.held_by.is_not_distinct_from(found.held_by)
-            taken = sa.update(audiences).where(audiences.c.id == self._id, same_holder)
-            if not connection.execute(taken.values(held_by=self._run)).rowcount:
-                return "another run has just begun with it. Let it end, then run again"
+                return (
+                    f"stream '{clean(found.stream)}' was mirrored to it in this run. "
+                    "Give each stream audiences of its own"
+                )
+            other = found.held_by is not None and found.held_by != self._run
+            if other and presence.alive(found.held_by, connection):
+                return (
+                    "another run is at it. Let it end, then run again; one that was killed elsewhere is "
+                    f"waited for {SILENT_SECONDS:.0f} seconds"
+                )
+            connection.execute(
+                sa.update(audiences).where(audiences.c.id == self._id).values(held_by=self._run)
+            )
         return None
 
     def release(self) -> None:
@@ -105,8 +112,16 @@ class Snapshot:
             adds = _count(self._adds(staging), connection)
             removes = _count(self._removes(staging), connection)
             total = _count(sa.select(staged.c.member).where(self._wanted(staging)), connection)
-            before = _count(sa.select(members.c.member).where(self._mine), connection)
+            before = self._count_members(connection)
         return Size(adds, removes, total - adds, before)
+
+    def count(self) -> int:
+        """Count the members that are or may be in."""
+        with self._ledger.begin() as connection:
+            return self._count_members(connection)
+
+    def _count_members(self, connection: sa.Connection) -> int:
+        return _count(sa.select(members.c.member).where(self._mine), connection)
 
     def next_adds(self, staging: Staging, after: str, most: int) -> list[Add]:
         """Return members to add behind `after`: those not known to be in as the stream has them."""
@@ -126,6 +141,8 @@ class Snapshot:
             self._check(connection)
             mine = sa.update(audiences).where(audiences.c.id == self._id)
             connection.execute(mine.values(stream=stream, mirrored_by=self._run, known=known))
+            if not known:
+                connection.execute(sa.update(members).where(self._mine).values(hash=None))
 
     def doubt(self, ids: Sequence[str]) -> None:
         """Note before a call that its members may be in or not from now on."""

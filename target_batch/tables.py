@@ -6,7 +6,7 @@ is not `known` may hold anybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable  # noqa: TC003 - an alias below is evaluated
+from collections.abc import Callable
 from typing import TypeAlias
 
 import sqlalchemy as sa

@@ -131,11 +131,14 @@ class TargetBatch(Target):
         reader = self.message_reader
         if message.record is None or message.stream is None:
             raise reader.incomplete("RECORD", "`stream` and `record`")
-        self._take(message.stream, message.record, reader.line)
+        sink = self._plain.get(message.stream)
+        if sink is not None:
+            sink.accept(message.record, reader.line_number, reader.line)
+        else:
+            self._process_mapped(message.stream, message.record, reader.line_number)
 
     def _take(self, stream: str, record: dict[str, Any], source: bytes) -> None:
         line = self.message_reader.line_number
-        self.run.record(line)
         sink = self._plain.get(stream)
         if sink is not None:
             sink.accept(record, line, source)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from target_batch.fates import Origin, Tally, Ticket
 from target_batch.operations import ProfileUpdate
-from target_batch.outbox import Entry, Outbox
+from target_batch.outbox import Entry, Outbox, seal
 from target_batch.reader import record_in
 
 
@@ -25,7 +25,7 @@ USERS = origin()
 
 def put(outbox: Outbox, line: int, custom_id: str, **attributes: Any) -> None:
     """Put an update of attributes in."""
-    outbox.put(ProfileUpdate(custom_id, attributes, []), Ticket(USERS, line, b"x" * 10))
+    outbox.put(ProfileUpdate(custom_id, attributes, []), Ticket(USERS, line, b"x" * 400))
 
 
 def happened(outbox: Outbox, line: int, custom_id: str, name: str) -> None:
@@ -33,9 +33,16 @@ def happened(outbox: Outbox, line: int, custom_id: str, name: str) -> None:
     outbox.put(ProfileUpdate(custom_id, {}, [{"name": name}]), Ticket(USERS, line, b"x" * 10))
 
 
+def taken(outbox: Outbox, most: int = 100) -> list[Entry]:
+    """Cut a request."""
+    return outbox.cut(most, 10**6).entries
+
+
 def cut(outbox: Outbox, most: int = 100) -> list[Any]:
-    """Cut a request and decode it."""
-    return [json.loads(entry.body) for entry in outbox.cut(most, 10**6)]
+    """Cut a request, encode it, and decode it."""
+    entries = taken(outbox, most)
+    seal(entries)
+    return [json.loads(entry.body) for entry in entries]
 
 
 def test_updates_of_one_id_become_one_entry_last_wins() -> None:
@@ -55,21 +62,21 @@ def test_the_sixteenth_event_goes_later() -> None:
     outbox = Outbox()
     for line in range(1, 18):
         happened(outbox, line, "a", f"e{line}")
-    first = outbox.cut(100, 10**6)
+    first = taken(outbox)
     assert [len(entry.events) for entry in first] == [15]
-    assert outbox.cut(100, 10**6) == []
+    assert taken(outbox) == []
     outbox.free(first)
-    assert [len(entry.events) for entry in outbox.cut(100, 10**6)] == [2]
+    assert [len(entry.events) for entry in taken(outbox)] == [2]
 
 
 def test_a_busy_id_gathers_until_it_is_free() -> None:
     """What arrives while an ID is in flight leaves together, after the answer."""
     outbox = Outbox()
     put(outbox, 1, "a", x=1)
-    flying = outbox.cut(10, 10**6)
+    flying = taken(outbox)
     put(outbox, 2, "a", x=2)
     put(outbox, 3, "a", x=3)
-    assert outbox.ready == 0
+    assert not outbox.ready
     outbox.free(flying)
     assert cut(outbox)[0]["attributes"] == {"x": 3}
 
@@ -79,9 +86,9 @@ def test_partial_changes_of_an_array_are_not_overwritten() -> None:
     outbox = Outbox()
     put(outbox, 1, "a", tags={"$add": ["x"]})
     put(outbox, 2, "a", tags={"$add": ["y"]})
-    first = outbox.cut(10, 10**6)
+    first = taken(outbox)
     outbox.free(first)
-    second = outbox.cut(10, 10**6)
+    second = taken(outbox)
     assert [entry.attributes["tags"] for entry in (*first, *second)] == [{"$add": ["x"]}, {"$add": ["y"]}]
 
 
@@ -109,7 +116,7 @@ def test_a_request_is_bounded_in_bytes() -> None:
         put(outbox, number, f"u{number}", text="x" * 400)
     sizes = []
     while outbox.ready:
-        sizes.append(len(outbox.cut(100, 1000)))
+        sizes.append(len(outbox.cut(100, 1000).entries))
     assert sizes == [2, 2, 1]
 
 
@@ -119,7 +126,7 @@ def test_the_oldest_line_is_that_of_the_oldest_that_waits() -> None:
     assert outbox.oldest_line() is None
     put(outbox, 4, "a", x=1)
     put(outbox, 7, "b", x=1)
-    outbox.cut(1, 10**6)
+    taken(outbox, 1)
     assert outbox.oldest_line() == 7
 
 
@@ -142,7 +149,7 @@ def test_whatever_happens_order_holds_and_nothing_is_lost(steps: list[tuple[str,
     left: dict[str, list[int]] = defaultdict(list)
 
     def take(most: int) -> None:
-        entries = outbox.cut(most, 10**6)
+        entries = taken(outbox, most)
         busy = Counter(entry.custom_id for request in (*flying, entries) for entry in request)
         assert not busy or max(busy.values()) == 1
         for entry in entries:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
 from target_batch.api.answers import (
     Accepted,
     Malformed,
+    Misrouted,
     Undocumented,
     Verdict,
     classify_document,
@@ -17,6 +18,7 @@ from target_batch.api.answers import (
 )
 from target_batch.api.bulk import Divider, Receipt, failure_of
 from target_batch.api.limits import AUDIENCE_LIST_PAGE
+from target_batch.redaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +31,19 @@ if TYPE_CHECKING:
 
 INDEXED: Final = frozenset({"APPLIED", "REPLACED"})
 _encode: Final = msgspec.json.encode
+
+
+class Look(NamedTuple):
+    """What Batch shows of an audience; `members` is None where it does not tell."""
+
+    indexed: bool
+    members: int | None
+    state: str
+
+
+def adding(member: bytes) -> bytes:
+    """Turn a member as a replace takes it into one that an update adds."""
+    return b'{"action":"add",' + member[1:]
 
 
 class Platform(Protocol):
@@ -128,6 +143,7 @@ class AudienceSender:
         self._pacer = pacer
         self._divider = Divider()
         self._known: set[str] | None = None
+        self._not_created: dict[str, str] = {}
 
     def change(self, name: str, display_name: str, members: Sequence[bytes]) -> Receipt:
         """Add and remove members; an audience that is not listed is created first."""
@@ -136,18 +152,30 @@ class AudienceSender:
         return self._divider.deliver(members, partial(self._write, self._platform.change_call, name))
 
     def replace(self, name: str, display_name: str, members: Sequence[bytes]) -> Receipt:
-        """Remove everybody and add members, in one call."""
+        """Remove everybody and add members, once; what Batch refuses with others is then added alone."""
         if (failure := self._ensure(name, display_name)) is not None:
             return failure
-        verdict = self._write(self._platform.replace_call, name, members)
-        if isinstance(verdict, Accepted):
-            return Receipt(document=verdict.document)
-        return Receipt(failure=failure_of(verdict))
+        replaced = False
+
+        def send(part: Sequence[bytes]) -> Verdict:
+            nonlocal replaced
+            if replaced:
+                return self._write(self._platform.change_call, name, [adding(body) for body in part])
+            verdict = self._write(self._platform.replace_call, name, part)
+            replaced = isinstance(verdict, Accepted)
+            return verdict
+
+        return self._divider.deliver(members, send)
 
     def _write(
         self, call: Callable[[str, Sequence[bytes]], Call], name: str, members: Sequence[bytes]
     ) -> Verdict:
-        return self._send(call(name, members), classify_token)
+        verdict = self._send(call(name, members), classify_token)
+        if isinstance(verdict, Misrouted):
+            refused = self._not_created.get(name)
+            why = f", and refused to create it ({refused})" if refused else ""
+            return Undocumented(f"{verdict.what}: it does not know audience '{clean(name)}'{why}")
+        return verdict
 
     def _send(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
         return self._client.send(call, classify, self._pacer)
@@ -160,11 +188,17 @@ class AudienceSender:
         if name in known:
             return None
         verdict = self._send(self._platform.create_call(name, display_name), classify_token)
-        refused = isinstance(verdict, Malformed | Undocumented) and verdict.what.startswith("4")
-        if not isinstance(verdict, Accepted) and not refused:
-            return Receipt(failure=failure_of(verdict))
+        if not isinstance(verdict, Accepted):
+            if not isinstance(verdict, Malformed | Undocumented) or not verdict.what.startswith("4"):
+                return Receipt(failure=failure_of(verdict))
+            self._not_created[name] = verdict.what
         known.add(name)
         return None
+
+    def exists(self, name: str) -> bool | Receipt:
+        """Return whether an audience is listed, as far as this run knows."""
+        known = self._all_known()
+        return known if isinstance(known, Receipt) else name in known
 
     def _all_known(self) -> set[str] | Receipt:
         if self._known is None:
@@ -175,6 +209,7 @@ class AudienceSender:
         return self._known
 
     def _listed(self) -> set[str] | Receipt:
+        """List every audience: one that a page leaves out would be taken as new, and be replaced."""
         known: set[str] = set()
         start = 0
         while True:
@@ -182,28 +217,20 @@ class AudienceSender:
             if not isinstance(verdict, Accepted):
                 return Receipt(failure=failure_of(verdict))
             known.update(audience["name"] for audience in verdict.document["audiences"])
-            following = verdict.document.get("next_from")
-            if not verdict.document["has_more"] or not isinstance(following, int) or following <= start:
+            if not verdict.document["has_more"]:
                 return known
+            following = verdict.document.get("next_from")
+            if type(following) is not int or following <= start:
+                return Receipt(failure=failure_of(Undocumented("a list of audiences without its next page")))
             start = following
 
-    def existing_size(self, name: str) -> int | Receipt | None:
-        """Return the members of an audience, None if it is not listed."""
-        known = self._all_known()
-        if isinstance(known, Receipt):
-            return known
-        if name not in known:
-            return None
-        found = self.size(name, "")
-        return found if isinstance(found, Receipt) else found[1]
-
-    def size(self, name: str, token: str) -> tuple[bool, int] | Receipt:
-        """Return whether what `token` stands for is indexed, and the members the audience has."""
+    def look(self, name: str, token: str = "") -> Look | Receipt:
+        """Return the members an audience has, and whether what `token` stands for is indexed."""
         call = self._platform.view_call(name, token)
         verdict = self._send(call, lambda answer: classify_document(answer, "indexing_state"))
         if isinstance(verdict, Accepted):
-            document: dict[str, Any] = verdict.document
-            return document["indexing_state"] in INDEXED, int(document.get("nb_ids") or 0)
+            state, members = verdict.document["indexing_state"], verdict.document.get("nb_ids")
+            return Look(state in INDEXED, members if type(members) is int else None, str(state))
         return Receipt(failure=failure_of(verdict))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -81,12 +82,14 @@ def _environment() -> dict[str, Any]:
         parse_environment_config,
     )
 
-    from target_batch.settings_schema import json_schema  # noqa: PLC0415 - only ENV needs it
+    from target_batch.commands.nesting import nested  # noqa: PLC0415 - only ENV needs it
+    from target_batch.settings_schema import json_schema  # noqa: PLC0415 - same
 
+    logging.getLogger("singer_sdk.configuration").setLevel(logging.WARNING)
     schema = json_schema()
     schema["properties"] |= {name: {"type": kind} for name, kind in SDK_TYPES.items()}
     try:
-        return parse_environment_config(schema, PREFIX)
+        return nested(parse_environment_config(schema, PREFIX))
     except ValueError:
         raise Wrong(
             f"An environment variable {PREFIX}… cannot be read: a number or JSON is expected."

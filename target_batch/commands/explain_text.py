@@ -28,7 +28,14 @@ def shown(found: dict[str, Any]) -> Iterator[str]:
         return
     going = [row for row in found["properties"] if row["attribute"]]
     staying = [row for row in found["properties"] if not row["attribute"]]
-    blocks = (_facts(found), _going(going), _staying(staying), _notes(found), _budgets(found), _reasons(found))
+    blocks = (
+        _facts(found),
+        _going(going),
+        _staying(staying),
+        _notes(found),
+        _budgets(found),
+        _reasons(found),
+    )
     for block in blocks:
         if lines := list(block):
             yield ""
@@ -57,14 +64,18 @@ def _facts(found: dict[str, Any]) -> Iterator[str]:
 
 def _going(going: list[dict[str, Any]]) -> Iterator[str]:
     if going:
-        rows = [(_text(row["property"]), _text(row["attribute"]), row["type"], _example(row)) for row in going]
+        rows = [
+            (_text(row["property"]), _text(row["attribute"]), row["type"], _example(row)) for row in going
+        ]
         yield from _indented(table(("property", "in Batch", "type", "example"), rows, longest=60))
         yield from (f"  {_text(row['property'])}: {row['note']}" for row in going if row["note"])
 
 
 def _staying(staying: list[dict[str, Any]]) -> Iterator[str]:
     if staying:
-        rows = [(_text(row["property"]), row["type"], row["note"] or "", row["reason"] or "") for row in staying]
+        rows = [
+            (_text(row["property"]), row["type"], row["note"] or "", row["reason"] or "") for row in staying
+        ]
         yield from _indented(table(("left out", "type", "because", "reason"), rows, longest=60))
 
 

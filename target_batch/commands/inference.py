@@ -32,7 +32,10 @@ TRUTHS: Final = {"true": True, "false": False}
 def schema_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return a JSON schema that every row fits; every property may be null."""
     names = dict.fromkeys(name for row in rows for name in row)
-    return {"type": "object", "properties": {name: _property(row.get(name) for row in rows) for name in names}}
+    return {
+        "type": "object",
+        "properties": {name: _property(row.get(name) for row in rows) for name in names},
+    }
 
 
 def _property(values: Iterable[Any]) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def _finding(name: str, verdict: Verdict) -> Finding:
         return Finding(setting, problem=told, exit_code=2)
     if isinstance(verdict, Misrouted):
         return Finding("api_url", problem=f"it leads elsewhere ({what})", exit_code=2)
-    if isinstance(verdict, Retry):
+    if isinstance(verdict, Retry) and not what.startswith("a success"):
         return Finding("api_url", problem=_unreachable(what), exit_code=1)
     return Finding("api_url", problem=f"what answers there is not Batch ({what})", exit_code=2)
 

@@ -81,9 +81,7 @@ def stream_of(file_name: str) -> str:
     return ENDINGS.sub("", re.split(r"[/\\]", file_name)[-1])
 
 
-def read_sample(
-    file: IO[bytes], stream: str | None, most: int, take: Callable[[Schema | Row], None]
-) -> None:
+def read_sample(file: IO[bytes], stream: str | None, most: int, take: Callable[[Schema | Row], None]) -> None:
     """Hand over the schemas and at most `most` records of an input (0: all); rows are of `stream`.
 
     Raises:

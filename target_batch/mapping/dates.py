@@ -8,6 +8,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from target_batch.mapping.limits import CACHED_VALUES
 from target_batch.mapping.refusals import Unfit
 from target_batch.reasons import Reason
@@ -27,6 +29,13 @@ _LIKE_A_DATE = re.compile(
 ).fullmatch
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other times known to be UTC
 LONGEST_CANONICAL = len("2000-01-01T00:00:00.123456Z")
+"""Of a longer text the fraction is cut: Batch gets microseconds at most."""
+
+_LONGEST = len("2000-01-01T00:00:00.123456+00:00")
+_UTC_ENDS = ("Z", "0")
+_QUICK_LENGTHS = frozenset(
+    len("2000-01-01T00:00:00" + fraction + zone) for fraction in ("", ".123456") for zone in ("", "+02:00")
+)
 _DATE_LENGTH = len("2000-01-01")
 _MIDNIGHT_AFTER = 24
 _LEAP_SECOND = 60
@@ -43,12 +52,21 @@ def utc(value: Any) -> str | None:
         Unfit: the value is no date, or none of the calendar.
     """
     if type(value) is str:
-        if canonical := _CANONICAL(value):
+        if value[-1:] in _UTC_ENDS and (canonical := _CANONICAL(value)):
             return value if canonical[1] == "Z" else value[:-6] + "Z"
+        if len(value) in _QUICK_LENGTHS and (quick := _quick(value)):
+            return quick
         return _midnight(value) if len(value) == _DATE_LENGTH else _respelled(value.strip())
     if isinstance(value, date):
         return _respelled(value.isoformat())
     raise Unfit(Reason.INVALID_DATE, "A date is text in ISO 8601, not a number or a structure.")
+
+
+def in_utc(value: Any) -> str | None:
+    """Return what `utc` does, faster for `…+00:00`, of what is known to be a date of the calendar."""
+    if type(value) is str and value[-6:] == "+00:00" and value[10] == "T" and len(value) <= _LONGEST:
+        return value[:-6] + "Z"
+    return utc(value)
 
 
 def looks_like_a_date(text: str) -> bool:
@@ -78,6 +96,17 @@ def seconds_since_epoch(canonical: str) -> float:
     """Return the seconds since 1970 of a text that `utc` returned."""
     whole = (datetime.fromisoformat(canonical[:19]) - _EPOCH).total_seconds()
     return whole + float("0" + canonical[19:-1]) if len(canonical) > len("2000-01-01T00:00:00Z") else whole
+
+
+def _quick(text: str) -> str | None:
+    """Read the spellings that data bases write with msgspec, None for all others."""
+    try:
+        moment = msgspec.convert(text, datetime)
+        if moment.tzinfo is None:
+            return f"{text[:10]}T{text[11:]}Z"
+        return moment.astimezone(timezone.utc).isoformat()[:-6] + "Z"
+    except (msgspec.ValidationError, OverflowError):
+        return None
 
 
 @lru_cache(maxsize=CACHED_VALUES)

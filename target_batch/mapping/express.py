@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_batch.mapping.dates import LONGEST_CANONICAL, utc
+from target_batch.mapping.dates import LONGEST_CANONICAL, in_utc, utc
 from target_batch.mapping.refusals import SKIP, Partly, Unfit
 from target_batch.mapping.structure import Layout, lay_out
 
@@ -47,6 +47,7 @@ class Express:
             found = record.copy()
             for name in layout.dropped:
                 found.pop(name, None)
+            _date(layout, found)
             _respell(layout, found)
             if layout.in_place:
                 _correct(layout, found)
@@ -73,8 +74,8 @@ class Express:
         return self.attributes(record)
 
 
-def _respell(layout: Layout, found: dict[str, Any]) -> None:
-    """Give what Batch wants under another key that key, and its value the form it wants."""
+def _date(layout: Layout, found: dict[str, Any]) -> None:
+    """Put the dates under Batch's key, in its spelling."""
     take = found.pop
     for name, key, checked, on_null in layout.dates:
         value = take(name, _ABSENT)
@@ -82,8 +83,16 @@ def _respell(layout: Layout, found: dict[str, Any]) -> None:
         if usual and len(value) <= LONGEST_CANONICAL:
             found[key] = value
         elif value is not _ABSENT:
-            fit = None if value is None else utc(value)
-            found.update(on_null if fit is None else {key: fit})
+            fit = None if value is None else (in_utc if checked else utc)(value)
+            if fit is None:
+                found.update(on_null)
+            else:
+                found[key] = fit
+
+
+def _respell(layout: Layout, found: dict[str, Any]) -> None:
+    """Put what Batch wants under another key there, in the form it wants."""
+    take = found.pop
     for name, key, known, convert, on_null in layout.steps:
         value = take(name, _ABSENT)
         if known and type(value) is str and known(value):

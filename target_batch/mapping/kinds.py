@@ -30,6 +30,9 @@ _BY_WRAP: dict[str, Convert] = {"date": utc, "url": url}
 _TEXT = frozenset({"string"})
 
 
+_FIRST_OF_HTTP = ("h", "H")
+
+
 class Step(NamedTuple):
     """How one property's values are read: Batch's wrapping, the type that passes, the converter."""
 
@@ -78,9 +81,9 @@ def by_value(name: str, converters: Mapping[type, Convert]) -> Convert:
 
     def convert(value: Any) -> dict[str, Any] | None:
         if type(value) is str:
-            if looks_like_a_date(value):
+            if value[:1].isdigit() and looks_like_a_date(value):
                 return {f"date({name})": utc(value)}
-            if looks_like_a_url(value):
+            if value[:1] in _FIRST_OF_HTTP and looks_like_a_url(value):
                 return {f"url({name})": url(value)}
         try:
             fit = plain(value)

@@ -7,7 +7,8 @@ and `faults`, for how many `seconds` the faults last (without it, for ever), and
 settled), `delivered` (records in the journal), `confirmed` (records the run log calls delivered),
 `rejected`, `requests`, `amplification` (requests over those that were needed), `duplicates` (at most),
 `pause` (seconds between the first call and the next), `ends_within`, `words` in the log and `memory` (MB).
-`variants` are further cases of the same scenario, with what differs. The promises P1 to P5 always hold.
+`variants` are further cases of the same scenario, with what differs; those that are `long` are left for
+the full length. The promises P1 to P5 always hold.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def cases() -> Iterator[Any]:
         scenario = json.loads(path.read_text())
         variants = scenario.pop("variants", {"": {}})
         for name, variant in variants.items():
+            if variant.pop("long", False) and not figures.FULL:
+                continue
             given = {key: value for key, value in variant.items() if key in SENT_KEYS}
             expected = {key: value for key, value in variant.items() if key not in SENT_KEYS}
             case = {**scenario, **given, "expect": {**scenario["expect"], **expected}}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.chaos
 
 RATE, BURST = 300, 1000
-EACH = 6000 if figures.FULL else 1200
+EACH = 6000 if figures.FULL else 900
 INPUTS = {"one": users(1, EACH, every=100), "two": users(EACH + 1, 2 * EACH, every=100)}
 LINES = INPUTS["one"]
 
@@ -27,7 +27,7 @@ def test_one_run_keeps_to_the_documented_rate(tmp_path: Path) -> None:
     """No 429 in a calm run, at default settings."""
     with LocalBatch(tmp_path) as batch:
         config = config_file(tmp_path, batch.url, profile_endpoint="update")
-        result = ended(start(config), config, encoded(LINES))
+        result = ended(start(config), config, encoded(users(1, EACH + 400)))
         assert result.code == 0
         assert batch.summary()["requests"]["by_endpoint"]["profiles/update"].keys() == {"202"}
 

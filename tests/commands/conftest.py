@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,12 +13,7 @@ from target_batch.commands import COMMANDS
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-class Command(Protocol):
-    """Runs a command by its name."""
-
-    def __call__(self, name: str, *options: object, given: str | bytes = b"") -> Result:
-        """Run it with options and standard input."""
+    from tests.commands.running import Command
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.commands.running import Command
+
     from click.testing import Result
-    from conftest import Command
 
 APP = "canary-app-77aa"
 WRONG = "canary-wrong-9c2d"
@@ -89,7 +90,7 @@ def test_an_address_where_nobody_answers_ends_with_1(command: Command, tmp_path:
 @pytest.mark.parametrize(
     ("fault", "code", "told"),
     [
-        ({"answer": {"status": 200, "text": "<html>hello</html>"}}, 1, "Batch"),
+        ({"answer": {"status": 200, "body": "<html>hello</html>"}}, 2, "is not Batch"),
         ({"answer": {"status": 200, "json": {"hello": 1}}}, 2, "is not Batch"),
         ({"redirect": {"to": "http://127.0.0.1:9/x", "status": 302}}, 2, "leads elsewhere"),
         ({"answer": {"status": 503}}, 1, "cannot answer now (503"),
@@ -150,20 +151,20 @@ MELTANO = [
         },
         ["id"],
     ),
-    record(
-        "meltano_test_stream", id=1, name="Meltano Test Record", created_at="2025-09-29T00:00:00Z"
-    ),
+    record("meltano_test_stream", id=1, name="Meltano Test Record", created_at="2025-09-29T00:00:00Z"),
     state({"bookmarks": {"meltano_test_stream": {"last_record": 1}}}),
 ]
 """What `meltano config test` of Meltano 4.4 sends."""
 
 
-def tested(folder: Path, url: str, **settings: Any) -> tuple[int, list[str]]:
+def meltano_test(folder: Path, url: str, **settings: Any) -> tuple[int, list[str]]:
     """Run the target as Meltano tests it: both outputs in one, judged by code and lines."""
     config = folder / "config.json"
     work = str(folder / "work")
     config.write_text(
-        json.dumps({"rest_api_key": KEY, "project_key": PROJECT, "api_url": url, "work_path": work} | settings)
+        json.dumps(
+            {"rest_api_key": KEY, "project_key": PROJECT, "api_url": url, "work_path": work} | settings
+        )
     )
     ended = finished(config, MELTANO)
     assert KEY not in ended.out + ended.log
@@ -173,7 +174,7 @@ def tested(folder: Path, url: str, **settings: Any) -> tuple[int, list[str]]:
 
 def test_meltano_finds_the_keys_right(tmp_path: Path, server: LocalBatch) -> None:
     """The read-only call, nothing written, no line that Meltano takes for a failure."""
-    code, lines = tested(tmp_path, server.url)
+    code, lines = meltano_test(tmp_path, server.url)
     assert code == 0
     assert not [line for line in lines if "error" in line.lower() or "exception" in line.lower()]
     assert [request["method"] for request in server.requests()] == ["GET"]
@@ -182,7 +183,7 @@ def test_meltano_finds_the_keys_right(tmp_path: Path, server: LocalBatch) -> Non
 
 def test_meltano_tells_which_key_is_wrong(tmp_path: Path, server: LocalBatch) -> None:
     """The last line is what Meltano's user sees."""
-    code, lines = tested(tmp_path, server.url, rest_api_key=WRONG)
+    code, lines = meltano_test(tmp_path, server.url, rest_api_key=WRONG)
     assert code == 2
     assert lines[-1].startswith("`rest_api_key`: Batch refuses it")
     assert "dashboard" in lines[-1]
@@ -193,7 +194,12 @@ def test_a_tap_s_stream_of_that_name_is_loaded(tmp_path: Path, server: LocalBatc
     properties = {"user_id": {"type": "string"}, "name": {"type": "string"}}
     lines = [schema("meltano_test_stream", properties), record("meltano_test_stream", user_id="u1", name="x")]
     config = tmp_path / "config.json"
-    settings = {"rest_api_key": KEY, "project_key": PROJECT, "api_url": server.url, "default_kind": "profiles"}
+    settings = {
+        "rest_api_key": KEY,
+        "project_key": PROJECT,
+        "api_url": server.url,
+        "default_kind": "profiles",
+    }
     config.write_text(json.dumps(settings | {"work_path": str(tmp_path / "work")}))
     assert finished(config, lines).code == 0
     assert server.summary()["profiles"] == 1

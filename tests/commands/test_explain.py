@@ -15,8 +15,9 @@ from singer import DATE_TIME, STRING, record, schema
 from target_process import run
 
 if TYPE_CHECKING:
-    from conftest import Command
     from local_batch import LocalBatch
+
+    from tests.commands.running import Command
 
 USERS = """user_id,Email,phone,accountType,signup date,logins,a name that is much too long for Batch
 7,ana@example.com,+33612345678,Pro,2026-01-02,3,x
@@ -208,7 +209,10 @@ def test_only_so_many_records_are_looked_at(command: Command) -> None:
         (b"", "The input is empty."),
         (b'{"user_id": 1}\n{"user_id"', "Line 2 of the input is no JSON object."),
         (b"user_id,name\n1,\xff\n", "Line 2 of the input is not UTF-8."),
-        (b'{"type": "SCHEMA", "stream": "users", "schema": {"properties": {}}}\n{"type"', "Line 2 of the input"),
+        (
+            b'{"type": "SCHEMA", "stream": "users", "schema": {"properties": {}}}\n{"type"',
+            "Line 2 of the input",
+        ),
         (b'{"type": "RECORD", "stream": "users", "record": {}}', "Line 1 is a RECORD before its SCHEMA."),
         (b"[1, 2]", "Line 1 of the input is no JSON object."),
     ],

@@ -173,6 +173,22 @@ def test_merged_events_that_batch_refuses_together_are_not_sent_again(
     assert ended.totals("events")["rejected"] == 3
 
 
+def test_merged_records_that_batch_refuses_together_are_replayed_together(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """Attributes can be sent again: every record of the entry is in the file, in order, without `replay`."""
+    rows = [record("users", user_id="u1", seat=n, city=f"City {n}") for n in (1, 2, 3)]
+    batch.fault({"partial_errors": [{"category": "c", "bulk_index": 0, "reason": "no"}]})
+    first = run(tmp_path, batch.url, [schema("users", PROPERTIES), *rows, record("users", user_id="u2")])
+    assert (first.code, first.totals("users")["rejected"]) == (0, 3)
+    assert [row["seat"] for row in first.rejects()] == [1, 2, 3]
+    assert all("replay" not in mark for row in first.rejects() for mark in row["_batch_reject"])
+    batch.reset()
+    second = replay(tmp_path / "again", batch.url, first.reject_files()[0])
+    assert second.code == 0
+    assert batch.attributes("u1") == {"seat": 3, "city": "City 3"}
+
+
 def test_a_torn_last_line_of_a_rejects_file_is_tolerated(tmp_path: Path, batch: LocalBatch) -> None:
     """A crash may tear the file's end: everything before is replayed, and a warning says so."""
     first = run(tmp_path, batch.url, three_people(user_id=None))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer import users
-from target_process import KEY, run
+from target_process import KEY, config_file, finished, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,3 +48,26 @@ def test_a_wrong_setting_is_refused_by_name(
     assert "Traceback" not in ended.log
     assert "\x1b" not in ended.log
     assert (ended.states, batch.summary()["requests"]["total"]) == ([], 0)
+
+
+def test_settings_can_come_from_the_environment(tmp_path: Path, batch: LocalBatch) -> None:
+    """Numbers, booleans and objects are read from variables as they are from a file."""
+    config = config_file(tmp_path, batch.url, max_retry_seconds=None)
+    environment = {
+        "TARGET_BATCH_MAX_RETRY_SECONDS": "0.5",
+        "TARGET_BATCH_CHECKPOINT_RECORDS": "5",
+        "TARGET_BATCH_VALIDATE_RECORDS": "false",
+        "TARGET_BATCH_STREAMS": '{"users": {"attributes": {"seat": "place"}}}',
+    }
+    ended = finished(config, users(1, 3, every=3), "--config", "ENV", env=environment)
+    assert ended.code == 0, ended.log
+    assert batch.attributes("u1") == {"place": 1}
+
+
+def test_a_wrong_variable_is_refused_by_name(tmp_path: Path, batch: LocalBatch) -> None:
+    environment = {"TARGET_BATCH_MAX_RETRY_SECONDS": CANARY}
+    ended = finished(config_file(tmp_path, batch.url), users(1, 3), "--config", "ENV", env=environment)
+    assert ended.code == 2
+    assert "max_retry_seconds" in ended.log
+    assert CANARY not in ended.log
+    assert "Traceback" not in ended.log

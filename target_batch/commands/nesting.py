@@ -1,0 +1,47 @@
+"""Nested settings as Meltano writes them into the environment: `{"users.kind": "profiles"}`, put back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from target_batch.options import StreamOptions
+
+ATTRIBUTES = ".attributes."
+
+
+def nested(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration whose `streams` and `stream_maps` are objects of objects again."""
+    found = dict(config)
+    for name, put_back in (("streams", _streams), ("stream_maps", _stream_maps)):
+        if isinstance(config.get(name), dict):
+            found[name] = put_back(config[name])
+    return found
+
+
+def _streams(flat: dict[str, Any]) -> dict[str, Any]:
+    """Put options back: the name behind the last dot is an option's, or `attributes` stands before it."""
+    options = set(StreamOptions.__struct_fields__)
+    found: dict[str, Any] = {}
+    for key, value in flat.items():
+        stream, marked, name = key.partition(ATTRIBUTES)
+        head, _, option = key.rpartition(".")
+        if isinstance(value, dict):
+            found.setdefault(key, {}).update(value)
+        elif marked:
+            found.setdefault(stream, {}).setdefault("attributes", {})[name] = value
+        elif head and option in options:
+            found.setdefault(head, {})[option] = value
+        else:
+            found[key] = value
+    return found
+
+
+def _stream_maps(flat: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in flat.items():
+        stream, _, name = key.rpartition(".")
+        if stream and not isinstance(value, dict):
+            found.setdefault(stream, {})[name] = value
+        else:
+            found[key] = value
+    return found

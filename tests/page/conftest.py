@@ -1,0 +1,125 @@
+"""A real browser on the local Batch's page: found, or installed where that is allowed, never passed over in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+from local_batch import LocalBatch
+
+from tests.page.visiting import Visit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, ConsoleMessage
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+INSTALLED_WITHIN = 600
+
+
+def missing(what: str) -> None:
+    """End a test for want of a browser: a failure in CI, a skip elsewhere."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}, and in CI the page must be tested")
+    pytest.skip(what)
+
+
+def found() -> str | None:
+    """Return the browser of this machine."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def install() -> None:
+    """Install Debian's Chromium, where this process may."""
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        return
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": INSTALLED_WITHIN}
+    for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+        command = ["apt-get", "-qq", *arguments]
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(command, check=False, env=environment, **quiet)  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's path."""
+    if found() is None:
+        install()
+    path = found()
+    if path is None:
+        missing("there is no Chromium: install your system's package `chromium`")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """The browser, started once."""
+    try:
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - optional
+    except ImportError:
+        missing("there is no Playwright: install the dependency group `browser`")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(params=["light"])
+def visit(browser: Browser, server: LocalBatch, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """A visit in a window of its own; at its end nothing may be wrong or come from elsewhere."""
+    context = browser.new_context(
+        color_scheme=request.param, viewport={"width": 1280, "height": 900}, service_workers="block"
+    )
+    context.set_default_timeout(10_000)
+    visit = Visit(context.new_page(), server.url)
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            visit.complaints.append(message.text)
+
+    visit.page.on("console", said)
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.on("request", lambda asked: visit.hosts.add(urlsplit(asked.url).netloc))
+    yield visit
+    visit.page.wait_for_timeout(50)
+    context.close()
+    assert visit.complaints == []
+    assert visit.hosts <= {urlsplit(server.url).netloc}
+
+
+@pytest.fixture(scope="session")
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBatch]:
+    """A local Batch with rates, for the session."""
+    with LocalBatch(tmp_path_factory.mktemp("page")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: LocalBatch) -> LocalBatch:
+    """The same, emptied."""
+    running_server.reset()
+    running_server.post("settings", {"rates": False, "latency": 0, "index_seconds": 0})
+    return running_server
+
+
+@pytest.fixture(scope="session")
+def shots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go, to be looked at: `--basetemp` tells where."""
+    _ = request
+    return tmp_path_factory.mktemp("screenshots")

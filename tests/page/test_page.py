@@ -1,0 +1,327 @@
+"""The local Batch's page, in a real browser: what arrived is there to see, with mouse, keyboard and eyes."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.page.visiting import call
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+    from playwright.sync_api import Page
+
+    from tests.page.visiting import Visit
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+SCHEMES = ("light", "dark")
+
+
+def fill(server: LocalBatch) -> None:
+    """Let 60 profiles, some events, an audience, a refusal and a wrong call arrive."""
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    event = {"name": "order_completed", "time": now, "attributes": {"total": 12.5, "$label": HOSTILE}}
+    entries: list[dict[str, Any]] = [
+        {
+            "identifiers": {"custom_id": f"u{number:03}"},
+            "attributes": {"$email_address": f"u{number:03}@example.com", "plan": "pro", "visits": number},
+        }
+        for number in range(60)
+    ]
+    entries[1]["events"] = [event, {**event, "name": "page_viewed"}]
+    entries[2]["attributes"] = {"note": HOSTILE, "date(born)": "1990-02-03T00:00:00Z", "tags": ["a", "b"]}
+    entries[3]["attributes"] |= {"$email_address": "nonsense"}
+    assert call(server, "POST", "/profiles/update", entries).status_code == 202
+    assert call(server, "POST", "/profiles/update", {"not": "a list"}).status_code == 400
+    create = {"name": "big_spenders", "type": "custom_ids", "display_name": "Big spenders"}
+    call(server, "POST", "/audiences/create", create)
+    members = [{"action": "add", "id": f"u{number:03}"} for number in range(55)]
+    call(server, "POST", "/audiences/update", {"name": "big_spenders", "ids": members})
+
+
+def texts(page: Page, selector: str) -> list[str]:
+    """Return the texts of all elements."""
+    return page.locator(selector).all_inner_texts()
+
+
+def test_what_arrived_is_counted_at_the_top(visit: Visit, server: LocalBatch) -> None:
+    fill(server)
+    page = visit.open()
+    page.wait_for_function("document.querySelector('#tiles dd').textContent === '60'")
+    tiles = dict(zip(texts(page, "#tiles dt"), texts(page, "#tiles dd"), strict=True))
+    assert tiles["Profiles"] == "60"
+    assert tiles["Events"] == "2"
+    assert tiles["Audiences"] == "1"
+    assert tiles["Members"] == "55"
+    assert tiles["Failed requests"] == "1"
+    assert tiles["Partial errors"] == "1"
+
+
+def test_requests_show_status_size_and_partial_errors(visit: Visit, server: LocalBatch) -> None:
+    fill(server)
+    page = visit.open("requests")
+    rows = page.locator("#requests-rows tr")
+    rows.nth(3).wait_for()
+    shown = [row.split("\t") for row in rows.all_inner_texts()]
+    updates = [row for row in shown if "/profiles/update" in row[2]]
+    assert [row[3] for row in updates] == ["400", "202"]
+    assert updates[1][4:6] == ["60", "1"]
+    assert re.fullmatch(r"[\d.]+ k?B", updates[1][6])
+    page.get_by_label("Problems only").check()
+    page.wait_for_function("document.querySelectorAll('#requests-rows tr').length === 2")
+
+
+def test_requests_can_be_held_still(visit: Visit, server: LocalBatch) -> None:
+    fill(server)
+    page = visit.open("requests")
+    page.locator("#requests-rows tr").first.wait_for()
+    page.get_by_role("button", name="Pause").click()
+    before = page.locator("#requests-rows tr").count()
+    fill(server)
+    page.wait_for_timeout(1500)
+    assert page.locator("#requests-rows tr").count() == before
+    page.get_by_role("button", name="Paused").click()
+    page.wait_for_function(f"document.querySelectorAll('#requests-rows tr').length > {before}")
+
+
+def test_a_profile_is_found_and_shown_with_attributes_and_events(visit: Visit, server: LocalBatch) -> None:
+    fill(server)
+    page = visit.open("profiles")
+    page.get_by_label("Search profiles").fill("u001@example")
+    page.wait_for_function("document.querySelectorAll('#profiles-list li').length === 1")
+    page.get_by_role("link", name="u001").click()
+    page.get_by_role("heading", name="u001").wait_for()
+    rows = [tuple(row.split("\t")) for row in texts(page, "#profile tbody tr")]
+    assert ("$email_address", "u001@example.com") in {(row[0], row[2]) for row in rows}
+    assert ("visits", "1") in {(row[0], row[2]) for row in rows}
+    assert texts(page, "#profile .events strong") == ["page_viewed", "order_completed"]
+    assert '"total": 12.5' in page.locator("#profile .events").inner_text()
+
+
+def test_profiles_come_page_by_page(visit: Visit, server: LocalBatch) -> None:
+    fill(server)
+    page = visit.open("profiles")
+    page.get_by_text("1–25 of 60").wait_for()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_text("26–50 of 60").wait_for()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_text("51–60 of 60").wait_for()
+    assert page.get_by_role("button", name="Next").is_disabled()
+
+
+def test_an_address_leads_straight_to_a_profile(visit: Visit, server: LocalBatch) -> None:
+    """A link can be kept or sent, whatever the ID holds."""
+    entry = {"identifiers": {"custom_id": "a/b?c#d %"}, "attributes": {"plan": "pro"}}
+    call(server, "POST", "/profiles/update", [entry])
+    page = visit.open("profiles")
+    page.get_by_role("link", name="a/b?c#d %").click()
+    page.get_by_role("heading", name="a/b?c#d %").wait_for()
+    page.reload()
+    page.get_by_role("heading", name="a/b?c#d %").wait_for()
+
+
+def test_what_arrives_is_text_and_never_markup(visit: Visit, server: LocalBatch) -> None:
+    fill(server)
+    call(
+        server, "POST", "/profiles/update", [{"identifiers": {"custom_id": HOSTILE}, "attributes": {"a": 1}}]
+    )
+    page = visit.open("profiles/u002")
+    page.get_by_role("cell", name=HOSTILE).wait_for()
+    page.get_by_label("Search profiles").fill("img")
+    page.get_by_role("link", name=HOSTILE).wait_for()
+    assert page.locator("main img").count() == 0
+
+
+def test_an_audience_shows_members_and_the_state_of_its_index(visit: Visit, server: LocalBatch) -> None:
+    fill(server)
+    server.post("settings", {"index_seconds": 4})
+    late = {"name": "big_spenders", "ids": [{"action": "add", "id": "late"}]}
+    page = visit.open("audiences")
+    page.get_by_role("link", name="big_spenders").click()
+    page.get_by_role("heading", name="Big spenders").wait_for()
+    page.get_by_text("1–50 of 55").wait_for()
+    assert page.locator("#audience .bar .badge").first.inner_text() == "APPLIED"
+    call(server, "POST", "/audiences/update", late)
+    page.locator("#audience").get_by_text("IN_PROGRESS").wait_for()
+    page.get_by_text("Waiting for the index: update, 1 member").wait_for()
+    page.locator("#audience").get_by_text("APPLIED").wait_for()
+    page.get_by_text("56 members").wait_for()
+
+
+def test_rates_are_a_live_picture_against_the_limits(visit: Visit, server: LocalBatch) -> None:
+    """Bars for what went through and what was refused, a line for the limit, and the same in words."""
+    page = visit.open("rates")
+    server.post("settings", {"rates": True})
+    codes = [call(server, "GET", "/audiences/list", None).status_code for _ in range(4)]
+    assert 429 in codes
+    chart = page.locator("section.chart", has=page.get_by_role("heading", name="everything else"))
+    chart.wait_for()
+    label = chart.get_by_role("img")
+    page.wait_for_function(
+        "[...document.querySelectorAll('section.chart svg')].some("
+        "svg => /limit 1, [1-9]\\d* refused/.test(svg.getAttribute('aria-label')))"
+    )
+    assert "limit 1" in str(label.get_attribute("aria-label"))
+    high = "bars => bars.some(bar => Number(bar.getAttribute('height')) > 0)"
+    assert chart.locator("rect.used").evaluate_all(high)
+    assert chart.locator("rect.refused").evaluate_all(high)
+
+
+def test_faults_are_switched_by_keyboard_alone(visit: Visit, server: LocalBatch) -> None:
+    """From the top of the page: to the tab, to a ready-made fault, its switch, and away with it."""
+    page = visit.open()
+    page.locator("#tab-requests").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.get_by_role("heading", name="Faults").wait_for()
+    tab_to(page, "Maintenance (503)")
+    page.keyboard.press("Enter")
+    page.get_by_role("switch").wait_for()
+    tab_to(page, "Fault", back=True)
+    assert call(server, "POST", "/profiles/update", []).status_code == 503
+    page.keyboard.press("Space")
+    page.wait_for_function("document.querySelector('[role=switch]').getAttribute('aria-checked') === 'false'")
+    assert call(server, "POST", "/profiles/update", []).status_code != 503
+    assert focused(page).startswith("Fault")
+    page.keyboard.press("Tab")
+    assert focused(page).startswith("Remove fault")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelectorAll('#faults-list li').length === 0")
+    assert focused(page) != ""
+
+
+def test_a_rule_of_ones_own_is_added_and_a_wrong_one_told(visit: Visit, server: LocalBatch) -> None:
+    page = visit.open("faults")
+    page.get_by_label("A rule of your own").fill('{"do": "nonsense"}')
+    page.get_by_role("button", name="Add the rule").click()
+    page.wait_for_function("document.getElementById('fault-message').textContent !== ''")
+    page.get_by_label("A rule of your own").fill('{"name": "mine", "do": {"answer": {"status": 503}}}')
+    page.get_by_role("button", name="Add the rule").click()
+    page.get_by_role("switch", name="mine").wait_for()
+    assert server.get("faults")["faults"][0]["name"] == "mine"
+    visit.complaints[:] = [text for text in visit.complaints if "400" not in text]
+
+
+def test_everything_is_forgotten_only_after_a_question(visit: Visit, server: LocalBatch) -> None:
+    fill(server)
+    page = visit.open("faults")
+    page.get_by_role("button", name="Forget everything").first.click()
+    page.keyboard.press("Escape")
+    assert server.summary()["profiles"] == 60
+    page.get_by_role("button", name="Forget everything").first.click()
+    page.locator("dialog").get_by_role("button", name="Forget everything").click()
+    page.wait_for_function("document.querySelector('#tiles dd').textContent === '0'")
+    assert server.summary()["profiles"] == 0
+
+
+def test_it_refreshes_by_itself_and_leaves_focus_and_text_alone(visit: Visit, server: LocalBatch) -> None:
+    fill(server)
+    page = visit.open("profiles")
+    box = page.get_by_label("Search profiles")
+    box.fill("u00")
+    box.press("Home")
+    box.press("ArrowRight")
+    page.wait_for_function("document.querySelectorAll('#profiles-list li').length === 10")
+    entry = {"identifiers": {"custom_id": "u00-new"}, "attributes": {"plan": "pro"}}
+    call(server, "POST", "/profiles/update", [entry])
+    page.get_by_role("link", name="u00-new").wait_for()
+    assert page.evaluate("document.activeElement.id") == "profiles-search"
+    assert page.evaluate("document.activeElement.selectionStart") == 1
+    link = page.get_by_role("link", name="u005")
+    link.focus()
+    call(server, "POST", "/profiles/update", [{**entry, "attributes": {"plan": "free"}}])
+    page.wait_for_timeout(2200)
+    assert focused(page).startswith("u005")
+
+
+def test_it_says_when_the_local_batch_is_gone(visit: Visit, server: LocalBatch) -> None:
+    page = visit.open()
+    page.route("**/_/**", lambda route: route.abort())
+    page.get_by_text("Does not answer").wait_for()
+    page.unroute("**/_/**")
+    page.get_by_text("Live", exact=True).wait_for()
+    visit.complaints.clear()
+    assert server.summary()["profiles"] == 0
+
+
+@pytest.mark.parametrize("visit", SCHEMES, indirect=True)
+@pytest.mark.parametrize(
+    "view", ["requests", "profiles/u001", "audiences/project/big_spenders", "rates", "faults"]
+)
+def test_every_view_is_readable_in_light_and_dark(
+    visit: Visit, server: LocalBatch, view: str, shots: Path
+) -> None:
+    """The text stands out from what is behind it by 4.5 to 1 (WCAG AA), disabled controls aside."""
+    fill(server)
+    server.fault({"answer": {"status": 503}}, path="*/nothing")
+    page = visit.open(view)
+    page.wait_for_timeout(1200)
+    scheme = "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
+    page.screenshot(path=shots / f"{view.partition('/')[0]}-{scheme}.png")
+    poor = page.evaluate(CONTRAST)
+    assert poor == []
+
+
+@pytest.mark.parametrize("width", [360, 820])
+def test_it_fits_a_narrow_window(visit: Visit, server: LocalBatch, width: int, shots: Path) -> None:
+    fill(server)
+    visit.page.set_viewport_size({"width": width, "height": 800})
+    for view in ("requests", "profiles/u001", "audiences/project/big_spenders", "rates", "faults"):
+        page = visit.open(view)
+        page.wait_for_timeout(300)
+        page.screenshot(path=shots / f"{view.partition('/')[0]}-{width}.png")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+
+
+def focused(page: Page) -> str:
+    """Return the name of what has the focus."""
+    name: str = page.evaluate(
+        "document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || ''"
+    )
+    return name.strip()
+
+
+def tab_to(page: Page, name: str, *, back: bool = False) -> None:
+    """Press Tab until something whose name begins so has the focus."""
+    for _ in range(40):
+        if focused(page).startswith(name):
+            return
+        page.keyboard.press("Shift+Tab" if back else "Tab")
+    pytest.fail(f"the keyboard does not reach {name!r}")
+
+
+CONTRAST = """() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const parse = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, bottom) => [0, 1, 2].map((i) => top[i] * top[3] + bottom[i] * (1 - top[3])).concat(1);
+  const behind = (element) => {
+    const layers = [];
+    for (let at = element; at; at = at.parentElement) layers.push(parse(getComputedStyle(at).backgroundColor));
+    return layers.reverse().reduce((ground, layer) => over(layer, ground), parse('canvas'));
+  };
+  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+    .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const poor = [];
+  for (const element of document.querySelectorAll('body *')) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!own || !element.checkVisibility() || element.closest(':disabled, .hidden-text, svg, option')) continue;
+    const ground = behind(element);
+    const [a, b] = [light(over(parse(getComputedStyle(element).color), ground)), light(ground)];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) poor.push(`${element.tagName}.${element.className}: ${ratio.toFixed(2)}`);
+  }
+  return [...new Set(poor)];
+}"""
+"""Every visible text whose colour is too near to what is behind it."""
