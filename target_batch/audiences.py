@@ -7,50 +7,27 @@ for that.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from target_batch.api.bulk import Receipt
-from target_batch.api.limits import AUDIENCE_ENTRIES, BODY_BYTES
-from target_batch.errors import DeliveryError, StopRun
-from target_batch.redaction import clean
+from target_batch.errors import StopRun
+from target_batch.parcels import Member, Parcel, Waiting
+from target_batch.patience import Patience
 from target_batch.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_batch.api.audiences import AudienceSender
-    from target_batch.api.clock import Clock
+    from target_batch.api.audiences import AudienceSender, Look
+    from target_batch.api.clock import Clock, Stop
     from target_batch.fates import Fates, Ticket
     from target_batch.operations import AudienceChange
 
-MOST_WAITING: Final = 50_000
-"""Members that wait across all audiences before the fullest audience is sent early."""
+__all__ = ["AudienceDelivery", "Member"]
 
 BLOCKED_WAIT: Final = 0.5
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
-
-
-@dataclass(slots=True)
-class Member:
-    """What one ID gets in one call, and the tickets of the records it came from: the last one wins."""
-
-    change: AudienceChange
-    tickets: list[Ticket]
-
-    def encoded(self) -> bytes:
-        """Encode the member as an update takes it; attributes and tags come with an add only."""
-        change = self.change
-        member: dict[str, Any] = {"action": "add" if change.add else "remove", "id": change.member}
-        if change.add and change.attributes:
-            member["attributes"] = change.attributes
-        if change.add and change.tags:
-            member["tags"] = change.tags
-        return _encode(member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,39 +39,33 @@ class Place:
 
 
 @dataclass(slots=True)
-class Parcel:
-    """The members of one call, the line of the oldest record among them, and how many calls are out."""
-
-    members: list[Member]
-    line: int
-    open_calls: int = 0
-    refused: bool = False
-
-
-@dataclass(slots=True)
 class Unindexed:
     """Parcels that Batch accepted and has not indexed, under the token of the last call."""
 
     token: str
     since: float
     parcels: list[Parcel] = field(default_factory=list)
+    next_poll: float = 0.0
 
 
 class AudienceDelivery:
     """Delivers audience changes to one or more senders (an app audience goes to every key)."""
 
     def __init__(
-        self, senders: Sequence[AudienceSender], fates: Fates, clock: Clock, max_indexing_seconds: float
+        self,
+        senders: Sequence[AudienceSender],
+        fates: Fates,
+        clock: Clock,
+        max_indexing_seconds: float,
+        stop: Stop | None = None,
     ) -> None:
         self._senders = senders
         self._fates = fates
-        self._clock = clock
-        self._max_indexing_seconds = max_indexing_seconds
-        self._waiting: dict[str, dict[str, Member]] = {}
-        self._count = 0
+        self._patience = Patience(clock, max_indexing_seconds, stop)
+        self._waits = max_indexing_seconds > 0
+        self._waiting = Waiting()
         self._open: list[Parcel] = []
         self._unindexed: dict[Place, Unindexed] = {}
-        self._polls: deque[Place] = deque()
         self._threads = Threads("batch-audiences", 1)
         self._failure: StopRun | None = None
 
@@ -104,39 +75,26 @@ class AudienceDelivery:
         Raises:
             StopRun: an earlier call could not be delivered.
         """
-        members = self._waiting.setdefault(change.audience, {})
-        member = members.pop(change.member, None)
-        if member is None:
-            members[change.member] = Member(change, [ticket])
-            self._count += 1
-        else:
-            member.change = change
-            member.tickets.append(ticket)
-            members[change.member] = member
-        if len(members) >= AUDIENCE_ENTRIES:
-            self._dispatch(change.audience)
-        elif self._count >= MOST_WAITING:
-            self._dispatch(max(self._waiting, key=lambda name: len(self._waiting[name])))
+        name = self._waiting.put(change, ticket)
+        if name is not None:
+            self._dispatch(name)
 
     def flush(self) -> None:
         """Send everything that waits."""
-        for name in list(self._waiting):
+        for name in self._waiting.names():
             self._dispatch(name)
 
     def _dispatch(self, name: str) -> None:
-        members = list(self._waiting.pop(name).values())
-        self._count -= len(members)
-        for chunk in _cut(members):
+        parcels = list(self._waiting.take(name))
+        self._open += parcels
+        for parcel in parcels:
             while self._threads.in_flight > len(self._senders):
                 self.settle(BLOCKED_WAIT)
-            lines = (ticket.line for member in chunk for ticket in member.tickets[:1])
-            parcel = Parcel(chunk, min(lines), open_calls=len(self._senders))
-            self._open.append(parcel)
-            bodies = [member.encoded() for member in chunk]
-            label = chunk[-1].change.display_name
+            parcel.open_calls = len(self._senders)
+            label = parcel.members[-1].change.display_name
             for sender in self._senders:
                 self._threads.submit(
-                    partial(sender.change, name, label, bodies),
+                    partial(sender.change, name, label, parcel.bodies),
                     partial(self._answered, Place(sender, name), parcel),
                 )
 
@@ -144,20 +102,19 @@ class AudienceDelivery:
         if receipt.failure is not None:
             self._failure = self._failure or receipt.failure
             return
-        for index in sorted(receipt.refused, reverse=True):
+        for index, refusals in sorted(receipt.refused.items()):
             member = parcel.members[index]
             if member.tickets:
-                self._fates.refused(member.tickets, receipt.refused[index])
+                self._fates.refused(member.tickets, refusals)
                 member.tickets = []
         token = receipt.document.get("indexing_token")
-        if not token or not self._max_indexing_seconds:
+        if not token or not self._waits:
             self._confirmed(parcel)
             return
-        unindexed = self._unindexed.setdefault(place, Unindexed(token, self._clock.monotonic()))
-        unindexed.token, unindexed.since = token, self._clock.monotonic()
+        begun = self._patience.begin()
+        unindexed = self._unindexed.setdefault(place, Unindexed(token, begun))
+        unindexed.token, unindexed.since, unindexed.next_poll = token, begun, begun
         unindexed.parcels.append(parcel)
-        if place not in self._polls:
-            self._polls.append(place)
 
     def _confirmed(self, parcel: Parcel) -> None:
         parcel.open_calls -= 1
@@ -178,32 +135,30 @@ class AudienceDelivery:
         self._threads.settle(timeout)
         if self._failure is not None:
             raise self._failure
-        if self._polls and not self._threads.in_flight:
-            place = self._polls.popleft()
-            token = self._unindexed[place].token
-            self._threads.submit(
-                partial(place.sender.size, place.name, token), partial(self._looked, place, token)
-            )
+        if self._unindexed and not self._threads.in_flight:
+            place = min(self._unindexed, key=lambda place: self._unindexed[place].next_poll)
+            unindexed = self._unindexed[place]
+            if self._patience.is_due(unindexed.next_poll):
+                self._threads.submit(
+                    partial(place.sender.look, place.name, unindexed.token),
+                    partial(self._looked, place, unindexed.token),
+                )
 
-    def _looked(self, place: Place, token: str, found: tuple[bool, int] | Receipt) -> None:
-        if isinstance(found, Receipt):
-            self._failure = self._failure or found.failure
+    def _looked(self, place: Place, token: str, look: Look | Receipt) -> None:
+        if isinstance(look, Receipt):
+            self._failure = self._failure or look.failure
             return
         unindexed = self._unindexed[place]
-        if found[0] and token == unindexed.token:
+        if look.indexed and token == unindexed.token:
             del self._unindexed[place]
             for parcel in unindexed.parcels:
                 self._confirmed(parcel)
             return
-        if self._clock.monotonic() - unindexed.since > self._max_indexing_seconds:
-            self._failure = self._failure or DeliveryError(
-                f"Audience '{clean(place.name)}' was accepted but not indexed within "
-                f"{self._max_indexing_seconds:.0f} seconds, so the state is held. Run again later, raise "
-                "`max_indexing_seconds`, or set `wait_for_indexing` to false."
-            )
-            return
-        if place not in self._polls:
-            self._polls.append(place)
+        try:
+            self._patience.check(unindexed.since, place.name, look.state)
+        except StopRun as error:
+            self._failure = self._failure or error
+        unindexed.next_poll = self._patience.next_poll(unindexed.since)
 
     def finish(self) -> None:
         """Send everything, wait for every answer and, if asked, for the index.
@@ -213,7 +168,14 @@ class AudienceDelivery:
         """
         self.flush()
         while self._open:
+            self._rest()
             self.settle(BLOCKED_WAIT)
+
+    def _rest(self) -> None:
+        """While nothing but the index is open, wait for the next poll."""
+        if self._unindexed and not self._threads.in_flight:
+            soonest = min(unindexed.next_poll for unindexed in self._unindexed.values())
+            self._patience.pause_until(soonest)
 
     def salvage(self) -> None:
         """After a failure: settle one more answer of those on the wire."""
@@ -222,7 +184,7 @@ class AudienceDelivery:
     @property
     def waiting(self) -> bool:
         """Whether a change has not left yet."""
-        return self._count > 0
+        return self._waiting.records > 0
 
     @property
     def failed(self) -> bool:
@@ -237,19 +199,6 @@ class AudienceDelivery:
     def oldest_line(self) -> int | None:
         """The input line of the oldest record whose fate is open."""
         lines = [parcel.line for parcel in self._open]
-        for members in self._waiting.values():
-            lines += [member.tickets[0].line for member in members.values()]
+        if (waiting := self._waiting.oldest_line()) is not None:
+            lines.append(waiting)
         return min(lines, default=None)
-
-
-def _cut(members: list[Member]) -> list[list[Member]]:
-    """Cut into calls of at most 10,000 members and about 5 MB."""
-    chunks: list[list[Member]] = [[]]
-    size = 0
-    for member in members:
-        size += sum(len(ticket.source) for ticket in member.tickets[-1:])
-        if len(chunks[-1]) >= AUDIENCE_ENTRIES or (size > BODY_BYTES and chunks[-1]):
-            chunks.append([])
-            size = 0
-        chunks[-1].append(member)
-    return chunks

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from target_batch.api.answers import Refusal
 from target_batch.api.endpoints import MASS_UPDATE, UPDATE, BulkEndpoint
 from target_batch.api.limits import BODY_BYTES
 from target_batch.outbox import Entry, Outbox, seal
@@ -29,6 +30,8 @@ MASS_UPDATE_CUT: Final = 5000
 
 SMALL_DRAIN: Final = 1000
 """Custom IDs that /profiles/update takes at once (its burst): up to here `auto` prefers it."""
+
+NO_UTF8: Final = Refusal("It holds text that has no UTF-8 form.")
 
 WAITING_BYTES: Final = 2 * BODY_BYTES
 BLOCKED_WAIT: Final = 0.5
@@ -167,8 +170,10 @@ class Delivery:
             return
         endpoint = self._endpoint()
         cut = self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES)
-        seal(cut.entries)
-        entries = self._changed(cut.entries)
+        for entry in seal(cut.entries):
+            self._fates.refused(entry.tickets, (NO_UTF8,), named=entry.named)
+        self._outbox.free(entry for entry in cut.entries if not entry.body)
+        entries = self._changed([entry for entry in cut.entries if entry.body])
         if not entries:
             return
         bodies = [entry.body for entry in entries]

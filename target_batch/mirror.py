@@ -179,7 +179,9 @@ class MirrorLane:
         """An empty stream removes everybody, or it is a failed one: only the user can know."""
         tally = self._fates.tally(self._stream)
         if tally.rejected:
-            self._refuse(f"none of its {tally.read} rows could be read. Correct them: they are in the rejects")
+            self._refuse(
+                f"none of its {tally.read} rows could be read. Correct them: they are in the rejects"
+            )
         if not self._options.allow_empty:
             self._refuse(
                 "it holds no row, so every member of its audiences would be removed. "

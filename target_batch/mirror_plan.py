@@ -115,8 +115,8 @@ class Plan:
             )
         if not self._by_difference and not size.after:
             return (
-                f"{audience}, but the ledger does not know who they are, and Batch replaces nobody by nobody. "
-                "Remove the audience in Batch's dashboard"
+                f"{audience}, but the ledger does not know who they are, and Batch replaces nobody by "
+                "nobody. Remove the audience in Batch's dashboard"
             )
         return None
 

@@ -169,11 +169,22 @@ class Outbox:
         return min((head.tickets[0].line for head in self._heads.values()), default=None)
 
 
-def seal(entries: list[Entry]) -> None:
-    """Encode entries as Batch wants them, each into its `body`; nothing is merged into them after."""
-    lines = _encode_lines([_wire(entry) for entry in entries])
-    for entry, body in zip(entries, lines.splitlines(), strict=True):
+def seal(entries: list[Entry]) -> list[Entry]:
+    """Encode entries as Batch wants them, each into its `body`; nothing is merged into them after.
+
+    Returns:
+        Entries that have no UTF-8 form, and no body; a mapping that lets one through is to blame.
+    """
+    try:
+        bodies = _encode_lines([_wire(entry) for entry in entries]).splitlines()
+    except UnicodeEncodeError:
+        if len(entries) == 1:
+            return entries
+        middle = len(entries) // 2
+        return seal(entries[:middle]) + seal(entries[middle:])
+    for entry, body in zip(entries, bodies, strict=True):
         entry.body = body
+    return []
 
 
 def _wire(entry: Entry) -> dict[str, Any]:

@@ -37,9 +37,9 @@ class Patience:
         """Whether a moment has come, or the run is in a hurry."""
         return self._clock.monotonic() >= moment or (self._stop is not None and self._stop.requested)
 
-    def pause(self, begun: float) -> None:
-        """Wait until the next poll; the end of the run cuts it short."""
-        seconds = self.next_poll(begun) - self._clock.monotonic()
+    def pause_until(self, moment: float) -> None:
+        """Wait until a moment; the end of the run cuts it short."""
+        seconds = moment - self._clock.monotonic()
         if self._stop is not None:
             self._stop.pause(seconds)
         elif seconds > 0:

@@ -62,7 +62,7 @@ class AudiencePlace:
     chunk = AUDIENCE_ENTRIES
     can_replace = True
 
-    def __init__(  # noqa: PLR0913 - what it waits with
+    def __init__(
         self,
         sender: AudienceSender,
         scope: str,
@@ -125,7 +125,7 @@ class AudiencePlace:
         begun = self._patience.begin()
         while not (look := _told(self._sender.look(name, token))).indexed:
             self._patience.check(begun, name, look.state)
-            self._patience.pause(begun)
+            self._patience.pause_until(self._patience.next_poll(begun))
         return look
 
 

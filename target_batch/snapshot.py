@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from target_batch.errors import DeliveryError
-from target_batch.redaction import clean
 from target_batch.presence import SILENT_SECONDS
+from target_batch.redaction import clean
 from target_batch.staging import REFUSED, batches
 from target_batch.tables import audiences, members, staged
 
@@ -181,10 +181,12 @@ class Snapshot:
 
     @property
     def _mine(self) -> sa.ColumnElement[bool]:
-        return members.c.audience == self._id
+        mine: sa.ColumnElement[bool] = members.c.audience == self._id
+        return mine
 
     def _rows(self, staging: Staging) -> sa.ColumnElement[bool]:
-        return (staged.c.staging == staging.id) & (staged.c.name == self.name)
+        rows: sa.ColumnElement[bool] = (staged.c.staging == staging.id) & (staged.c.name == self.name)
+        return rows
 
     def _wanted(self, staging: Staging) -> sa.ColumnElement[bool]:
         return self._rows(staging) & staged.c.body.is_not(None) & (staged.c.fate != REFUSED)

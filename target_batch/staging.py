@@ -126,7 +126,8 @@ class Staging:
 
     @property
     def _mine(self) -> sa.ColumnElement[bool]:
-        return staged.c.staging == self.id
+        mine: sa.ColumnElement[bool] = staged.c.staging == self.id
+        return mine
 
 
 def _forget_the_dead(connection: sa.Connection, presence: Presence) -> None:

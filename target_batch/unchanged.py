@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from target_batch.ledger import payloads
 from target_batch.places import scope_of
-from target_batch.staging import digest
+from target_batch.staging import batches, digest
+from target_batch.tables import payloads, scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from target_batch.ledger import Ledger
     from target_batch.outbox import Entry
 
-ROWS: Final = 1000
 EARLIEST: Final = 0.75
 """Share of the age limit after which the first entries expire: not all of them on one day."""
+
+LONG_AGO: Final = 0.0
 
 
 class PayloadMemory:
@@ -33,22 +34,27 @@ class PayloadMemory:
         self._project = project
         self._max_age = max_age
         self._now = now
-        self._scopes: dict[str, str] = {}
+        self._scopes: dict[str, int] = {}
+        self._writers: dict[str, str | None] = {}
 
     def unchanged(self, entries: Sequence[Entry]) -> set[int]:
         """Return the indexes of entries whose payload is the one last accepted; forget the others'."""
-        alone = {index: entry for index, entry in enumerate(entries) if _is_alone(entry)}
+        for entry in entries:
+            self._note_writers(entry)
+        alone = {index: entry for index, entry in enumerate(entries) if self._is_alone(entry)}
         same: set[int] = set()
-        with self._ledger.begin() as connection:
-            for scope, some in self._by_scope(alone):
-                known = self._known(connection, scope, [alone[index].custom_id for index in some])
-                same.update(i for i in some if known.get(alone[i].custom_id) == digest(alone[i].body))
-            changed = [entry for index, entry in enumerate(entries) if index not in same and entry.attributes]
-            self._forget(connection, changed)
+        for scope, some in self._by_scope(alone):
+            known = self._known(scope, [alone[index].custom_id for index in some])
+            same.update(i for i in some if known.get(alone[i].custom_id) == digest(alone[i].body))
+        self._forget(entry for index, entry in enumerate(entries) if index not in same)
         return same
 
     def accepted(self, entries: Iterable[Entry]) -> None:
-        """Remember the payloads of entries that Batch accepted as a whole."""
+        """Remember the payloads of entries that Batch accepted as a whole.
+
+        A row that is there came from another run in the meantime: which of the two payloads Batch got
+        last is unknown, so it counts as expired.
+        """
         now = self._now()
         rows: list[dict[str, Any]] = [
             {
@@ -58,52 +64,82 @@ class PayloadMemory:
                 "accepted": now,
             }
             for entry in entries
-            if _is_alone(entry)
+            if self._is_alone(entry)
         ]
+        if not rows:
+            return
+        keys = [column.name for column in payloads.primary_key]
+        statement = self._ledger.insert(payloads).on_conflict_do_update(
+            index_elements=keys, set_={"accepted": LONG_AGO}
+        )
+        rows.sort(key=lambda row: (row["scope"], row["custom_id"]))
         with self._ledger.begin() as connection:
-            self._ledger.upsert(payloads, rows, connection)
+            connection.execute(statement, rows)
 
-    def _known(self, connection: sa.Connection, scope: str, ids: list[str]) -> dict[str, bytes]:
+    def _note_writers(self, entry: Entry) -> None:
+        """Note which stream writes an attribute; None once there are several."""
+        writers = self._writers
+        stream = entry.tickets[0].origin.stream
+        mixed = any(ticket.origin.stream != stream for ticket in entry.tickets[1:])
+        for name in entry.attributes:
+            if mixed or writers.setdefault(name, stream) != stream:
+                writers[name] = None
+
+    def _is_alone(self, entry: Entry) -> bool:
+        """Whether the entry is nothing but attributes of one remembered stream that no other writes.
+
+        Where two streams write one attribute the later one has to win, even if it has nothing new.
+        """
+        first = entry.tickets[0].origin
+        return (
+            first.remembered
+            and not entry.events
+            and bool(entry.attributes)
+            and all(ticket.origin.stream == first.stream for ticket in entry.tickets[1:])
+            and all(self._writers.get(name, first.stream) is not None for name in entry.attributes)
+        )
+
+    def _known(self, scope: int, ids: list[str]) -> dict[str, bytes]:
         known: dict[str, bytes] = {}
         now = self._now()
-        for start in range(0, len(ids), ROWS):
-            query = sa.select(payloads).where(
-                payloads.c.scope == scope, payloads.c.custom_id.in_(ids[start : start + ROWS])
-            )
-            for row in connection.execute(query):
-                share = EARLIEST + (1 - EARLIEST) * row.hash[0] / 255
-                if now - row.accepted < self._max_age * share:
-                    known[row.custom_id] = bytes(row.hash)
+        with self._ledger.begin() as connection:
+            for some in batches(ids):
+                chosen = (payloads.c.scope == scope) & payloads.c.custom_id.in_(some)
+                columns = (payloads.c.custom_id, payloads.c.hash, payloads.c.accepted)
+                for custom_id, hash_, accepted in connection.execute(sa.select(*columns).where(chosen)):
+                    share = EARLIEST + (1 - EARLIEST) * hash_[0] / 255
+                    if 0 <= now - accepted < self._max_age * share:
+                        known[custom_id] = bytes(hash_)
         return known
 
-    def _forget(self, connection: sa.Connection, entries: Iterable[Entry]) -> None:
-        gone: dict[str, list[str]] = {}
+    def _forget(self, entries: Iterable[Entry]) -> None:
+        gone: dict[int, list[str]] = {}
         for entry in entries:
+            if not entry.attributes:
+                continue
             for stream in {ticket.origin.stream for ticket in entry.tickets if ticket.origin.remembered}:
                 gone.setdefault(self._scope(stream), []).append(entry.custom_id)
-        for scope, ids in gone.items():
-            for start in range(0, len(ids), ROWS):
-                chosen = payloads.c.custom_id.in_(ids[start : start + ROWS])
-                connection.execute(sa.delete(payloads).where(payloads.c.scope == scope, chosen))
+        if not gone:
+            return
+        with self._ledger.begin() as connection:
+            for scope, ids in gone.items():
+                for some in batches(ids):
+                    chosen = (payloads.c.scope == scope) & payloads.c.custom_id.in_(some)
+                    connection.execute(sa.delete(payloads).where(chosen))
 
-    def _by_scope(self, entries: dict[int, Entry]) -> Iterator[tuple[str, list[int]]]:
-        found: dict[str, list[int]] = {}
+    def _by_scope(self, entries: dict[int, Entry]) -> Iterator[tuple[int, list[int]]]:
+        found: dict[int, list[int]] = {}
         for index, entry in entries.items():
             found.setdefault(self._scope(entry.tickets[0].origin.stream), []).append(index)
         yield from found.items()
 
-    def _scope(self, stream: str) -> str:
+    def _scope(self, stream: str) -> int:
+        """Return the number under which the ledger knows a stream of this project."""
         if stream not in self._scopes:
-            self._scopes[stream] = scope_of("payloads", self._project, stream)
+            name = scope_of("payloads", self._project, stream)
+            with self._ledger.begin() as connection:
+                insert = self._ledger.insert(scopes).values(scope=name)
+                connection.execute(insert.on_conflict_do_nothing(index_elements=["scope"]))
+                found = connection.scalar(sa.select(scopes.c.id).where(scopes.c.scope == name))
+            self._scopes[stream] = int(found or 0)
         return self._scopes[stream]
-
-
-def _is_alone(entry: Entry) -> bool:
-    """Whether the entry is nothing but the attributes of one stream that is remembered."""
-    first = entry.tickets[0].origin
-    return (
-        first.remembered
-        and not entry.events
-        and bool(entry.attributes)
-        and all(ticket.origin.stream == first.stream for ticket in entry.tickets[1:])
-    )

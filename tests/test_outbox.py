@@ -130,6 +130,15 @@ def test_the_oldest_line_is_that_of_the_oldest_that_waits() -> None:
     assert outbox.oldest_line() == 7
 
 
+def test_text_without_utf8_costs_only_its_entry() -> None:
+    outbox = Outbox()
+    for number in range(9):
+        put(outbox, number, f"u{number}", text="\ud800" if number == 4 else "fine")
+    entries = taken(outbox)
+    assert [entry.custom_id for entry in seal(entries)] == ["u4"]
+    assert [entry.custom_id for entry in entries if not entry.body] == ["u4"]
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("event"), st.sampled_from("abc")),

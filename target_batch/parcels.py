@@ -1,0 +1,122 @@
+"""Members on their way to their audiences: gathered per audience, the last word on each one wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from target_batch.api.limits import AUDIENCE_ENTRIES, BODY_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_batch.fates import Ticket
+    from target_batch.operations import AudienceChange
+
+MOST_WAITING: Final = 50_000
+"""Records that wait across all audiences before the fullest one is sent early."""
+
+WAITING_BYTES: Final = 32_000_000
+"""Bytes of the records that wait across all audiences, at most."""
+
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@dataclass(slots=True)
+class Member:
+    """What one ID gets in one call, and the tickets of the records it came from: the last one wins."""
+
+    change: AudienceChange
+    tickets: list[Ticket]
+
+    def encoded(self) -> bytes:
+        """Encode the member as an update takes it; attributes and tags come with an add only."""
+        change = self.change
+        member: dict[str, Any] = {"action": "add" if change.add else "remove", "id": change.member}
+        if change.add and change.attributes:
+            member["attributes"] = change.attributes
+        if change.add and change.tags:
+            member["tags"] = change.tags
+        return _encode(member)
+
+
+@dataclass(slots=True)
+class Parcel:
+    """The members of one call, the line of the oldest record among them, and how many calls are out."""
+
+    members: list[Member]
+    bodies: list[bytes]
+    line: int
+    open_calls: int = 0
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What waits for one audience."""
+
+    line: int
+    members: dict[str, Member] = field(default_factory=dict)
+    records: int = 0
+    size: int = 0
+
+
+class Waiting:
+    """What waits for every audience, bounded in records and in bytes."""
+
+    def __init__(self) -> None:
+        self._audiences: dict[str, Gathered] = {}
+        self.records = 0
+        self._bytes = 0
+
+    def put(self, change: AudienceChange, ticket: Ticket) -> str | None:
+        """Take a change in; return the audience that should leave now."""
+        gathered = self._audiences.get(change.audience)
+        if gathered is None:
+            gathered = self._audiences[change.audience] = Gathered(ticket.line)
+        size = len(ticket.source)
+        gathered.records += 1
+        gathered.size += size
+        self.records += 1
+        self._bytes += size
+        members = gathered.members
+        member = members.pop(change.member, None)
+        if member is None:
+            members[change.member] = Member(change, [ticket])
+        else:
+            member.change = change
+            member.tickets.append(ticket)
+            members[change.member] = member
+        if len(members) >= AUDIENCE_ENTRIES or gathered.size >= BODY_BYTES:
+            return change.audience
+        return self._fullest() if self.records >= MOST_WAITING or self._bytes >= WAITING_BYTES else None
+
+    def _fullest(self) -> str:
+        return max(self._audiences, key=lambda name: self._audiences[name].size)
+
+    def take(self, name: str) -> Iterator[Parcel]:
+        """Take out what waits for an audience, in parcels of at most 10,000 members and about 5 MB."""
+        gathered = self._audiences.pop(name)
+        self.records -= gathered.records
+        self._bytes -= gathered.size
+        members: list[Member] = []
+        bodies: list[bytes] = []
+        size = 0
+        for member in gathered.members.values():
+            body = member.encoded()
+            if bodies and (len(bodies) >= AUDIENCE_ENTRIES or size + len(body) > BODY_BYTES):
+                yield Parcel(members, bodies, gathered.line)
+                members, bodies, size = [], [], 0
+            members.append(member)
+            bodies.append(body)
+            size += len(body) + 1
+        yield Parcel(members, bodies, gathered.line)
+
+    def names(self) -> list[str]:
+        """Return the audiences that changes wait for."""
+        return list(self._audiences)
+
+    def oldest_line(self) -> int | None:
+        """The input line of the oldest record that waits."""
+        return min((gathered.line for gathered in self._audiences.values()), default=None)
