@@ -42,11 +42,13 @@ class Policy:
     """How to deliver.
 
     `profile_endpoint` is `auto`, `update` or `mass_update`; `most_ahead` are the records that may be
-    confirmed behind an older one that is not: after a crash they are sent again.
+    confirmed behind an older one that is not: after a crash they are sent again. `most_entries` bound
+    one request.
     """
 
     profile_endpoint: str = "auto"
     most_ahead: int = 10_000
+    most_entries: int = MASS_UPDATE_CUT
 
 
 class Delivery:
@@ -69,7 +71,8 @@ class Delivery:
         self._number = 0
         self._mass_used = self._proven = False
         self._failure: StopRun | None = None
-        self._cut = UPDATE.entries if policy.profile_endpoint == "update" else MASS_UPDATE_CUT
+        largest = UPDATE.entries if policy.profile_endpoint == "update" else MASS_UPDATE_CUT
+        self._cut = min(largest, policy.most_entries)
 
     def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
         """Take an operation in; it leaves with the next request that has room for it.

@@ -17,6 +17,8 @@ from singer_sdk.target_base import Target
 
 from target_batch.batches import decoded, lines
 from target_batch.commands import CommandGroup
+from target_batch.commands.check import answer_connection_test, is_connection_test
+from target_batch.commands.nesting import nested
 from target_batch.errors import ConfigurationError, DeliveryError, StopRun
 from target_batch.reader import LineReader, record_line
 from target_batch.reasons import Reason
@@ -73,6 +75,7 @@ class TargetBatch(Target):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings our way: no value in a message, no default written into the caller's."""
         _ = raise_errors
+        self._config = nested(self._config)
         self.run = Run(load(self._config), self._emit, self.logger)
         return []
 
@@ -89,6 +92,8 @@ class TargetBatch(Target):
         stream, schema = message.stream, message.schema
         if stream is None or schema is None or not isinstance(schema.get("properties"), dict):
             raise self.message_reader.incomplete("SCHEMA", "`stream`, `schema` with `properties`")
+        if is_connection_test(self.message_reader.line_number, stream, schema):
+            answer_connection_test(self.run.settings)
         self._plain.pop(stream, None)
         maps = self._stream_maps(stream, schema, message.key_properties)
         for stream_map in maps:

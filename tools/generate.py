@@ -143,8 +143,8 @@ def plugin_commands() -> dict[str, Any]:
     for name in sorted(COMMANDS):
         command = group.get_command(None, name)  # type: ignore[arg-type]
         assert command is not None
-
-        args = name
+        takes_config = any("--config" in parameter.opts for parameter in command.params)
+        args = f"{name} --config ENV" if takes_config else name
         found[name] = {"args": args, "description": command.get_short_help_str(200)}
     return found
 

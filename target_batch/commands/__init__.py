@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "check": ("target_batch.commands.check", "check"),
     "explain": ("target_batch.commands.explain", "explain"),
+    "replay": ("target_batch.commands.replay", "replay"),
     "rejects": ("target_batch.commands.rejects", "rejects"),
     "runs": ("target_batch.commands.runs", "runs"),
     "sandbox": ("target_batch.sandbox.command", "sandbox"),

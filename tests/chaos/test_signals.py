@@ -92,7 +92,8 @@ def test_a_signal_at_a_random_instant_loses_nothing(tmp_path: Path, batch: Local
     verdict = judge(sent, ended, batch.journal())
     figures.note(f"signals: {situation}", verdict, faults=batch.hits(), **{"stop s": seconds})
     assert verdict.problems() == []
-    assert ended.code == 128 + first, f"{situation}: {ended.log}"
+    asked = {128 + number for number in burst}
+    assert ended.code in asked, f"{situation}: {ended.log}"
     assert_in_good_order(ended, verdict, sent)
     if situation != "lost answers":
         assert verdict.duplicates == 0
@@ -161,7 +162,7 @@ def test_a_signal_in_the_final_drain_changes_nothing(tmp_path: Path, batch: Loca
     verdict = judge(Sent(lines), ended, batch.journal())
     figures.note("signals: final drain", verdict)
     assert verdict.problems() == []
-    assert ended.code in {0, 143}
+    assert ended.code in {0, 130, 143}
     assert verdict.last == verdict.newest
     assert verdict.duplicates == 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.page.visiting import call
+from tests.page.visiting import call, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def texts(page: Page, selector: str) -> list[str]:
 def test_what_arrived_is_counted_at_the_top(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     page = visit.open()
-    page.wait_for_function("document.querySelector('#tiles dd').textContent === '60'")
+    until(page, "document.querySelector('#tiles dd').textContent === '60'")
     tiles = dict(zip(texts(page, "#tiles dt"), texts(page, "#tiles dd"), strict=True))
     assert tiles["Profiles"] == "60"
     assert tiles["Events"] == "2"
@@ -73,7 +73,7 @@ def test_requests_show_status_size_and_partial_errors(visit: Visit, server: Loca
     assert updates[1][4:6] == ["60", "1"]
     assert re.fullmatch(r"[\d.]+ k?B", updates[1][6])
     page.get_by_label("Problems only").check()
-    page.wait_for_function("document.querySelectorAll('#requests-rows tr').length === 2")
+    until(page, "document.querySelectorAll('#requests-rows tr').length === 2")
 
 
 def test_requests_can_be_held_still(visit: Visit, server: LocalBatch) -> None:
@@ -86,14 +86,14 @@ def test_requests_can_be_held_still(visit: Visit, server: LocalBatch) -> None:
     page.wait_for_timeout(1500)
     assert page.locator("#requests-rows tr").count() == before
     page.get_by_role("button", name="Paused").click()
-    page.wait_for_function(f"document.querySelectorAll('#requests-rows tr').length > {before}")
+    until(page, f"document.querySelectorAll('#requests-rows tr').length > {before}")
 
 
 def test_a_profile_is_found_and_shown_with_attributes_and_events(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     page = visit.open("profiles")
     page.get_by_label("Search profiles").fill("u001@example")
-    page.wait_for_function("document.querySelectorAll('#profiles-list li').length === 1")
+    until(page, "document.querySelectorAll('#profiles-list li').length === 1")
     page.get_by_role("link", name="u001").click()
     page.get_by_role("heading", name="u001").wait_for()
     rows = [tuple(row.split("\t")) for row in texts(page, "#profile tbody tr")]
@@ -162,9 +162,10 @@ def test_rates_are_a_live_picture_against_the_limits(visit: Visit, server: Local
     chart = page.locator("section.chart", has=page.get_by_role("heading", name="everything else"))
     chart.wait_for()
     label = chart.get_by_role("img")
-    page.wait_for_function(
+    until(
+        page,
         "[...document.querySelectorAll('section.chart svg')].some("
-        "svg => /limit 1, [1-9]\\d* refused/.test(svg.getAttribute('aria-label')))"
+        "svg => /limit 1, [1-9]\\d* refused/.test(svg.getAttribute('aria-label')))",
     )
     assert "limit 1" in str(label.get_attribute("aria-label"))
     high = "bars => bars.some(bar => Number(bar.getAttribute('height')) > 0)"
@@ -185,13 +186,13 @@ def test_faults_are_switched_by_keyboard_alone(visit: Visit, server: LocalBatch)
     tab_to(page, "Fault", back=True)
     assert call(server, "POST", "/profiles/update", []).status_code == 503
     page.keyboard.press("Space")
-    page.wait_for_function("document.querySelector('[role=switch]').getAttribute('aria-checked') === 'false'")
+    until(page, "document.querySelector('[role=switch]').getAttribute('aria-checked') === 'false'")
     assert call(server, "POST", "/profiles/update", []).status_code != 503
     assert focused(page).startswith("Fault")
     page.keyboard.press("Tab")
     assert focused(page).startswith("Remove fault")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelectorAll('#faults-list li').length === 0")
+    until(page, "document.querySelectorAll('#faults-list li').length === 0")
     assert focused(page) != ""
 
 
@@ -199,7 +200,7 @@ def test_a_rule_of_ones_own_is_added_and_a_wrong_one_told(visit: Visit, server: 
     page = visit.open("faults")
     page.get_by_label("A rule of your own").fill('{"do": "nonsense"}')
     page.get_by_role("button", name="Add the rule").click()
-    page.wait_for_function("document.getElementById('fault-message').textContent !== ''")
+    until(page, "document.getElementById('fault-message').textContent !== ''")
     page.get_by_label("A rule of your own").fill('{"name": "mine", "do": {"answer": {"status": 503}}}')
     page.get_by_role("button", name="Add the rule").click()
     page.get_by_role("switch", name="mine").wait_for()
@@ -215,7 +216,7 @@ def test_everything_is_forgotten_only_after_a_question(visit: Visit, server: Loc
     assert server.summary()["profiles"] == 60
     page.get_by_role("button", name="Forget everything").first.click()
     page.locator("dialog").get_by_role("button", name="Forget everything").click()
-    page.wait_for_function("document.querySelector('#tiles dd').textContent === '0'")
+    until(page, "document.querySelector('#tiles dd').textContent === '0'")
     assert server.summary()["profiles"] == 0
 
 
@@ -226,7 +227,7 @@ def test_it_refreshes_by_itself_and_leaves_focus_and_text_alone(visit: Visit, se
     box.fill("u00")
     box.press("Home")
     box.press("ArrowRight")
-    page.wait_for_function("document.querySelectorAll('#profiles-list li').length === 10")
+    until(page, "document.querySelectorAll('#profiles-list li').length === 10")
     entry = {"identifiers": {"custom_id": "u00-new"}, "attributes": {"plan": "pro"}}
     call(server, "POST", "/profiles/update", [entry])
     page.get_by_role("link", name="u00-new").wait_for()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,3 +37,11 @@ def call(server: LocalBatch, method: str, route: str, body: Any) -> requests.Res
     session.trust_env = False
     with session:
         return session.request(method, f"{server.url}/2.11{route}", json=body, headers=KEYS, timeout=20)
+
+
+def until(page: Page, condition: str, seconds: float = 10.0) -> None:
+    """Wait until a condition in JavaScript holds; the page's own policy forbids Playwright's way."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, f"never came true: {condition}"
+        page.wait_for_timeout(50)

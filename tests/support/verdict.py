@@ -133,8 +133,12 @@ def judge(sent: Sent, ended: Ended, accepted: Sequence[dict[str, Any]], *, since
     rows = ended.rejects()
     rejected = {(row.get("user_id"), row.get("seat")) for row in rows}
 
+    superseded = superseding(rows)
+
     def settled(record: Record) -> bool:
-        return whole.holds(record) or (record.custom_id, record.seat) in rejected
+        if whole.holds(record) or (record.custom_id, record.seat) in rejected:
+            return True
+        return "event" not in record.stream and record.seat <= superseded.get(record.custom_id, -1)
 
     positions = sent.positions(ended.emitted)
     verdict = Verdict(records=len(sent.records), last=max(positions, default=-1))
@@ -154,6 +158,18 @@ def judge(sent: Sent, ended: Ended, accepted: Sequence[dict[str, Any]], *, since
     if (ended.work / "runs.jsonl").exists():
         verdict.unbalanced = unbalanced(ended)
     return verdict
+
+
+def superseding(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Return the highest seat per custom ID that Batch refused as an attribute.
+
+    It was sent in place of the earlier seats merged under it, which nobody will see any more.
+    """
+    found: dict[str, int] = {}
+    for row in rows:
+        if any(mark["attribute"] == "seat" for mark in row["_batch_reject"]):
+            found[row["user_id"]] = max(row["seat"], found.get(row["user_id"], -1))
+    return found
 
 
 def unbalanced(ended: Ended) -> list[str]:
