@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.pool import NullPool
 
 from target_batch.errors import ConfigurationError, DeliveryError
 from target_batch.files import private_folder
@@ -113,7 +112,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         raise ConfigurationError("`ledger_url` names no file: a ledger in memory would remember nothing.")
     _private_file(Path(url.database))
     arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-    engine = sa.create_engine(url, connect_args=arguments, poolclass=NullPool)
+    engine = sa.create_engine(url, connect_args=arguments)
     sa.event.listen(engine, "connect", _tune)
     # A transaction that reads first and writes later would fail beside another run, without waiting.
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -129,9 +128,10 @@ def _private_file(path: Path) -> None:
 
 
 def _tune(connection: Any, _: Any) -> None:
+    """Keep everything in one file, which can be copied and lie on a network's volume: no WAL."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA journal_mode=TRUNCATE")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA cache_size=-16000")
     cursor.close()

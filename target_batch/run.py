@@ -6,9 +6,9 @@ import secrets
 from datetime import datetime, timezone
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from target_batch import runlog
+from target_batch import notify, runlog
 from target_batch.api.client import Client
 from target_batch.api.clock import Clock, Stop
 from target_batch.api.dry import DryTransport
@@ -218,28 +218,38 @@ class Run:
         self._pass_state()
 
     def close(self, exit_code: int) -> None:
-        """Write the run's line into the run log, and its totals into the log."""
+        """Write the run's line into the run log, and its totals into the log; notify if that is due.
+
+        Raises:
+            DeliveryError: the rejects did not reach the disk.
+        """
         self._rejects.close()
-        counters = self._client.counters
-        runlog.append(
-            self._folder,
-            self.name,
-            {
-                "run": self.name,
-                "started": self._started.isoformat(timespec="seconds"),
-                "seconds": round(self.clock.monotonic() - self._began, 3),
-                "exit": exit_code,
-                "streams": {name: tally.as_dict() for name, tally in self.fates.tallies.items()},
-                "requests": counters.requests,
-                "retries": counters.retries,
-                "throttled": counters.throttled,
-                "possibly_twice": counters.possibly_twice,
-                "trouble": counters.trouble,
-            },
-        )
+        entry = self._entry(exit_code)
+        try:
+            runlog.append(self._folder, self.name, entry)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            self._logger.warning("The run log could not be written (%s): see `work_path`.", reason)
         self._progress.table(self.fates.tallies)
         if self._dry:
             self._logger.info("Dry run, nothing was sent: %s.", self._dry.forecast())
         self._logger.info("Totals: %s", runlog.summary(self.fates.tallies) or "no records")
         for name in self._rejects.names:
             self._logger.warning("Rejected records: %s", clean(name, 300))
+        if self.settings.notify_url and notify.is_due(entry, self.settings.notify_rejected):
+            notify.notify(self.settings.notify_url, entry, self._logger)
+
+    def _entry(self, exit_code: int) -> dict[str, Any]:
+        counters = self._client.counters
+        return {
+            "run": self.name,
+            "started": self._started.isoformat(timespec="seconds"),
+            "seconds": round(self.clock.monotonic() - self._began, 3),
+            "exit": exit_code,
+            "streams": {name: tally.as_dict() for name, tally in self.fates.tallies.items()},
+            "requests": counters.requests,
+            "retries": counters.retries,
+            "throttled": counters.throttled,
+            "possibly_twice": counters.possibly_twice,
+            "trouble": counters.trouble,
+        }

@@ -27,8 +27,10 @@ def append(folder: Folder, run: str, entry: dict[str, Any]) -> None:
 
 
 def summary(tallies: dict[str, Tally]) -> str:
-    """Return the totals of a run in one line, stream by stream."""
-    return "; ".join(f"{clean(stream)}: {_counted(tally)}" for stream, tally in tallies.items())
+    """Return the totals of a run in one line, stream by stream, and the quota that merging saved."""
+    line = "; ".join(f"{clean(stream)}: {_counted(tally)}" for stream, tally in tallies.items())
+    merged = sum(tally.merged for tally in tallies.values())
+    return f"{line}; merging saved {merged} updates of the quota" if merged else line
 
 
 def _counted(tally: Tally) -> str:

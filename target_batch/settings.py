@@ -216,6 +216,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             secret=True,
         ),
     ] = DEFAULT_LEDGER
+    notify_url: Annotated[
+        str | None,
+        _setting(
+            "Notification URL",
+            "A webhook that gets the counts of a run (JSON, nobody's data) when it stopped or rejected "
+            "more than `notify_rejected`.",
+            secret=True,
+        ),
+    ] = None
+    notify_rejected: Annotated[
+        Annotated[int, msgspec.Meta(ge=0)] | None,
+        _setting(
+            "Notification threshold",
+            "Rejected records beyond which a run that ended well is notified of too; never by default.",
+        ),
+    ] = None
     dry_run: Annotated[
         bool,
         _setting(
@@ -290,24 +306,26 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("`app_api_keys` holds an empty key, or one with a blank in it.")
     if not VERSION.fullmatch(settings.api_version):
         raise ConfigurationError("`api_version` is not of the form 2.N, for example 2.11.")
-    _check_url(settings.api_url)
+    _check_url("api_url", settings.api_url)
+    if settings.notify_url is not None:
+        _check_url("notify_url", settings.notify_url, query=True)
 
 
-def _check_url(api_url: str) -> None:
+def _check_url(name: str, value: str, *, query: bool = False) -> None:
     try:
-        url = urlsplit(api_url)
+        url = urlsplit(value)
         host = url.hostname or ""
-        odd = bool(url.username or url.password or url.query or url.fragment) or url.port == 0
+        odd = bool(url.username or url.password or (url.query and not query) or url.fragment) or url.port == 0
     except ValueError:
         host, odd = "", True
     if not host or odd or url.scheme not in {"https", "http"}:
         raise ConfigurationError(
-            "`api_url` is no plain address: https://HOST, without user, query or fragment."
+            f"`{name}` is no plain address: https://HOST, without user, query or fragment."
         )
     if url.scheme == "http" and not _loopback(host):
         raise ConfigurationError(
-            "`api_url` uses http, which is allowed towards this machine only (localhost); "
-            "use https, or the key would travel in the clear."
+            f"`{name}` uses http, which is allowed towards this machine only (localhost); use https, or "
+            "what it carries would travel in the clear."
         )
 
 

@@ -160,7 +160,10 @@ def test_nan_and_infinities_cost_only_their_attribute(tmp_path: Path, batch: Loc
             json.loads(line, parse_constant=pytest.fail)
 
 
-def test_a_lone_surrogate_costs_at_most_its_attribute(tmp_path: Path, batch: LocalBatch) -> None:
+@pytest.mark.parametrize("maps", [None, {"users": {}}], ids=["plain", "behind a stream map"])
+def test_a_lone_surrogate_costs_at_most_its_attribute(
+    tmp_path: Path, batch: LocalBatch, maps: dict[str, object] | None
+) -> None:
     """Half a character is replaced or counted as a rejected attribute; the run goes on."""
     lines = [
         schema("users", PROPERTIES),
@@ -168,8 +171,9 @@ def test_a_lone_surrogate_costs_at_most_its_attribute(tmp_path: Path, batch: Loc
         record("users", user_id="u\udfff", seat=2),
         record("users", user_id="u3", seat=3),
     ]
-    ended = run(tmp_path, batch.url, lines)
+    ended = run(tmp_path, batch.url, lines, stream_maps=maps)
     assert ended.code == 0
+    assert {"u1", "u3"} <= set(custom_ids(batch))
     held = batch.attributes("u1")
     assert held["seat"] == 1
     assert held.get("name") == "half \ufffd" or ended.codes()[:1] == ["invalid_text"]
@@ -188,3 +192,22 @@ def test_numbers_texts_and_escapes_arrive_exactly(tmp_path: Path, batch: LocalBa
     assert ended.code == 0
     assert batch.attributes("u1") == {"seat": 2**53 + 1, "name": name}
     assert batch.attributes("u2")["score"] == pytest.approx(0.12345678901234568, abs=1e-18)
+
+
+@pytest.mark.parametrize("maps", [None, {"users": {}}], ids=["plain", "behind a stream map"])
+def test_numbers_at_the_edges_cost_at_most_themselves(
+    tmp_path: Path, batch: LocalBatch, maps: dict[str, object] | None
+) -> None:
+    """Beyond what a float holds, in integers and decimals: sent as they are or rejected, never the run."""
+    numbers = ["1e400", "-1e400", "1e-400", str(2**70), f"-{2**63}", "-0.0", "1" * 400, "0." + "1" * 400]
+    lines = [schema("users", PROPERTIES)]
+    for place, number in enumerate(numbers):
+        row = f'{{"user_id": "u{place}", "seat": {place}, "score": {number}}}'
+        lines.append(f'{{"type": "RECORD", "stream": "users", "record": {row}}}')
+    ended = run(tmp_path, batch.url, [*lines, state({"seen": 1})], stream_maps=maps)
+    assert ended.code == 0, ended.log
+    assert ended.emitted == ['{"seen": 1}']
+    sent = {line["custom_id"] for line in batch.journal() if "score" in line["attributes"]}
+    refused = {row["user_id"] for row in ended.rejects()}
+    assert sent | refused == {f"u{place}" for place in range(len(numbers))}
+    assert not sent & refused
