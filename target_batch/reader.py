@@ -52,12 +52,22 @@ def record_in(source: bytes) -> dict[str, Any]:
 
 def record_line(record: dict[str, Any]) -> bytes:
     """Encode a record that stream maps have changed, so that `record_in` finds it again."""
-    return _encode({"type": "RECORD", "record": record})
+    message = {"type": "RECORD", "record": record}
+    try:
+        return _encode(message)
+    except UnicodeEncodeError:
+        return _encode(_representable(message))
+
+
+def without_utf8(record: dict[str, Any]) -> list[str]:
+    """Return the properties that hold text, at any depth, which has no UTF-8 form."""
+    return [name for name, value in record.items() if _is_broken(value)]
 
 
 class LineReader(GenericSingerReader[bytes]):
     """Hands every message to its callback; `line` and `line_number` tell what is being read.
 
+    `odd` tells that the line was not strict JSON, so its record may hold NaN or half a surrogate pair.
     `size` is (bytes read, bytes in all) where the input is a file, None where nobody knows the end.
     """
 
@@ -67,6 +77,7 @@ class LineReader(GenericSingerReader[bytes]):
         self.line_number = 0
         self.stopped = False
         self.tolerates_torn_end = False
+        self.odd = False
         self.size: tuple[int, int] | None = None
         self.tick: Callable[[], None] = lambda: None
         self.warn: Callable[[str], None] = lambda _: None
@@ -91,6 +102,7 @@ class LineReader(GenericSingerReader[bytes]):
         for line in self._lines(file_input or self.default_input):
             self.line = line
             self.line_number += 1
+            self.odd = False
             try:
                 message = _decode(line)
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -166,6 +178,7 @@ class LineReader(GenericSingerReader[bytes]):
                 f"Line {self.line_number} of the input is no Singer message: it lacks `type`, or a "
                 "key has the wrong type. Correct the tap and run again."
             ) from None
+        self.odd = True
         if message.record is not None:
             message.record = plain["record"]
         return message
@@ -180,6 +193,14 @@ class LineReader(GenericSingerReader[bytes]):
         if kind not in self._unknown_types:
             self._unknown_types.add(kind)
             self.warn(f"Messages of type '{clean(kind, 40)}' are ignored.")
+
+
+def _is_broken(value: Any) -> bool:
+    if isinstance(value, str):
+        return SURROGATES.search(value) is not None
+    if isinstance(value, dict):
+        return any(_is_broken(name) or _is_broken(item) for name, item in value.items())
+    return isinstance(value, list) and any(map(_is_broken, value))
 
 
 def _representable(value: Any) -> Any:

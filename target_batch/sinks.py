@@ -10,7 +10,7 @@ from singer_sdk.sinks import Sink
 from target_batch.fates import Origin, Ticket
 from target_batch.mapping import compile_plan
 from target_batch.operations import AudienceChange, Ignored, ProfileUpdate, Rejected
-from target_batch.reader import record_in, record_line
+from target_batch.reader import record_in, record_line, without_utf8
 from target_batch.reasons import Fault, Reason
 from target_batch.redaction import clean
 from target_batch.rejects import MARK
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from target_batch.operations import Operation
     from target_batch.run import Run
+
+
+NO_UTF8 = "The text holds half a surrogate pair, which has no UTF-8 form."
 
 
 class StreamSink(Sink):
@@ -92,9 +95,21 @@ class StreamSink(Sink):
             for note in self._plan.take_news():
                 self._run.tell(self.stream_name, note)
 
+    def accept_odd(self, record: dict[str, Any], line: int, source: bytes) -> None:
+        """Take in a record of a line that was not strict JSON: its text may have no UTF-8 form."""
+        faults = tuple(Fault(Reason.INVALID_TEXT, name, message=NO_UTF8) for name in without_utf8(record))
+        if faults and self._passes_by is None:
+            self._tally.read += 1
+            self._accept_without(faults, record, Ticket(self._origin, line, source))
+        else:
+            self.accept(record, line, source)
+
     def _accept_broken(self, record: dict[str, Any], ticket: Ticket) -> None:
-        """Take in a record that contradicts its SCHEMA: without what is wrong, if it can do without."""
-        broken = self._checker.faults(record) if self._checker else ()
+        """Take in a record that contradicts its SCHEMA."""
+        self._accept_without(self._checker.faults(record) if self._checker else (), record, ticket)
+
+    def _accept_without(self, broken: tuple[Fault, ...], record: dict[str, Any], ticket: Ticket) -> None:
+        """Take in a record without what is wrong with it, if it can do without."""
         for fault in broken:
             if fault.property is None or self._is_essential(fault.property):
                 self._run.fates.rejected(ticket, broken)

@@ -137,10 +137,12 @@ class TargetBatch(Target):
         if message.record is None or message.stream is None:
             raise reader.incomplete("RECORD", "`stream` and `record`")
         sink = self._plain.get(message.stream)
-        if sink is not None:
-            sink.accept(message.record, reader.line_number, reader.line)
-        else:
+        if sink is None:
             self._process_mapped(message.stream, message.record, reader.line_number)
+        elif reader.odd:
+            sink.accept_odd(message.record, reader.line_number, reader.line)
+        else:
+            sink.accept(message.record, reader.line_number, reader.line)
 
     def _take(self, stream: str, record: dict[str, Any], source: bytes) -> None:
         line = self.message_reader.line_number
@@ -165,7 +167,9 @@ class TargetBatch(Target):
                 self.run.fates.tally(alias).read += 1
                 self.run.fates.ignored(alias, Reason.FILTERED_BY_STREAM_MAP.code)
             else:
-                self.get_sink(alias).accept(transformed, line, record_line(transformed))
+                sink = self.get_sink(alias)
+                accept = sink.accept_odd if self.message_reader.odd else sink.accept
+                accept(transformed, line, record_line(transformed))
 
     def _process_state_message(self, message: Message) -> None:  # type: ignore[override]
         value = bytes(message.value)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
 from fake_clock import FakeClock
@@ -21,6 +20,9 @@ from target_batch.mirror import MirrorLane, MirrorRefusedError
 from target_batch.operations import AudienceChange
 from target_batch.options import StreamOptions
 from target_batch.reader import record_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class NoRejects:

@@ -119,11 +119,8 @@ def _budgets(found: dict[str, Any]) -> Iterator[str]:
     if budgets["texts_too_long"]:
         yield f"  texts       {number(budgets['texts_too_long'])} longer than Batch takes (300 characters)"
     if events := budgets.get("events"):
-        yield f"  at once     {number(events['most_of_one_custom_id'])} events at most of one custom ID, " + (
-            f"{events['entries_for_them']} × {events['limit_per_entry']} a request"
-            if events["entries_for_them"] > 1
-            else f"{events['limit_per_entry']} fit in one request"
-        )
+        most, limit = events["most_of_one_custom_id"], events["limit_per_entry"]
+        yield f"  at once     {number(most)} at most of one custom ID, {limit} fit in one request"
         late = share(events["late"], events["met"])
         yield f"  late        {late} of the events are outside the 24 hours that Batch takes"
 

@@ -56,21 +56,23 @@ def _table(found: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _rows(entry: dict[str, Any]) -> Iterator[list[str]]:
-    started = str(entry.get("started", ""))[:19].replace("T", " ")
-    head = [started, f"{_float(entry.get('seconds')):,.1f}", str(entry.get("exit", ""))]
+    from target_batch.redaction import clean  # noqa: PLC0415 - only here
+
+    started = clean(str(entry.get("started", ""))[:19].replace("T", " "))
+    head = [started, f"{_float(entry.get('seconds')):,.1f}", str(_integer(entry.get("exit")))]
     streams = _object(entry.get("streams"))
     if not streams:
         yield [*head, "no records", *[""] * len(COUNTS), ""]
     for name, counts in streams.items():
         numbers = [f"{_integer(counts.get(count)):,}" for count in COUNTS]
-        yield [*head, name, *numbers, _reasons(counts)]
+        yield [*head, clean(name, 60), *numbers, clean(_reasons(counts), 200)]
         head = ["", "", ""]
 
 
 def _reasons(counts: dict[str, Any]) -> str:
     by_count = sorted(_object(counts.get("reasons")).items(), key=lambda item: -_integer(item[1]))
     shown = [f"{code} {_integer(count):,}" for code, count in by_count[:TOP_REASONS]]
-    return ", ".join(shown) + (" …" if len(by_count) > TOP_REASONS else "")
+    return ", ".join(shown) + (", ..." if len(by_count) > TOP_REASONS else "")
 
 
 def _write_singer(found: list[dict[str, Any]]) -> None:

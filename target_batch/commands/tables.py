@@ -8,8 +8,6 @@ from unicodedata import combining, east_asian_width
 
 import click
 
-from target_batch.redaction import clean
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -34,8 +32,8 @@ def cut(text: str, longest: int) -> str:
 def table(
     heads: Sequence[str], rows: Sequence[Sequence[str]], right: str = "", longest: int = LONGEST_CELL
 ) -> Iterator[str]:
-    """Lay rows out under their heads; `right` has an `r` where a column is aligned to the right."""
-    shown = [[cut(clean(cell, 400), longest) for cell in row] for row in rows]
+    """Lay clean rows out under their heads; `right` has an `r` where a column is aligned to the right."""
+    shown = [[cut(cell, longest) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(heads, *shown, strict=True)]
     yield click.style(_line(heads, widths, right), bold=True)
     yield click.style(GAP.join("─" * wide for wide in widths), dim=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
 from fake_clock import FakeClock
@@ -14,6 +13,9 @@ from target_batch.api.clock import Stop
 from target_batch.api.limits import Rate
 from target_batch.api.pacing import Pacer
 from target_batch.api.transport import Call, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SUCCESS = Answer(202, {}, b'{"code":"SUCCESS"}')
 CALL = Call("POST", "/2.11/profiles/update", None, b"[]")  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from singer import STRING, record, schema, users
 from target_process import run
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from collections.abc import Iterator
 
     from local_batch import LocalBatch
@@ -45,6 +45,7 @@ def webhook() -> Iterator[Webhook]:
     hook = Webhook(200)
     yield hook
     hook.server.shutdown()
+    hook.server.server_close()
 
 
 BAD = [schema("users", {"user_id": STRING}), *[record("users", user_id=None) for _ in range(3)]]

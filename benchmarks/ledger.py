@@ -1,0 +1,195 @@
+"""`python benchmarks/ledger.py`: what a million members and profiles cost in the ledger, without HTTP.
+
+Each line is a process of its own over the same ledger: members mirrored for the first time, again
+unchanged, and with one percent of them gone and as many new; then profiles remembered and skipped. The
+places take everything at once. Memory is the peak of the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from target_batch.api.bulk import Receipt  # noqa: E402 - found through the path above
+from target_batch.api.clock import Clock  # noqa: E402 - same
+from target_batch.fates import Fates, Origin, Ticket  # noqa: E402 - same
+from target_batch.ledger import Ledger  # noqa: E402 - same
+from target_batch.mirror import MirrorLane  # noqa: E402 - same
+from target_batch.operations import AudienceChange, ProfileUpdate  # noqa: E402 - same
+from target_batch.options import StreamOptions  # noqa: E402 - same
+from target_batch.outbox import Outbox  # noqa: E402 - same
+from target_batch.reader import record_in  # noqa: E402 - same
+from target_batch.unchanged import PayloadMemory  # noqa: E402 - same
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PHASES = {
+    "first": "members, first mirror",
+    "same": "members, unchanged",
+    "differ": "members, 1 % different",
+    "remember": "profiles, first time",
+    "skip": "profiles, unchanged",
+}
+CUT = 5000
+
+
+class Nowhere:
+    """A place that takes everything."""
+
+    scope = "bench"
+    chunk = 10_000
+    can_replace = True
+
+    def exists(self, name: str) -> bool:
+        """Return that it is there."""
+        return bool(name)
+
+    def size(self, name: str) -> int | None:
+        """Return that nothing is there yet."""
+        _ = name
+        return None
+
+    def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+        """Take members in."""
+        del name, label, bodies
+        return Receipt(document={"indexing_token": "bench"})
+
+    replace = remove = add
+
+    def settle(self, name: str, token: str) -> int | None:
+        """Have nothing to wait for."""
+        del name, token
+        return None
+
+
+class NoRejects:
+    """Rejects that nobody reads."""
+
+    def write(self, *_: Any, **__: Any) -> None:
+        """Forget it."""
+
+
+def numbers(phase: str, members: int) -> Iterator[int]:
+    """Give the numbers of a phase in an order that is not that of the keys."""
+    shift = members // 100 if phase == "differ" else 0
+    for number in range(members):
+        yield shift + number * 7919 % members
+
+
+def mirrored(phase: str, ledger: Ledger, members: int) -> None:
+    """Mirror a stream of members."""
+    fates = Fates(NoRejects(), 1.0)
+    lane = MirrorLane(
+        "cohort",
+        StreamOptions(kind="audiences", mode="mirror", audience="vip"),
+        [Nowhere()],
+        ledger=ledger,
+        fates=fates,
+        clock=Clock(),
+        run=f"bench-{phase}-{os.getpid()}",
+        max_shrink=0.5,
+        input_ended=lambda: True,
+        tell=lambda _, note: print(note),
+        inform=logging.getLogger().info,
+    )
+    tally = fates.tally("cohort")
+    origin = Origin("cohort", {}, (), (), lambda _: (), record_in, tally, lambda _: None)
+    for line, number in enumerate(numbers(phase, members), start=1):
+        member = f"user-{number:08d}"
+        source = b'{"type":"RECORD","stream":"cohort","record":{"user_id":"%s"}}' % member.encode()
+        tally.read += 1
+        lane.put(AudienceChange("vip", "VIP", member, add=True), Ticket(origin, line, source))
+    lane.state(members + 1, b'{"bookmarks": {}, "seen": true}')
+    lane.finish()
+    assert tally.undelivered == 0
+
+
+def remembered(phase: str, ledger: Ledger, profiles: int) -> None:
+    """Ask for every profile, and remember what has to be sent."""
+    memory = PayloadMemory(ledger, "bench", 30 * 86_400, time.time)
+    outbox = Outbox()
+    fates = Fates(NoRejects(), 1.0)
+    tally = fates.tally("users")
+    origin = Origin("users", {}, (), (), lambda _: (), record_in, tally, lambda _: None, remembered=True)
+    skipped = 0
+    for line, number in enumerate(numbers(phase, profiles), start=1):
+        attributes = {"plan": "plus", "orders": number % 40, "city": "Lyon", "spend": number % 997}
+        outbox.put(ProfileUpdate(f"user-{number:08d}", attributes, []), Ticket(origin, line, b"x"))
+        if outbox.ready < CUT and line < profiles:
+            continue
+        cut = outbox.cut(CUT, 5_000_000)
+        entries = cut if isinstance(cut, list) else cut.entries
+        same = memory.unchanged(entries)
+        memory.accepted(entry for index, entry in enumerate(entries) if index not in same)
+        outbox.free(entries)
+        skipped += len(same)
+    assert skipped == (profiles if phase == "skip" else 0)
+
+
+def work(phase: str, url: str, count: int) -> None:
+    """Run one phase and print what it cost."""
+    begun = time.perf_counter()
+    ledger = Ledger(url, Path())
+    (remembered if phase in {"remember", "skip"} else mirrored)(phase, ledger, count)
+    ledger.close()
+    cost = {
+        "seconds": time.perf_counter() - begun,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(cost))
+
+
+def measured(phase: str, url: str, count: int) -> dict[str, float]:
+    """Run one phase in a process of its own."""
+    command = [sys.executable, __file__, "--phase", phase, "--url", url, "--count", str(count)]
+    found: dict[str, float] = json.loads(subprocess.check_output(command).splitlines()[-1])
+    return found
+
+
+def databases(stack: ExitStack, *, with_postgresql: bool) -> Iterator[tuple[str, str]]:
+    """Give an empty SQLite ledger, and one in PostgreSQL if asked."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    yield "SQLite", f"sqlite:///{folder}/ledger.db"
+    if with_postgresql:
+        from demo.database import postgresql  # noqa: PLC0415 - only where it is asked for
+
+        database = stack.enter_context(postgresql())
+        yield "PostgreSQL", database.url.replace("postgresql://", "postgresql+psycopg://")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--postgresql", action="store_true", help="measure an embedded PostgreSQL, too")
+    parser.add_argument("--phase", choices=PHASES, help=argparse.SUPPRESS)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.phase:
+        work(chosen.phase, chosen.url, chosen.count)
+        return
+    for count in (chosen.count // 10, chosen.count):
+        with ExitStack() as stack:
+            for name, url in databases(stack, with_postgresql=chosen.postgresql):
+                print(f"\n{name}, {count:,}\n{'':26}{'seconds':>9}{'peak MB':>9}")
+                for phase, title in PHASES.items():
+                    cost = measured(phase, url, count)
+                    print(f"{title:26}{cost['seconds']:9.1f}{cost['peak']:9.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
