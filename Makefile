@@ -21,7 +21,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | python
 	@echo "Making the virtual environment $(VENV) (once, about half a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python $(PIP) --upgrade "pip>=25.1"
-	@$(BIN)/python $(PIP) --constraint constraints.txt --editable '.[sandbox]' --group dev
+	@$(BIN)/python $(PIP) --constraint constraints.txt --editable '.[sandbox,parquet,postgres]' --group dev
 	@touch $@
 
 $(DEMO)/.meltano: demo/constraints.txt | python

@@ -30,7 +30,7 @@ from target_batch.ledger import Ledger  # noqa: E402 - same
 from target_batch.mirror import MirrorLane  # noqa: E402 - same
 from target_batch.operations import AudienceChange, ProfileUpdate  # noqa: E402 - same
 from target_batch.options import StreamOptions  # noqa: E402 - same
-from target_batch.outbox import Outbox  # noqa: E402 - same
+from target_batch.outbox import Outbox, seal  # noqa: E402 - same
 from target_batch.reader import record_in  # noqa: E402 - same
 from target_batch.unchanged import PayloadMemory  # noqa: E402 - same
 
@@ -68,7 +68,11 @@ class Nowhere:
         del name, label, bodies
         return Receipt(document={"indexing_token": "bench"})
 
-    replace = remove = add
+    replace = add
+
+    def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
+        """Let members go."""
+        return self.add(name, label, [id_.encode() for id_ in ids])
 
     def settle(self, name: str, token: str) -> int | None:
         """Have nothing to wait for."""
@@ -129,10 +133,10 @@ def remembered(phase: str, ledger: Ledger, profiles: int) -> None:
     for line, number in enumerate(numbers(phase, profiles), start=1):
         attributes = {"plan": "plus", "orders": number % 40, "city": "Lyon", "spend": number % 997}
         outbox.put(ProfileUpdate(f"user-{number:08d}", attributes, []), Ticket(origin, line, b"x"))
-        if outbox.ready < CUT and line < profiles:
+        if len(outbox.ready) < CUT and line < profiles:
             continue
-        cut = outbox.cut(CUT, 5_000_000)
-        entries = cut if isinstance(cut, list) else cut.entries
+        entries = outbox.cut(CUT, 5_000_000).entries
+        seal(entries)
         same = memory.unchanged(entries)
         memory.accepted(entry for index, entry in enumerate(entries) if index not in same)
         outbox.free(entries)

@@ -7,15 +7,19 @@ Nothing here knows of Singer, and nothing here decides what an answer means.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final
 
 from target_batch.api.answers import Refusal
 from target_batch.api.endpoints import MASS_UPDATE, UPDATE, BulkEndpoint
-from target_batch.api.limits import BODY_BYTES
+from target_batch.api.limits import BODY_BYTES, EVENT_AGE_SECONDS
 from target_batch.outbox import Entry, Outbox, seal
+from target_batch.reasons import Fault, Reason
 from target_batch.threads import Threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from target_batch.api.bulk import BulkSender, Receipt
     from target_batch.errors import StopRun
     from target_batch.fates import Fates, Ticket
@@ -31,6 +35,10 @@ MASS_UPDATE_CUT: Final = 5000
 SMALL_DRAIN: Final = 1000
 """Custom IDs that /profiles/update takes at once (its burst): up to here `auto` prefers it."""
 
+ON_ITS_WAY: Final = 60.0
+"""Seconds before the end of Batch's window for events at which we do not send one any more."""
+
+TOO_LATE: Final = Fault(Reason.EVENT_OUTSIDE_WINDOW, message="It waited past Batch's window of 24 hours.")
 NO_UTF8: Final = Refusal("It holds text that has no UTF-8 form.")
 
 WAITING_BYTES: Final = 2 * BODY_BYTES
@@ -43,12 +51,13 @@ class Policy:
 
     `profile_endpoint` is `auto`, `update` or `mass_update`; `most_ahead` are the records that may be
     confirmed behind an older one that is not: after a crash they are sent again. `most_entries` bound
-    one request.
+    one request. With `late_as_now` an event that became too old goes without its time.
     """
 
     profile_endpoint: str = "auto"
     most_ahead: int = 10_000
     most_entries: int = MASS_UPDATE_CUT
+    late_as_now: bool = False
 
 
 class Delivery:
@@ -58,8 +67,14 @@ class Delivery:
     """
 
     def __init__(
-        self, sender: BulkSender, fates: Fates, policy: Policy, memory: PayloadMemory | None = None
+        self,
+        sender: BulkSender,
+        fates: Fates,
+        policy: Policy,
+        now: Callable[[], float],
+        memory: PayloadMemory | None = None,
     ) -> None:
+        self._now = now
         self._memory = memory
         self._sender = sender
         self._fates = fates
@@ -173,19 +188,46 @@ class Delivery:
             return
         endpoint = self._endpoint()
         cut = self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES)
-        for entry in seal(cut.entries):
-            self._fates.refused(entry.tickets, (NO_UTF8,), named=entry.named)
-        self._outbox.free(entry for entry in cut.entries if not entry.body)
-        entries = self._changed([entry for entry in cut.entries if entry.body])
-        if not entries:
-            return
-        bodies = [entry.body for entry in entries]
         self._number = number = self._number + 1
         self._in_flight[number] = cut.line, cut.records
+        entries = self._sendable(cut.entries)
+        if not entries:
+            del self._in_flight[number]
+            return
+        bodies = [entry.body for entry in entries]
         self._threads.submit(
             lambda: self._sender.deliver(endpoint, bodies),
             lambda receipt: self._settled(number, entries, receipt),
         )
+
+    def _sendable(self, entries: list[Entry]) -> list[Entry]:
+        """Settle what must not, cannot or need not be sent, and return the rest with their bodies.
+
+        Until this returns, or if it raises, what was cut counts as in flight and holds the state.
+        """
+        timely = self._timely(entries)
+        unfit = seal(timely)
+        for entry in unfit:
+            self._fates.refused(entry.tickets, (NO_UTF8,), named=entry.named)
+        left = self._changed([entry for entry in timely if entry.body])
+        kept = set(map(id, left))
+        self._outbox.free(entry for entry in entries if id(entry) not in kept)
+        return left
+
+    def _timely(self, entries: list[Entry]) -> list[Entry]:
+        """Reject events that have waited past Batch's window, where they would vanish in a success."""
+        oldest = datetime.fromtimestamp(self._now() - EVENT_AGE_SECONDS + ON_ITS_WAY, timezone.utc)
+        before = f"{oldest:%Y-%m-%dT%H:%M:%SZ}"
+        for entry in entries:
+            if not entry.events:
+                continue
+            if self._policy.late_as_now:
+                for event in entry.events:
+                    if event.get("time", before) < before:
+                        del event["time"]
+            for ticket in entry.expire(before):
+                self._fates.rejected(ticket, (TOO_LATE,))
+        return [entry for entry in entries if entry.tickets]
 
     def _too_far_ahead(self) -> bool:
         oldest = self.oldest_line()
@@ -201,7 +243,6 @@ class Delivery:
         unchanged = [entry for index, entry in enumerate(entries) if index in same]
         for entry in unchanged:
             self._fates.unchanged(entry.tickets)
-        self._outbox.free(unchanged)
         return [entry for index, entry in enumerate(entries) if index not in same]
 
     def _settled(self, number: int, entries: list[Entry], receipt: Receipt) -> None:

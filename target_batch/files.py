@@ -47,8 +47,8 @@ def folder_at(work_path: str) -> Folder:
     Raises:
         ConfigurationError: the URL's protocol is unknown or lacks its package.
     """
-    if "://" not in work_path:
-        return LocalFolder(Path(work_path).expanduser())
+    if "://" not in work_path or work_path.startswith("file://"):
+        return LocalFolder(Path(work_path.removeprefix("file://")).expanduser())
     import fsspec  # noqa: PLC0415 - only those who write behind a URL pay for it
 
     try:

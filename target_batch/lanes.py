@@ -156,8 +156,13 @@ class Lanes:
             project = scope_of("project", settings.api_url, settings.project_key or "")
             max_age = settings.unchanged_max_age_days * 86_400
             memory = PayloadMemory(self._ledger, project, max_age, self._run.clock.time)
-        policy = Policy(settings.profile_endpoint, settings.checkpoint_records, self._most_entries)
-        return Delivery(self._bulk, self._run.fates, policy, memory)
+        policy = Policy(
+            settings.profile_endpoint,
+            settings.checkpoint_records,
+            self._most_entries,
+            settings.late_events == "now",
+        )
+        return Delivery(self._bulk, self._run.fates, policy, self._run.clock.time, memory)
 
     @property
     def _most_entries(self) -> int:

@@ -19,7 +19,7 @@ from target_batch.files import private_folder
 from target_batch.tables import STEPS, Step, metadata, versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 BUSY_SECONDS: Final = 30
 """How long a run waits for another one that writes to the same SQLite file."""
@@ -69,16 +69,29 @@ class Ledger:
         with _trouble_told(), self._engine.begin() as connection:
             yield connection
 
-    def upsert(self, table: sa.Table, rows: Sequence[dict[str, Any]], connection: sa.Connection) -> None:
-        """Insert rows, or overwrite those with the same key."""
+    def upsert(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        rows: Sequence[tuple[Any, ...]],
+        changes: Callable[[Any], dict[str, Any]] | None = None,
+    ) -> None:
+        """Insert whole rows; one whose key is there takes the `changes`, or everything, of the new row.
+
+        Many rows go to the driver as they are: SQLAlchemy would take longer to look at them than the
+        database to store them.
+        """
         if not rows:
             return
-        statement = self.insert(table)
+        statement = self.insert(table).values({column.name: sa.bindparam(column.name) for column in table.c})
+        values = [column.name for column in table.c if not column.primary_key]
+        new = statement.excluded
+        set_ = changes(new) if changes else {name: new[name] for name in values}
         keys = [column.name for column in table.primary_key]
-        values = {
-            column.name: statement.excluded[column.name] for column in table.c if not column.primary_key
-        }
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
+        compiled = statement.on_conflict_do_update(index_elements=keys, set_=set_).compile(connection)
+        names = [column.name for column in table.c]
+        given = rows if compiled.positional else [dict(zip(names, row, strict=True)) for row in rows]
+        connection.exec_driver_sql(str(compiled), given)
 
     def close(self) -> None:
         """Close the database."""

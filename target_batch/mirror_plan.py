@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from target_batch.redaction import clean
+from target_batch.snapshot import Span
 from target_batch.staging import REFUSED, SENT
 from target_batch.threads import Threads
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from target_batch.api.bulk import Receipt
     from target_batch.places import Place
     from target_batch.presence import Presence
-    from target_batch.snapshot import Add, Snapshot
+    from target_batch.snapshot import Snapshot
     from target_batch.staging import Staging
 
 Answer = TypeVar("Answer")
@@ -140,17 +141,17 @@ class Plan:
         token, after = "", ""
         replaced = self._by_difference or not self._size.after
         while adds := self._snapshot.next_adds(self._staging, after, self._place.chunk):
-            after = adds[-1].member
+            span = Span(after, adds[-1].member)
+            after = span.last
             make = self._place.add if replaced else self._place.replace
-            self._snapshot.doubt([add.member for add in adds])
+            self._snapshot.doubt_adds(self._staging, span)
             receipt = self._delivered(partial(make, self._name, label, [add.body for add in adds]))
-            accepted = self._accepted(adds, receipt)
-            if accepted and not replaced:
-                self._snapshot.replaced(accepted)
+            self._reject({adds[index].member: found for index, found in receipt.refused.items()})
+            if replaced:
+                self._snapshot.added(self._staging, span)
+            elif len(receipt.refused) < len(adds):
+                self._snapshot.replaced(self._staging, span)
                 replaced = True
-            else:
-                self._snapshot.added(accepted)
-            self._staging.mark(self._name, [add.member for add in accepted], SENT)
             token = _token(receipt) or token
         return token, replaced
 
@@ -158,7 +159,7 @@ class Plan:
         token, after = "", ""
         while members := self._snapshot.next_removes(self._staging, after, self._place.chunk):
             after = members[-1]
-            self._snapshot.doubt(members)
+            self._snapshot.doubt_removes(members)
             receipt = self._delivered(partial(self._place.remove, self._name, label, members))
             self._not_removed({members[index]: found for index, found in receipt.refused.items()})
             gone = [member for index, member in enumerate(members) if index not in receipt.refused]
@@ -173,21 +174,17 @@ class Plan:
             raise receipt.failure
         return receipt
 
-    def _accepted(self, adds: Sequence[Add], receipt: Receipt) -> list[Add]:
-        """Reject the members that Batch refuses, and return the others."""
-        refused = {adds[index].member: found for index, found in receipt.refused.items()}
-        for member, found in refused.items():
-            self._journal.refused(self._name, member, found)
+    def _reject(self, refused: dict[str, Any]) -> int:
+        """Reject the records of members that Batch refuses; return how many members have none."""
+        named = [self._journal.refused(self._name, member, found) for member, found in refused.items()]
         self._staging.mark(self._name, list(refused), REFUSED)
-        return [add for add in adds if add.member not in refused]
+        return named.count(False)
 
     def _not_removed(self, refused: dict[str, Any]) -> None:
-        """Members without a row have no record to reject: they are told, and tried again next time."""
-        silent = [m for m, found in refused.items() if not self._journal.refused(self._name, m, found)]
-        self._staging.mark(self._name, list(refused), REFUSED)
-        if silent:
+        """Report members without a record of their own; the next run tries again."""
+        if silent := self._reject(refused):
             name = clean(self._name)
-            self._journal.tell(f"Batch refused to remove {len(silent)} members of '{name}'; they stay in it.")
+            self._journal.tell(f"Batch refused to remove {silent} members of '{name}'; they stay in it.")
 
     def _settle(self, token: str) -> None:
         counted = self._call(partial(self._place.settle, self._name, token))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from target_batch.api.limits import ENTRY_ATTRIBUTES, ENTRY_EVENTS
+from target_batch.api.limits import ENTRY_ARRAYS, ENTRY_ATTRIBUTES, ENTRY_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,20 +62,34 @@ class Entry(msgspec.Struct, gc=False):
         ):
             return False
         merged = mine | new
-        if len(merged) > ENTRY_ATTRIBUTES and len(merged) > len(mine):
+        if len(merged) > len(mine) and _is_too_much(merged):
             return False
         self.attributes = merged
         return True
 
-    @property
-    def has_events(self) -> bool:
-        """Whether sending it twice would be seen: attributes stay the same, events happen again."""
-        return bool(self.named)
+    def expire(self, before: str) -> list[Ticket]:
+        """Take out events whose own time lies before a moment (RFC 3339, UTC), and return their tickets."""
+        late = [event.get("time", before) < before for event in self.events]
+        if not any(late):
+            return []
+        whose = [place for place, name in enumerate(self.named) if name]
+        gone = {place for place, is_late in zip(whose, late, strict=True) if is_late}
+        tickets = [ticket for place, ticket in enumerate(self.tickets) if place in gone]
+        self.events = [event for event, is_late in zip(self.events, late, strict=True) if not is_late]
+        self.tickets = [ticket for place, ticket in enumerate(self.tickets) if place not in gone]
+        self.named = [name for place, name in enumerate(self.named) if place not in gone]
+        return tickets
 
 
 def _entry(update: ProfileUpdate, ticket: Ticket) -> Entry:
     named = _names(update) if update.events else []
     return Entry(update.custom_id, update.attributes, update.events, [ticket], named)
+
+
+def _is_too_much(attributes: dict[str, Any]) -> bool:
+    if len(attributes) > ENTRY_ATTRIBUTES:
+        return True
+    return len(attributes) > ENTRY_ARRAYS < sum(type(value) is list for value in attributes.values())
 
 
 def _names(update: ProfileUpdate) -> list[str]:

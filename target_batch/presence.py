@@ -43,9 +43,8 @@ class Presence:
         now = self._now()
         if now - self._beaten < BEAT_SECONDS:
             return
-        row = {"run": self._run, "host": self._place, "pid": self._pid, "touched": now}
         with self._ledger.begin() as connection:
-            self._ledger.upsert(runs, [row], connection)
+            self._ledger.upsert(connection, runs, [(self._run, self._place, self._pid, now)])
         self._beaten = now
 
     def alive(self, run: str, connection: sa.Connection, silence: float = SILENT_SECONDS) -> bool:

@@ -118,6 +118,12 @@ class Reason(Enum):
         "The event's time cannot be read. Correct it at the source, name another property in the "
         "stream's `time`, or set `late_events: now` to send the event without it.",
     )
+    MISSING_EVENT_TIME = (
+        "missing_event_time",
+        "record",
+        "The event's time is empty, so Batch would date it now. Fill it at the source, or set "
+        "`late_events: now` if that is what is meant.",
+    )
     MISSING_EVENT_NAME = (
         "missing_event_name",
         "record",

@@ -7,14 +7,14 @@ call, that what it concerns is unknown; after its answer, what is known.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
 from target_batch.errors import DeliveryError
 from target_batch.presence import SILENT_SECONDS
 from target_batch.redaction import clean
-from target_batch.staging import REFUSED, batches
+from target_batch.staging import SENT, batches
 from target_batch.tables import audiences, members, staged
 
 if TYPE_CHECKING:
@@ -53,13 +53,23 @@ class Size:
         return self.adds + self.same
 
 
-@dataclass(frozen=True, slots=True)
-class Add:
-    """A member to add, as a call takes it, and the hash of that."""
+class Add(NamedTuple):
+    """A member to add, and what a call says of it."""
 
     member: str
     body: bytes
-    hash: bytes
+
+
+class Span(NamedTuple):
+    """The members of one call: those behind one ID, up to another one."""
+
+    after: str
+    last: str
+
+    def holds(self, member: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        """Choose what lies in the span."""
+        inside: sa.ColumnElement[bool] = (member > self.after) & (member <= self.last)
+        return inside
 
 
 class Snapshot:
@@ -111,7 +121,7 @@ class Snapshot:
         with self._ledger.begin() as connection:
             adds = _count(self._adds(staging), connection)
             removes = _count(self._removes(staging), connection)
-            total = _count(sa.select(staged.c.member).where(self._wanted(staging)), connection)
+            total = _count(sa.select(staged.c.member).where(staging.wanted(self.name)), connection)
             before = self._count_members(connection)
         return Size(adds, removes, total - adds, before)
 
@@ -127,7 +137,7 @@ class Snapshot:
         """Return members to add behind `after`: those not known to be in as the stream has them."""
         query = self._adds(staging).where(staged.c.member > after).order_by(staged.c.member).limit(most)
         with self._ledger.begin() as connection:
-            return [Add(row.member, row.body, row.hash) for row in connection.execute(query)]
+            return [Add(member, bytes(body)) for member, body in connection.execute(query)]
 
     def next_removes(self, staging: Staging, after: str, most: int) -> list[str]:
         """Return members to remove behind `after`: those that may be in and should not."""
@@ -144,28 +154,54 @@ class Snapshot:
             if not known:
                 connection.execute(sa.update(members).where(self._mine).values(hash=None))
 
-    def doubt(self, ids: Sequence[str]) -> None:
-        """Note before a call that its members may be in or not from now on."""
-        rows = [{"audience": self._id, "member": member, "hash": None} for member in ids]
+    def doubt_adds(self, staging: Staging, span: Span) -> None:
+        """Note before a call that the members it adds may be in or not from now on."""
+        scope: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
+        joining = self._adds(staging).where(span.holds(staged.c.member)).with_only_columns(*scope)
         with self._ledger.begin() as connection:
             self._check(connection)
-            self._ledger.upsert(members, rows, connection)
+            self._insert(connection, joining)
 
-    def added(self, adds: Sequence[Add]) -> None:
-        """Note members that Batch accepted."""
-        rows = [{"audience": self._id, "member": add.member, "hash": add.hash} for add in adds]
+    def added(self, staging: Staging, span: Span) -> None:
+        """Note that Batch accepted the members in doubt."""
+        doubted = self._mine & members.c.hash.is_(None)
+        here = sa.select(members.c.member).where(doubted, span.holds(members.c.member))
+        rows = self._accepted(staging, span).join(members, doubted & (members.c.member == staged.c.member))
         with self._ledger.begin() as connection:
             self._check(connection)
-            self._ledger.upsert(members, rows, connection)
+            connection.execute(self._sent(staging, span).where(staged.c.member.in_(here)))
+            self._insert(connection, rows)
 
-    def replaced(self, adds: Sequence[Add]) -> None:
-        """Note that Batch accepted a replace: these are in, and nobody else."""
-        rows = [{"audience": self._id, "member": add.member, "hash": add.hash} for add in adds]
+    def replaced(self, staging: Staging, span: Span) -> None:
+        """Note that Batch accepted a replace: these members are in, and nobody else."""
         with self._ledger.begin() as connection:
             self._check(connection)
             connection.execute(sa.delete(members).where(self._mine))
-            self._ledger.upsert(members, rows, connection)
             connection.execute(sa.update(audiences).where(audiences.c.id == self._id).values(known=True))
+            connection.execute(self._sent(staging, span))
+            self._insert(connection, self._accepted(staging, span))
+
+    def _accepted(self, staging: Staging, span: Span) -> sa.Select[Any]:
+        columns: list[Any] = [sa.literal(self._id), staged.c.member, staged.c.hash]
+        return sa.select(*columns).where(staging.wanted(self.name), span.holds(staged.c.member))
+
+    def _sent(self, staging: Staging, span: Span) -> sa.Update:
+        rows = staging.wanted(self.name) & span.holds(staged.c.member)
+        return sa.update(staged).where(rows, staged.c.fate < SENT).values(fate=SENT)
+
+    def _insert(self, connection: sa.Connection, rows: sa.Select[Any]) -> None:
+        statement = self._ledger.insert(members).from_select(["audience", "member", "hash"], rows)
+        new = {"hash": statement.excluded.hash}
+        keys = [column.name for column in members.primary_key]
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new))
+
+    def doubt_removes(self, ids: Sequence[str]) -> None:
+        """Note before a call that the members it removes may be in or not from now on."""
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            for some in batches(ids):
+                chosen = self._mine & members.c.member.in_(some)
+                connection.execute(sa.update(members).where(chosen).values(hash=None))
 
     def removed(self, ids: Sequence[str]) -> None:
         """Note members that are out for sure."""
@@ -184,21 +220,14 @@ class Snapshot:
         mine: sa.ColumnElement[bool] = members.c.audience == self._id
         return mine
 
-    def _rows(self, staging: Staging) -> sa.ColumnElement[bool]:
-        rows: sa.ColumnElement[bool] = (staged.c.staging == staging.id) & (staged.c.name == self.name)
-        return rows
-
-    def _wanted(self, staging: Staging) -> sa.ColumnElement[bool]:
-        return self._rows(staging) & staged.c.body.is_not(None) & (staged.c.fate != REFUSED)
-
     def _adds(self, staging: Staging) -> sa.Select[Any]:
         pair = self._mine & (members.c.member == staged.c.member)
         differs = members.c.hash.is_(None) | (members.c.hash != staged.c.hash)
-        columns = (staged.c.member, staged.c.body, staged.c.hash)
-        return sa.select(*columns).outerjoin(members, pair).where(self._wanted(staging), differs)
+        columns = (staged.c.member, staged.c.body)
+        return sa.select(*columns).outerjoin(members, pair).where(staging.wanted(self.name), differs)
 
     def _removes(self, staging: Staging) -> sa.Select[Any]:
-        pair = self._rows(staging) & (staged.c.member == members.c.member)
+        pair = staging.of(self.name) & (staged.c.member == members.c.member)
         absent = staged.c.member.is_(None) | staged.c.body.is_(None)
         return sa.select(members.c.member).outerjoin(staged, pair).where(self._mine, absent)
 

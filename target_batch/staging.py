@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from target_batch.ledger import Ledger
     from target_batch.presence import Presence
 
-ROWS: Final = 5000
+ROWS: Final = 10_000
 """Rows that wait in memory before they are written."""
 
 WAITING_BYTES: Final = 4_000_000
@@ -46,7 +46,7 @@ class Staging:
 
     def __init__(self, ledger: Ledger, run: str, presence: Presence) -> None:
         self._ledger = ledger
-        self._rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self._rows: dict[tuple[str, str], tuple[Row, int]] = {}
         self._bytes = 0
         self.records = 0
         with ledger.begin() as connection:
@@ -56,18 +56,9 @@ class Staging:
 
     def put(self, row: Row) -> None:
         """Take a row in."""
-        earlier = self._rows.pop((row.name, row.member), None)
-        self._rows[row.name, row.member] = {
-            "staging": self.id,
-            "name": row.name,
-            "member": row.member,
-            "hash": None if row.body is None else digest(row.body),
-            "body": row.body,
-            "line": row.line,
-            "source": row.source,
-            "records": 1 + (earlier["records"] if earlier else 0),
-            "fate": OPEN,
-        }
+        key = row.name, row.member
+        earlier = self._rows.get(key)
+        self._rows[key] = row, earlier[1] + 1 if earlier else 1
         self.records += 1
         self._bytes += len(row.source) + len(row.body or b"")
         if len(self._rows) >= ROWS or self._bytes >= WAITING_BYTES:
@@ -75,17 +66,15 @@ class Staging:
 
     def flush(self) -> None:
         """Write the rows that wait, in the order of their key: it is where they lie in the table."""
-        rows = [row for _, row in sorted(self._rows.items())]
+        rows = [self._stored(*found) for _, found in sorted(self._rows.items())]
         self._rows, self._bytes = {}, 0
-        if not rows:
-            return
-        statement = self._ledger.insert(staged)
-        new = statement.excluded
-        values = {name: new[name] for name in ("hash", "body", "line", "source", "fate")}
-        values["records"] = staged.c.records + new["records"]
-        keys = [column.name for column in staged.primary_key]
         with self._ledger.begin() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
+            self._ledger.upsert(connection, staged, rows, _last_word)
+
+    def _stored(self, row: Row, records: int) -> tuple[Any, ...]:
+        body = row.body
+        hash_ = None if body is None else digest(body)
+        return self.id, row.name, row.member, hash_, body, row.line, row.source, records, OPEN
 
     def is_whole(self) -> bool:
         """Whether the ledger still holds every row that was put in."""
@@ -97,12 +86,12 @@ class Staging:
         with self._ledger.begin() as connection:
             return list(connection.scalars(query))
 
-    def mark(self, name: str, rows: Sequence[str], fate: int) -> None:
+    def mark(self, name: str, members: Sequence[str], fate: int) -> None:
         """Note what became of members of an audience; a refusal stays one."""
         with self._ledger.begin() as connection:
-            for some in batches(rows):
-                chosen = self._mine & (staged.c.name == name) & staged.c.member.in_(some)
-                connection.execute(sa.update(staged).where(chosen, staged.c.fate < fate).values(fate=fate))
+            for some in batches(members):
+                chosen = self.of(name) & staged.c.member.in_(some) & (staged.c.fate < fate)
+                connection.execute(sa.update(staged).where(chosen).values(fate=fate))
 
     def counts(self) -> dict[int, tuple[int, int]]:
         """Return, by fate, how many members there are and how many records they came from."""
@@ -113,8 +102,8 @@ class Staging:
 
     def source(self, name: str, member: str) -> tuple[int, bytes, int] | None:
         """Return the line and the bytes of a member's last record, and how many there were."""
-        chosen = self._mine & (staged.c.name == name) & (staged.c.member == member)
-        query = sa.select(staged.c.line, staged.c.source, staged.c.records).where(chosen)
+        columns = staged.c.line, staged.c.source, staged.c.records
+        query = sa.select(*columns).where(self.of(name), staged.c.member == member)
         with self._ledger.begin() as connection:
             found = connection.execute(query).one_or_none()
         return None if found is None else (found.line, found.source, found.records)
@@ -124,10 +113,25 @@ class Staging:
         with self._ledger.begin() as connection:
             _drop(connection, [self.id])
 
+    def of(self, name: str) -> sa.ColumnElement[bool]:
+        """Choose the rows of one audience."""
+        rows: sa.ColumnElement[bool] = self._mine & (staged.c.name == name)
+        return rows
+
+    def wanted(self, name: str) -> sa.ColumnElement[bool]:
+        """Choose the members that belong in one audience, and that Batch has not refused."""
+        return self.of(name) & staged.c.body.is_not(None) & (staged.c.fate != REFUSED)
+
     @property
     def _mine(self) -> sa.ColumnElement[bool]:
         mine: sa.ColumnElement[bool] = staged.c.staging == self.id
         return mine
+
+
+def _last_word(new: Any) -> dict[str, Any]:
+    """The later row on a member wins, and stands for the records of both."""
+    values = {name: new[name] for name in ("hash", "body", "line", "source", "fate")}
+    return values | {"records": staged.c.records + new["records"]}
 
 
 def _forget_the_dead(connection: sa.Connection, presence: Presence) -> None:

@@ -6,7 +6,7 @@ accepted: after a crash nothing is skipped that Batch may not have.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EARLIEST: Final = 0.75
 """Share of the age limit after which the first entries expire: not all of them on one day."""
 
-LONG_AGO: Final = 0.0
+LONG_AGO: Final = sa.literal_column("0")
 
 
 class PayloadMemory:
@@ -56,25 +56,13 @@ class PayloadMemory:
         last is unknown, so it counts as expired.
         """
         now = self._now()
-        rows: list[dict[str, Any]] = [
-            {
-                "scope": self._scope(entry.tickets[0].origin.stream),
-                "custom_id": entry.custom_id,
-                "hash": digest(entry.body),
-                "accepted": now,
-            }
+        rows = sorted(
+            (self._scope(entry.tickets[0].origin.stream), entry.custom_id, digest(entry.body), now)
             for entry in entries
             if self._is_alone(entry)
-        ]
-        if not rows:
-            return
-        keys = [column.name for column in payloads.primary_key]
-        statement = self._ledger.insert(payloads).on_conflict_do_update(
-            index_elements=keys, set_={"accepted": LONG_AGO}
         )
-        rows.sort(key=lambda row: (row["scope"], row["custom_id"]))
         with self._ledger.begin() as connection:
-            connection.execute(statement, rows)
+            self._ledger.upsert(connection, payloads, rows, lambda _: {"accepted": LONG_AGO})
 
     def _note_writers(self, entry: Entry) -> None:
         """Note which stream writes an attribute; None once there are several."""

@@ -44,6 +44,12 @@ AUDIENCE_LIST_PAGE: Final = 100
 ENTRY_EVENTS: Final = 15
 """Events in one entry of a profile update [said]."""
 
+EVENT_AGE_SECONDS: Final = 24 * 3600
+"""Age of an event beyond which Batch drops it, inside a success answer [said]."""
+
+ENTRY_ARRAYS: Final = 15
+"""Array attributes of one profile [batch]."""
+
 ENTRY_ATTRIBUTES: Final = 50
 """Attributes in one entry of a profile update; natives counted too, to be safe [said]."""
 

@@ -10,10 +10,11 @@ import requests
 
 from target_batch.api.audiences import AppAudiences, ProjectAudiences
 from target_batch.api.endpoints import UPDATE, App, Project
+from target_batch.api.limits import BODY_BYTES
 from target_batch.audiences import Member
 from target_batch.fates import Origin, Tally, Ticket
 from target_batch.operations import AudienceChange, ProfileUpdate
-from target_batch.outbox import Outbox
+from target_batch.outbox import Outbox, seal
 from target_batch.reader import record_in
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def _calls(study: Study, settings: Settings) -> Iterator[Call]:
             outbox.put(operation, Ticket(origin, row.line, row.source))
         else:
             members.append(operation)
-    while entries := outbox.cut(UPDATE.entries, 5_000_000):
+    while entries := outbox.cut(UPDATE.entries, BODY_BYTES).entries:
+        seal(entries)
         yield project.post(UPDATE.route, b"[" + b",".join(entry.body for entry in entries) + b"]")
         outbox.free(entries)
     if members:

@@ -42,7 +42,7 @@ def explain(
     """
     from target_batch.commands.samples import read_sample, stream_of  # noqa: PLC0415 - slow
     from target_batch.commands.survey import Survey  # noqa: PLC0415 - slow
-    from target_batch.errors import StopRun  # noqa: PLC0415 - only where it is caught
+    from target_batch.errors import ConfigurationError, StopRun  # noqa: PLC0415 - only where caught
 
     config = configuration.read(files)
     settings = configuration.load_without_keys(config)
@@ -51,6 +51,8 @@ def explain(
     try:
         survey = Survey(config, settings, _moment(at))
         read_sample(file, stream, records, survey.take)
+    except ConfigurationError as error:
+        raise Wrong(str(error)) from None
     except StopRun as error:
         raise Stopped(str(error)) from None
     _print(survey, settings, form)

@@ -13,7 +13,7 @@ from target_batch.redaction import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOTHING: Final = "–"
+NOTHING: Final = "-"
 LONGEST_EXAMPLE: Final = 28
 LONGEST_LIST: Final = 60
 SHOWN_NAMES: Final = 6

@@ -34,7 +34,7 @@ FIRST_PAGE: Final = {"from": "0", "limit": "1"}
 WHERE: Final = {
     "rest_api_key": "find it in Batch's dashboard, Settings, General",
     "project_key": "find it in Batch's dashboard, in the project's Settings (project_…)",
-    "app_api_keys": "find it in Batch's dashboard, in the app's or site's Settings (Live, Dev or SDK API key)",
+    "app_api_keys": "find it in Batch's dashboard, in the app's or site's Settings (Live, Dev or SDK key)",
     "api_url": "leave it out for https://api.batch.com",
     "api_version": "leave it out for the version that this release was made for",
 }

@@ -159,7 +159,11 @@ def _cells(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
 
 def _texts(source: Source) -> Iterator[str]:
     for number, line in enumerate(source.lines(), 1):
-        try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise InputError(f"Line {number} of the input is not UTF-8. Save the file as UTF-8.") from None
+        yield _text(line, number)
+
+
+def _text(line: bytes, number: int) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"Line {number} of the input is not UTF-8. Save the file as UTF-8.") from None

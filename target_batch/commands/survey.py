@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from target_batch.commands.samples import Row, Schema
 from target_batch.commands.study import Study
-from target_batch.errors import InputError
+from target_batch.errors import ConfigurationError, InputError
 from target_batch.reader import record_line
 from target_batch.redaction import clean
 from target_batch.settings import SDK_SETTINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from singer_sdk.mapper import PluginMapper
 
     from target_batch.settings import Settings
@@ -50,7 +53,8 @@ class Survey:
             self._study(found.stream).under(found)
             return
         schema = copy.deepcopy(found.schema)
-        self._mapper.register_raw_stream_schema(found.stream, schema, list(found.key_properties))
+        with _maps_told():
+            self._mapper.register_raw_stream_schema(found.stream, schema, list(found.key_properties))
         for stream_map in self._mapper.stream_maps[found.stream]:
             if type(stream_map).__name__ != "RemoveRecordTransform":
                 keys = tuple(stream_map.transformed_key_properties or ())
@@ -84,7 +88,15 @@ def _mapper(config: dict[str, Any]) -> PluginMapper | None:
 
     quiet = logging.getLogger("target_batch.explain")
     quiet.setLevel(logging.WARNING)
-    try:
+    with _maps_told():
         return PluginMapper(copy.deepcopy(given), quiet)
-    except Exception as error:
-        raise InputError(f"The setting `stream_maps` is wrong: {clean(error, 200)}.") from None
+
+
+@contextmanager
+def _maps_told() -> Iterator[None]:
+    from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError  # noqa: PLC0415 - slow
+
+    try:
+        yield
+    except (MapExpressionError, StreamMapConfigError) as error:
+        raise ConfigurationError(f"The setting `stream_maps` is wrong: {clean(error, 200)}") from None

@@ -77,7 +77,9 @@ class EventPlan(Plan):
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
         """Return the profile update with the one event of a record."""
         name = self._fixed or event_name(record.get(self._name_property), self._name_property, self._name_of)
-        time = event_time(record, self.time_names, now, late_as_now=self._late_as_now)
+        time = event_time(
+            record, self.time_names, now, late_as_now=self._late_as_now, needed=self._time_is_known
+        )
         if not self._time_is_known:
             used, _ = own_time(record, self.time_names)
             record = {key: value for key, value in record.items() if key != used}

@@ -43,16 +43,21 @@ def own_time(record: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, An
 
 
 def event_time(
-    record: Mapping[str, Any], names: tuple[str, ...], now: float, *, late_as_now: bool
+    record: Mapping[str, Any], names: tuple[str, ...], now: float, *, late_as_now: bool, needed: bool = False
 ) -> str | None:
     """Return an event's time as Batch takes it; None for an event that has none to send.
+
+    Where a time is `needed` (the stream has a property for it) an event without one is refused: it
+    would be dated now.
 
     Batch takes the last 24 hours and nothing of the future [said].
 
     Raises:
-        Unfit: the time cannot be read or lies outside, and `late_as_now` is not set.
+        Unfit: the time is missing, cannot be read or lies outside, and `late_as_now` is not set.
     """
     name, value = own_time(record, names)
+    if value is None and needed and not late_as_now:
+        raise Unfit(Reason.MISSING_EVENT_TIME, "The event has no time of its own.", name)
     if value is None:
         return None
     try:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.chaos
 
 INTERVAL = 60
 PER_REQUEST = 200
-KILLS = 10 if figures.FULL else 3
+KILLS = 10 if figures.FULL else 2
 SETTINGS = {
     "profile_endpoint": "update",
     "max_updates_per_second": 100_000,

@@ -31,7 +31,7 @@ SITUATIONS: dict[str, list[dict[str, Any]]] = {
     "calm": [],
     "in flight": [{"do": {"delay": 0.25}}],
     "back-off": [{"match": {"share": 0.5, "seed": 1}, "times": 8, "do": {"answer": {"status": 503}}}],
-    "throttled": [{"times": 2, "do": {"retry_after": 1}}],
+    "throttled": [{"times": 1, "do": {"retry_after": 1}}],
     "lost answers": [{"match": {"nth": {"every": 3}}, "times": 3, "do": {"accept_then": "reset"}}],
 }
 FAILURES: dict[str, Any] = {
@@ -44,7 +44,7 @@ STOP_IDLE = 1.0
 STOP_FAILING = 5.0
 MARGIN = 1.5
 """Seconds for a machine that is busy with other tests too."""
-RUNS = 200 if figures.FULL else 10
+RUNS = 200 if figures.FULL else 8
 Lines = list[str]
 
 
@@ -122,7 +122,7 @@ def test_an_idle_run_stops_within_a_second(tmp_path: Path, batch: LocalBatch, nu
     assert seconds < STOP_IDLE + (MARGIN if figures.FULL else 0.5)
 
 
-@pytest.mark.parametrize("failure", list(FAILURES) if figures.FULL else ["503", "Retry-After"])
+@pytest.mark.parametrize("failure", list(FAILURES) if figures.FULL else ["Retry-After"])
 def test_a_failing_api_does_not_hold_the_stop(tmp_path: Path, batch: LocalBatch, failure: str) -> None:
     """Exit 1 within 5 seconds, and no state for what is not delivered."""
     batch.script([{"match": {"nth": {"from": 3}}, "do": FAILURES[failure]}])
@@ -149,7 +149,8 @@ def test_a_signal_in_the_final_drain_changes_nothing(tmp_path: Path, batch: Loca
     """The input is at its end already: all of it is confirmed, whatever the exit code says."""
     batch.script([{"do": {"delay": 0.4}}])
     lines = mixed(1000, 1000, every=50)
-    settings = {**SETTINGS, "checkpoint_records": 10_000, "checkpoint_seconds": 60}
+    late = {"checkpoint_records": 10_000, "checkpoint_seconds": 60, "profile_endpoint": "auto"}
+    settings = {**SETTINGS, **late}
     config = config_file(tmp_path, batch.url, **settings)
     process = start(config)
     Feeder(process, lines, chunk=2000).done.wait(10)

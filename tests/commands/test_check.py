@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.commands.running import Command
-
     from click.testing import Result
+
+    from tests.commands.running import Command
 
 APP = "canary-app-77aa"
 WRONG = "canary-wrong-9c2d"

@@ -7,7 +7,6 @@ import gzip
 import json
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,8 @@ from singer import DATE_TIME, STRING, record, schema
 from target_process import run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from local_batch import LocalBatch
 
     from tests.commands.running import Command
@@ -81,7 +82,7 @@ def test_text_that_only_looks_like_a_number_stays_text(command: Command) -> None
 
 def test_segment_messages_are_recognised_by_their_shape(command: Command) -> None:
     """Kind, traits, events with the share that comes too late, and what has only an anonymous ID."""
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"type": "identify", "userId": "u1", "traits": {"createdAt": "2020-01-01T00:00:00Z", "plan": "pro"}},
         {"type": "track", "userId": "u1", "event": "Order Completed", "timestamp": NOON},
         {"type": "track", "userId": "u1", "event": "Order Completed", "timestamp": "2026-01-01T00:00:00Z"},
@@ -192,6 +193,14 @@ def test_stream_maps_come_first(command: Command, tmp_path: Path) -> None:
     assert shout["sent"] == "ANA"
 
 
+@pytest.mark.parametrize("maps", [{"users": {"x": "(("}}, {"__x__": 1}], ids=["expression", "option"])
+def test_a_wrong_stream_map_is_told(command: Command, tmp_path: Path, maps: dict[str, Any]) -> None:
+    (tmp_path / "c.json").write_text(json.dumps({"stream_maps": maps}))
+    done = command("explain", "--config", "c.json", "--stream", "users", given=USERS)
+    assert done.exit_code == 2
+    assert "The setting `stream_maps` is wrong" in done.output
+
+
 def test_packed_files_are_unpacked(command: Command, tmp_path: Path) -> None:
     (tmp_path / "users.csv.gz").write_bytes(gzip.compress(USERS.encode()))
     assert as_json(command, "--input", "users.csv.gz")["stream"] == "users"
@@ -263,7 +272,9 @@ def test_the_curl_commands_do_what_the_target_does(
     script = curl_script(command, tmp_path / "config.json", "\n".join(lines))
     assert "canary" not in script
     keys = {"REST_API_KEY": "k", "PROJECT_KEY": "p", "PATH": "/usr/bin:/bin", "NO_PROXY": "*"}
-    done = subprocess.run(["sh", "-e", "-c", script], capture_output=True, text=True, env=keys, check=True)
+    done = subprocess.run(
+        ["/bin/sh", "-e", "-c", script], capture_output=True, text=True, env=keys, check=True
+    )
     assert done.stdout.count("SUCCESS") == 1
     got = [(e["endpoint"], e.get("custom_id"), e.get("attributes"), e.get("id")) for e in batch.journal()]
     assert sorted(got, key=repr) == sorted(wanted, key=repr)

@@ -58,8 +58,7 @@ def faults(operation: Any) -> list[tuple[str, str | None]]:
         pytest.param({"event": TEXT, "time": {"type": "integer"}}, {},
                      {"event": "a", "time": 1_699_999_999},
                      {"name": "a", "time": "2023-11-14T22:13:19Z"}, id="time-in-seconds"),
-        pytest.param({"event": TEXT, "time": MOMENT}, {}, {"event": "a", "time": None},
-                     {"name": "a"}, id="no-time-of-its-own"),
+        pytest.param({"event": TEXT}, {}, {"event": "a"}, {"name": "a"}, id="no-time-in-the-schema"),
         pytest.param({}, {}, {"event": "a", "occurred_at": NOW, "created_at": "x"},
                      {"name": "a", "time": "2023-11-14T22:13:20Z", "attributes": {"created_at": "x"}},
                      id="no-schema"),
@@ -130,10 +129,15 @@ def test_one_bad_event_attribute_costs_only_itself(
         ({"event": 7}, "invalid_event_name", "event"),
         ({"event": "---"}, "invalid_event_name", "event"),
         ({"event": "x" * 31}, "invalid_event_name", "event"),
+        ({"event": "a", "time": None}, "missing_event_time", "time"),
         ({"event": "a", "time": "soon"}, "invalid_event_time", "time"),
         ({"event": "a", "time": NOW - 86_401}, "event_outside_window", "time"),
         ({"event": "a", "time": NOW + 1}, "event_outside_window", "time"),
-        ({"event": "a", "p": [{f"k{n}": "é" * 300 for n in range(4)}] * 25}, "event_too_large", "id"),
+        (
+            {"event": "a", "time": NOW, "p": [{f"k{n}": "é" * 300 for n in range(4)}] * 25},
+            "event_too_large",
+            "id",
+        ),
     ],
 )
 def test_what_costs_the_whole_event(

@@ -1,4 +1,4 @@
-"""A real browser on the local Batch's page: found, or installed where that is allowed, never passed over in CI."""
+"""A real browser on the local Batch's page: found, or installed where allowed; in CI it has to be there."""
 
 from __future__ import annotations
 

@@ -1,0 +1,214 @@
+"""`runs` and `rejects`: what runs left behind, told to people and handed on as data."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer import INTEGER, STRING, record, schema, state
+from target_process import KEY, PROJECT, config_file, finished, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+    from tests.commands.running import Command
+
+PRIVATE = "somebody@canary.example"
+LINES = [
+    schema("users", {"user_id": STRING, "email": STRING, "seat": INTEGER}, ["user_id"]),
+    record("users", user_id="u1", email=f"{PRIVATE} no address", seat=1),
+    record("users", user_id=None, email=PRIVATE, seat=2),
+    record("users", user_id="u3", email=PRIVATE, seat=3),
+    record("users", user_id="", email=PRIVATE, seat=4),
+    state({"seen": 4}),
+]
+
+
+@pytest.fixture
+def work(tmp_path: Path, batch: LocalBatch) -> Path:
+    """A work folder after one run with rejects; its configuration is `config.json` beside it."""
+    ended = run(tmp_path, batch.url, LINES)
+    assert ended.code == 0
+    return ended.work
+
+
+def messages(text: str) -> tuple[dict[str, dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    """Return the schemas and the records of Singer lines, by stream."""
+    schemas: dict[str, dict[str, Any]] = {}
+    records: dict[str, list[dict[str, Any]]] = {}
+    for line in text.splitlines():
+        message = json.loads(line)
+        if message["type"] == "SCHEMA":
+            schemas[message["stream"]] = message
+        else:
+            assert message["stream"] in schemas
+            records.setdefault(message["stream"], []).append(message["record"])
+    return schemas, records
+
+
+def test_runs_are_a_table(command: Command, work: Path) -> None:
+    done = command("runs", "--config", "config.json")
+    assert done.exit_code == 0
+    head, _, row = done.output.splitlines()
+    assert head.split()[:5] == ["started", "(UTC)", "seconds", "exit", "stream"]
+    cells = row.split()
+    assert cells[3:11] == ["0", "users", "4", "2", "0", "0", "2", "0"]
+    assert row.endswith("missing_custom_id 2, invalid_email 1")
+    assert work.exists()
+
+
+def test_only_the_last_runs_are_shown(command: Command, work: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        finished(tmp_path / "config.json", LINES[:1])
+    rows = command("runs", "--config", "config.json", "--last", 2).output.splitlines()[2:]
+    assert len(rows) == 2
+    found = json.loads(command("runs", "--config", "config.json", "--format", "json").output)
+    assert len(found) == 3
+    assert found[0] == json.loads((work / "runs.jsonl").read_text().splitlines()[0])
+
+
+def test_runs_as_singer_streams_are_rows_for_a_warehouse(command: Command, work: Path) -> None:
+    done = command("runs", "--config", "config.json", "--format", "singer")
+    schemas, records = messages(done.output)
+    assert schemas["target_batch_runs"]["key_properties"] == ["run"]
+    assert schemas["target_batch_run_streams"]["key_properties"] == ["run", "stream"]
+    logged = json.loads((work / "runs.jsonl").read_text())
+    (of_run,), (of_stream,) = records["target_batch_runs"], records["target_batch_run_streams"]
+    assert of_run["run"] == of_stream["run"] == logged["run"]
+    assert of_stream["delivered"] == 2
+    assert of_stream["reasons"] == {"missing_custom_id": 2, "invalid_email": 1}
+    for stream, found in (("target_batch_runs", of_run), ("target_batch_run_streams", of_stream)):
+        assert found.keys() == schemas[stream]["schema"]["properties"].keys()
+
+
+def test_what_was_refused_is_grouped_with_what_to_do_about_it(command: Command, work: Path) -> None:
+    """Count, property, lines, advice, and the command that replays; no value of a record."""
+    done = command("rejects", "--config", "config.json")
+    assert done.exit_code == 0
+    lines = [" ".join(line.split()) for line in done.output.splitlines()]
+    assert "2 missing_custom_id user_id line 3, 5" in lines
+    assert "1 invalid_email email line 2" in lines
+    assert "The record has no Custom User ID." in done.output
+    assert PRIVATE not in done.output
+    (path,) = (work / "rejects").iterdir()
+    assert lines[-1] == f"target-batch --config config.json --input {path}"
+
+
+def test_the_printed_command_delivers_what_was_refused(
+    command: Command, work: Path, tmp_path: Path, batch: LocalBatch
+) -> None:
+    """After the cause is gone: here a person puts the missing IDs in."""
+    last = command("rejects", "--config", "config.json").output.splitlines()[-1]
+    _, *options = shlex.split(last)
+    (path,) = (work / "rejects").iterdir()
+    text = (
+        path.read_text().replace('"user_id":null', '"user_id":"u2"').replace('"user_id":""', '"user_id":"u4"')
+    )
+    path.write_text(text.replace(" no address", ""))
+    ended = finished(tmp_path / "config.json", b"", *options[2:])
+    assert ended.code == 0, ended.log
+    assert batch.summary()["profiles"] == 4
+    assert batch.attributes("u1")["$email_address"] == PRIVATE
+
+
+def test_rejects_as_a_singer_stream_hold_nobodys_data(command: Command, work: Path) -> None:
+    done = command("rejects", "--config", "config.json", "--format", "singer")
+    assert PRIVATE not in done.output
+    schemas, records = messages(done.output)
+    found = records["target_batch_rejects"]
+    keys = schemas["target_batch_rejects"]["key_properties"]
+    assert len({tuple(one[key] for key in keys) for one in found}) == len(found) == 3
+    assert [one["code"] for one in found] == ["invalid_email", "missing_custom_id", "missing_custom_id"]
+    assert [one["costs"] for one in found] == ["attribute", "record", "record"]
+    assert found[0]["attribute"] == "$email_address"
+    assert all(one["advice"] and one["line"] for one in found)
+    assert all(one.keys() == schemas["target_batch_rejects"]["schema"]["properties"].keys() for one in found)
+    assert work.exists()
+
+
+def test_rejects_come_with_their_records_when_asked_for(command: Command, work: Path) -> None:
+    done = command("rejects", "--config", "config.json", "--format", "singer", "--with-records")
+    _, records = messages(done.output)
+    assert records["target_batch_rejects"][1]["record"]["email"] == PRIVATE
+    assert work.exists()
+
+
+def test_what_batch_says_is_told_to_people_and_kept_from_the_data(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    """Batch's words may quote a value."""
+    error = {"category": "X", "bulk_index": 0, "reason": f"{PRIVATE} is odd", "attribute": f"{PRIVATE}!"}
+    partial = {"code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": [error]}
+    batch.fault({"answer": {"status": 202, "json": partial}}, path="*/profiles/*")
+    lines = [schema("users", {"user_id": STRING}), *(record("users", user_id=f"u{n}") for n in range(9))]
+    assert run(tmp_path, batch.url, lines).code == 0
+    told = command("rejects", "--config", "config.json").output
+    assert f"Batch says: {PRIVATE} is odd" in told
+    data = command("rejects", "--config", "config.json", "--format", "singer").output
+    assert '"code":"refused_by_batch"' in data
+    assert PRIVATE not in data
+
+
+def test_only_one_run_is_looked_at(command: Command, work: Path, tmp_path: Path) -> None:
+    finished(tmp_path / "config.json", [LINES[0], record("users", user_id=None)])
+    runs = [json.loads(line)["run"] for line in (work / "runs.jsonl").read_text().splitlines()]
+    everything = command("rejects", "--config", "config.json").output
+    assert "3  missing_custom_id" in everything
+    for asked in ("last", runs[1]):
+        only = command("rejects", "--config", "config.json", "--run", asked).output
+        assert "1  missing_custom_id" in only
+        assert "invalid_email" not in only
+    assert "Nothing was refused" in command("rejects", "--config", "config.json", "--run", "none").output
+
+
+def test_torn_lines_are_passed_over(command: Command, work: Path) -> None:
+    """A crash may leave half a line."""
+    (path,) = (work / "rejects").iterdir()
+    with path.open("ab") as file:
+        file.write(b'{"type":"RECORD","stream":"users","record":{"user_id":"u9\xff')
+    with (work / "runs.jsonl").open("ab") as file:
+        file.write(b'["no object"]\n{"run": 7}\n{"run":"2026')
+    assert "2  missing_custom_id" in command("rejects", "--config", "config.json").output
+    assert len(command("runs", "--config", "config.json").output.splitlines()) == 3
+
+
+@pytest.mark.parametrize("name", ["runs", "rejects"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_empty_or_missing_folder_is_no_trouble(
+    command: Command,
+    tmp_path: Path,
+    name: str,
+    exists: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    if exists:
+        (tmp_path / ".target-batch" / "rejects").mkdir(parents=True)
+    done = command(name)
+    assert done.exit_code == 0
+    assert len(done.output.splitlines()) == 1
+    assert command(name, "--format", "singer").exit_code == 0
+
+
+def test_runs_of_another_shape_are_shown_as_far_as_they_go(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / ".target-batch"
+    folder.mkdir()
+    odd = {"run": "r", "streams": {"a\u001b[31m": {"read": 1, "reasons": []}}, "exit": None, "seconds": "x"}
+    (folder / "runs.jsonl").write_text(
+        json.dumps(odd) + "\n" + json.dumps({"run": "s", "streams": [1]}) + "\n"
+    )
+    done = command("runs")
+    assert done.exit_code == 0, done.exception
+    assert "\u001b" not in done.output
+    assert "no records" in done.output
+    assert command("runs", "--format", "singer").exit_code == 0
+
+
+def test_keys_stay_out_of_everything(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+    config_file(tmp_path, batch.url)
+    for options in (("runs",), ("rejects",), ("rejects", "--format", "singer", "--with-records")):
+        output = command(options[0], "--config", "config.json", *options[1:]).output
+        assert KEY not in output
+        assert PROJECT not in output

@@ -1,0 +1,173 @@
+"""Records in files, and files behind URLs: BATCH messages, archives, dry runs, and the work path."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from singer import DATE_TIME, INTEGER, STRING, record, schema, state, users
+from target_process import config_file, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+GZIP = {"format": "jsonl", "compression": "gzip"}
+PLAIN = {"format": "jsonl", "compression": "none"}
+PARQUET = {"format": "parquet", "compression": "none"}
+
+
+def rows(first: int, last: int) -> list[dict[str, Any]]:
+    return [{"user_id": f"u{number}", "seat": number} for number in range(first, last + 1)]
+
+
+def jsonl(path: Path, found: list[dict[str, Any]]) -> str:
+    """Write rows as JSON lines, compressed where the name says so."""
+    text = "".join(json.dumps(row) + "\n" for row in found).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return f"file://{path}"
+
+
+def parquet(path: Path, found: list[dict[str, Any]]) -> str:
+    """Write rows as Parquet."""
+    pq.write_table(pa.Table.from_pylist(found), path)
+    return f"file://{path}"
+
+
+def batch_message(uri: str, encoding: dict[str, Any]) -> str:
+    return json.dumps({"type": "BATCH", "stream": "users", "encoding": encoding, "manifest": [uri]})
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "encoding"),
+    [("a.jsonl.gz", jsonl, GZIP), ("a.jsonl", jsonl, PLAIN), ("a.parquet", parquet, PARQUET)],
+    ids=["gzip", "plain", "parquet"],
+)
+def test_a_batch_message_is_its_rows(
+    tmp_path: Path, batch: LocalBatch, name: str, write: Any, encoding: dict[str, Any]
+) -> None:
+    """In their place: after the records before it, ahead of those behind it; a bad row costs itself."""
+    uri = write(tmp_path / name, [*rows(5, 700), {"user_id": None, "seat": 1}])
+    lines = [
+        *users(1, 5),
+        batch_message(uri, encoding),
+        record("users", user_id="u700", seat=0),
+        state({"e": 1}),
+    ]
+    ended = run(tmp_path, batch.url, lines)
+    assert (ended.code, ended.states) == (0, [{"e": 1}])
+    assert batch.summary()["profiles"] == 700
+    assert batch.profile("u700")["attributes"]["seat"] == 0
+    assert ended.totals("users")["read"] == 5 + 697 + 1
+    assert ended.codes("users") == ["missing_custom_id"]
+
+
+def test_a_batch_file_that_breaks_in_the_middle_stops_with_what_came_before(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    path = tmp_path / "torn.jsonl.gz"
+    whole = gzip.compress("".join(json.dumps(row) + "\n" for row in rows(1, 3000)).encode())
+    path.write_bytes(whole[: len(whole) // 2])
+    lines = [*users(1, 5), state({"before": 1}), batch_message(f"file://{path}", GZIP), state({"after": 1})]
+    ended = run(tmp_path, batch.url, lines)
+    assert (ended.code, ended.states) == (1, [{"before": 1}])
+    assert "line 8" in ended.log
+
+
+def replay(
+    folder: Path, url: str, *arguments: str, expect: int = 0, **settings: Any
+) -> tuple[list[Any], dict[str, Any]]:
+    """Run `target-batch replay` and return its states and its run's line."""
+    config = config_file(folder, url, **settings)
+    command = [sys.executable, "-m", "target_batch.target", "replay", "--config", str(config), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == expect, done.stderr
+    states = [json.loads(line) for line in done.stdout.splitlines()]
+    (*_, last) = (folder / "work" / "runs.jsonl").read_text().splitlines()
+    return states, json.loads(last)
+
+
+def test_an_archive_of_segment_messages_is_replayed_in_its_window(tmp_path: Path, batch: LocalBatch) -> None:
+    messages = [
+        {
+            "type": "identify",
+            "userId": f"s{day}",
+            "traits": {"plan": "pro"},
+            "timestamp": f"2026-01-{day:02d}T10:00:00Z",
+        }
+        for day in range(1, 11)
+    ]
+    messages += [
+        {"type": "track", "userId": "s3", "event": "Old", "timestamp": "2026-01-03T10:00:00Z"},
+        {"type": "alias", "userId": "s3", "previousId": "x", "timestamp": "2026-01-03T10:00:00Z"},
+        {"type": "identify", "anonymousId": "a", "timestamp": "2026-01-03T10:00:00Z"},
+    ]
+    archive = tmp_path / "archive.jsonl.gz"
+    jsonl(archive, messages)
+    window = {"start": "2026-01-03", "end": "2026-01-06", "types": ["identify"]}
+    states, entry = replay(tmp_path, batch.url, "--stream", "archive", str(archive), replay=window)
+    assert batch.summary()["profiles"] == 3
+    assert states[-1] == {"replay": {"file": str(archive), "rows": 13}}
+    counts = entry["streams"]["archive"]
+    assert (counts["read"], counts["delivered"], counts["undelivered"]) == (13, 3, 0)
+    assert counts["reasons"]["outside_replay_window"] == 7
+
+
+def test_a_replay_goes_on_where_its_state_ends(tmp_path: Path, batch: LocalBatch) -> None:
+    first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
+    jsonl(first, rows(1, 30))
+    jsonl(second, rows(31, 40))
+    state_file = tmp_path / "state.jsonl"
+    state_file.write_text(json.dumps({"replay": {"file": str(first), "rows": 25}}) + "\n")
+    arguments = ("--stream", "users", "--state", str(state_file), str(first), str(second))
+    states, entry = replay(tmp_path, batch.url, *arguments)
+    assert entry["streams"]["users"]["read"] == 15
+    assert states[-1] == {"replay": {"file": str(second), "rows": 10}}
+
+
+def test_a_dry_run_writes_requests_and_sends_none(tmp_path: Path, batch: LocalBatch) -> None:
+    """What would be sent is on disk, counted and forecast; no state, no ledger, no call."""
+    members = [record("vip_audience", user_id=f"u{n}") for n in range(1, 4)]
+    lines = [*users(1, 3), schema("vip_audience", {"user_id": STRING}), *members, state({"end": 1})]
+    ended = run(tmp_path, batch.url, lines, dry_run=True, streams={"vip_audience": {"mode": "mirror"}})
+    assert (ended.code, ended.states) == (0, [])
+    assert batch.summary()["requests"]["total"] == 0
+    kept = sorted((ended.work / "dry-run").glob("*/*.json"))
+    (profiles,) = [json.loads(path.read_text()) for path in kept if "profiles-update" in path.name]
+    assert [entry["identifiers"]["custom_id"] for entry in profiles] == ["u1", "u2", "u3"]
+    assert any("audiences-replace" in path.name for path in kept)
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+    assert "3 profile updates" in ended.log
+    assert not (ended.work / "ledger.db").exists()
+
+
+def test_the_work_path_may_be_behind_a_url(tmp_path: Path, batch: LocalBatch) -> None:
+    """Objects cannot grow: each checkpoint is a part, and every part can be replayed alone."""
+    lines = [schema("users", {"user_id": STRING, "at": DATE_TIME, "seat": INTEGER})]
+    for number in range(1, 7):
+        lines += [record("users", user_id=None, seat=number), record("users", user_id=f"u{number}", seat=1)]
+        lines.append(state({"seen": number}))
+    ended = run(tmp_path, batch.url, lines, work_path=f"local://{tmp_path}/objects", checkpoint_records=4)
+    assert ended.code == 0
+    parts = sorted((tmp_path / "objects" / "rejects").glob("*.singer.jsonl"))
+    refused = []
+    for part in parts:
+        head, *rest = [json.loads(line) for line in part.read_text().splitlines()]
+        assert head["type"] == "SCHEMA"
+        refused += [message["record"]["seat"] for message in rest if message["type"] == "RECORD"]
+    assert refused == [1, 2, 3, 4, 5, 6]
+    (entry,) = (tmp_path / "objects" / "runs").glob("*.jsonl")
+    assert json.loads(entry.read_text())["streams"]["users"]["rejected"] == 6
+
+
+def test_a_work_path_of_an_unknown_kind_is_refused(tmp_path: Path, batch: LocalBatch) -> None:
+    ended = run(tmp_path, batch.url, users(1, 2), work_path="nowhere://bucket/x")
+    assert ended.code == 2
+    assert "`work_path`" in ended.log
