@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from target_batch.api.clock import Clock
     from target_batch.api.limits import Rate
 
-USED_BURST: Final = 0.8
+USED_BURST: Final = 0.6
 """Share of a burst that is planned with; the rest absorbs the network's jitter at full pace."""
 
 WITHOUT_SLACK: Final = 0.99

@@ -113,7 +113,10 @@ def _budgets(found: dict[str, Any]) -> Iterator[str]:
     if found["names"]:
         yield from _names(found)
     names = budgets["attributes"]
-    yield f"  attributes  {names['planned']} of {names['limit']} that Batch takes at once"
+    planned, limit = names["planned"], names["limit"]
+    room = f"{planned} of {limit} that Batch takes at once"
+    over = click.style(f"{planned}, more than the {limit} that Batch takes at once", fg="red")
+    yield f"  attributes  {room if planned <= limit else over}"
     if names["most_in_a_record"]:
         yield f"              {names['most_in_a_record']} at most in one record of the sample"
     if budgets["texts_too_long"]:

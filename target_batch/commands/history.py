@@ -49,6 +49,13 @@ def refusals(work_path: str, run: str | None = None) -> Iterator[Refusal]:
             yield from _marks(of_run, name, position, message)
 
 
+def last_refused(work_path: str) -> str | None:
+    """Return the name of the last run that left rejects, by the run log; by the names where it lacks it."""
+    refused = {found.run for found in refusals(work_path)}
+    logged = [entry["run"] for entry in runs(work_path) if entry["run"] in refused]
+    return logged[-1] if logged else max(refused, default=None)
+
+
 def _marks(run: str, name: str, position: int, message: dict[str, Any]) -> Iterator[Refusal]:
     record = message.get("record")
     if message.get("type") != "RECORD" or not isinstance(record, dict):

@@ -7,6 +7,8 @@ from typing import Any
 from target_batch.options import StreamOptions
 
 ATTRIBUTES = ".attributes."
+REMOVED = "__NULL__"
+"""What stands in a stream map for a property, or a stream, that is taken out."""
 
 
 def nested(config: dict[str, Any]) -> dict[str, Any]:
@@ -37,11 +39,17 @@ def _streams(flat: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stream_maps(flat: dict[str, Any]) -> dict[str, Any]:
+    """Put properties back; a dotted name that is only ever removed is a whole stream's, as in a file."""
     found: dict[str, Any] = {}
+    heads = {key.rpartition(".")[0] for key, value in flat.items() if _is_expression(value)}
     for key, value in flat.items():
         stream, _, name = key.rpartition(".")
-        if stream and not isinstance(value, dict):
+        if stream in heads - {""} and not isinstance(value, dict):
             found.setdefault(stream, {})[name] = value
         else:
             found[key] = value
     return found
+
+
+def _is_expression(value: Any) -> bool:
+    return isinstance(value, str) and value != REMOVED

@@ -60,7 +60,7 @@ def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records:
     settings = configuration.load_without_keys(configuration.read(files))
     try:
         if run == "last":
-            run = max((found.run for found in history.refusals(settings.work_path)), default=None)
+            run = history.last_refused(settings.work_path)
         found = history.refusals(settings.work_path, run)
         if form == "singer":
             _write_singer(found, with_records=with_records)

@@ -43,7 +43,7 @@ class Met:
     def add(self, line: int, name: str | None = None) -> None:
         """Count one more."""
         self.count += 1
-        if len(self.lines) < EXAMPLE_LINES:
+        if line not in self.lines[-1:] and len(self.lines) < EXAMPLE_LINES:
             self.lines.append(line)
         if name:
             self.properties[name] = None

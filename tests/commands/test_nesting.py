@@ -37,3 +37,8 @@ def test_stream_maps_are_put_back() -> None:
     assert nested({"stream_maps": flat}) == {
         "stream_maps": {"users": {"__filter__": "a > 1", "name": "name.upper()"}, "__else__": None}
     }
+
+
+def test_a_stream_whose_name_has_a_dot_can_be_taken_out() -> None:
+    maps = {"public.users": None, "public.orders": "__NULL__", "shop.carts": {"a": "b"}}
+    assert nested({"stream_maps": maps}) == {"stream_maps": maps}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 from local_batch import LocalBatch
 
+from tests.page.browsers import found, install, missing
 from tests.page.visiting import Visit
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, ConsoleMessage
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -30,30 +27,6 @@ FLAGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-INSTALLED_WITHIN = 600
-
-
-def missing(what: str) -> None:
-    """End a test for want of a browser: a failure in CI, a skip elsewhere."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}, and in CI the page must be tested")
-    pytest.skip(what)
-
-
-def found() -> str | None:
-    """Return the browser of this machine."""
-    return next(filter(None, map(shutil.which, NAMES)), None)
-
-
-def install() -> None:
-    """Install Debian's Chromium, where this process may."""
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        return
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": INSTALLED_WITHIN}
-    for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-        command = ["apt-get", "-qq", *arguments]
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(command, check=False, env=environment, **quiet)  # type: ignore[call-overload]
 
 
 @pytest.fixture(scope="session")

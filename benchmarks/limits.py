@@ -1,0 +1,64 @@
+"""At the limit: how much of Batch's documented rate a run uses, and how often it was told to wait.
+
+    python benchmarks/limits.py
+
+The local Batch enforces the documented rates; the time is that of the arrivals it recorded, from the
+first request to the last, against what the bucket allows for what came after the burst.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
+
+from local_batch import LocalBatch  # noqa: E402 - found through the path above
+
+from benchmarks.samples import write  # noqa: E402 - found through the path above
+
+ACCEPTED, THROTTLED = 202, 429
+CASES = (
+    ("/profiles/update", {"profile_endpoint": "update"}, 10_000, 300, 1_000, "0.3"),
+    ("/profiles/mass-update", {"profile_endpoint": "mass_update"}, 300_000, 10_000, 10_000, "2"),
+)
+
+
+def main() -> None:
+    """Measure and print."""
+    print(
+        f"{'endpoint':24}{'profiles':>10}{'answer s':>10}{'seconds':>9}{'allowed':>9}{'of rate':>9}{'429':>5}"
+    )
+    for endpoint, settings, users, rate, burst, latency in CASES:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            given = folder / "users.singer"
+            with given.open("w", encoding="utf-8") as file:
+                write(file, users)
+            with LocalBatch(folder, "--latency", latency, "--no-journal") as batch:
+                config = folder / "config.json"
+                base = {"rest_api_key": "k", "project_key": "p", "api_url": batch.url}
+                config.write_text(json.dumps({**base, **settings, "work_path": str(folder / "work")}))
+                command = [sys.executable, "-m", "target_batch.target", "--config", str(config)]
+                begun = time.monotonic()
+                with given.open("rb") as file:
+                    subprocess.run(command, stdin=file, stdout=subprocess.DEVNULL, check=True)
+                whole = time.monotonic() - begun
+                rows = batch.requests()
+            arrivals = [row["since_start"] for row in rows if row["status"] == ACCEPTED]
+            throttled = sum(row["status"] == THROTTLED for row in rows)
+            spread = max(arrivals) - min(arrivals)
+            allowed = (users - burst) / rate
+            print(
+                f"{endpoint:24}{users:>10,}{latency:>10}{spread:9.1f}{allowed:9.1f}"
+                f"{allowed / spread:9.1%}{throttled:5}   ({whole:.1f} s from start to end)"
+            )
+
+
+if __name__ == "__main__":
+    main()
