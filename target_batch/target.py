@@ -7,10 +7,11 @@ import gc
 import signal
 import sys
 import traceback
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import click
-from singer_sdk.exceptions import RecordsWithoutSchemaException
+from singer_sdk.exceptions import MapExpressionError, RecordsWithoutSchemaException, StreamMapConfigError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
 from singer_sdk.target_base import Target
@@ -31,7 +32,7 @@ from target_batch.sinks import StreamSink
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -79,6 +80,15 @@ class TargetBatch(Target):
         self.run = Run(load(self._config), self._emit, self.logger)
         return []
 
+    def setup_mapper(self) -> None:
+        """Set the stream maps up.
+
+        Raises:
+            ConfigurationError: `stream_maps` is wrong.
+        """
+        with _maps_told():
+            super().setup_mapper()
+
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
         """Offer only those of the SDK's settings that this target honours."""
@@ -120,7 +130,8 @@ class TargetBatch(Target):
             plain = SameRecordTransform(stream, schema, key_properties, flattening_options=None)
             self.mapper.stream_maps[stream] = [plain]
         else:
-            self.mapper.register_raw_stream_schema(stream, schema, key_properties)
+            with _maps_told():
+                self.mapper.register_raw_stream_schema(stream, schema, key_properties)
         return self.mapper.stream_maps[stream]
 
     def get_sink(self, stream_name: str, **options: Any) -> StreamSink:
@@ -322,6 +333,14 @@ CHATTER = ("Skipping parse of env var", "Parsing env var for settings", "Reader 
 
 def _is_news(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(CHATTER)
+
+
+@contextmanager
+def _maps_told() -> Iterator[None]:
+    try:
+        yield
+    except (MapExpressionError, StreamMapConfigError) as error:
+        raise ConfigurationError(f"The setting `stream_maps` is wrong: {clean(error, 200)}") from None
 
 
 def _where(error: Exception) -> str:

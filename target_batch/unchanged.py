@@ -35,7 +35,8 @@ class PayloadMemory:
         self._max_age = max_age
         self._now = now
         self._scopes: dict[str, int] = {}
-        self._writers: dict[str, str | None] = {}
+        self._names: dict[str, set[str]] = {}
+        self._contested: set[str] = set()
 
     def unchanged(self, entries: Sequence[Entry]) -> set[int]:
         """Return the indexes of entries whose payload is the one last accepted; forget the others'."""
@@ -65,26 +66,30 @@ class PayloadMemory:
             self._ledger.upsert(connection, payloads, rows, lambda _: {"accepted": LONG_AGO})
 
     def _note_writers(self, entry: Entry) -> None:
-        """Note which stream writes an attribute; None once there are several."""
-        writers = self._writers
-        stream = entry.tickets[0].origin.stream
-        mixed = any(ticket.origin.stream != stream for ticket in entry.tickets[1:])
-        for name in entry.attributes:
-            if mixed or writers.setdefault(name, stream) != stream:
-                writers[name] = None
+        """Note which attributes a stream writes, and which ones several streams write."""
+        names = entry.attributes.keys()
+        for stream in {ticket.origin.stream for ticket in entry.tickets}:
+            mine = self._names.setdefault(stream, set())
+            if not names <= mine:
+                new = names - mine
+                mine |= new
+                for other, theirs in self._names.items():
+                    if other != stream:
+                        self._contested |= new & theirs
 
     def _is_alone(self, entry: Entry) -> bool:
         """Whether the entry is nothing but attributes of one remembered stream that no other writes.
 
         Where two streams write one attribute the later one has to win, even if it has nothing new.
         """
-        first = entry.tickets[0].origin
+        tickets = entry.tickets
+        first = tickets[0].origin
         return (
             first.remembered
             and not entry.events
             and bool(entry.attributes)
-            and all(ticket.origin.stream == first.stream for ticket in entry.tickets[1:])
-            and all(self._writers.get(name, first.stream) is not None for name in entry.attributes)
+            and (len(tickets) == 1 or all(ticket.origin.stream == first.stream for ticket in tickets))
+            and self._contested.isdisjoint(entry.attributes)
         )
 
     def _known(self, scope: int, ids: list[str]) -> dict[str, bytes]:

@@ -23,6 +23,7 @@ OVERRIDDEN = [
     (Target, "_process_batch_message"),
     (Target, "process_endofpipe"),
     (Target, "get_sink"),
+    (PluginBase, "setup_mapper"),
     (Target, "append_builtin_config"),
     (Target, "invoke"),
     (Target, "get_singer_command"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,6 @@ from hypothesis import strategies as st
 from target_batch.api.answers import Accepted, Denied, Malformed, Misrouted, Refusal, TooLarge, Verdict
 from target_batch.api.bulk import Divider
 from target_batch.errors import AccessRefusedError, ConfigurationError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ from singer import STRING, record, schema, users
 from target_process import run
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Iterator
+    from pathlib import Path
 
     from local_batch import LocalBatch
 
