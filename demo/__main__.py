@@ -62,6 +62,7 @@ def demo(folder: Path) -> int:
         say("Second run: the same command; it resumes where the state says")
         tell(pipeline.run())
         print("  A Singer tap reads the row at its bookmark once more, so nothing falls between.")
+        print("  The cohort is mirrored: of its members only those who came or left were sent.")
         agreed = verdict(database, batch, pipeline)
         linger(batch)
     return 0 if agreed else 1
@@ -88,6 +89,8 @@ def tell(run: Run) -> None:
     for stream in STREAMS:
         read, delivered = run.total(stream, "read"), run.total(stream, "delivered")
         line = f"  {stream:<13}{read:>8,} read {delivered:>8,} delivered"
+        if unchanged := run.total(stream, "unchanged"):
+            line += f" {unchanged:>8,} unchanged"
         if rejected := run.total(stream, "rejected"):
             line += f" {rejected:>8,} rejected"
         print(line)
@@ -109,7 +112,7 @@ def come_back(database: Database, pipeline: Pipeline) -> None:
     print(f"purchases up to number {marks['shop-purchases']:,}")
     database.customers_come_back()
     bought = database.figures()
-    say(f"Meanwhile: {bought['today']} customers come back and buy again today")
+    say(f"Meanwhile: {bought['today']} customers come back and buy again today; 5 leave the cohort")
 
 
 def verdict(database: Database, batch: LocalBatch, pipeline: Pipeline) -> bool:

@@ -73,9 +73,10 @@ class Database:
         self._script("refresh.sql")
 
     def customers_come_back(self) -> None:
-        """Let a few customers buy again today."""
+        """Let a few customers buy again today, and five of the cohort leave it."""
         self._script("comeback.sql")
         self._script("refresh.sql")
+        self._script("leave.sql")
 
     def figures(self) -> dict[str, Any]:
         """Count the purchases: all, those of the last 24 hours, and what these amount to."""

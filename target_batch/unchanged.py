@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EARLIEST: Final = 0.75
 """Share of the age limit after which the first entries expire: not all of them on one day."""
 
-LONG_AGO: Final = sa.literal_column("0")
+LONG_AGO: Final[sa.ColumnClause[float]] = sa.literal_column("0")
 
 
 class PayloadMemory:

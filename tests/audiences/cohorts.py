@@ -1,0 +1,152 @@
+"""Cohort streams and runs over them, made short for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from singer import DATE_TIME, STRING, record, schema, state
+from target_process import KEY, PROJECT, Ended, config_file, encoded, ended
+
+from tests.audiences import quick_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from local_batch import LocalBatch
+
+PROPERTIES = {
+    "user_id": STRING, "cohort": STRING, "label": STRING, "action": STRING, "_sdc_deleted_at": DATE_TIME,
+}  # fmt: skip
+MIRROR = {"kind": "audiences", "mode": "mirror", "audience": "vip"}
+DONE = {"done": True}
+
+
+def numbered(first: int, last: int) -> list[str]:
+    """Give the IDs `u<first>` to `u<last>`."""
+    return [f"u{number}" for number in range(first, last + 1)]
+
+
+def rows(ids: Iterable[str], stream: str = "cohort", **columns: Any) -> list[str]:
+    """Make a record for each ID."""
+    return [record(stream, user_id=id_, **columns) for id_ in ids]
+
+
+def head(stream: str = "cohort", *columns: str) -> str:
+    """Make the SCHEMA of a cohort: the ID and some more columns."""
+    return schema(stream, {name: PROPERTIES.get(name, STRING) for name in ("user_id", *columns)}, ["user_id"])
+
+
+def cohort(ids: Iterable[str], stream: str = "cohort") -> list[str]:
+    """Make a whole stream: SCHEMA, a record for each ID, STATE."""
+    return [head(stream), *rows(ids, stream), state(DONE)]
+
+
+@dataclass
+class Loader:
+    """Runs the target against one local Batch, on the quick clock, with settings that stay."""
+
+    batch: LocalBatch
+    folder: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, lines: Sequence[str] | bytes, **settings: Any) -> Ended:
+        """Run over some lines to the end; every stream must balance."""
+        config = self.config(**settings)
+        found = ended(quick_target.start(["--config", str(config)], environment()), config, encoded(lines))
+        assert_balanced(found)
+        return found
+
+    def mirror(self, ids: Iterable[str], **settings: Any) -> Ended:
+        """Mirror a whole cohort."""
+        return self.run(cohort(ids), **settings)
+
+    def cold(self, **settings: Any) -> subprocess.Popen[bytes]:
+        """Start a process that a signal reaches."""
+        command = [sys.executable, quick_target.__file__, "--config", str(self.config(**settings))]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment())
+
+    def config(self, **settings: Any) -> Path:
+        """Write the configuration."""
+        return config_file(self.folder, self.batch.url, **{**self.settings, **settings})
+
+    def members(self, name: str = "vip") -> set[str]:
+        """Return who is in an audience; nobody where there is none."""
+        found: set[str] = set()
+        page = self._page(name, 0)
+        while ids := page.get("ids", []):
+            found |= {member["id"] for member in ids}
+            page = self._page(name, len(found))
+        return found
+
+    def _page(self, name: str, start: int) -> dict[str, Any]:
+        page: dict[str, Any] = self.batch.get(f"audiences/project/{name}?from={start}&limit=10000")
+        return page
+
+    def calls(self, *endings: str) -> list[tuple[str, int]]:
+        """Return the audience calls that were answered 2xx: their last word, and how many members."""
+        wanted = endings or ("create", "update", "replace")
+        found = []
+        for request in self.batch.requests():
+            word = request["path"].split("?")[0].rsplit("/", 1)[-1]
+            if word in wanted and 200 <= (request["status"] or 0) < 300:
+                found.append((word, request["entries"] or 0))
+        return found
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a run: that of the tests, without proxies, importing what they import."""
+    kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    return {**kept, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def assert_balanced(found: Ended) -> None:
+    """Whatever happens: read = delivered + unchanged + ignored + rejected + undelivered; nothing leaks."""
+    for name, counts in found.run["streams"].items():
+        parts = ("delivered", "unchanged", "ignored", "rejected", "undelivered")
+        assert counts["read"] == sum(counts[part] for part in parts), (name, counts)
+        assert min(counts[part] for part in parts) >= 0, (name, counts)
+        assert found.run["exit"] or not counts["undelivered"], (name, counts)
+    assert KEY not in found.log
+    assert PROJECT not in found.log
+
+
+def wait_for(condition: Any, seconds: float = 20.0) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.01)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process as no handler can, and close its pipes."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def feed(process: subprocess.Popen[bytes], lines: Sequence[str], *, end: bool = False) -> None:
+    """Write lines into a process, and close its input if that is all."""
+    assert process.stdin is not None
+    process.stdin.write(encoded(lines))
+    process.stdin.flush()
+    if end:
+        process.stdin.close()
+
+
+def states(process: subprocess.Popen[bytes]) -> list[Any]:
+    """Return what a process that has ended wrote."""
+    assert process.stdout is not None
+    return [json.loads(line) for line in process.stdout.read().splitlines()]
