@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -30,17 +29,17 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process used: seconds of CPU and of the clock, and its peak memory in MB."""
+    """What a process used: seconds of CPU and of the clock, its peak memory in MB, CPU of its start."""
 
     cpu: float
     wall: float
     peak: float
+    start: float = 0.0
 
 
 def measured(command: list[str], given: Path) -> Cost:
     """Run a command over a file, through a pipe, as a shell would."""
     begun = time.perf_counter()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     feeder = subprocess.Popen(["cat", str(given)], stdout=subprocess.PIPE)
     process = subprocess.Popen(
         command, stdin=feeder.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -52,7 +51,6 @@ def measured(command: list[str], given: Path) -> Cost:
     _, status, usage = os.wait4(process.pid, 0)
     feeder.wait()
     wall = time.perf_counter() - begun
-    del before
     if status:
         sys.exit(f"{command[1:4]} ended with {status}: {log.decode()[-800:]}")
     return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)
@@ -74,20 +72,23 @@ def rounds(commands: dict[str, list[str]], given: Path, empty: Path, times: int)
         for name, command in commands.items():
             start, whole = measured(command, empty), measured(command, given)
             if turn:
-                cost = Cost(whole.cpu - start.cpu, whole.wall - start.wall, whole.peak)
+                cost = Cost(whole.cpu - start.cpu, whole.wall - start.wall, whole.peak, start.cpu)
                 found[name].append(cost)
     return found
 
 
 def table(found: dict[str, list[Cost]], users: int) -> None:
-    """Print medians, and each one's ratio to the floor, round by round."""
-    print(f"{'':34}{'records/s':>12}{'µs CPU':>9}{'× floor':>9}{'peak MB':>9}")
+    """Print medians, and each one's ratios to the floor and the stock target, round by round."""
+    print(f"{'':34}{'records/s':>12}{'µs CPU':>9}{'× floor':>9}{'× stock':>9}{'peak MB':>9}{'start s':>9}")
     for name, costs in found.items():
         cpu = statistics.median(cost.cpu for cost in costs)
         wall = statistics.median(cost.wall for cost in costs)
         ratio = statistics.median(a.cpu / b.cpu for a, b in zip(costs, found["floor"], strict=True))
-        peak = max(cost.peak for cost in costs)
-        print(f"{name:34}{users / wall:12,.0f}{cpu / users * 1e6:9.2f}{ratio:9.2f}{peak:9.0f}")
+        pairs = zip(costs, found["stock SDK target"], strict=True)
+        quicker = statistics.median(b.cpu / a.cpu for a, b in pairs)
+        peak, start = max(cost.peak for cost in costs), statistics.median(cost.start for cost in costs)
+        figures = f"{users / wall:12,.0f}{cpu / users * 1e6:9.2f}{ratio:9.2f}{quicker:9.1f}"
+        print(f"{name:34}{figures}{peak:9.0f}{start:9.2f}")
 
 
 def main() -> None:
@@ -105,6 +106,7 @@ def main() -> None:
         with LocalBatch(folder, "--null", "--no-rates") as batch:
             commands = {
                 "floor": [sys.executable, str(HERE / "floor.py")],
+                "stock SDK target": [sys.executable, str(HERE / "stock.py"), batch.url],
                 "target-batch": target(folder, batch.url, "validating"),
                 "target-batch, validation off": target(folder, batch.url, "trusting", validate_records=False),
             }

@@ -93,6 +93,12 @@ class Ledger:
         given = rows if compiled.positional else [dict(zip(names, row, strict=True)) for row in rows]
         connection.exec_driver_sql(str(compiled), given)
 
+    def take_stock(self, *tables: sa.Table) -> None:
+        """Let PostgreSQL count tables that have just grown: it would plan with what it knew before."""
+        if self._engine.dialect.name == "postgresql":
+            with self.begin() as connection:
+                connection.execute(sa.text("ANALYZE " + ", ".join(table.name for table in tables)))
+
     def close(self) -> None:
         """Close the database."""
         self._engine.dispose()

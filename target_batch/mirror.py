@@ -139,7 +139,6 @@ class MirrorLane:
             return
         self._finished = True
         try:
-            self._staging.flush()
             self._mirror()
             self._count()
         except StopRun:

@@ -138,7 +138,7 @@ class Plan:
 
     def _add(self, label: str) -> tuple[str, bool]:
         """Add in calls that fit, the first one a replace where the ledger does not know the members."""
-        token, after = "", ""
+        token, after, calls = "", "", 0
         replaced = self._by_difference or not self._size.after
         while adds := self._snapshot.next_adds(self._staging, after, self._place.chunk):
             span = Span(after, adds[-1].member)
@@ -152,6 +152,9 @@ class Plan:
             elif len(receipt.refused) < len(adds):
                 self._snapshot.replaced(self._staging, span)
                 replaced = True
+            calls += 1
+            if calls.bit_count() == 1:
+                self._snapshot.take_stock()
             token = _token(receipt) or token
         return token, replaced
 

@@ -145,6 +145,10 @@ class Snapshot:
         with self._ledger.begin() as connection:
             return list(connection.scalars(query))
 
+    def take_stock(self) -> None:
+        """Let the database see how many members there are by now."""
+        self._ledger.take_stock(members)
+
     def begin(self, stream: str, *, known: bool) -> None:
         """Note which stream is mirrored; without `known` anybody may be in the audience."""
         with self._ledger.begin() as connection:

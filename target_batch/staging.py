@@ -77,7 +77,9 @@ class Staging:
         return self.id, row.name, row.member, hash_, body, row.line, row.source, records, OPEN
 
     def is_whole(self) -> bool:
-        """Whether the ledger still holds every row that was put in."""
+        """Whether the ledger holds every row that was put in."""
+        self.flush()
+        self._ledger.take_stock(staged)
         return self.records == sum(records for _, records in self.counts().values())
 
     def names(self) -> list[str]:
