@@ -34,13 +34,14 @@ class Ledger:
 
     def __init__(self, url: str, work_path: Path, steps: Sequence[Step] = STEPS) -> None:
         self._engine = _engine(url, work_path)
-        self.insert: Any = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
+        self._in_postgresql = self._engine.dialect.name == "postgresql"
+        self.insert: Any = postgresql.insert if self._in_postgresql else sqlite.insert
         with self.begin() as connection:
             self._migrate(connection, steps)
 
     def _migrate(self, connection: sa.Connection, steps: Sequence[Step]) -> None:
         """Make the tables, or bring older ones up to date, in one transaction."""
-        if self._engine.dialect.name == "postgresql":
+        if self._in_postgresql:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         metadata.create_all(connection, tables=[versions])
         newest = 1 + len(steps)
@@ -83,19 +84,24 @@ class Ledger:
         """
         if not rows:
             return
-        statement = self.insert(table).values({column.name: sa.bindparam(column.name) for column in table.c})
-        values = [column.name for column in table.c if not column.primary_key]
+        columns = list(table.c)
+        names = [column.name for column in columns]
+        if self._in_postgresql:
+            arrays = [sa.func.unnest(sa.cast(sa.bindparam(c.name), sa.ARRAY(c.type))) for c in columns]
+            statement = self.insert(table).from_select(names, sa.select(*arrays))
+            given: Any = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        else:
+            statement = self.insert(table).values({name: sa.bindparam(name) for name in names})
+            given = rows
         new = statement.excluded
-        set_ = changes(new) if changes else {name: new[name] for name in values}
+        set_ = changes(new) if changes else {c.name: new[c.name] for c in columns if not c.primary_key}
         keys = [column.name for column in table.primary_key]
-        compiled = statement.on_conflict_do_update(index_elements=keys, set_=set_).compile(connection)
-        names = [column.name for column in table.c]
-        given = rows if compiled.positional else [dict(zip(names, row, strict=True)) for row in rows]
-        connection.exec_driver_sql(str(compiled), given)
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=set_)
+        connection.exec_driver_sql(str(statement.compile(connection)), given)
 
     def take_stock(self, *tables: sa.Table) -> None:
         """Let PostgreSQL count tables that have just grown: it would plan with what it knew before."""
-        if self._engine.dialect.name == "postgresql":
+        if self._in_postgresql:
             with self.begin() as connection:
                 connection.execute(sa.text("ANALYZE " + ", ".join(table.name for table in tables)))
 

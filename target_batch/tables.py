@@ -18,6 +18,12 @@ STEPS: tuple[Step, ...] = ()
 
 ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
+
+def _key(length: int) -> sa.types.TypeEngine[str]:
+    """Return text that is compared byte by byte, in PostgreSQL too: what is sorted there is sorted here."""
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
 metadata = sa.MetaData()
 versions = sa.Table("target_batch_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 runs = sa.Table(
@@ -44,7 +50,7 @@ members = sa.Table(
     "target_batch_members",
     metadata,
     sa.Column("audience", ID, primary_key=True, autoincrement=False),
-    sa.Column("member", sa.String(512), primary_key=True),
+    sa.Column("member", _key(512), primary_key=True),
     sa.Column("hash", sa.LargeBinary(16)),
     sqlite_with_rowid=False,
 )
@@ -58,8 +64,8 @@ staged = sa.Table(
     "target_batch_staged",
     metadata,
     sa.Column("staging", ID, primary_key=True, autoincrement=False),
-    sa.Column("name", sa.String(255), primary_key=True),
-    sa.Column("member", sa.String(512), primary_key=True),
+    sa.Column("name", _key(255), primary_key=True),
+    sa.Column("member", _key(512), primary_key=True),
     sa.Column("hash", sa.LargeBinary(16)),
     sa.Column("body", sa.LargeBinary),
     sa.Column("line", sa.BigInteger, nullable=False),
@@ -77,7 +83,7 @@ payloads = sa.Table(
     "target_batch_payloads",
     metadata,
     sa.Column("scope", ID, primary_key=True, autoincrement=False),
-    sa.Column("custom_id", sa.String(512), primary_key=True),
+    sa.Column("custom_id", _key(512), primary_key=True),
     sa.Column("hash", sa.LargeBinary(16), nullable=False),
     sa.Column("accepted", sa.Float, nullable=False),
     sqlite_with_rowid=False,

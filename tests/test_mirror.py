@@ -223,18 +223,6 @@ def test_a_member_whose_attributes_changed_is_sent_again(tmp_path: Path) -> None
     assert world.place.members["a"] == b"stale", "the ledger knows nothing of changes made elsewhere"
 
 
-def test_two_runs_at_once_do_not_meet(tmp_path: Path) -> None:
-    """While a run that is alive holds an audience, another one is refused."""
-    world = World(tmp_path)
-    world.run(numbered(1, 4))
-    world.place.crash_at = (len(world.place.calls), False)
-    with pytest.raises(CrashError):
-        world.run(numbered(2, 5))
-    world.place.crash_at = None
-    with pytest.raises(MirrorRefusedError, match="another run"):
-        world.run(numbered(2, 5))
-
-
 RUNS = st.lists(
     st.tuples(
         st.sets(st.sampled_from(numbered(1, 12))),
@@ -247,7 +235,7 @@ RUNS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(RUNS)
 def test_any_sequence_of_runs_crashes_and_guards_ends_true_or_refused(runs: list[Any]) -> None:
     """The audience equals the stream, or a refusal left it as it was."""
@@ -262,7 +250,6 @@ def test_any_sequence_of_runs_crashes_and_guards_ends_true_or_refused(runs: list
             except MirrorRefusedError:
                 assert world.members == before
             except CrashError:
-                _declare_dead(Path(name))
                 if shrink < 1.0 and len(before) > world.place.chunk:
                     assert world.place.smallest >= min(world.place.chunk, len(ids))
             else:
@@ -272,14 +259,6 @@ def test_any_sequence_of_runs_crashes_and_guards_ends_true_or_refused(runs: list
         world.place.crash_at = None
         world.run(sorted(final))
         assert world.members == final
-
-
-def _declare_dead(folder: Path) -> None:
-    """Make the crashed run look as if its process were gone (here it is this very process)."""
-    import sqlite3  # noqa: PLC0415 - a look behind the ledger, for this test only
-
-    with sqlite3.connect(folder / "ledger.db") as connection:
-        connection.execute("UPDATE target_batch_audiences SET pid = 2000000000")
 
 
 def test_a_mirror_that_cannot_reach_its_ledger_says_so(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from target_batch.api.clock import Clock
     from target_batch.api.limits import Rate
 
-USED_BURST: Final = 0.6
-"""Share of a burst that is planned with; the rest absorbs the network's jitter at full pace."""
+SPARED_REQUESTS: Final = 1.2
+"""Requests' worth of a burst that is not planned with: it absorbs the network's jitter at full pace."""
 
 WITHOUT_SLACK: Final = 0.99
 """Share of the limit that is used where the burst is one request and jitter has no room."""
@@ -45,7 +45,7 @@ class Pacer:
         self._lock = threading.Lock()
         self._slack = rate.burst > largest
         self._limit = rate.per_second * (1.0 if self._slack else WITHOUT_SLACK)
-        self._burst = max(rate.burst * USED_BURST, largest)
+        self._burst = max(rate.burst - SPARED_REQUESTS * largest, largest)
         self._tokens = self._burst
         self._updated = clock.monotonic()
         self._share = 1.0

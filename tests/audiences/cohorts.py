@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -90,6 +91,13 @@ class Loader:
     def _page(self, name: str, start: int) -> dict[str, Any]:
         page: dict[str, Any] = self.batch.get(f"audiences/project/{name}?from={start}&limit=10000")
         return page
+
+    def staged(self) -> int:
+        """Count the streams that runs are staging in the SQLite ledger."""
+        path = self.folder / "work" / "ledger.db"
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            found: int = connection.execute("SELECT count(*) FROM target_batch_stagings").fetchone()[0]
+        return found
 
     def calls(self, *endings: str) -> list[tuple[str, int]]:
         """Return the audience calls that were answered 2xx: their last word, and how many members."""

@@ -12,11 +12,12 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "support")]
+
+from typing import TYPE_CHECKING
 
 import psycopg  # noqa: E402, F401 - imported once, for every fork
 import warm  # noqa: E402 - found through the path above
@@ -27,6 +28,9 @@ import target_batch.unchanged  # noqa: E402 - imported once, for every fork
 from target_batch.api.clock import Clock  # noqa: E402 - same
 from target_batch.run import Run  # noqa: E402 - same
 from target_batch.settings import load  # noqa: E402 - same
+
+if TYPE_CHECKING:
+    import threading
 
 SPEED = 200.0
 

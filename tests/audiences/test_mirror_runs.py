@@ -62,9 +62,6 @@ def test_rows_that_say_who_left_are_counted_like_all_others(loader: Loader) -> N
     [
         pytest.param([], id="no state"),
         pytest.param([state({})], id="the empty state of a tap that was terminated"),
-        pytest.param([state({"currently_syncing": "cohort"})], id="currently syncing"),
-        pytest.param([state({"currently_syncing": "the_taps_own_name"})], id="under the tap's own name"),
-        pytest.param([state({"bookmarks": {"cohort": {"progress_markers": {}}}})], id="progress markers"),
         pytest.param([state(DONE), record("cohort", user_id="u9")], id="a state in the middle"),
         pytest.param([state(DONE), record("cohort", user_id=None)], id="then a row that is refused"),
     ],
@@ -122,14 +119,9 @@ def test_an_empty_stream_removes_nobody_unless_it_may(mirror: Loader) -> None:
 @pytest.mark.parametrize(
     "lines",
     [
-        pytest.param([head()], id="nothing after the schema"),
         pytest.param(
             [head(), '{"type": "ACTIVATE_VERSION", "stream": "cohort", "version": 1}'],
             id="the version that taps announce first",
-        ),
-        pytest.param(
-            [head(), head("users"), state({"currently_syncing": "users"}), *rows(["u1"], "users")],
-            id="dead in another stream",
         ),
         pytest.param([head(), *rows([None, 7.5], "cohort"), state(DONE)], id="no row could be read"),  # type: ignore[list-item]
     ],
@@ -251,8 +243,13 @@ def test_two_streams_do_not_fight_for_one_audience(loader: Loader) -> None:
     """The second one would remove what the first has added."""
     loader.settings = {"streams": {"*_cohort": MIRROR}}
     found = loader.run(
-        [head("a_cohort"), *rows(numbered(1, 5), "a_cohort"), head("b_cohort")]
-        + [*rows(numbered(4, 9), "b_cohort"), state(DONE)],
+        [
+            head("a_cohort"),
+            *rows(numbered(1, 5), "a_cohort"),
+            head("b_cohort"),
+            *rows(numbered(4, 9), "b_cohort"),
+            state(DONE),
+        ],
         max_audience_shrink=1,
     )
     assert found.code == 1
@@ -302,15 +299,15 @@ def test_changed_attributes_are_a_difference(loader: Loader) -> None:
     }
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_never_commits_a_mirror(loader: Loader, signum: signal.Signals) -> None:
+def test_a_signal_never_commits_a_mirror(loader: Loader) -> None:
     """A run that was told to stop has not seen the whole stream, even where a STATE came last."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     loader.mirror(numbered(1, 8))
     process = loader.cold()
     feed(process, cohort(numbered(1, 6)))
-    time.sleep(2)
-    process.send_signal(signum)
+    wait_for(lambda: loader.staged() == 1)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=30)
     assert process.returncode == 1
     assert NOT_PROVEN in log.decode()
