@@ -14,10 +14,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "support")]
-
-from typing import TYPE_CHECKING
 
 import psycopg  # noqa: E402, F401 - imported once, for every fork
 import warm  # noqa: E402 - found through the path above
