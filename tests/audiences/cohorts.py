@@ -57,13 +57,11 @@ class Loader:
     batch: LocalBatch
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
-    chunk: int = 10_000
-    """Members in one call of a mirror."""
 
     def run(self, lines: Sequence[str] | bytes, **settings: Any) -> Ended:
         """Run over some lines to the end; every stream must balance."""
         config = self.config(**settings)
-        found = ended(quick_target.start(["--config", str(config)], self._environment()), config, encoded(lines))
+        found = ended(quick_target.start(["--config", str(config)], environment()), config, encoded(lines))
         assert_balanced(found)
         return found
 
@@ -75,10 +73,7 @@ class Loader:
         """Start a process that a signal reaches."""
         command = [sys.executable, quick_target.__file__, "--config", str(self.config(**settings))]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment())
-
-    def _environment(self) -> dict[str, str]:
-        return environment() | {"CHUNK": str(self.chunk)}
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment())
 
     def config(self, **settings: Any) -> Path:
         """Write the configuration."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import functools
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,6 @@ import target_batch.mirror  # noqa: E402 - imported once, for every fork
 import target_batch.target  # noqa: E402 - behind the path, to keep one place for it
 import target_batch.unchanged  # noqa: E402 - imported once, for every fork
 from target_batch.api.clock import Clock  # noqa: E402 - same
-from target_batch.places import AudiencePlace  # noqa: E402 - same
 from target_batch.run import Run  # noqa: E402 - same
 from target_batch.settings import load  # noqa: E402 - same
 
@@ -53,11 +51,10 @@ class QuickClock(Clock):
 
 
 class QuickTarget(target_batch.target.TargetBatch):
-    """The target, its run on the quick clock; `CHUNK` members go into one call of a mirror."""
+    """The target, its run on the quick clock."""
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         _ = raise_errors
-        AudiencePlace.chunk = int(os.environ.get("CHUNK", AudiencePlace.chunk))
         self.run = Run(load(self._config), self._emit, self.logger, QuickClock())
         return []
 

@@ -12,21 +12,22 @@ from tests.audiences.cohorts import MIRROR, assert_balanced, cohort, feed, kill,
 if TYPE_CHECKING:
     from tests.audiences.cohorts import Loader
 
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.skipif(
+        os.environ.get("CHAOS") != "full",
+        reason="minutes at one request a second: make test-chaos runs it",
+    ),
+]
+LONG = 60
+NOT_APPLIED = {"delay": {"seconds": LONG, "then": "reset"}}
+APPLIED = {"accept_then": {"delay": {"seconds": LONG, "then": "reset"}}}
 SERVER_ERROR = {"answer": {"status": 500, "json": {"error_code": "OUCH", "error_message": "try again"}}}
-NOT_APPLIED = {"delay": {"seconds": 60, "then": SERVER_ERROR}}
-APPLIED = {"accept_then": NOT_APPLIED}
-FIRST = numbered(1, 210)
+FIRST = numbered(1, 21_000)
 """Three calls: a replace and two adds."""
 
-CHANGED = numbered(106, 315)
+CHANGED = numbered(10_501, 31_500)
 """Against FIRST: two adds and two removes."""
-
-
-@pytest.fixture(autouse=True)
-def small_calls(loader: Loader) -> None:
-    """Cut a mirror into calls of 100 members: what is tested is between the calls."""
-    loader.chunk = 100
-    loader.settings = {"streams": {"cohort": MIRROR}, **loader.settings}
 
 
 def crashed(loader: Loader, ids: list[str], do: dict[str, Any], path: str, nth: int) -> None:
@@ -50,6 +51,7 @@ def unhang(loader: Loader) -> None:
 )
 def test_a_first_mirror_heals(loader: Loader, do: dict[str, Any], path: str, nth: int) -> None:
     """Whatever the killed run had sent, the next one makes the audience whole."""
+    loader.settings = {"streams": {"cohort": MIRROR}}
     crashed(loader, FIRST, do, path, nth)
     unhang(loader)
     found = loader.mirror(FIRST)
@@ -64,7 +66,7 @@ def test_a_mirror_by_difference_heals(mirror: Loader, do: dict[str, Any], nth: i
     """Nobody was removed before the adds were through, and the next run does the rest."""
     assert mirror.mirror(FIRST).code == 0
     crashed(mirror, CHANGED, do, "*/audiences/update", nth)
-    assert len(mirror.members()) >= 210
+    assert len(mirror.members()) >= 21_000 - 500
     unhang(mirror)
     found = mirror.mirror(CHANGED)
     assert found.code == 0, found.log
@@ -73,6 +75,7 @@ def test_a_mirror_by_difference_heals(mirror: Loader, do: dict[str, Any], nth: i
 
 def test_a_member_of_an_unknown_call_is_removed_when_the_stream_drops_it(loader: Loader) -> None:
     """A crash leaves members in doubt; a stream without them takes them out, in or not."""
+    loader.settings = {"streams": {"cohort": MIRROR}}
     loader.mirror(numbered(1, 20))
     crashed(loader, numbered(1, 25), APPLIED, "*/audiences/update", 1)
     unhang(loader)
@@ -94,43 +97,46 @@ FAULTS = {
 @pytest.mark.parametrize("do", FAULTS.values(), ids=FAULTS.keys())
 def test_a_fault_in_the_middle_of_every_call_costs_nothing(loader: Loader, do: Any) -> None:
     """Each call of a first mirror and of one by difference fails once, and is made again."""
+    loader.settings = {"streams": {"cohort": MIRROR}}
     paths = ("list*", "create", "replace", "update", "view*")
     rules = [{"match": {"path": f"*/audiences/{path}", "nth": {"every": 2}}, "do": do} for path in paths]
     loader.batch.script(rules)
-    found = loader.mirror(numbered(1, 150))
+    found = loader.mirror(numbered(1, 15_000))
     assert found.code == 0, found.log
-    assert loader.members() == set(numbered(1, 150))
-    found = loader.mirror(numbered(31, 180))
+    assert loader.members() == set(numbered(1, 15_000))
+    found = loader.mirror(numbered(3001, 18_000))
     assert found.code == 0, found.log
-    assert loader.members() == set(numbered(31, 180))
-    assert found.totals("cohort")["delivered"] == 30
+    assert loader.members() == set(numbered(3001, 18_000))
+    assert found.totals("cohort")["delivered"] == 3000
     assert loader.batch.hits() >= 3
 
 
 def test_an_api_that_fails_for_good_leaves_the_rest_undelivered(loader: Loader) -> None:
     """Exit 1, the state is held, and the ledger knows what was accepted before."""
+    loader.settings = {"streams": {"cohort": MIRROR}}
     rule = {"match": {"path": "*/audiences/update", "nth": {"from": 2}}, "do": SERVER_ERROR}
     loader.batch.script([rule])
     found = loader.mirror(FIRST, max_retry_seconds=20)
     assert found.code == 1
     assert found.states == []
-    assert found.totals("cohort")["undelivered"] == 210
-    assert len(loader.members()) == 200
+    assert found.totals("cohort")["undelivered"] == 21_000
+    assert len(loader.members()) == 20_000
     unhang(loader)
     before = len(loader.calls())
     again = loader.mirror(FIRST)
     assert again.code == 0, again.log
     assert loader.members() == set(FIRST)
-    assert loader.calls()[before:] == [("update", 10)]
+    assert loader.calls()[before:] == [("update", 1000)]
     assert_balanced(again)
 
 
 def test_a_key_withdrawn_in_the_middle_is_a_wrong_setting(loader: Loader) -> None:
+    loader.settings = {"streams": {"cohort": MIRROR}}
     answer = {"status": 401, "json": {"error_code": "AUTHENTICATION_INVALID", "error_message": "no"}}
     loader.batch.fault({"answer": answer}, path="*/audiences/update")
-    found = loader.mirror(numbered(1, 110))
+    found = loader.mirror(numbered(1, 11_000))
     assert found.code == 2
     assert "rest_api_key" in found.log
     unhang(loader)
-    assert loader.mirror(numbered(1, 110)).code == 0
-    assert loader.members() == set(numbered(1, 110))
+    assert loader.mirror(numbered(1, 11_000)).code == 0
+    assert loader.members() == set(numbered(1, 11_000))
