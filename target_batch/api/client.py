@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from target_batch.api.pacing import Pacer
     from target_batch.api.transport import Call
 
-FIRST_PAUSE: Final = 0.5
+FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
 THROTTLED_PAUSE: Final = 2.0
 """Seconds without a request after a 429 that names none: "wait a few seconds" [doc]."""

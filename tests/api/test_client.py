@@ -68,11 +68,11 @@ def test_a_passing_trouble_is_retried() -> None:
 
 
 def test_pauses_grow_and_are_jittered_over_their_whole_range() -> None:
-    """With the longest draw: 0.5, 1, 2, 4 seconds; with the shortest none at all."""
+    """With the longest draw: 1, 2, 4, 8 seconds; with the shortest none at all."""
     client, script, pacer = world(*[failing(500)] * 4, SUCCESS)
     send(client, pacer)
     gaps = [b - a for a, b in zip(script.sent_at, script.sent_at[1:], strict=False)]
-    assert gaps == [0.5, 1, 2, 4]
+    assert gaps == [1, 2, 4, 8]
     client, script, pacer = world(*[failing(500)] * 4, SUCCESS, chance=0.0)
     send(client, pacer)
     assert script.sent_at[-1] == script.sent_at[0]
