@@ -14,6 +14,7 @@ import msgspec
 from target_batch.errors import DeliveryError, StopRun
 from target_batch.fates import Ticket
 from target_batch.mirror_plan import Caller, Guards, Plan
+from target_batch.operations import by_name
 from target_batch.presence import Presence
 from target_batch.proof import Proof
 from target_batch.reasons import Reason
@@ -246,7 +247,7 @@ NAMELESS = (Reason.MISSING_CUSTOM_ID, Reason.INVALID_CUSTOM_ID)
 def _row(operation: AudienceChange | ProfileUpdate, ticket: Ticket) -> tuple[Row, str]:
     """Read a membership from either form: a change of an audience, or a boolean attribute."""
     if hasattr(operation, "custom_id"):
-        ((name, value),) = operation.attributes.items()
+        ((name, value),) = by_name(operation.attributes).items()
         body = _encode({"id": operation.custom_id}) if value else None
         return Row(name, operation.custom_id, body, ticket.line, ticket.source), name
     member: dict[str, Any] = {"id": operation.member}

@@ -5,6 +5,9 @@ They are made once a record, so they are structures that C code makes.
 
 from __future__ import annotations
 
+from collections.abc import Collection  # noqa: TC003 - annotations of this module's functions
+from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -13,11 +16,15 @@ if TYPE_CHECKING:
     from target_batch.reasons import Fault
 
 
-class ProfileUpdate(msgspec.Struct):
+Attributes: TypeAlias = dict[str, Any] | msgspec.Struct
+"""Attributes by Batch's name, or a structure that is encoded under these names."""
+
+
+class ProfileUpdate(msgspec.Struct, gc=False):
     """Attributes and events of one custom ID; the two collections belong to the operation."""
 
     custom_id: str
-    attributes: dict[str, Any]
+    attributes: Attributes
     events: list[dict[str, Any]]
     faults: tuple[Fault, ...] = ()
 
@@ -44,6 +51,24 @@ class Rejected(msgspec.Struct, frozen=True):
     """A record that cannot be sent at all, with everything that stands against it."""
 
     faults: tuple[Fault, ...]
+
+
+def by_name(attributes: Attributes) -> dict[str, Any]:
+    """Return attributes by Batch's name, as they will be encoded."""
+    if isinstance(attributes, dict):
+        return attributes
+    named: dict[str, Any] = msgspec.to_builtins(attributes, builtin_types=(Decimal,))
+    return named
+
+
+def names_of(attributes: Attributes) -> Collection[str]:
+    """Return the names that attributes may hold: of a structure all it knows, absent ones too."""
+    return attributes.keys() if isinstance(attributes, dict) else _fields(type(attributes))
+
+
+@lru_cache
+def _fields(structure: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(structure.__struct_encode_fields__)
 
 
 Operation: TypeAlias = ProfileUpdate | AudienceChange | Ignored | Rejected

@@ -13,14 +13,32 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from target_batch.api.limits import ENTRY_ARRAYS, ENTRY_ATTRIBUTES, ENTRY_EVENTS
+from target_batch.operations import by_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from target_batch.fates import Ticket
-    from target_batch.operations import ProfileUpdate
+    from target_batch.operations import Attributes, ProfileUpdate
 
 _encode_lines: Final = msgspec.json.Encoder(decimal_format="number").encode_lines
+
+
+NO_ATTRIBUTES: Final = b',"attributes":{}'
+
+
+class Identifiers(msgspec.Struct, gc=False):
+    """Whom an entry is about, as Batch wants it."""
+
+    custom_id: str
+
+
+class Body(msgspec.Struct, gc=False, omit_defaults=True):
+    """An entry as Batch wants it."""
+
+    identifiers: Identifiers
+    attributes: Attributes = {}
+    events: list[dict[str, Any]] = []
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -31,10 +49,12 @@ class Entry(msgspec.Struct, gc=False):
     """
 
     custom_id: str
-    attributes: dict[str, Any]
+    attributes: Attributes
     events: list[dict[str, Any]]
     tickets: list[Ticket]
-    named: list[str]
+    size: int
+    """Bytes of the records it came from."""
+    named: list[str] = []
     """Names of the tickets' events, in their order; empty without events, "" where one has none."""
     then: Entry | None = None
     last: Entry | None = None
@@ -50,10 +70,11 @@ class Entry(msgspec.Struct, gc=False):
             self.named += [""] * (len(self.tickets) - len(self.named)) + _names(update)
         self.events += update.events
         self.tickets.append(ticket)
+        self.size += len(ticket.source)
         return True
 
-    def _merge_attributes(self, new: dict[str, Any], ticket: Ticket) -> bool:
-        mine = self.attributes
+    def _merge_attributes(self, added: Attributes, ticket: Ticket) -> bool:
+        mine, new = by_name(self.attributes), by_name(added)
         for name, value in new.items():
             if type(value) is dict and name in mine:
                 return False
@@ -67,6 +88,14 @@ class Entry(msgspec.Struct, gc=False):
         self.attributes = merged
         return True
 
+    def parted(self) -> Entry:
+        """Part with what the same custom ID gets next, and return it."""
+        following = self.then
+        assert following is not None  # noqa: S101 - asked only where something follows
+        following.last = self.last if self.last is not following else None
+        self.then = self.last = None
+        return following
+
     def expire(self, before: str) -> list[Ticket]:
         """Take out events whose own time lies before a moment (RFC 3339, UTC), and return their tickets."""
         late = [event.get("time", before) < before for event in self.events]
@@ -75,6 +104,7 @@ class Entry(msgspec.Struct, gc=False):
         whose = [place for place, name in enumerate(self.named) if name]
         gone = {place for place, is_late in zip(whose, late, strict=True) if is_late}
         tickets = [ticket for place, ticket in enumerate(self.tickets) if place in gone]
+        self.size -= sum(len(ticket.source) for ticket in tickets)
         self.events = [event for event, is_late in zip(self.events, late, strict=True) if not is_late]
         self.tickets = [ticket for place, ticket in enumerate(self.tickets) if place not in gone]
         self.named = [name for place, name in enumerate(self.named) if place not in gone]
@@ -82,8 +112,10 @@ class Entry(msgspec.Struct, gc=False):
 
 
 def _entry(update: ProfileUpdate, ticket: Ticket) -> Entry:
-    named = _names(update) if update.events else []
-    return Entry(update.custom_id, update.attributes, update.events, [ticket], named)
+    entry = Entry(update.custom_id, update.attributes, update.events, [ticket], len(ticket.source))
+    if update.events:
+        entry.named = _names(update)
+    return entry
 
 
 def _is_too_much(attributes: dict[str, Any]) -> bool:
@@ -143,32 +175,28 @@ class Outbox:
         """
         taken: list[Entry] = []
         line, records, size = 0, 0, 0
-        while self.ready and len(taken) < most_entries:
-            entry = self.ready[0]
-            tickets = entry.tickets
-            more = len(tickets[0].source) if len(tickets) == 1 else sum(len(t.source) for t in tickets)
-            if size + more > most_bytes and taken:
+        ready, busy, heads = self.ready, self._busy, self._heads
+        while ready and len(taken) < most_entries:
+            entry = ready[0]
+            size += entry.size
+            if size > most_bytes and taken:
+                size -= entry.size
                 break
-            self.ready.popleft()
-            self._advance(entry)
-            size += more
-            records += len(tickets)
-            line = min(line or tickets[0].line, tickets[0].line)
+            ready.popleft()
+            busy.add(entry.custom_id)
+            if entry.then is None:
+                del heads[entry.custom_id]
+            else:
+                heads[entry.custom_id] = entry.parted()
+            records += len(entry.tickets)
+            first = entry.tickets[0].line
+            if first < line or not line:
+                line = first
             taken.append(entry)
         self.entries -= len(taken)
         self.records -= records
         self.bytes -= size
         return Cut(taken, line, records)
-
-    def _advance(self, entry: Entry) -> None:
-        self._busy.add(entry.custom_id)
-        following = entry.then
-        if following is None:
-            del self._heads[entry.custom_id]
-        else:
-            following.last = entry.last if entry.last is not following else None
-            entry.then = entry.last = None
-            self._heads[entry.custom_id] = following
 
     def free(self, entries: Iterable[Entry]) -> None:
         """Take note that these are answered: what waited for their custom IDs can leave."""
@@ -190,21 +218,23 @@ def seal(entries: list[Entry]) -> list[Entry]:
         Entries that have no UTF-8 form, and no body; a mapping that lets one through is to blame.
     """
     try:
-        bodies = _encode_lines([_wire(entry) for entry in entries]).splitlines()
+        lines = _encode_lines(
+            [Body(Identifiers(entry.custom_id), entry.attributes, entry.events) for entry in entries]
+        )
     except UnicodeEncodeError:
         if len(entries) == 1:
             return entries
         middle = len(entries) // 2
         return seal(entries[:middle]) + seal(entries[middle:])
-    for entry, body in zip(entries, bodies, strict=True):
+    for entry, body in zip(entries, lines.splitlines(), strict=True):
         entry.body = body
+    if NO_ATTRIBUTES in lines:
+        for entry in entries:
+            entry.body = _without_empty_attributes(entry.body)
     return []
 
 
-def _wire(entry: Entry) -> dict[str, Any]:
-    wire: dict[str, Any] = {"identifiers": {"custom_id": entry.custom_id}}
-    if entry.attributes:
-        wire["attributes"] = entry.attributes
-    if entry.events:
-        wire["events"] = entry.events
-    return wire
+def _without_empty_attributes(body: bytes) -> bytes:
+    """Leave out an entry's attributes if there are none; those of its events stay."""
+    before, found, behind = body.partition(NO_ATTRIBUTES)
+    return before + behind if found and b'"attributes":' not in before else body

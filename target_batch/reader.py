@@ -9,7 +9,7 @@ import select
 import sys
 from collections import Counter
 from decimal import Decimal
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
@@ -41,6 +41,19 @@ class Message(msgspec.Struct):
     manifest: list[str] | None = None
 
 
+Reading: TypeAlias = "Callable[[bytes], Any]"
+
+
+def line_reader(stream: str, structure: type[msgspec.Struct]) -> Reading:
+    """Return what reads RECORD lines of one stream, whose records fit a structure.
+
+    It raises `msgspec.ValidationError` for every other line.
+    """
+    fields = [("type", Literal["RECORD"]), ("stream", Literal[stream]), ("record", structure)]
+    line = msgspec.defstruct("Line", fields, gc=False)
+    return msgspec.json.Decoder(line, float_hook=Decimal).decode
+
+
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 _decode: Final = msgspec.json.Decoder(Message, float_hook=Decimal).decode
 
@@ -64,11 +77,18 @@ def without_utf8(record: dict[str, Any]) -> list[str]:
     return [name for name, value in record.items() if _is_broken(value)]
 
 
+def no_express(line: bytes, number: int) -> bool:
+    """Take no line in: all are decoded."""
+    del line, number
+    return False
+
+
 class LineReader(GenericSingerReader[bytes]):
     """Hands every message to its callback; `line` and `line_number` tell what is being read.
 
     `odd` tells that the line was not strict JSON, so its record may hold NaN or half a surrogate pair.
     `size` is (bytes read, bytes in all) where the input is a file, None where nobody knows the end.
+    `express` takes a line with its number in at once, if it can: it is asked before a line is decoded.
     """
 
     def __init__(self) -> None:
@@ -81,6 +101,7 @@ class LineReader(GenericSingerReader[bytes]):
         self.size: tuple[int, int] | None = None
         self.tick: Callable[[], None] = lambda: None
         self.warn: Callable[[str], None] = lambda _: None
+        self.express: Callable[[bytes, int], bool] = no_express
         self._unknown_types: set[str] = set()
 
     @property
@@ -99,26 +120,31 @@ class LineReader(GenericSingerReader[bytes]):
             InputError: a line is not a Singer message; the error names its number only.
         """
         stats: Counter[str] = Counter()
+        taken = 0
         for line in self._lines(file_input or self.default_input):
-            self.line = line
-            self.line_number += 1
-            self.odd = False
-            try:
-                message = _decode(line)
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-                decoded = self._with_care(line)
-                if decoded is None:
-                    continue
-                message = decoded
-            callback = callbacks.get(message.type)
-            if callback is None:
-                self._unknown(message.type)
-            else:
-                callback(message)
-                stats[message.type] += 1
+            self.line_number = number = self.line_number + 1
+            if self.express(line, number):
+                taken += 1
+            elif (message := self._message(line)) is not None:
+                callback = callbacks.get(message.type)
+                if callback is None:
+                    self._unknown(message.type)
+                else:
+                    callback(message)
+                    stats[message.type] += 1
             if self.stopped:
                 break
+        stats["RECORD"] += taken
         return stats
+
+    def _message(self, line: bytes) -> Message | None:
+        """Decode a line; None for one that says nothing."""
+        self.line = line
+        self.odd = False
+        try:
+            return _decode(line)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return self._with_care(line)
 
     def _lines(self, stream: IO[bytes]) -> Iterator[bytes]:
         parts: list[bytes] = []

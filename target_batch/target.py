@@ -21,7 +21,7 @@ from target_batch.commands import CommandGroup
 from target_batch.commands.check import answer_connection_test, is_connection_test
 from target_batch.commands.nesting import nested
 from target_batch.errors import ConfigurationError, DeliveryError, StopRun
-from target_batch.reader import LineReader, record_line
+from target_batch.reader import LineReader, no_express, record_line
 from target_batch.reasons import Reason
 from target_batch.redaction import clean
 from target_batch.rejects import MARK
@@ -105,6 +105,7 @@ class TargetBatch(Target):
         if is_connection_test(self.message_reader.line_number, stream, schema):
             answer_connection_test(self.run.settings)
         self._plain.pop(stream, None)
+        self.message_reader.express = no_express
         maps = self._stream_maps(stream, schema, message.key_properties)
         for stream_map in maps:
             if isinstance(stream_map, RemoveRecordTransform):
@@ -154,6 +155,7 @@ class TargetBatch(Target):
             sink.accept_odd(message.record, reader.line_number, reader.line)
         else:
             sink.accept(message.record, reader.line_number, reader.line)
+            reader.express = sink.take
 
     def _take(self, stream: str, record: dict[str, Any], source: bytes) -> None:
         line = self.message_reader.line_number

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
+from target_batch.operations import names_of
 from target_batch.places import scope_of
 from target_batch.staging import batches, digest
 from target_batch.tables import payloads, scopes
@@ -67,7 +68,7 @@ class PayloadMemory:
 
     def _note_writers(self, entry: Entry) -> None:
         """Note which attributes a stream writes, and which ones several streams write."""
-        names = entry.attributes.keys()
+        names = set(names_of(entry.attributes))
         for stream in {ticket.origin.stream for ticket in entry.tickets}:
             mine = self._names.setdefault(stream, set())
             if not names <= mine:
@@ -89,7 +90,7 @@ class PayloadMemory:
             and not entry.events
             and bool(entry.attributes)
             and (len(tickets) == 1 or all(ticket.origin.stream == first.stream for ticket in tickets))
-            and self._contested.isdisjoint(entry.attributes)
+            and self._contested.isdisjoint(names_of(entry.attributes))
         )
 
     def _known(self, scope: int, ids: list[str]) -> dict[str, bytes]:

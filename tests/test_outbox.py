@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_batch.fates import Origin, Tally, Ticket
-from target_batch.operations import ProfileUpdate
+from target_batch.operations import ProfileUpdate, by_name
 from target_batch.outbox import Entry, Outbox, seal
 from target_batch.reader import record_in
 
@@ -89,7 +89,10 @@ def test_partial_changes_of_an_array_are_not_overwritten() -> None:
     first = taken(outbox)
     outbox.free(first)
     second = taken(outbox)
-    assert [entry.attributes["tags"] for entry in (*first, *second)] == [{"$add": ["x"]}, {"$add": ["y"]}]
+    assert [by_name(entry.attributes)["tags"] for entry in (*first, *second)] == [
+        {"$add": ["x"]},
+        {"$add": ["y"]},
+    ]
 
 
 def test_two_spellings_of_one_attribute_do_not_meet() -> None:

@@ -10,7 +10,7 @@ from target_batch.errors import StopRun
 from target_batch.mapping import compile_plan
 from target_batch.mapping.names import base_name
 from target_batch.mapping.times import own_time
-from target_batch.operations import AudienceChange, Ignored, ProfileUpdate, Rejected
+from target_batch.operations import AudienceChange, Ignored, ProfileUpdate, Rejected, by_name
 from target_batch.reasons import Fault, Reason
 from target_batch.redaction import clean
 from target_batch.routing import route
@@ -174,7 +174,7 @@ class Study:
         self.counts.sent_in_part += bool(faults)
         for fault in faults:
             self._meet(fault.reason.code, row, fault.property)
-        sent = dict(operation.attributes)
+        sent = dict(by_name(operation.attributes))
         if isinstance(operation, ProfileUpdate):
             self._count_events(operation, record, sent)
         else:

@@ -8,6 +8,7 @@ from target_batch.mapping.audiences import AudiencePlan
 from target_batch.mapping.claims import PlanRow
 from target_batch.mapping.cohorts import CohortPlan
 from target_batch.mapping.events import EventPlan
+from target_batch.mapping.express import SURPRISES
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.profiles import ProfilePlan
 from target_batch.mapping.segment import SegmentPlan
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from target_batch.routing import Route
     from target_batch.settings import Settings
 
-__all__ = ["Plan", "PlanRow", "compile_plan"]
+__all__ = ["SURPRISES", "Plan", "PlanRow", "compile_plan"]
 
 
 def compile_plan(

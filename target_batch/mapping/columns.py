@@ -99,6 +99,14 @@ class Columns(dict[str, "Column"]):
         """Tell whether text does not contradict what the SCHEMA says of a property."""
         return self._declared.get(name, ANYTHING).admits("")
 
+    def may_be_array(self, name: str) -> bool:
+        """Tell whether an array does not contradict what the SCHEMA says of a property."""
+        return self._declared.get(name, ANYTHING).admits([])
+
+    def is_day(self, name: str) -> bool:
+        """Tell whether the SCHEMA says that a property holds dates without a time."""
+        return self._declared.get(name, ANYTHING).format == "date"
+
     def feeders(self, attribute: str) -> tuple[str, ...]:
         """Return the properties that feed a Batch name, however an answer spells it."""
         name = base_name(attribute)

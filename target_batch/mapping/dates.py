@@ -14,10 +14,6 @@ from target_batch.mapping.limits import CACHED_VALUES
 from target_batch.mapping.refusals import Unfit
 from target_batch.reasons import Reason
 
-_CANONICAL = re.compile(
-    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
-    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?(Z|\+00:00)"
-).fullmatch
 _SPELLING = re.compile(
     r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})"
     r"(?:(?:[Tt]|[ ]+)([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]+))?)?"
@@ -28,15 +24,9 @@ _LIKE_A_DATE = re.compile(
     r"(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:?(?:[0-9]{2})?)?)?"
 ).fullmatch
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other times known to be UTC
-LONGEST_CANONICAL = len("2000-01-01T00:00:00.123456Z")
-"""Of a longer text the fraction is cut: Batch gets microseconds at most."""
-
-_LONGEST = len("2000-01-01T00:00:00.123456+00:00")
-_UTC_ENDS = ("Z", "0")
-_QUICK_LENGTHS = frozenset(
-    len("2000-01-01T00:00:00" + fraction + zone) for fraction in ("", ".123456") for zone in ("", "+02:00")
-)
+_EPOCH_UTC = _EPOCH.replace(tzinfo=timezone.utc)
 _DATE_LENGTH = len("2000-01-01")
+_LENGTHS = len("2000-01-01T00:00:00Z"), len("2000-01-01T00:00:00.123456Z")
 _MIDNIGHT_AFTER = 24
 _LEAP_SECOND = 60
 _SMALLEST_MILLISECONDS = 10**11
@@ -44,7 +34,7 @@ _SMALLEST_MILLISECONDS = 10**11
 
 
 def utc(value: Any) -> str | None:
-    """Return the instant as RFC 3339 with `Z`; fractions are kept to microseconds.
+    """Return the instant as RFC 3339 with `Z`; fractions are rounded to microseconds.
 
     A date is its midnight, a date-time without zone is taken as UTC. An empty text is None.
 
@@ -52,21 +42,36 @@ def utc(value: Any) -> str | None:
         Unfit: the value is no date, or none of the calendar.
     """
     if type(value) is str:
-        if value[-1:] in _UTC_ENDS and (canonical := _CANONICAL(value)):
-            return value if canonical[1] == "Z" else value[:-6] + "Z"
-        if len(value) in _QUICK_LENGTHS and (quick := _quick(value)):
-            return quick
-        return _midnight(value) if len(value) == _DATE_LENGTH else _respelled(value.strip())
+        if len(value) == _DATE_LENGTH:
+            return midnight(value)
+        return _quick(value) or _respelled(value.strip())
+    if isinstance(value, datetime):
+        return _spelled(in_utc(value))
     if isinstance(value, date):
-        return _respelled(value.isoformat())
+        return midnight(value.isoformat())
     raise Unfit(Reason.INVALID_DATE, "A date is text in ISO 8601, not a number or a structure.")
 
 
-def in_utc(value: Any) -> str | None:
-    """Return what `utc` does, faster for `…+00:00`, of what is known to be a date of the calendar."""
-    if type(value) is str and value[-6:] == "+00:00" and value[10] == "T" and len(value) <= _LONGEST:
-        return value[:-6] + "Z"
-    return utc(value)
+def in_utc(moment: datetime) -> datetime:
+    """Return the instant in UTC; without a zone it is taken as UTC.
+
+    Raises:
+        Unfit: in UTC the calendar has no such date.
+    """
+    try:
+        return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    except OverflowError:
+        raise _no_date() from None
+
+
+@lru_cache(maxsize=CACHED_VALUES)
+def midnight(day: str) -> str | None:
+    """Return the midnight of a date as `utc` does; days repeat, so they are remembered.
+
+    Raises:
+        Unfit: the text is no date, or none of the calendar.
+    """
+    return _respelled(day.strip())
 
 
 def looks_like_a_date(text: str) -> bool:
@@ -85,10 +90,10 @@ def instant(value: Any) -> str | None:
             seconds = float(value)
             if abs(seconds) >= _SMALLEST_MILLISECONDS:
                 seconds /= 1000
-            moment = _EPOCH + timedelta(seconds=seconds)
+            moment = _EPOCH_UTC + timedelta(seconds=seconds)
         except (OverflowError, ValueError):
             raise _no_date() from None
-        return _spelled(moment, f"{moment.microsecond:06d}" if moment.microsecond else "")
+        return _spelled(moment)
     return utc(value)
 
 
@@ -102,16 +107,11 @@ def _quick(text: str) -> str | None:
     """Read the spellings that data bases write with msgspec, None for all others."""
     try:
         moment = msgspec.convert(text, datetime)
-        if moment.tzinfo is None:
-            return f"{text[:10]}T{text[11:]}Z"
-        return moment.astimezone(timezone.utc).isoformat()[:-6] + "Z"
-    except (msgspec.ValidationError, OverflowError):
+    except msgspec.ValidationError:
         return None
-
-
-@lru_cache(maxsize=CACHED_VALUES)
-def _midnight(day: str) -> str | None:
-    return _respelled(day.strip())
+    if text[-1] == "Z" and text[10] == "T" and len(text) == _LENGTHS[moment.microsecond > 0]:
+        return text
+    return _spelled(in_utc(moment))
 
 
 def _respelled(text: str) -> str | None:
@@ -124,11 +124,12 @@ def _respelled(text: str) -> str | None:
     try:
         moment = datetime(int(year), int(month), int(day), tzinfo=timezone.utc)
         moment += _time_of_day(int(hour or 0), int(minute or 0), int(second or 0))
+        moment += timedelta(microseconds=round(float(f"0.{fraction or 0}") * 1_000_000))
         if sign:
             moment -= _offset(sign, int(offset[0]), int(offset[1] or 0))
     except (ValueError, OverflowError):
         raise _no_date() from None
-    return _spelled(moment, (fraction or "")[:6])
+    return _spelled(moment)
 
 
 def _time_of_day(hour: int, minute: int, second: int) -> timedelta:
@@ -145,8 +146,9 @@ def _offset(sign: str, hours: int, minutes: int) -> timedelta:
     return ahead if sign == "+" else -ahead
 
 
-def _spelled(moment: datetime, fraction: str) -> str:
-    return moment.isoformat()[:19] + (f".{fraction}Z" if fraction else "Z")
+def _spelled(moment: datetime) -> str:
+    """Spell an instant in UTC as msgspec encodes it."""
+    return moment.isoformat()[: -len("+00:00")] + "Z"
 
 
 def _no_date() -> Unfit:

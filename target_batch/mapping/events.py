@@ -47,7 +47,7 @@ class EventPlan(Plan):
         self._name_of = event_namer(settings.attribute_naming)
         self._late_as_now = settings.late_events == "now"
         self._fixed, self._name_property = self._find_name()
-        excluded = {self.custom_id_property: "the custom ID"}
+        excluded = {self.custom_id.property: "the custom ID"}
         if self._name_property:
             excluded[self._name_property] = "the event's name"
         self._time_is_known = self.time_names is not FLAT_NAMES

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from target_batch.mapping.declared import is_whole, kind_of
 from target_batch.mapping.limits import CUSTOM_ID_LENGTH
 from target_batch.mapping.refusals import Unfit
 from target_batch.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
 
 REFUSED_IDS = frozenset({
     "undefined", "null", "nil", "(null)", "[object object]", "true", "false", "nan", "infinity",
@@ -43,6 +46,32 @@ def custom_id(value: Any) -> str:
     if not name.isprintable():
         _refuse_unprintable(name)
     return name
+
+
+class Identity:
+    """Where the custom ID of a stream's records stands: in a property, or inside one that is an object."""
+
+    def __init__(self, path: str, properties: Collection[str]) -> None:
+        self.property, *rest = (path,) if path in properties else path.split(".")
+        self._path = tuple(rest)
+        self.quick: Callable[[Any], str] = self.within if rest else custom_id
+        """Return the custom ID of what the property holds."""
+
+    def of(self, record: Mapping[str, Any]) -> str:
+        """Return the custom ID of a record.
+
+        Raises:
+            Unfit: there is none, or Batch would refuse it.
+        """
+        return self.quick(record.get(self.property))
+
+    def within(self, value: Any) -> str:
+        """Return the custom ID that stands at the path inside a property's value.
+
+        Raises:
+            Unfit: there is none, or Batch would refuse it.
+        """
+        return custom_id(follow(value, self._path))
 
 
 def follow(value: Any, path: tuple[str, ...]) -> Any:

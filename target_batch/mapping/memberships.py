@@ -129,7 +129,7 @@ class MembershipPlan(Plan):
             str(options.tags): "the member's tags",
             str(options.display_name_property): "the audience's display name",
             str(self.name_property): "the audience's name",
-            self.custom_id_property: "the custom ID",
+            self.custom_id.property: "the custom ID",
         }
         scope = Scope(
             stream=self.route.stream,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_batch.mapping.identity import custom_id, follow
+from target_batch.mapping.identity import Identity
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.times import Replay, time_names
 from target_batch.operations import Ignored, Rejected
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from target_batch.mapping.claims import PlanRow
     from target_batch.mapping.columns import Columns
+    from target_batch.mapping.structure import Layout
     from target_batch.operations import Operation
     from target_batch.routing import Route
     from target_batch.settings import Settings
@@ -26,8 +27,8 @@ DELETED = Ignored(Reason.DELETED_AT_SOURCE.code)
 class Plan:
     """What becomes of the records of one stream under one SCHEMA; called with each of them.
 
-    `custom_id_property` is the top-level property that holds the custom ID, `notes` what a user
-    must be told at the SCHEMA message, `rows` the plan in words, a line per property.
+    `custom_id` is where the custom ID stands, `notes` what a user must be told at the SCHEMA message,
+    `rows` the plan in words, a line per property.
     """
 
     ignores_deleted = True
@@ -44,9 +45,7 @@ class Plan:
         self.route = route
         self.settings = settings
         self.left_out = left_out
-        path = route.custom_id
-        self._path = () if path in self.properties else tuple(path.split("."))[1:]
-        self.custom_id_property = path.split(".")[0] if self._path else path
+        self.custom_id = Identity(route.custom_id, self.properties)
         self.time_names = time_names(route.options.time, self.properties)
         self._replay = Replay(settings.replay) if settings.replay else None
         self.notes: tuple[str, ...] = ()
@@ -64,7 +63,7 @@ class Plan:
             if verdict is not None:
                 return verdict
         try:
-            return self.map(record, custom_id(self._identity(record)), now)
+            return self.map(record, self.custom_id.of(record), now)
         except Unfit as unfit:
             return self._refused(record, unfit)
 
@@ -77,6 +76,11 @@ class Plan:
         raise NotImplementedError
 
     @property
+    def layout(self) -> Layout | None:
+        """How a record is read at once, valid by its SCHEMA if it can be read; None if it cannot."""
+        return None
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """The paths without which a record would mean another person, or another kind of thing."""
         return (self.route.custom_id,)
@@ -84,7 +88,7 @@ class Plan:
     @property
     def essential(self) -> frozenset[str]:
         """The top-level properties without which a record cannot be sent, or not truly."""
-        return frozenset({self.custom_id_property, DELETED_AT})
+        return frozenset({self.custom_id.property, DELETED_AT})
 
     @property
     def rows(self) -> tuple[PlanRow, ...]:
@@ -106,13 +110,9 @@ class Plan:
     def identity_of(self, record: dict[str, Any]) -> str | None:
         """Return the custom ID of a record as Batch would get it, None if it has no usable one."""
         try:
-            return custom_id(self._identity(record))
+            return self.custom_id.of(record)
         except Unfit:
             return None
-
-    def _identity(self, record: dict[str, Any]) -> Any:
-        value = record.get(self.custom_id_property)
-        return follow(value, self._path) if self._path else value
 
     def _refused(self, record: dict[str, Any], unfit: Unfit) -> Rejected:  # noqa: ARG002
         """Return the fate of a record that cannot be sent at all."""

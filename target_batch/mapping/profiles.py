@@ -9,16 +9,14 @@ from target_batch.mapping.arrays import strings_or_change
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.express import Express
 from target_batch.mapping.filling import cut, fill
-from target_batch.mapping.identity import custom_id
 from target_batch.mapping.kinds import by_type, by_value, checked, step
 from target_batch.mapping.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY
 from target_batch.mapping.names import attribute_namer
 from target_batch.mapping.notes import notes, surplus
 from target_batch.mapping.plan import DELETED_AT, Plan
-from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.targets import Scope
 from target_batch.mapping.values import typed
-from target_batch.operations import ProfileUpdate
+from target_batch.operations import ProfileUpdate, by_name
 from target_batch.reasons import Fault, Reason
 
 if TYPE_CHECKING:
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
 
     from target_batch.mapping.columns import Column
     from target_batch.mapping.declared import Declared
+    from target_batch.mapping.structure import Layout
     from target_batch.mapping.targets import Target
     from target_batch.operations import Operation
     from target_batch.routing import Route
@@ -91,7 +90,7 @@ class ProfilePlan(Plan):
             naming=attribute_namer(settings.attribute_naming),
             mapping=route.options.attributes,
             only_mapped=route.options.only_mapped,
-            excluded={self.custom_id_property: "the custom ID"},
+            excluded={self.custom_id.property: "the custom ID"},
             left_out=left_out,
             natives=natives.BY_PROPERTY,
             reserved=natives.NAMES,
@@ -99,31 +98,36 @@ class ProfilePlan(Plan):
             muted=muted(settings),
         )
         self.columns = Columns(scope, ProfileDialect(settings), self.properties)
-        self._no_detour = settings.replay is None and not self._path
-        self._express = Express(self.columns, keeps_nulls=settings.nulls == "delete")
+        self._no_detour = settings.replay is None
+        validated = schema if settings.validate_records else {}
+        self._express = Express(self.columns, validated, self.custom_id, DELETED_AT)
         self.notes = (*notes(self.columns), *surplus(self.columns, ATTRIBUTES_PER_ENTRY))
+
+    @property
+    def layout(self) -> Layout | None:
+        """How a record is read at once, valid by its SCHEMA if it can be read; None if it cannot."""
+        layout = self._express.layout
+        return layout if layout and self._no_detour and layout.vouches and layout.bounded else None
 
     def __call__(self, record: dict[str, Any], now: float) -> Operation:
         """Return what the record asks of Batch; a record without surprises takes the express way."""
-        if self._no_detour and record.get(DELETED_AT) is None:
-            attributes = self._express.attributes(record)
-            if attributes is not None and len(attributes) <= ARRAYS_PER_PROFILE:
-                try:
-                    identity = custom_id(record.get(self.custom_id_property))
-                except Unfit as unfit:
-                    return self._refused(record, unfit)
-                return ProfileUpdate(identity, attributes, [])
+        if self._no_detour and self._express.layout and self._express.layout.bounded:
+            update = self._express.attempt(record)
+            if update is not None:
+                return update
         return super().__call__(record, now)
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
         """Return the profile update of a record."""
-        attributes = self._express.attributes(record)
+        update = self._express.attempt(record)
         faults: list[Fault] = []
-        if attributes is None:
-            attributes = {}
+        attributes: dict[str, Any] = {}
+        if update is None:
             faults = fill(self.columns, record, attributes)
             if not faults:
-                attributes = self._express.learn(record) or attributes
+                update = self._express.learn(record)
+        if update is not None:
+            attributes = by_name(update.attributes)
         if len(attributes) > ARRAYS_PER_PROFILE:
             faults += within_limits(self.columns, record, attributes)
         return ProfileUpdate(identity, attributes, [], tuple(faults))

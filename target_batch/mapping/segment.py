@@ -46,7 +46,7 @@ class SegmentPlan(Plan):
         self._group = trait_columns(route, settings, left_out, of_user=False)
         self._events = event_columns(route, settings, left_out)
         self._context = context_columns(route, settings, left_out)
-        self._known = set(ENVELOPE) | {self.custom_id_property, *self.time_names}
+        self._known = set(ENVELOPE) | {self.custom_id.property, *self.time_names}
         self.notes = tuple(_not_sent(name) for name in self.properties if not self._is_known(name))
 
     def __call__(self, record: dict[str, Any], now: float) -> Operation:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 
 from target_batch.mapping import compile_plan
+from target_batch.operations import ProfileUpdate, by_name
 from target_batch.routing import route
 from target_batch.settings import Settings, StreamOptions
 
@@ -14,6 +16,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from target_batch.mapping import Plan
+    from target_batch.operations import Operation
+
+
+class NamedPlan:
+    """A plan whose updates hold their attributes by name, whichever way a record took."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def __call__(self, record: dict[str, Any], now: float) -> Operation:
+        """Map a record."""
+        operation = self.plan(record, now)
+        if isinstance(operation, ProfileUpdate):
+            return msgspec.structs.replace(operation, attributes=by_name(operation.attributes))
+        return operation
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the plan has by that name."""
+        return getattr(self.plan, name)
 
 
 def make_plan(
@@ -34,7 +55,8 @@ def make_plan(
     )
     schema = {"type": "object", "properties": properties}
     found = route("people", schema, ["id"], chosen)
-    return compile_plan(found, schema, chosen, left_out=left_out, audience_names=audience_names)
+    plan = compile_plan(found, schema, chosen, left_out=left_out, audience_names=audience_names)
+    return cast("Plan", NamedPlan(plan))
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,20 @@
-"""The express way gives what the careful way gives, or nothing at all."""
+"""The express way gives what the careful way gives, of valid records only, or nothing at all."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from target_batch.mapping.express import Express
+from target_batch.mapping.express import SURPRISES, Express
 from target_batch.mapping.filling import fill
+from target_batch.mapping.identity import Identity
+from target_batch.operations import by_name
+from target_batch.validation import Validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +41,27 @@ ANYTHING = (
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SIMPLE = st.sampled_from([
+    {}, TEXT, {"type": "string"}, {"type": "integer"}, {"type": ["integer", "null"]}, {"type": "number"},
+    {"type": ["null", "number"]}, {"type": "boolean"}, {"type": "array"}, {"type": "object"},
+    {"type": ["array", "null"], "items": {"type": "string"}}, {"type": "array", "items": {"type": "integer"}},
+    {"type": "array", "items": {"type": "number"}}, {"type": ["string", "integer"]},
+    {"type": "string", "format": "date-time"}, {"type": ["string", "null"], "format": "date"},
+    {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}, {"type": ["number", "string"]},
+    {"oneOf": [{"type": "string"}, {"type": "null"}]}, {"type": "string", "maxLength": 2},
+    {"enum": ["", "x"]}, {"type": "string", "format": "singer.decimal"}, {"type": "string", "format": "uri"},
+    {"type": "object", "properties": {"a": {"type": "string"}}},
+])  # fmt: skip
+NAMES = ("a", "b", "email", "phone", "locale", "email_marketing", "_sdc_batched_at")
+QUIET = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def express_of(plan: Plan, schema: dict[str, Any]) -> Express:
+    return Express(plan.columns, schema, Identity("id", schema.get("properties") or {}), "_sdc_deleted_at")
+
+
+@QUIET
 @given(
     record=st.dictionaries(st.sampled_from([*USER, "unknown"]), ANYTHING),
     nulls=st.sampled_from(["delete", "skip"]),
@@ -46,16 +70,59 @@ ANYTHING = (
 def test_both_ways_give_the_same(
     plan_of: Callable[..., Plan], record: Any, nulls: str, loosened: Any
 ) -> None:
-    columns = plan_of("profiles", USER, nulls=nulls).columns
-    express = Express(columns, keeps_nulls=nulls == "delete")
+    columns = (plan := plan_of("profiles", USER, nulls=nulls)).columns
+    express = express_of(plan, {"properties": USER})
     for other in loosened:
-        express.learn(other)
+        express.learn({**other, "id": "u"})
     careful: dict[str, Any] = {}
+    record["id"] = "u"
     faults = fill(columns, record, careful)
-    found = express.attributes(record)
+    found = express.attempt(record)
     if found is not None:
         assert faults == []
-        assert repr(sorted(found.items())) == repr(sorted(careful.items()))
+        assert found.custom_id == "u"
+        attributes = by_name(found.attributes)
+        assert repr(sorted(attributes.items())) == repr(sorted(careful.items()))
+
+
+@QUIET
+@given(
+    properties=st.dictionaries(st.sampled_from(NAMES), SIMPLE),
+    identity=SIMPLE,
+    required=st.sets(st.sampled_from(("id", *NAMES)), max_size=2),
+    record=st.dictionaries(st.sampled_from(NAMES), ANYTHING),
+    custom_id=st.sampled_from(["u", 7, 7.0, None, True]),
+    loosened=st.lists(st.dictionaries(st.sampled_from(NAMES), ANYTHING), max_size=2),
+)
+def test_what_can_be_read_at_once_is_valid_and_maps_the_same(
+    plan_of: Callable[..., Plan],
+    properties: Any,
+    identity: Any,
+    required: Any,
+    record: Any,
+    custom_id: Any,
+    loosened: Any,
+) -> None:
+    properties = {"id": identity, **properties}
+    schema = {"type": "object", "properties": properties, "required": sorted(required)}
+    express = express_of(plan_of("profiles", properties), schema)
+    for other in loosened:
+        express.learn({"id": "u", **other})
+    layout = express.layout
+    assume(layout is not None and layout.vouches)
+    assert layout is not None
+    try:
+        line = encode({"id": custom_id, **record})
+        update = layout.update(msgspec.json.decode(line, type=layout.record))
+    except SURPRISES:
+        return
+    decoded = msgspec.json.Decoder(float_hook=Decimal).decode(line)
+    assert Validator("people", schema).is_valid(decoded)
+    plain = plan_of("profiles", properties, validate_records=False)
+    careful: dict[str, Any] = {}
+    assert fill(plain.columns, decoded, careful) == []
+    assert update.custom_id == plain.custom_id.of(decoded)
+    assert encode(dict(sorted(by_name(update.attributes).items()))) == encode(dict(sorted(careful.items())))
 
 
 @pytest.mark.parametrize(
@@ -66,19 +133,40 @@ def test_both_ways_give_the_same(
 def test_a_surprise_that_is_no_fault_is_learned(
     plan_of: Callable[..., Plan], surprise: dict[str, Any]
 ) -> None:
-    columns = plan_of("profiles", USER).columns
-    express = Express(columns, keeps_nulls=True)
+    columns = (plan := plan_of("profiles", USER)).columns
+    express = express_of(plan, {"properties": USER})
     record = {"id": "u", **surprise}
-    assert express.attributes(record) is None
+    assert express.attempt(record) is None
     careful: dict[str, Any] = {}
     assert fill(columns, record, careful) == []
-    assert express.learn(record) == careful
-    assert express.attributes(record) == careful
+    learned = express.learn(record)
+    assert learned is not None
+    assert by_name(learned.attributes) == careful
+    assert express.attempt(record) == learned
 
 
 def test_it_gives_up_where_every_record_surprises(plan_of: Callable[..., Plan]) -> None:
-    columns = plan_of("profiles", {"id": {}}).columns
-    express = Express(columns, keeps_nulls=True)
+    express = express_of(plan_of("profiles", {"id": {}}), {})
     for number in range(60):
-        express.learn({f"p{number}": 1})
-    assert express.attributes({"id": "u"}) is None
+        express.learn({"id": "u", f"p{number}": 1})
+    assert express.attempt({"id": "u"}) is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "vouches"),
+    [
+        ({"properties": {"p": TEXT}}, True),
+        ({"properties": {"p": {**TEXT, "description": "free"}}, "additionalProperties": False}, True),
+        ({"properties": {"p": {"type": "number", "multipleOf": 0.01}}}, False),
+        ({"properties": {"p": {"type": "string", "pattern": "x"}}}, False),
+        ({"properties": {"p": {"$ref": "#/definitions/p"}}, "definitions": {"p": TEXT}}, False),
+        ({"properties": {"p": TEXT}, "minProperties": 2}, False),
+        ({"properties": {"p": TEXT}, "required": ["q"]}, False),
+    ],
+)
+def test_it_vouches_only_for_what_a_type_can_say(
+    plan_of: Callable[..., Plan], schema: dict[str, Any], vouches: object
+) -> None:
+    layout = express_of(plan_of("profiles", schema["properties"]), schema).layout
+    assert layout is not None
+    assert layout.vouches is vouches

@@ -1,0 +1,72 @@
+"""From a property's JSON schema to the msgspec type that takes nothing the schema refuses."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from typing import TYPE_CHECKING, Any, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+ANNOTATIONS = frozenset({
+    "type", "format", "title", "description", "default", "examples", "readOnly", "writeOnly",
+    "deprecated", "$comment",
+})  # fmt: skip
+"""Keywords that restrict nothing but the type; what `format` says is read by the converters."""
+
+_OF_A_RECORD = ANNOTATIONS | {"properties", "required", "additionalProperties", "$schema", "$id"}
+"""Keywords of a whole SCHEMA that a structure heeds, or that restrict nothing it lets through."""
+
+_SCALARS: dict[str, Any] = {
+    "string": str, "integer": int, "number": float, "boolean": bool, "null": type(None),
+}  # fmt: skip
+
+
+def is_plain(keywords: Collection[str]) -> bool:
+    """Tell whether a SCHEMA says nothing of a record that its properties do not say, save `required`."""
+    return _OF_A_RECORD.issuperset(keywords)
+
+
+def exact_type(schema: Any) -> Any:
+    """Return the type whose values are all valid by a property's schema.
+
+    Returns:
+        `Any` where the schema restricts nothing, `NotImplemented` where no type says the same. A
+        `float` stands for a number; who reads one that way loses digits.
+    """
+    if schema is True or schema == {}:
+        return Any
+    if not isinstance(schema, dict):
+        return NotImplemented
+    if schema.keys() == {"anyOf"}:
+        return _union([exact_type(branch) for branch in schema["anyOf"]])
+    if not schema.keys() <= ANNOTATIONS | {"items"}:
+        return NotImplemented
+    names = schema.get("type")
+    if names is None:
+        return Any if "items" not in schema else NotImplemented
+    return _union([_of(name, schema) for name in ([names] if isinstance(names, str) else names)])
+
+
+def admits(exact: Any, kind: type) -> bool:
+    """Tell whether an exact type takes the values of one kind."""
+    return exact is Any or exact is NotImplemented or exact is kind or kind in get_args(exact)
+
+
+def _of(name: str, schema: dict[str, Any]) -> Any:
+    if name == "array":
+        items = exact_type(schema.get("items", {}))
+        loses_digits = items is not Any and admits(items, float)
+        return NotImplemented if loses_digits else list.__class_getitem__(items)
+    if name == "object":
+        return dict[str, Any]
+    return _SCALARS.get(name, NotImplemented)
+
+
+def _union(types: list[Any]) -> Any:
+    if not types or NotImplemented in types:
+        return NotImplemented
+    if Any in types:
+        return Any
+    return functools.reduce(operator.or_, types) if len(types) > 1 else types[0]
