@@ -73,6 +73,8 @@ format: install ## Format the code and mend what can be mended
 .PHONY: bench
 bench: install ## Measure records per second and CPU per record
 	@$(BIN)/python benchmarks/run.py
+	@echo
+	@$(BIN)/python benchmarks/mapping.py
 
 .PHONY: constraints
 constraints: $(DEMO)/.meltano ## Pin the newest versions of everything, for Python 3.10 to 3.14

@@ -210,13 +210,16 @@ class Delivery:
 
         Until this returns, or if it raises, what was cut counts as in flight and holds the state.
         """
-        timely = self._timely(entries)
-        unfit = seal(timely)
+        left = self._timely(entries) if any(entry.events for entry in entries) else entries
+        unfit = seal(left)
         for entry in unfit:
             self._fates.refused(entry.tickets, (NO_UTF8,), named=entry.named)
-        left = self._changed([entry for entry in timely if entry.body])
-        kept = set(map(id, left))
-        self._outbox.free(entry for entry in entries if id(entry) not in kept)
+        if unfit:
+            left = [entry for entry in left if entry.body]
+        left = self._changed(left)
+        if len(left) < len(entries):
+            kept = set(map(id, left))
+            self._outbox.free(entry for entry in entries if id(entry) not in kept)
         return left
 
     def _timely(self, entries: list[Entry]) -> list[Entry]:
@@ -252,8 +255,10 @@ class Delivery:
 
     def _settled(self, number: int, entries: list[Entry], receipt: Receipt) -> None:
         blamed = receipt.unconfirmed | receipt.refused.keys()
-        accepted = [entry for index, entry in enumerate(entries) if index not in blamed]
-        self._fates.all_delivered(entry.tickets for entry in accepted)
+        accepted = entries
+        if blamed:
+            accepted = [entry for index, entry in enumerate(entries) if index not in blamed]
+        self._fates.all_delivered([entry.tickets for entry in accepted])
         for index in sorted(receipt.refused):
             entry = entries[index]
             self._fates.refused(entry.tickets, receipt.refused[index], named=entry.named)

@@ -123,12 +123,13 @@ class Fates:
         """Settle the records of one entry, or of one member, that Batch accepted."""
         self.all_delivered((tickets,))
 
-    def all_delivered(self, groups: Iterable[Sequence[Ticket]]) -> None:
+    def all_delivered(self, groups: Sequence[Sequence[Ticket]]) -> None:
         """Settle the records of many entries that Batch accepted, a group of records an entry."""
+        for origin, count in Counter([tickets[0].origin for tickets in groups]).items():
+            origin.tally.delivered += count
+        self._answered += sum(map(len, groups))
         for tickets in groups:
-            tickets[0].origin.tally.delivered += 1
-            self._answered += len(tickets)
-            for ticket in tickets[1:]:
+            for ticket in tickets[1:] if len(tickets) > 1 else ():
                 ticket.origin.tally.delivered += 1
                 ticket.origin.tally.merged += 1
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection  # noqa: TC003 - annotations of this module's functions
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -20,8 +20,12 @@ Attributes: TypeAlias = dict[str, Any] | msgspec.Struct
 """Attributes by Batch's name, or a structure that is encoded under these names."""
 
 
+NO_EVENTS: Final[list[dict[str, Any]]] = []
+"""The events of an update that has none; nobody may change a list of events in place."""
+
+
 class ProfileUpdate(msgspec.Struct, gc=False):
-    """Attributes and events of one custom ID; the two collections belong to the operation."""
+    """Attributes and events of one custom ID."""
 
     custom_id: str
     attributes: Attributes

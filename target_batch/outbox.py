@@ -68,7 +68,7 @@ class Entry(msgspec.Struct, gc=False):
             return False
         if update.events or self.events:
             self.named += [""] * (len(self.tickets) - len(self.named)) + _names(update)
-        self.events += update.events
+        self.events = [*self.events, *update.events]
         self.tickets.append(ticket)
         self.size += len(ticket.source)
         return True

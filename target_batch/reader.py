@@ -162,8 +162,8 @@ class LineReader(GenericSingerReader[bytes]):
             if not rest:
                 continue
             yield b"".join(parts)
-            yield from rest[:-1]
-            parts = [rest[-1]]
+            parts = [rest.pop()]
+            yield from rest
         last = b"".join(parts)
         if last:
             yield from self._last(last)

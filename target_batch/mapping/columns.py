@@ -103,6 +103,10 @@ class Columns(dict[str, "Column"]):
         """Tell whether an array does not contradict what the SCHEMA says of a property."""
         return self._declared.get(name, ANYTHING).admits([])
 
+    def is_text(self, name: str) -> bool:
+        """Tell whether anything but text contradicts what the SCHEMA says of a property."""
+        return self._declared.get(name, ANYTHING).kinds == {"string"}
+
     def is_day(self, name: str) -> bool:
         """Tell whether the SCHEMA says that a property holds dates without a time."""
         return self._declared.get(name, ANYTHING).format == "date"

@@ -27,7 +27,7 @@ from target_batch.mapping.limits import (
 from target_batch.mapping.natives import usual_email
 from target_batch.mapping.phones import is_e164
 from target_batch.mapping.unrolled import Step, Unrolled
-from target_batch.mapping.values import boolean, integer, text
+from target_batch.mapping.values import boolean, integer, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -138,6 +138,8 @@ class _Draft:
         key, _, convert, on_null = self._columns[name]
         said = self._said(name)
         nullable = admits(said, NoneType)
+        if said is Any and self._columns.is_text(name):
+            said = str | None
         step = Step(convert, None if on_null else UNSET, not nullable)
         names = self._columns.targets(name)
         self._keys.append(key or names[0])
@@ -148,6 +150,8 @@ class _Draft:
             self._more += names[1:]
         elif key in _KNOWN and said is not NotImplemented and self._columns.may_be_text(name):
             self._steps.check(field, _KNOWN[key], step)
+        elif convert is number:
+            self._steps.check_number(field, step)
         else:
             self._steps.convert(field, step)
         by_hand = admits(said, float) or (name in self._loose and admits(said, int))

@@ -8,6 +8,7 @@ as dataclasses generate theirs. Its text holds numbers and the names below, noth
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,7 @@ from msgspec import UNSET
 from target_batch.mapping.dates import in_utc
 from target_batch.mapping.limits import CACHED_VALUES
 from target_batch.mapping.refusals import SKIP, Unfit
-from target_batch.operations import ProfileUpdate
+from target_batch.operations import NO_EVENTS, ProfileUpdate
 from target_batch.reasons import Reason
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 _NAMES: dict[str, Any] = {
     "UNSET": UNSET, "UTC": timezone.utc, "datetime": datetime, "in_utc": in_utc,
-    "ProfileUpdate": ProfileUpdate,
+    "Decimal": Decimal, "ProfileUpdate": ProfileUpdate, "NO_EVENTS": NO_EVENTS,
 }  # fmt: skip
 
 
@@ -87,8 +88,12 @@ class Unrolled:
     def check(self, field: int, known: Known, step: Step) -> None:
         """Send text that matches as it is, and all else through a step."""
         self._names[f"known{field}"] = known
-        self._names[f"step{field}"] = step
-        self._write(field, "if v{0}.__class__ is not str or not known{0}(v{0}): v{0} = step{0}(v{0})")
+        self._write_unless(field, "v{0}.__class__ is str and known{0}(v{0})", step)
+
+    def check_number(self, field: int, step: Step) -> None:
+        """Send numbers as they are, and all else through a step."""
+        is_number = "v{0}.__class__ is int or v{0}.__class__ is Decimal and v{0}.is_finite()"
+        self._write_unless(field, is_number, step)
 
     def convert(self, field: int, step: Step) -> None:
         """Send what a step returns."""
@@ -117,12 +122,16 @@ class Unrolled:
         order it was given in.
         """
         sent = ", ".join((*self._sent, *self._more))
-        body = [*self._lines, f"return ProfileUpdate(identify(read.f0), Attributes({sent}), [])"]
+        body = [*self._lines, f"return ProfileUpdate(identify(read.f0), Attributes({sent}), NO_EVENTS)"]
         source = "\n    ".join(["def update(read):", *body])
         names = {**self._names, "identify": identify, "Attributes": attributes}
         exec(source, names)  # noqa: S102 - see the docstring of the module
         update: Update = names["update"]
         return update
+
+    def _write_unless(self, field: int, fits: str, step: Step) -> None:
+        self._names[f"step{field}"] = step
+        self._write(field, f"if not ({fits}): v{{0}} = step{{0}}(v{{0}})")
 
     def _write(self, field: int, *statements: str) -> None:
         self._lines += [f"v{field} = read.f{field}", *(line.format(field) for line in statements)]

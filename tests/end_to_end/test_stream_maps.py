@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from singer import BOOLEAN, DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state
 from target_process import run
 from verdict import unbalanced
@@ -31,6 +32,28 @@ PEOPLE: list[dict[str, Any]] = [
     {"user_id": None, "seat": 5},
 ]
 LINES = [schema("users", PROPERTIES), *(record("users", **row) for row in PEOPLE), state({"seen": 5})]
+CHANGED = {**PROPERTIES, "seat": STRING, "born": {**STRING, "maxLength": 4}, "city": STRING}
+WAYWARD = [
+    *LINES,
+    record("users", user_id="u5", seat=6, tags=[]),
+    record("users", user_id="u6", seat=7, unheard="of"),
+    record("users", user_id="u7", seat="seven", email="u7@example.com"),
+    record("users", user_id="u8", seat=8, _sdc_deleted_at="2026-01-01T00:00:00Z"),
+    schema("buyers", {"user_id": STRING, "spent": NUMBER}),
+    record("buyers", user_id="u5", spent=12.50),
+    record("users", user_id="u5", seat=9, email="  u5@example.com "),
+    record("buyers", user_id="u5", spent="a lot"),
+    schema("users", CHANGED),
+    record("users", user_id="u5", seat="9a", city="Lyon"),
+    record("users", user_id="u9", seat=9, city="x" * 301),
+    record("users", user_id="u10", seat="1", born="1815-12-10"),
+    record("users", user_id="u11", born="1815"),
+    '{"type": "RECORD", "stream": "users", "record": {"user_id": "u12", "seat": "a", "city": "\\ud800"}}',
+    record("users", user_id=" u13 ", city=""),
+    record("users", user_id="nan", city="Lyon"),
+    state({"seen": 20}),
+]
+"""Records that the quick way from line to entry cannot take, among those it can, over two SCHEMAs."""
 
 
 def held(batch: LocalBatch) -> dict[str, dict[str, Any]]:
@@ -38,13 +61,18 @@ def held(batch: LocalBatch) -> dict[str, dict[str, Any]]:
     return {line["custom_id"]: line["attributes"] for line in batch.journal()}
 
 
-def test_an_identity_map_changes_nothing(tmp_path: Path, batch: LocalBatch) -> None:
+@pytest.mark.parametrize(("lines", "profiles"), [(LINES, 4), (WAYWARD, 12)], ids=["usual", "wayward"])
+def test_an_identity_map_changes_nothing(
+    tmp_path: Path, batch: LocalBatch, lines: list[str], profiles: int
+) -> None:
     """The same input with and without an empty stream map: same journal, same fates, same rejects."""
     found = []
-    for name, maps in (("plain", None), ("mapped", {"users": {}})):
+    for name, maps in (("plain", None), ("mapped", {"users": {}, "buyers": {}})):
         batch.reset()
         (tmp_path / name).mkdir()
-        ended = run(tmp_path / name, batch.url, LINES, stream_maps=maps)
+        ended = run(
+            tmp_path / name, batch.url, lines, stream_maps=maps, streams={"buyers": {"kind": "profiles"}}
+        )
         assert ended.code == 0
         rejects = ended.rejects()
         marks = [
@@ -53,7 +81,7 @@ def test_an_identity_map_changes_nothing(tmp_path: Path, batch: LocalBatch) -> N
         ]
         found.append((held(batch), ended.totals("users"), rejects, marks, ended.emitted))
     assert found[0] == found[1]
-    assert len(found[0][0]) == 4
+    assert len(found[0][0]) == profiles
 
 
 def test_a_map_can_hash_remove_and_make_properties(tmp_path: Path, batch: LocalBatch) -> None:
