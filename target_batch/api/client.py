@@ -7,21 +7,20 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-import backoff
-
-from target_batch.api.answers import Answer, Retry, Verdict
+from target_batch.api.answers import Answer, Denied, Retry, Verdict
+from target_batch.api.gate import Gate, ceilings
 from target_batch.api.transport import Transport, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from requests.auth import AuthBase
 
     from target_batch.api.clock import Clock, Stop
     from target_batch.api.dry import DryTransport
     from target_batch.api.pacing import Pacer
     from target_batch.api.transport import Call
 
-FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 30.0
 THROTTLED_PAUSE: Final = 2.0
 """Seconds without a request after a 429 that names none: "wait a few seconds" [doc]."""
 
@@ -54,7 +53,10 @@ class Counters:
 
 
 class Client:
-    """Carries calls with retries until a verdict that another attempt would not change."""
+    """Carries calls with retries until a verdict that another attempt would not change.
+
+    A key that was denied once is not tried again.
+    """
 
     def __init__(
         self, transport: Transport | DryTransport, clock: Clock, stop: Stop, max_retry_seconds: float
@@ -63,6 +65,8 @@ class Client:
         self._clock = clock
         self._stop = stop
         self._max_retry_seconds = max_retry_seconds
+        self._gate = Gate(clock, stop)
+        self._denied: dict[AuthBase, Denied] = {}
         self.counters = Counters()
 
     def hurry(self, seconds: float) -> None:
@@ -78,33 +82,58 @@ class Client:
         failing_until = math.inf
 
         def give_up() -> float:
-            return min(failing_until, self._stop.deadline) if failing_until < math.inf else math.inf
+            return min(failing_until, self._stop.deadline)
+
+        def stop_waiting_for_the_pace() -> float:
+            return give_up() if failing_until < math.inf else math.inf
 
         verdict: Verdict = STOPPED
-        for ceiling in self._pauses():
-            if not pacer.acquire(cost, give_up):
-                return verdict
+        pauses = ceilings()
+        while (round_ := self._gate.enter(give_up)) is not None:
+            if not pacer.acquire(cost, stop_waiting_for_the_pace):
+                self._gate.withdraw(round_)
+                break
+            if call.auth in self._denied:
+                self._gate.withdraw(round_)
+                return self._denied[call.auth]
+            if isinstance(verdict, Retry) and verdict is not STOPPED:
+                self.counters.again(verdict, cost)
             verdict = self._attempt(call, classify)
             pacer.answered()
             if not isinstance(verdict, Retry):
-                return verdict
+                return self._final(call, verdict, round_)
             now = self._clock.monotonic()
             failing_until = min(failing_until, now + self._max_retry_seconds)
-            least = self._least_pause(verdict)
-            if verdict.throttled:
-                pacer.throttled(least)
-            if now + least >= give_up():
+            if not self._wait_after(verdict, pacer, round_, next(pauses), give_up):
                 break
-            self._pause(least + self._clock.uniform(0.0, ceiling), now + least, give_up)
-            if self._clock.monotonic() < now + least:
-                break
-            self.counters.again(verdict, cost)
         return verdict
 
-    def _pauses(self) -> Iterator[float]:
-        pauses = backoff.expo(base=2, factor=FIRST_PAUSE, max_value=LONGEST_PAUSE)
-        next(pauses)
-        return pauses
+    def _final(self, call: Call, verdict: Verdict, round_: int) -> Verdict:
+        self._gate.answered(round_)
+        if isinstance(verdict, Denied):
+            self._denied.setdefault(call.auth, verdict)
+        return verdict
+
+    def _wait_after(
+        self, retry: Retry, pacer: Pacer, round_: int, ceiling: float, give_up: Callable[[], float]
+    ) -> bool:
+        """Wait as a failure asks for; False where there is no time for that.
+
+        A 429 is an answer: it slows the pace of all who share it. Any other trouble closes the gate.
+        """
+        now = self._clock.monotonic()
+        least = self._least_pause(retry)
+        if retry.throttled:
+            self._gate.answered(round_)
+            pacer.throttled(least)
+        else:
+            self._gate.failed(round_, least)
+        if now + least >= give_up():
+            return False
+        if retry.throttled:
+            self._pause(least + self._clock.uniform(0.0, ceiling), now + least, give_up)
+            return self._clock.monotonic() >= now + least
+        return True
 
     def _attempt(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
         self.counters.attempt()

@@ -1,0 +1,96 @@
+"""In trouble one request knocks for all: what fails once is not tried by every sender at once.
+
+As long as Batch answers, requests pass side by side. Once one fails, all wait, each failure in a row
+longer than the one before; then a single one goes ahead, and its answer opens the gate or closes it
+again. So an API that is down is knocked at by one request, however many are in flight.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+import backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from target_batch.api.clock import Clock, Stop
+
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 30.0
+LOOK_AGAIN: Final = 0.05
+"""Seconds after which who waits for another one's answer looks whether it is there."""
+
+
+def ceilings() -> Iterator[float]:
+    """Give the longest pause after one failure, after two in a row, and so on."""
+    pauses = backoff.expo(base=2, factor=FIRST_PAUSE, max_value=LONGEST_PAUSE)
+    next(pauses)
+    return pauses
+
+
+class Gate:
+    """What every attempt of a run passes; `enter` gives the round it belongs to."""
+
+    def __init__(self, clock: Clock, stop: Stop) -> None:
+        self._clock = clock
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._round = 0
+        self._ceilings: Iterator[float] | None = None
+        self._scouting = False
+        self._not_before = self._opens_at = 0.0
+
+    def enter(self, give_up: Callable[[], float]) -> int | None:
+        """Wait until an attempt may be made; None if that is not before `give_up()`, in monotonic time.
+
+        A stop of the run cuts the jitter short, never what Batch asked for.
+        """
+        while (seconds := self._waiting_time()) is not None:
+            if max(self._clock.monotonic(), self._not_before) >= give_up():
+                return None
+            in_a_hurry = self._stop.requested
+            self._stop.pause(max(0.0, min(seconds, give_up() - self._clock.monotonic())))
+            if self._stop.requested and not in_a_hurry:
+                self._opens_at = self._not_before
+        return self._round
+
+    def _waiting_time(self) -> float | None:
+        """Return the seconds until it is worth looking again, None if an attempt may be made."""
+        with self._lock:
+            if self._ceilings is None:
+                return None
+            if self._scouting:
+                return LOOK_AGAIN
+            seconds = self._opens_at - self._clock.monotonic()
+            if seconds > 0:
+                return seconds
+            self._scouting = True
+            return None
+
+    def failed(self, round_: int, after: float) -> None:
+        """Take note of a failure; nothing is tried again for `after` seconds and a pause of chance."""
+        with self._lock:
+            now = self._clock.monotonic()
+            self._not_before = max(self._not_before, now + after)
+            if round_ == self._round:
+                self._round += 1
+                self._ceilings = self._ceilings or ceilings()
+                self._opens_at = now + after + self._clock.uniform(0.0, next(self._ceilings))
+                self._scouting = False
+            self._opens_at = max(self._opens_at, self._not_before)
+
+    def answered(self, round_: int) -> None:
+        """Take note of an answer: the gate opens, unless it is one to an attempt from before it closed."""
+        with self._lock:
+            if round_ == self._round and self._ceilings is not None:
+                self._round += 1
+                self._ceilings = None
+                self._scouting = False
+
+    def withdraw(self, round_: int) -> None:
+        """Take back an attempt that was not made: another one may go ahead."""
+        with self._lock:
+            if round_ == self._round:
+                self._scouting = False
