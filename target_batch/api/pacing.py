@@ -7,6 +7,7 @@ time without one raises it again by a constant, the rule by which TCP connection
 from __future__ import annotations
 
 import threading
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -38,7 +39,11 @@ SLOWEST: Final = 0.02
 
 
 class Pacer:
-    """Grants custom IDs or requests at a documented rate, to every thread of a run together."""
+    """Grants custom IDs or requests at a documented rate, to every thread of a run together.
+
+    Who asked first is granted first: a request that others overtake again and again would hold the
+    state, and in the end the reading.
+    """
 
     def __init__(self, rate: Rate, clock: Clock, largest: int = 1) -> None:
         self._clock = clock
@@ -51,6 +56,9 @@ class Pacer:
         self._share = 1.0
         self._not_before = self._spaced_until = 0.0
         self._granted_at = self._updated
+        self._turns = count()
+        self._waiting: dict[int, float] = {}
+        """What is asked for, by turn."""
 
     @property
     def per_second(self) -> float:
@@ -59,22 +67,31 @@ class Pacer:
 
     def acquire(self, cost: int, give_up: Callable[[], float]) -> bool:
         """Wait until `cost` tokens are granted, or until the monotonic time `give_up()` has come."""
-        while (seconds := self._reserve(cost)) > 0:
-            if self._clock.monotonic() >= give_up():
-                return False
-            self._clock.sleep(min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT))
-        return True
+        with self._lock:
+            turn = next(self._turns)
+            self._waiting[turn] = cost
+        try:
+            while (seconds := self._reserve(turn)) > 0:
+                if self._clock.monotonic() >= give_up():
+                    return False
+                self._clock.sleep(min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT))
+            return True
+        finally:
+            with self._lock:
+                del self._waiting[turn]
 
-    def _reserve(self, cost: int) -> float:
+    def _reserve(self, turn: int) -> float:
         """Take the tokens and return 0, or return the seconds until they might be there."""
         with self._lock:
             now = self._clock.monotonic()
             self._refill(now)
             if (closed_until := max(self._not_before, self._spaced_until)) > now:
                 return closed_until - now
-            needed = min(float(cost), self._burst)
+            before = sum(cost for other, cost in self._waiting.items() if other < turn)
+            needed = before + min(self._waiting[turn], self._burst)
             if self._tokens >= needed:
-                self._tokens -= cost
+                self._tokens -= self._waiting[turn]
+                self._waiting[turn] = 0.0
                 self._granted_at = now
                 return 0.0
             return (needed - self._tokens) / self.per_second

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 from fake_clock import FakeClock
 
@@ -84,3 +85,47 @@ def test_waiting_ends_when_it_is_given_up() -> None:
     pacer.throttled(after=100.0)
     assert not pacer.acquire(1, lambda: 1003.0)
     assert clock.now < 1004
+
+
+class HeldClock(FakeClock):
+    """Time that only the test moves on; whoever waits tells it, and wakes when it moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved = threading.Condition()
+        self.waits_begun = threading.Semaphore(0)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until the time is there."""
+        with self.moved:
+            until = self.now + seconds
+            self.waits_begun.release()
+            self.moved.wait_for(lambda: self.now >= until, timeout=30)
+
+    def move(self, seconds: float) -> None:
+        """Let time pass."""
+        with self.moved:
+            self.now += seconds
+            self.moved.notify_all()
+
+
+def test_who_asked_first_is_granted_first() -> None:
+    """However the waiting threads wake up: one that is overtaken again and again would hold the state."""
+    clock = HeldClock()
+    pacer = Pacer(Rate(100, 100), clock, largest=50)
+    assert pacer.acquire(50, never)
+    granted: list[int] = []
+
+    def ask(number: int) -> None:
+        pacer.acquire(50 if number % 2 else 10, never)
+        granted.append(number)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+        assert clock.waits_begun.acquire(timeout=30)
+    while any(thread.is_alive() for thread in threads):
+        clock.move(0.01)
+        for thread in threads:
+            thread.join(0.001)
+    assert granted == list(range(8))
