@@ -19,11 +19,15 @@ TOLERATED: Final = frozenset({"additionalProperties", "unevaluatedProperties"})
 
 
 class Validator:
-    """Finds the properties of a record that contradict the SCHEMA; quick where there are none."""
+    """Finds the properties of a record that contradict the SCHEMA; quick where there are none.
+
+    Formats restrict nothing, whatever the draft that a SCHEMA names: the mapping reads them, with more
+    spellings than JSON schema knows.
+    """
 
     def __init__(self, stream: str, schema: dict[str, Any]) -> None:
         try:
-            self._validator = jsonschema_rs.validator_for(schema)
+            self._validator = jsonschema_rs.validator_for(schema, validate_formats=False)
         except ValueError as error:
             raise InputError(
                 f"The SCHEMA of stream '{clean(stream)}' is not a valid JSON schema. "

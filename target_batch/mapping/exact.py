@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 ANNOTATIONS = frozenset({
     "type", "format", "title", "description", "default", "examples", "readOnly", "writeOnly",
-    "deprecated", "$comment",
+    "deprecated", "$comment", "inclusion", "selected", "sqlDatatype",
 })  # fmt: skip
-"""Keywords that restrict nothing but the type; what `format` says is read by the converters."""
+"""Keywords that restrict nothing but the type, of JSON schema and of Singer's catalogs; what `format` says
+is read by the converters."""
 
 _OF_A_RECORD = ANNOTATIONS | {"properties", "required", "additionalProperties", "$schema", "$id"}
 """Keywords of a whole SCHEMA that a structure heeds, or that restrict nothing it lets through."""
@@ -26,6 +27,11 @@ _SCALARS: dict[str, Any] = {
 def is_plain(keywords: Collection[str]) -> bool:
     """Tell whether a SCHEMA says nothing of a record that its properties do not say, save `required`."""
     return _OF_A_RECORD.issuperset(keywords)
+
+
+def _is_simple(schema: dict[str, Any]) -> bool:
+    """Tell whether a property's schema restricts the type, and at most that of an array's items."""
+    return all(word in ANNOTATIONS or word == "items" or word.startswith("x-") for word in schema)
 
 
 def exact_type(schema: Any) -> Any:
@@ -41,7 +47,7 @@ def exact_type(schema: Any) -> Any:
         return NotImplemented
     if schema.keys() == {"anyOf"}:
         return _union([exact_type(branch) for branch in schema["anyOf"]])
-    if not schema.keys() <= ANNOTATIONS | {"items"}:
+    if not _is_simple(schema):
         return NotImplemented
     names = schema.get("type")
     if names is None:

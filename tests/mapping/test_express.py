@@ -157,6 +157,7 @@ def test_it_gives_up_where_every_record_surprises(plan_of: Callable[..., Plan]) 
     [
         ({"properties": {"p": TEXT}}, True),
         ({"properties": {"p": {**TEXT, "description": "free"}}, "additionalProperties": False}, True),
+        ({"properties": {"p": {**TEXT, "inclusion": "available", "x-sql-datatype": "text"}}}, True),
         ({"properties": {"p": {"type": "number", "multipleOf": 0.01}}}, False),
         ({"properties": {"p": {"type": "string", "pattern": "x"}}}, False),
         ({"properties": {"p": {"$ref": "#/definitions/p"}}, "definitions": {"p": TEXT}}, False),
