@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 GC_THRESHOLDS = (50_000, 20, 100)
 """Fit for records that live until their answer: the default walks them all, again and again."""
 
+COLLECT_AFTER = 100
+"""Changes of a SCHEMA after which the plans that went are collected: our thresholds would keep them."""
+
 TICK_ROWS = 500
 """Rows of a file after which answers are settled and checkpoints looked at."""
 
@@ -65,7 +68,7 @@ class TargetBatch(Target):
 
     def __init__(self, *, config: dict[str, Any] | None = None, **options: Any) -> None:
         self.logger.addFilter(_is_news)
-        self.signal_received = 0
+        self.signal_received = self._replaced = 0
         self._plain: dict[str, StreamSink] = {}
         super().__init__(config=copy.deepcopy(config or {}), **options)
         self.max_parallelism = 1
@@ -142,6 +145,9 @@ class TargetBatch(Target):
         if before is not None and sink is not before:
             self.run.drain()
             self._sinks_to_clear.clear()
+            self._replaced += 1
+            if self._replaced % COLLECT_AFTER == 0:
+                gc.collect()
         return sink
 
     def _process_record_message(self, message: Message) -> None:  # type: ignore[override]

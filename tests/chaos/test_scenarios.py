@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import figures
 import pytest
+from memory import PeakMemory
 from singer import INTEGER, STRING, record, schema, state
 from target_process import KEY, Ended, config_file, encoded, ended, finished, start
 from verdict import Sent, judge
@@ -99,19 +100,7 @@ def end_faults(batch: LocalBatch, ids: list[int], seconds: float) -> None:
         batch.post(f"faults/{number}", {"enabled": False})
 
 
-def peak_memory(pid: int, found: list[int]) -> None:
-    """Follow a process's peak memory in MB, where the machine tells it."""
-    status = Path(f"/proc/{pid}/status")
-    try:
-        while True:
-            lines = status.read_text().splitlines()
-            found += [int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM")]
-            time.sleep(0.02)
-    except OSError:
-        return
-
-
-def play(folder: Path, batch: LocalBatch, case: Case) -> tuple[Ended, float, int]:
+def play(folder: Path, batch: LocalBatch, case: Case) -> tuple[Ended, float, float]:
     """Run the target through a scenario; return how it ended, its seconds and its peak memory."""
     settings = {**SETTINGS, **case.get("settings", {})}
     config = config_file(folder, batch.url + case.get("path", ""), **settings)
@@ -119,15 +108,13 @@ def play(folder: Path, batch: LocalBatch, case: Case) -> tuple[Ended, float, int
     numbers = batch.script(rules(case, batch.url))
     if "seconds" in case:
         threading.Thread(target=end_faults, args=(batch, numbers, case["seconds"]), daemon=True).start()
-    memory: list[int] = []
     begun = time.monotonic()
-    if "memory" in case["expect"]:
-        process = start(config)
-        threading.Thread(target=peak_memory, args=(process.pid, memory), daemon=True).start()
-        result = ended(process, config, encoded(lines))
-    else:
-        result = finished(config, lines)
-    return result, time.monotonic() - begun, max(memory, default=0)
+    if "memory" not in case["expect"]:
+        return finished(config, lines), time.monotonic() - begun, 0.0
+    process = start(config)
+    memory = PeakMemory(process.pid)
+    result = ended(process, config, encoded(lines))
+    return result, time.monotonic() - begun, memory.megabytes
 
 
 def within(expected: Any, found: float) -> bool:

@@ -1,0 +1,107 @@
+"""Bounded memory and back-pressure, measured from outside on a whole process."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import threading
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import figures
+import pytest
+from feeding import wait_until
+from local_batch import LocalBatch
+from memory import PeakMemory
+from singer import INTEGER, STRING, record, schema, state, users
+from target_process import config_file, encoded, start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.chaos
+
+UNLIMITED: dict[str, Any] = {"max_updates_per_second": 1e9, "max_attribute_rejects": 10}
+MOST_ON_THE_WAY = 16 * 2_500 + 10_000 + 2_500
+"""Records that may be read and unconfirmed: sixteen requests, what waits, and a request being cut."""
+
+
+@pytest.fixture
+def null_batch(tmp_path: Path) -> Iterator[LocalBatch]:
+    """A local Batch that takes everything at once and keeps nothing."""
+    with LocalBatch(tmp_path, "--null", "--no-rates") as batch:
+        yield batch
+
+
+def peak(folder: Path, url: str, lines: Iterable[str]) -> float:
+    """Run the target over lines to its end, and return its peak memory in MB."""
+    process = start(
+        config_file(folder, url, **UNLIMITED), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    memory = PeakMemory(process.pid)
+    assert process.stdin is not None
+    with process.stdin as pipe:
+        for line in lines:
+            pipe.write(f"{line}\n".encode())
+    assert process.wait() == 0
+    if not memory.megabytes:
+        pytest.skip("this system does not tell a process's peak memory")
+    return memory.megabytes
+
+
+def test_memory_is_flat_in_the_number_of_records(tmp_path: Path, null_batch: LocalBatch) -> None:
+    """Six times as many records: the same peak, but for what the allocator leaves between."""
+    many = 3_000_000 if figures.FULL else 600_000
+    lines = (users(1, count, every=10_000) for count in (100_000, many))
+    few, all_of_them = (peak(tmp_path, null_batch.url, given) for given in lines)
+    assert all_of_them < few + 25
+
+
+def test_large_records_are_bounded_in_bytes(tmp_path: Path, null_batch: LocalBatch) -> None:
+    """300 MB in records of 100 kB."""
+    head = schema("users", {"user_id": STRING, "notes": STRING})
+    lines = (record("users", user_id=f"u{number}", notes="x" * 100_000) for number in range(3_000))
+    assert peak(tmp_path, null_batch.url, chain([head], lines, [state({"seen": 3_000})])) < 200
+
+
+def test_changes_of_the_schema_leave_nothing_behind(tmp_path: Path, null_batch: LocalBatch) -> None:
+    def changing(times: int) -> Iterator[str]:
+        for number in range(times):
+            yield schema("users", {"user_id": STRING, f"p{number % 2}": INTEGER, "email": STRING})
+            yield record("users", user_id=f"u{number}", email=f"u{number}@example.com")
+
+    few, many = (100, 5_000) if figures.FULL else (100, 1_500)
+    assert peak(tmp_path, null_batch.url, changing(many)) < peak(tmp_path, null_batch.url, changing(few)) + 8
+
+
+def test_a_slow_api_slows_the_tap(tmp_path: Path, batch: LocalBatch) -> None:
+    """Batch answers nothing for a minute: the tap is stopped after a bounded number of records."""
+    batch.script([{"match": {}, "do": {"delay": 60}}])
+    process = start(config_file(tmp_path, batch.url, **UNLIMITED), stderr=subprocess.DEVNULL)
+    assert process.stdin is not None
+    pipe, written, lines = process.stdin, [0], users(1, 200_000)
+
+    def write() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for begin in range(0, len(lines), 500):
+                pipe.write(encoded(lines[begin : begin + 500]))
+                pipe.flush()
+                written[0] = begin + 500
+
+    threading.Thread(target=write, daemon=True).start()
+    wait_until(lambda: written[0] > MOST_ON_THE_WAY // 3, process)
+    stopped_at = stands_still(written)
+    process.kill()
+    in_the_pipe = 2_000
+    assert stopped_at <= MOST_ON_THE_WAY + in_the_pipe
+
+
+def stands_still(written: list[int]) -> int:
+    """Return a number once it has not changed for a while."""
+    pause = threading.Event()
+    while True:
+        before = written[0]
+        pause.wait(1.5)
+        if written[0] == before:
+            return before
