@@ -7,46 +7,22 @@ this reader they take the same path as a tap's messages: same mapping, counts, r
 from __future__ import annotations
 
 from collections import Counter
-from itertools import islice
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from target_batch.batches import decoded, encoding_of, lines
+from target_batch.archive_rows import Rows, learned, sizes_of
+from target_batch.batches import OddLine, decoded
+from target_batch.errors import ConfigurationError, InputError
 from target_batch.reader import LineReader, Message
+from target_batch.redaction import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-STATE_ROWS: Final = 10_000
+STATE_ROWS: Final = 1000
+"""Rows between two states: the run passes them on at its own cadence, this is how fine they can be."""
+
 TICK_ROWS: Final = 500
-SAMPLE_ROWS: Final = 1000
-"""Rows from which the properties of flat rows are learned where no schema is given."""
-
-SEGMENT_SCHEMA: Final[dict[str, Any]] = {
-    "type": "object",
-    "properties": {
-        name: {}
-        for name in (
-            "type",
-            "userId",
-            "anonymousId",
-            "messageId",
-            "event",
-            "name",
-            "category",
-            "groupId",
-            "traits",
-            "properties",
-            "context",
-            "timestamp",
-            "originalTimestamp",
-            "sentAt",
-            "receivedAt",
-        )
-    },
-}
-"""What messages of the Segment spec carry; values go by their JSON type."""
 
 
 class ArchiveReader(LineReader):
@@ -70,55 +46,75 @@ class ArchiveReader(LineReader):
         self._stream = stream
         self._files = list(files)
         self._schema = schema
-        self._done = 0
-        if after is not None and after[0] in self._files:
-            self._files = self._files[self._files.index(after[0]) :]
-            self._done = after[1]
+        self._after = after
 
     def process_lines(self, file_input: Any, callbacks: dict[str, Callable[[Any], None]]) -> Counter[str]:
-        """Hand every row to the target, with a state every 10,000 rows and after each file.
+        """Hand every row to the target, with a state every 1,000 rows and wherever the reading ends.
 
         Raises:
             InputError: a file cannot be read, or a row is no JSON object.
+            ConfigurationError: there is no file, or the state belongs to others.
         """
         _ = file_input
         stats: Counter[str] = Counter()
-        schema = self._schema or (learned(self._files[0]) if self._files else SEGMENT_SCHEMA)
+        begin, done = self._beginning()
+        sizes = sizes_of(self._files)
+        schema = self._schema or learned(self._files[0])
         callbacks["SCHEMA"](Message("SCHEMA", stream=self._stream, schema=schema))
-        for file in self._files:
-            last, self._done = self._done, 0
-            for row in self._rows(file, last, callbacks["RECORD"]):
-                last = row
-                stats["RECORD"] += 1
-                if row % STATE_ROWS == 0:
-                    callbacks["STATE"](_state(file, row))
-                if self.stopped:
-                    return stats
-            callbacks["STATE"](_state(file, last))
+        for number, file in enumerate(self._files[begin:], start=begin):
+            rows = Rows(file, done, partial(self._reached, sum(sizes[:number]), sum(sizes)))
+            stats["RECORD"] += self._hand_over(rows, callbacks)
+            if self.stopped:
+                break
+            done = 0
         return stats
 
-    def _rows(self, file: str, done: int, callback: Callable[[Any], None]) -> Iterator[int]:
-        rows = enumerate(lines(file, encoding_of(file), self.line_number + 1), start=1)
-        for row, line in islice(rows, done, None):
-            self.line = line
-            self.line_number += 1
-            record = decoded(line, self.line_number, row)
-            callback(Message("RECORD", stream=self._stream, record=record))
-            if row % TICK_ROWS == 0:
-                self.tick()
-            yield row
+    def _beginning(self) -> tuple[int, int]:
+        """Return the number of the file to begin with, and its rows that are done."""
+        if not self._files:
+            raise ConfigurationError(
+                "No file was found to replay: see that the names and patterns are right."
+            )
+        if self._after is None:
+            return 0, 0
+        file, done = self._after
+        if file not in self._files or not isinstance(done, int):
+            raise ConfigurationError(
+                f"The state of the earlier run names '{clean(file, 200)}', which is not among the files. "
+                "Give the same files by the same names, or leave `--state` out to begin at the beginning."
+            )
+        return self._files.index(file), done
 
+    def _hand_over(self, rows: Rows, callbacks: dict[str, Callable[[Any], None]]) -> int:
+        """Hand over one file; wherever its reading ends, the last state says how far it came."""
+        handed = 0
+        try:
+            for line in rows:
+                if self._ends(rows):
+                    break
+                self.line_number += 1
+                if rows.skipping:
+                    continue
+                self.line, self.odd = line, isinstance(line, OddLine)
+                record = decoded(line, None, rows.row, rows.file)
+                callbacks["RECORD"](Message("RECORD", stream=self._stream, record=record))
+                handed += 1
+                rows.done = rows.row
+                if rows.row % STATE_ROWS == 0:
+                    callbacks["STATE"](rows.state())
+        except InputError:
+            callbacks["STATE"](rows.state())
+            raise
+        if not self.stopped:
+            rows.check_end()
+        callbacks["STATE"](rows.state())
+        return handed
 
-def _state(file: str, rows: int) -> Message:
-    value = msgspec.json.encode({"replay": {"file": file, "rows": rows}})
-    return Message("STATE", value=msgspec.Raw(value))
+    def _ends(self, rows: Rows) -> bool:
+        """Whether a signal ends the reading; now and then the run gets its tick."""
+        if rows.row % TICK_ROWS == 0 and not rows.skipping:
+            self.tick()
+        return self.stopped
 
-
-def learned(file: str) -> dict[str, Any]:
-    """Learn the properties of rows from the first ones; Segment messages have theirs already."""
-    names: dict[str, Any] = {}
-    for row, line in enumerate(islice(lines(file, encoding_of(file), 1), SAMPLE_ROWS), start=1):
-        names |= decoded(line, 1, row)
-    if "type" in names and ("userId" in names or "anonymousId" in names):
-        return SEGMENT_SCHEMA
-    return {"type": "object", "properties": {name: {} for name in names}}
+    def _reached(self, before: int, whole: int, at: int) -> None:
+        self.size = (before + at, whole) if whole else None

@@ -13,8 +13,10 @@ class Checkpoints:
     """Holds states by input line until everything before them is delivered or on disk."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._waiting: deque[tuple[int, bytes, int]] = deque()
         self._records = -1
+        self.covered = 0
+        """Records that lie before the newest state that was taken out."""
 
     def received(self, line: int, state: bytes, records: int) -> None:
         """Keep a state; an empty one is passed over, for it must never replace a full one.
@@ -26,7 +28,7 @@ class Checkpoints:
         if self._waiting and self._records == records:
             self._waiting.pop()
         self._records = records
-        self._waiting.append((line, state))
+        self._waiting.append((line, state, records))
         if len(self._waiting) > MOST_WAITING:
             newest = self._waiting[-1]
             self._waiting = deque(list(self._waiting)[::2])
@@ -42,5 +44,5 @@ class Checkpoints:
         """Take out the newest state that lies before the oldest unconfirmed record."""
         newest = None
         while self._waiting and (oldest_unconfirmed is None or self._waiting[0][0] < oldest_unconfirmed):
-            newest = self._waiting.popleft()[1]
+            _, newest, self.covered = self._waiting.popleft()
         return newest

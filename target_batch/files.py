@@ -115,8 +115,10 @@ class LocalAppender:
 
     def close(self) -> None:
         """Sync, and write no more."""
-        self.sync()
-        self._file.close()
+        try:
+            self.sync()
+        finally:
+            self._file.close()
 
 
 class RemoteFolder:

@@ -16,7 +16,7 @@ from target_batch.api.endpoints import AUDIENCE_RATE, MASS_UPDATE, UPDATE, App, 
 from target_batch.api.limits import Rate
 from target_batch.api.pacing import Pacer
 from target_batch.audiences import AudienceDelivery
-from target_batch.delivery import MASS_UPDATE_CUT, Delivery, Policy
+from target_batch.delivery import MASS_UPDATE_CUT, SMALL_DRAIN, Delivery, Policy
 from target_batch.errors import ConfigurationError
 from target_batch.files import LocalFolder
 from target_batch.places import AttributePlace, AudiencePlace, scope_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from target_batch.api.client import Client
-    from target_batch.api.clock import Clock
+    from target_batch.api.clock import Clock, Stop
     from target_batch.fates import Fates, Ticket
     from target_batch.files import Folder
     from target_batch.ledger import Ledger
@@ -80,6 +80,7 @@ class Surroundings:
     client: Client
     fates: Fates
     clock: Clock
+    stop: Stop
     folder: Folder
     input_ended: Callable[[], bool]
     tell: Callable[[str, str], None]
@@ -166,13 +167,26 @@ class Lanes:
 
     @property
     def _most_entries(self) -> int:
-        """Entries in one request: at a low pace no more than a second's worth, to leave room to others."""
+        """Entries in one request: at a low pace no more than a second's worth, to leave room to others.
+
+        For a pace beyond that of /profiles/update `auto` gathers more than a small drain: only the other
+        endpoint can keep it.
+        """
         chosen = self._settings.max_updates_per_second
-        return MASS_UPDATE_CUT if chosen is None else max(1, min(MASS_UPDATE_CUT, int(chosen)))
+        if chosen is None:
+            return MASS_UPDATE_CUT
+        least = SMALL_DRAIN + 1 if self._auto and chosen > UPDATE.rate.per_second else 1
+        return max(least, min(MASS_UPDATE_CUT, int(chosen)))
+
+    @property
+    def _auto(self) -> bool:
+        return self._settings.profile_endpoint == "auto"
 
     def _audience_lane(self, options: StreamOptions) -> AudienceDelivery:
         senders = [sender for sender, _ in self._audience_senders(options)]
-        return AudienceDelivery(senders, self._run.fates, self._run.clock, self._index_patience)
+        return AudienceDelivery(
+            senders, self._run.fates, self._run.clock, self._index_patience, self._run.stop
+        )
 
     @property
     def _index_patience(self) -> float:
@@ -195,7 +209,7 @@ class Lanes:
 
         settings, options = self._settings, route.options
         places: list[Place] = [
-            AudiencePlace(sender, scope, self._run.clock, self._index_patience)
+            AudiencePlace(sender, scope, self._run.clock, self._index_patience, stop=self._run.stop)
             for sender, scope in self._audience_senders(options)
         ]
         if options.as_attribute:
@@ -260,6 +274,8 @@ class Lanes:
         chosen = math.inf if self._settings.dry_run else self._settings.max_updates_per_second
         if chosen is None:
             return documented
+        if self._auto and documented.per_second < chosen <= MASS_UPDATE.rate.per_second:
+            return documented  # it lowers mass updates; nobody has said that Batch grants more here
         return Rate(chosen, documented.burst if chosen > documented.per_second else max(chosen, 1.0))
 
     def _needs_project(self, stream: str) -> None:

@@ -37,6 +37,8 @@ class RejectsFolder:
         self._files: dict[str, Appender] = {}
         self._heads: dict[str, tuple[Origin, bytes]] = {}
         self._dirty: set[str] = set()
+        self.failed = False
+        """Whether something could not be written: then nothing here vouches for a state any more."""
         self._encode = msgspec.json.Encoder(decimal_format="number").encode
 
     @property
@@ -58,7 +60,7 @@ class RejectsFolder:
         at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
         record[MARK] = [self._described(fault, ticket.line, at, replay=replay) for fault in faults]
         message = {"type": "RECORD", "stream": origin.stream, "record": record}
-        with _disk_trouble_told():
+        with self._disk_trouble_told():
             self._file(origin.stream).write(self._head(origin), self._encode(message) + b"\n")
         self._dirty.add(origin.stream)
 
@@ -94,7 +96,7 @@ class RejectsFolder:
         Raises:
             DeliveryError: the disk did not take it; the run must stop without a state.
         """
-        with _disk_trouble_told():
+        with self._disk_trouble_told():
             for stream in sorted(self._dirty):
                 self._files[stream].sync()
         self._dirty.clear()
@@ -105,20 +107,20 @@ class RejectsFolder:
         Raises:
             DeliveryError: the disk did not take it.
         """
-        with _disk_trouble_told():
-            for file in self._files.values():
+        for file in self._files.values():
+            with self._disk_trouble_told():
                 file.close()
 
-
-@contextmanager
-def _disk_trouble_told() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DeliveryError(
-            f"The rejects cannot be written ({error.strerror or type(error).__name__}), so the state is "
-            "held. Make room in the folder of `work_path`, or point it elsewhere, and run again."
-        ) from None
+    @contextmanager
+    def _disk_trouble_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failed = True
+            raise DeliveryError(
+                f"The rejects cannot be written ({error.strerror or type(error).__name__}), so the state is "
+                "held. Make room in the folder of `work_path`, or point it elsewhere, and run again."
+            ) from None
 
 
 def projected(record: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cached_property
 from importlib import metadata
@@ -14,6 +15,7 @@ from target_batch.api.clock import Clock, Stop
 from target_batch.api.dry import DryTransport
 from target_batch.api.transport import Transport
 from target_batch.checkpoints import Checkpoints
+from target_batch.errors import DeliveryError, StopRun
 from target_batch.fates import Fates
 from target_batch.files import folder_at
 from target_batch.lanes import Lanes, Surroundings
@@ -71,6 +73,7 @@ class Run:
         self.fates = Fates(self._rejects, settings.max_rejected_share)
         self._checkpoints = Checkpoints()
         self._flushed = self._passed = Moment(0, self._began)
+        self._covered = 0
         self._told: set[tuple[str, str]] = set()
         self._lanes = Lanes(settings, self._surroundings())
         self._progress = Progress(self.clock, self._client.counters)
@@ -94,6 +97,7 @@ class Run:
             client=self._client,
             fates=self.fates,
             clock=self.clock,
+            stop=self.stop,
             folder=self._folder,
             input_ended=lambda: self.input_ended,
             tell=self.tell,
@@ -124,6 +128,11 @@ class Run:
         """Records read so far."""
         return sum(tally.read for tally in self.fates.tallies.values())
 
+    @property
+    def _settled(self) -> int:
+        """Records whose fate is known."""
+        return sum(tally.read - tally.undelivered for tally in self.fates.tallies.values())
+
     def state(self, line: int, value: bytes) -> None:
         """Keep a state until everything before it is delivered or on disk."""
         self._checkpoints.received(line, value, self._records)
@@ -153,38 +162,40 @@ class Run:
             lane.settle()
         if not any(lane.waiting for lane in self._lanes):
             self._flushed = self._now()
-        elif self._due(self._flushed):
+        elif self._due(self._flushed, self._records):
             self.drain()
             self._flushed = self._now()
-        if self._checkpoints.waiting and self._due(self._passed) and self._pass_state():
-            self._passed = self._now()
-        self._show()
+        self._checkpoint()
 
-    def _show(self) -> None:
+    def _checkpoint(self) -> None:
+        """Pass the newest state that is confirmed, if it is time to; look after the live picture."""
+        if self._checkpoints.waiting and self._due(self._passed, self._settled) and self._pass_state():
+            self._passed = Moment(self._settled, self.clock.monotonic())
         if self._progress.live:
             self._progress.draw(self.fates.tallies, self._lanes.limit, self.input_size())
 
     def _now(self) -> Moment:
         return Moment(self._records, self.clock.monotonic())
 
-    def _due(self, last: Moment) -> bool:
-        if self._checkpoints.waiting and self._records - last.records >= self.settings.checkpoint_records:
+    def _due(self, last: Moment, records: int) -> bool:
+        if self._checkpoints.waiting and records - last.records >= self.settings.checkpoint_records:
             return True
         return self.clock.monotonic() - last.at >= self.settings.checkpoint_seconds
 
     def _pass_state(self) -> bool:
-        if self.distrusted or self._dry:
+        if self.distrusted or self._dry or self._rejects.failed:
             return False
         state = self._checkpoints.confirmed(self._lanes.oldest_line())
         if state is None:
             return False
         self._rejects.sync()
         self._emit(state)
-        self._logger.info("Checkpoint: state passed after %d records.", self._records)
+        self._covered = self._checkpoints.covered
+        self._logger.info("Checkpoint: a state passed that covers %d records.", self._covered)
         return True
 
     def finish(self) -> None:
-        """Deliver everything, then pass the last state.
+        """Deliver everything, states passing on their cadence, then pass the last state.
 
         Raises:
             StopRun: something could not be delivered; what could be has been confirmed.
@@ -193,8 +204,10 @@ class Run:
         for lane in self._lanes:
             while lane.waiting or lane.in_flight:
                 lane.flush()
+                if lane.waiting and not lane.in_flight:
+                    raise DeliveryError("What waits cannot leave after an earlier failure: run again.")
                 lane.settle(PULSE_SECONDS)
-                self._show()
+                self._checkpoint()
         for lane in self._lanes:
             lane.finish()
         self._rejects.sync()
@@ -202,8 +215,8 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        """Whether something could not be delivered."""
-        return any(lane.failed for lane in self._lanes)
+        """Whether something could not be delivered or written down, or nobody knows."""
+        return self.distrusted or self._rejects.failed or any(lane.failed for lane in self._lanes)
 
     def hurry(self) -> None:
         """End soon: what is read is delivered, but a failing API is not waited for."""
@@ -214,7 +227,8 @@ class Run:
         self.hurry()
         for lane in self._lanes:
             while lane.in_flight and self.clock.monotonic() < self.stop.deadline:
-                lane.salvage()
+                with suppress(StopRun):
+                    lane.salvage()
         self._pass_state()
 
     def close(self, exit_code: int) -> None:
@@ -223,17 +237,31 @@ class Run:
         Raises:
             DeliveryError: the rejects did not reach the disk.
         """
-        self._rejects.close()
-        entry = self._entry(exit_code)
+        already_told, trouble = self._rejects.failed, None
+        try:
+            self._rejects.close()
+        except DeliveryError as error:
+            trouble = None if already_told else error
+        entry = self._entry(exit_code or (trouble.exit_code if trouble else 0))
         try:
             runlog.append(self._folder, self.name, entry)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             self._logger.warning("The run log could not be written (%s): see `work_path`.", reason)
+        self._tell_totals(entry)
+        if trouble:
+            raise trouble
+
+    def _tell_totals(self, entry: dict[str, Any]) -> None:
         self._progress.table(self.fates.tallies)
         if self._dry:
             self._logger.info("Dry run, nothing was sent: %s.", self._dry.forecast())
         self._logger.info("Totals: %s", runlog.summary(self.fates.tallies) or "no records")
+        again = self._settled - self._covered
+        if entry["exit"] and again > 0 and not self._dry:
+            self._logger.info(
+                "Records that the next run repeats: %d. No state has passed since they were settled.", again
+            )
         for name in self._rejects.names:
             self._logger.warning("Rejected records: %s", clean(name, 300))
         if self.settings.notify_url and notify.is_due(entry, self.settings.notify_rejected):

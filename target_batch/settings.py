@@ -125,8 +125,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["auto", "update", "mass_update"],
         _setting(
             "Profile endpoint",
-            "`auto`: up to 1,000 custom IDs at once go to /profiles/update, more to "
-            "/profiles/mass-update, and once a run has used the latter it stays with it.",
+            "`auto`: up to 1,000 custom IDs at once, users and events together, go to /profiles/update, more "
+            "to /profiles/mass-update, and once a run has used the latter it stays with it.",
         ),
     ] = "auto"
     max_updates_per_second: Annotated[

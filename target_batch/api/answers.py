@@ -157,7 +157,10 @@ def _success(
 ) -> Verdict:
     if answer.status not in statuses:
         return Undocumented(f"status {answer.status} where Batch documents {statuses[-1]}")
-    if "content-encoding" in {name.lower() for name in answer.headers}:
+    if any(
+        name.lower() == "content-encoding" and value.strip().lower() != "identity"
+        for name, value in answer.headers.items()
+    ):
         return Undocumented("a compressed answer that nobody asked for")
     try:
         document = msgspec.json.decode(answer.body)
@@ -223,7 +226,7 @@ def retry_after(value: str | None, now: float) -> float | None:
     if value is None:
         return None
     text = value.strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+    if re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,9})?", text):
         return float(text)
     try:
         date = parsedate_to_datetime(text)

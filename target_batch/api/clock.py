@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable  # noqa: TC003 - annotations of a class body
+from typing import Final
 
 
 class Clock:
@@ -31,12 +32,24 @@ class Clock:
         return random.uniform(low, high)  # noqa: S311 - jitter, not cryptography
 
 
+GLANCE: Final = 1.0
+"""Seconds after which a wait looks again whether the run has to end."""
+
+
+class _Flag(threading.Event):
+    """An event that a signal handler may set while the very thread it interrupts is about to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cond = threading.Condition(threading.RLock())
+
+
 class Stop:
     """Set once the run has to end: pauses end at once and retries give up after a short grace."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._event = threading.Event()
+        self._event = _Flag()
         self.deadline = math.inf
 
     @property
@@ -53,5 +66,7 @@ class Stop:
         """Wait; the request for the end ends the wait it falls into, later ones keep their length."""
         if self._event.is_set():
             self._clock.sleep(max(0.0, min(seconds, self.deadline - self._clock.monotonic())))
-        elif seconds > 0:
-            self._clock.wait(self._event, seconds)
+            return
+        end = self._clock.monotonic() + seconds
+        while not self._event.is_set() and (left := end - self._clock.monotonic()) > 0:
+            self._clock.wait(self._event, min(left, GLANCE))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import ConnectTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ class Deadlines:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may interrupt the thread that holds it
         self._attempts: set[Attempt] = set()
 
     @contextmanager
@@ -87,10 +88,19 @@ def _register(connection: HTTPConnection) -> None:
         attempt.connection = connection
 
 
+def _check_in_time(connection: HTTPConnection) -> None:
+    """End an attempt whose time ran out while it connected: the timer found no socket to shut down."""
+    attempt = getattr(_in_use, "attempt", None)
+    if attempt is not None and attempt.expired:
+        connection.close()
+        raise ConnectTimeoutError(connection, "no connection in time")
+
+
 class _WatchedHTTP(HTTPConnection):
     def connect(self) -> None:
         _register(self)
         super().connect()
+        _check_in_time(self)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         _register(self)
@@ -101,6 +111,7 @@ class _WatchedHTTPS(HTTPSConnection):
     def connect(self) -> None:
         _register(self)
         super().connect()
+        _check_in_time(self)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         _register(self)
