@@ -201,6 +201,8 @@ def _token(document: dict[str, Any]) -> Verdict:
     token = document.get("indexing_token")
     if not isinstance(token, str) or not token:
         return Undocumented("an audience answer without its indexing token")
+    if document.get("errors") or document.get("code", "SUCCESS") != "SUCCESS":
+        return Undocumented("an audience answer that names errors")
     return Accepted(document=document)
 
 

@@ -7,6 +7,8 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from target_batch.api.answers import (
     Accepted,
@@ -23,6 +25,8 @@ from target_batch.api.answers import (
     classify_token,
     retry_after,
 )
+
+KEYS = ("code", "errors", "bulk_index", "reason", "attribute", "indexing_token", "error_code")
 
 
 def answer(status: int, body: Any = b"", **headers: str) -> Answer:
@@ -58,6 +62,11 @@ def blamed(index: Any) -> dict[str, Any]:
         pytest.param(answer(202, b'{"code": "SUCC'), Retry, id="truncated"),
         pytest.param(answer(202, b"[" * 5000), Retry, id="nested beyond reading"),
         pytest.param(answer(202, b"x", Content_Encoding="gzip"), Undocumented, id="gzip unasked"),
+        pytest.param(
+            answer(202, {"code": "SUCCESS"}, Content_Encoding="Identity"), Accepted, id="not encoded"
+        ),
+        pytest.param(answer(103), Undocumented, id="103"),
+        pytest.param(answer(205), Undocumented, id="205"),
         pytest.param(answer(202, partial()), Undocumented, id="partial without errors"),
         pytest.param(answer(202, partial(blamed(3))), Undocumented, id="index too high"),
         pytest.param(answer(202, partial(blamed(-1))), Undocumented, id="negative index"),
@@ -65,6 +74,7 @@ def blamed(index: Any) -> dict[str, Any]:
         pytest.param(answer(202, partial(blamed(True))), Undocumented, id="index as boolean"),  # noqa: FBT003
         pytest.param(answer(202, partial(blamed(1.0))), Undocumented, id="index as float"),
         pytest.param(answer(202, partial(blamed(None))), Undocumented, id="no index"),
+        pytest.param(answer(202, partial(blamed(10**30))), Undocumented, id="huge index"),
         pytest.param(answer(202, partial("x")), Undocumented, id="an error that is no object"),
         pytest.param(answer(400, {"error_code": "BAD_REQUEST"}), Malformed, id="400"),
         pytest.param(answer(422), Malformed, id="422"),
@@ -95,7 +105,19 @@ def test_several_errors_may_name_one_entry() -> None:
     assert verdict == Accepted({1: (Refusal("no", "x", "BAD"),) * 2, 2: (Refusal("r", None, None),)})
 
 
-@pytest.mark.parametrize("body", [{}, {"indexing_token": ""}, {"indexing_token": 3}, [], "x"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"indexing_token": ""},
+        {"indexing_token": 3},
+        [],
+        "x",
+        {"indexing_token": "t", "code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": [blamed(0)]},
+        {"indexing_token": "t", "errors": {"0": "refused"}},
+        {"indexing_token": "t", "code": "QUEUED"},
+    ],
+)
 def test_an_audience_write_without_its_token_is_no_success(body: Any) -> None:
     """The token is what the documentation promises."""
     assert isinstance(classify_token(answer(202, body)), Undocumented)
@@ -117,6 +139,12 @@ def test_a_document_needs_its_keys() -> None:
         (formatdate(900, usegmt=True), 0.0),
         ("soon", None),
         ("-5", None),
+        ("NaN", None),
+        ("inf", None),
+        ("3, 4", None),
+        ("\u0663", None),
+        ("9" * 12, 999_999_999_999.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_299_799.0),
         ("", None),
         ("1e99", None),
         ("9" * 40, None),
@@ -145,3 +173,39 @@ def test_the_server_s_message_stays_out_of_what_is_logged() -> None:
     assert verdict == Malformed("400 BAD_REQUEST", "ada@example.com is wrong")
     hostile = classify_bulk(answer(401, {"error_code": "X\nada@example.com"}), 1)
     assert hostile == Denied("401")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+)
+PARTIAL = st.fixed_dictionaries(
+    {"code": st.sampled_from(["SUCCESS", "SUCCESS_WITH_PARTIAL_ERRORS"])},
+    optional={
+        "errors": JSON
+        | st.lists(
+            st.fixed_dictionaries(
+                {"bulk_index": st.integers(-1, 3)},
+                optional={"attribute": JSON, "reason": JSON, "category": JSON},
+            ),
+            max_size=3,
+        )
+    },
+)
+BODIES = st.binary(max_size=20) | JSON | PARTIAL
+
+
+@given(st.integers(100, 599), st.none() | st.text(max_size=20), BODIES)
+def test_whatever_a_server_says_there_is_a_verdict(status: int, after: str | None, body: Any) -> None:
+    """No answer makes it stumble; success needs a 202, an object, a known code and possible indexes."""
+    headers = {} if after is None else {"Retry-After": after}
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    given_answer = Answer(status, headers, raw, 1000.0)
+    for verdict in (classify_bulk(given_answer, 3), classify_token(given_answer)):
+        if isinstance(verdict, Accepted):
+            assert status == 202
+            assert isinstance(body, dict)
+            assert all(0 <= index < 3 for index in verdict.refusals)
+            assert bool(body.get("errors")) == bool(verdict.refusals)
+        if isinstance(verdict, Retry) and verdict.after is not None:
+            assert verdict.after >= 0

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from typing import TYPE_CHECKING
 
+import figures
 import pytest
+from feeding import arrived, collected, wait_until
 from singer import STRING, record, schema, state
-from target_process import run
+from target_process import config_file, encoded, run, start
 from verdict import unbalanced
 
 if TYPE_CHECKING:
@@ -52,3 +56,25 @@ def test_an_answer_without_its_token_is_not_delivery(tmp_path: Path, batch: Loca
     assert ended.states == []
     assert ended.totals("cohorts")["delivered"] == 0
     assert ended.totals("cohorts")["undelivered"] == len(ROWS)
+
+
+@pytest.mark.parametrize("mode", ["update", "mirror"] if figures.FULL else ["update"])
+def test_an_index_that_is_never_done_does_not_hold_the_stop(
+    tmp_path: Path, batch: LocalBatch, mode: str
+) -> None:
+    """SIGTERM while the run waits for the index: exit 1 within 5 seconds, and no state."""
+    looking = {"name": "big", "indexing_state": "IN_PROGRESS", "nb_ids": 0, "type": "CUSTOM_ID"}
+    batch.fault({"answer": {"status": 200, "json": looking}}, path="*/audiences/view")
+    options = {"cohorts": {"mode": mode, "audience": "big"}}
+    process = start(config_file(tmp_path, batch.url, streams=options))
+    assert process.stdin is not None
+    process.stdin.write(encoded([*LINES, state({"seen": 1})]))
+    process.stdin.close()
+    wait_until(lambda: any("view" in row["path"] for row in batch.requests()), process)
+    wait_until(arrived(batch, batch.summary()["requests"]["total"] + 1), process)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    ended = collected(process, tmp_path / "work")
+    assert (ended.code, ended.out) == (1, "")
+    assert time.monotonic() - begun < 6.5
+    assert "Traceback" not in ended.log

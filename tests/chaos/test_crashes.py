@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import figures
 import pytest
 from feeding import Feeder, arrived, collected, mixed, wait_until
+from singer import INTEGER, STRING, record, schema, state
 from target_process import Ended, config_file, encoded, finished, run, start
 from verdict import Journal, Sent, judge
 
@@ -78,6 +79,26 @@ def test_a_chain_of_kills_loses_nothing(tmp_path: Path, batch: LocalBatch) -> No
     assert (last.code, verdict.problems()) == (0, [])
     whole = judge(Sent(everything), last, batch.journal())
     assert whole.held == len(Sent(everything).records)
+
+
+def test_states_pass_in_a_long_final_drain(tmp_path: Path, batch: LocalBatch) -> None:
+    """The input is at its end, one person's events go 15 at a time: a crash there repeats an interval too."""
+    lines = [schema("events", {"user_id": STRING, "event": STRING, "seat": INTEGER})]
+    for seat in range(1, 601):
+        lines.append(record("events", user_id="busy", event="seen", seat=seat))
+        lines += [state({"seen": seat})] if seat % 15 == 0 else []
+    batch.script([{"do": {"delay": 0.05}}])
+    config = config_file(tmp_path, batch.url, **{**SETTINGS, "checkpoint_records": 30})
+    process = start(config)
+    assert process.stdin is not None
+    process.stdin.write(encoded(lines))
+    process.stdin.close()
+    wait_until(arrived(batch, 20), process)
+    process.kill()
+    ended = collected(process, tmp_path / "work")
+    accepted = len(events(batch))
+    passed = json.loads(ended.emitted[-1])["seen"]
+    assert accepted - 30 - 15 <= passed <= accepted < 600
 
 
 def events(batch: LocalBatch) -> list[int]:

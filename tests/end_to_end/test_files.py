@@ -6,12 +6,13 @@ import gzip
 import json
 import subprocess
 import sys
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from singer import DATE_TIME, INTEGER, STRING, record, schema, state, users
+from singer import DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state, users
 from target_process import config_file, run
 
 if TYPE_CHECKING:
@@ -79,6 +80,113 @@ def test_a_batch_file_that_breaks_in_the_middle_stops_with_what_came_before(
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.states) == (1, [{"before": 1}])
     assert "line 8" in ended.log
+
+
+def broken(path: Path) -> tuple[str, dict[str, Any]]:
+    """Write a file that cannot be read to its end, in a way that its name tells."""
+    whole = gzip.compress("".join(json.dumps(row) + "\n" for row in rows(1, 3000)).encode())
+    bent = whole[: len(whole) // 2] + b"\xff\xff\xff\xff" + whole[len(whole) // 2 + 4 :]
+    contents: dict[str, tuple[bytes, dict[str, Any]]] = {
+        "bent.gz": (bent, GZIP),
+        "plain.gz": (b"{}\n", GZIP),
+        "torn.parquet": (b"PAR1 torn", PARQUET),
+        "list.jsonl": (b"[1]\n", PLAIN),
+        "cut.jsonl": (b'{"user_id": "u6", "sea', PLAIN),
+    }
+    content, encoding = contents[path.name]
+    path.write_bytes(content)
+    return path.as_uri(), encoding
+
+
+@pytest.mark.parametrize("name", ["bent.gz", "plain.gz", "torn.parquet", "list.jsonl", "cut.jsonl"])
+def test_a_file_that_cannot_be_read_stops_with_what_came_before(
+    tmp_path: Path, batch: LocalBatch, name: str
+) -> None:
+    """Whatever the format and its library call the trouble, the state of what came before passes."""
+    uri, encoding = broken(tmp_path / name)
+    lines = [*users(1, 5), state({"before": 1}), batch_message(uri, encoding), state({"after": 1})]
+    ended = run(tmp_path, batch.url, lines)
+    assert (ended.code, ended.states) == (1, [{"before": 1}])
+    assert "line 8" in ended.log
+    assert "fault in target-batch" not in ended.log
+
+
+@pytest.mark.parametrize("uri", ["nowhere://bucket/x.jsonl", "file:///no/such/file", "file:///"])
+def test_a_file_that_is_not_there_stops_with_what_came_before(
+    tmp_path: Path, batch: LocalBatch, uri: str
+) -> None:
+    lines = [*users(1, 5), state({"before": 1}), batch_message(uri, PLAIN), state({"after": 1})]
+    ended = run(tmp_path, batch.url, lines)
+    assert (ended.code, ended.states) == (1, [{"before": 1}])
+    assert "line 8" in ended.log
+    assert "fault in target-batch" not in ended.log
+
+
+ODD_TEXT = (
+    b'\xef\xbb\xbf{"user_id": "u1", "seat": 1, "score": NaN}\r\n\r\n'
+    b'{"user_id": "u2", "seat": 2, "score": -Infinity}\n'
+    b'{"user_id": "u3", "seat": 3, "score": 0.1234567890123456789}'
+)
+
+
+def odd_file(folder: Path, kind: str) -> tuple[Path, dict[str, Any]]:
+    """Write three people of whom two have a score that is no number."""
+    path = folder / f"odd.{kind}"
+    if kind == "jsonl":
+        path.write_bytes(ODD_TEXT)
+        return path, PLAIN
+    scores = [float("nan"), float("-inf"), 0.12345678901234568]
+    table = {"user_id": ["u1", "u2", "u3"], "seat": [1, 2, 3], "score": scores}
+    pq.write_table(pa.table(table), path)
+    return path, PARQUET
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "undeclared"])
+def test_numbers_that_are_none_cost_only_themselves_in_files_too(
+    tmp_path: Path, batch: LocalBatch, kind: str, *, declared: bool
+) -> None:
+    """As in RECORD messages; above all they never become null, which would delete the attribute."""
+    path, encoding = odd_file(tmp_path, kind)
+    properties = {"user_id": STRING, "seat": INTEGER, **({"score": NUMBER} if declared else {})}
+    lines = [schema("users", properties), batch_message(path.as_uri(), encoding), state({"seen": 3})]
+    ended = run(tmp_path, batch.url, lines)
+    assert (ended.code, ended.emitted) == (0, ['{"seen": 3}'])
+    held = [line["attributes"] for line in batch.journal()]
+    assert held[:2] == [{"seat": 1}, {"seat": 2}]
+    assert held[2]["score"] == pytest.approx(0.12345678901234568, abs=1e-18)
+    assert [(row["user_id"], row["score"]) for row in ended.rejects()] == [("u1", "nan"), ("u2", "-inf")]
+    assert ended.totals("users")["delivered"] == 3
+
+
+def test_half_a_character_in_an_archive_costs_its_attribute(tmp_path: Path, batch: LocalBatch) -> None:
+    """And half a custom ID its record: it would be another person's."""
+    archive = tmp_path / "rows.jsonl"
+    people = [{"user_id": "u1", "name": "x\ud800", "seat": 1}, {"user_id": "u\udfff", "seat": 2}]
+    archive.write_text(
+        "".join(json.dumps(row) + "\n" for row in [*people, {"user_id": "u3", "name": "\U0001f600"}])
+    )
+    states, entry = replay(tmp_path, batch.url, "--stream", "users", str(archive))
+    assert states == [{"replay": {"file": str(archive), "rows": 3}}]
+    held = {line["custom_id"]: line["attributes"] for line in batch.journal()}
+    assert held == {"u1": {"seat": 1}, "u3": {"name": "\U0001f600"}}
+    counts = entry["streams"]["users"]
+    assert (counts["delivered"], counts["rejected"], counts["reasons"]) == (2, 1, {"invalid_text": 2})
+
+
+def test_rows_come_from_any_storage_of_fsspec(tmp_path: Path, batch: LocalBatch) -> None:
+    """A pattern behind a URL, files inside a zip: read where they are, in the order of their names."""
+    for number in (1, 2, 3):
+        parquet(tmp_path / f"part-{number}.parquet", rows(10 * number, 10 * number + 9))
+    states, entry = replay(tmp_path, batch.url, "--stream", "users", f"local://{tmp_path}/part-*.parquet")
+    assert [state["replay"]["file"][-14:] for state in states] == ["part-3.parquet"]
+    assert entry["streams"]["users"]["delivered"] == 30
+    with zipfile.ZipFile(tmp_path / "rows.zip", "w") as archive:
+        archive.writestr("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows(50, 59)))
+    message = batch_message(f"zip://a.jsonl::file://{tmp_path}/rows.zip", PLAIN)
+    ended = run(tmp_path, batch.url, [*users(1, 1), message, state({"seen": 1})])
+    assert (ended.code, ended.totals("users")["delivered"]) == (0, 11)
+    assert batch.summary()["profiles"] == 41
 
 
 def replay(

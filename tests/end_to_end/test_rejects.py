@@ -8,10 +8,12 @@ import resource
 import shutil
 import stat
 import subprocess
+import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from feeding import arrived, wait_until
 from singer import DATE_TIME, INTEGER, STRING, record, schema, state, users
 from target_process import KEY, Ended, config_file, encoded, ended, finished, run, start
 
@@ -254,8 +256,9 @@ def test_a_full_disk_stops_the_run_without_a_state(tmp_path: Path, batch: LocalB
     result = ended(process, config, encoded(lines))
     assert result.code == 1
     assert result.states == []
-    assert "work_path" in result.log
+    assert result.log.count("work_path") == 1
     assert "Traceback" not in result.log
+    assert "Totals: users: " in result.log
 
 
 def test_a_work_folder_that_cannot_be_made_stops_the_run(tmp_path: Path, batch: LocalBatch) -> None:
@@ -267,3 +270,25 @@ def test_a_work_folder_that_cannot_be_made_stops_the_run(tmp_path: Path, batch: 
     assert ended.states == []
     assert "work_path" in ended.log
     assert "Traceback" not in ended.log
+
+
+def test_a_refusal_that_cannot_be_written_ends_the_run_whatever_waits_behind_it(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """Another record of the same person waits for the answer that cannot be settled: no state, and an end."""
+    (tmp_path / "work").mkdir(mode=0o700)
+    (tmp_path / "work" / "rejects").write_text("in the way")
+    refusal = {"partial_errors": [{"category": "c", "bulk_index": 0, "reason": "no"}]}
+    batch.fault({"delay": {"seconds": 0.5, "then": refusal}}, nth=[1])
+    config = config_file(tmp_path, batch.url, checkpoint_seconds=0.1)
+    process = start(config)
+    assert process.stdin is not None
+    process.stdin.write(encoded(users(1, 1)))
+    process.stdin.flush()
+    wait_until(arrived(batch), process)
+    begun = time.monotonic()
+    result = ended(process, config, encoded([*users(1, 1)[1:], state({"seen": 2})]))
+    assert time.monotonic() - begun < 8
+    assert (result.code, result.states) == (1, [])
+    assert result.log.count("`work_path`") == 1
+    assert (result.totals("users")["read"], result.totals("users")["delivered"]) == (2, 0)

@@ -90,10 +90,11 @@ def config_file(folder: Path, url: str, **settings: Any) -> Path:
 
 
 def start(config: Path, *options: str, **popen: Any) -> subprocess.Popen[bytes]:
-    """Start the target, as a scheduler would, with pipes on all three streams."""
+    """Start the target, or one of its commands, as a scheduler would, with pipes on all three streams."""
     environment = _environment(popen.pop("env", {}))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    command = [*popen.pop("before", ()), *TARGET, "--config", str(config), *options]
+    command = [*popen.pop("before", ()), *TARGET, *popen.pop("command", ())]
+    command += ["--config", str(config), *options]
     process = subprocess.Popen(command, env=environment, **{**pipes, **popen})
     _started.append(process)
     return process
