@@ -130,7 +130,7 @@ def test_the_columns_are_those_of_the_first_file_after_a_resume_too(
     first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
     first.write_text('{"user_id": "u1", "email": "a@example.com"}\n')
     second.write_text('{"user_id": "u2"}\n' * 1001 + '{"user_id": "u3", "email": "b@example.com"}\n')
-    done = Ended(0, [], "", tmp_path / "work", json.dumps({"replay": {"file": str(first), "rows": 1}}))
+    done = Ended(0, [], "", tmp_path / "work", json.dumps({"replay": {"file": str(second), "rows": 5}}))
     ended = resumed(tmp_path, batch, done, str(first), str(second))
     assert ended.code == 0
     assert batch.profile("u3")["attributes"] == {"$email_address": "b@example.com"}

@@ -34,6 +34,7 @@ STEPS = st.one_of(
     st.tuples(st.just("nobody"), SMALL, st.integers(1, 3)),
     st.tuples(st.just("new schema"), SMALL, st.just(1)),
     st.tuples(st.just("noise"), SMALL, st.just(1)),
+    st.tuples(st.just("version"), SMALL, st.just(1)),
 )
 PLACES = st.fixed_dictionaries({"nth": st.lists(st.integers(1, 12), min_size=1, max_size=4, unique=True)})
 DOINGS = st.sampled_from(
@@ -65,6 +66,7 @@ MAKERS: dict[str, Callable[[int, int], list[str]]] = {
     "state": lambda who, seat: [state({"seen": seat, "who": who, "share": 0.1})],
     "empty state": lambda _who, _seat: [state({})],
     "new schema": lambda _, seat: [schema("users", {**USERS, f"more_{seat}": STRING})],
+    "version": lambda _, seat: [f'{{"type": "ACTIVATE_VERSION", "stream": "users", "version": {seat}}}'],
     "noise": lambda _who, _seat: ["", '{"type": "PING"}'],
 }
 
