@@ -151,7 +151,7 @@ class Fates:
         unsure = False
         for refusal in refusals:
             happened = [index for index, name in enumerate(named) if name and name == refusal.attribute]
-            index, fault = _traced(tickets, refusal)
+            index, fault = _traced(tickets, refusal, named)
             if happened:
                 unsure |= len(happened) > 1
                 for which in happened:
@@ -197,10 +197,17 @@ class Fates:
             reasons[fault.reason.code] += 1
 
 
-def _traced(tickets: Sequence[Ticket], refusal: Refusal) -> tuple[int | None, Fault]:
-    """Find the record that set the refused attribute: the last one to name it has set it."""
+def _traced(
+    tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[str] = ()
+) -> tuple[int | None, Fault]:
+    """Find the record that set the refused attribute: the last one to name it has set it.
+
+    Batch names attributes of the profile; the records of events are asked last.
+    """
     attribute = refusal.attribute or ""
-    for index in range(len(tickets) - 1, -1, -1):
+    happened = [index for index, name in enumerate(named) if name]
+    rest = [index for index in range(len(tickets)) if index not in happened]
+    for index in (*reversed(rest), *reversed(happened)):
         ticket = tickets[index]
         names = ticket.origin.properties_of(attribute)
         if names:

@@ -63,9 +63,23 @@ def record_in(source: bytes) -> dict[str, Any]:
     return _decode(source).record or {}
 
 
-def record_line(record: dict[str, Any]) -> bytes:
-    """Encode a record that stream maps have changed, so that `record_in` finds it again."""
+def is_utf8(value: bytes) -> bool:
+    """Whether bytes are UTF-8: what a message keeps as bytes is not checked by its decoder."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def record_line(record: dict[str, Any], *, odd: bool = False) -> bytes:
+    """Encode a record that stream maps have changed, so that `record_in` finds it again.
+
+    `odd` records may hold NaN, which would become null, and null deletes.
+    """
     message = {"type": "RECORD", "record": record}
+    if odd:
+        return _encode(_representable(message))
     try:
         return _encode(message)
     except UnicodeEncodeError:

@@ -16,12 +16,12 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabiliti
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
 from singer_sdk.target_base import Target
 
-from target_batch.batches import decoded, lines
+from target_batch.batches import OddLine, decoded, lines
 from target_batch.commands import CommandGroup
 from target_batch.commands.check import answer_connection_test, is_connection_test
 from target_batch.commands.nesting import nested
 from target_batch.errors import ConfigurationError, DeliveryError, StopRun
-from target_batch.reader import LineReader, no_express, record_line
+from target_batch.reader import LineReader, is_utf8, no_express, record_line
 from target_batch.reasons import Reason
 from target_batch.redaction import clean
 from target_batch.rejects import MARK
@@ -166,10 +166,13 @@ class TargetBatch(Target):
     def _take(self, stream: str, record: dict[str, Any], source: bytes) -> None:
         line = self.message_reader.line_number
         sink = self._plain.get(stream)
-        if sink is not None:
-            sink.accept(record, line, source)
-        else:
+        self.message_reader.odd = isinstance(source, OddLine)
+        if sink is None:
             self._process_mapped(stream, record, line)
+        elif self.message_reader.odd:
+            sink.accept_odd(record, line, source)
+        else:
+            sink.accept(record, line, source)
 
     def _process_mapped(self, stream: str, record: dict[str, Any], line: int) -> None:
         """Take a record through the SDK's stream maps and flattening, then into its sinks."""
@@ -188,12 +191,14 @@ class TargetBatch(Target):
             else:
                 sink = self.get_sink(alias)
                 accept = sink.accept_odd if self.message_reader.odd else sink.accept
-                accept(transformed, line, record_line(transformed))
+                accept(transformed, line, record_line(transformed, odd=self.message_reader.odd))
 
     def _process_state_message(self, message: Message) -> None:  # type: ignore[override]
         value = bytes(message.value)
         if not value:
             raise self.message_reader.incomplete("STATE", "`value`")
+        if not is_utf8(value):
+            raise self.message_reader.incomplete("STATE", "a `value` in UTF-8")
         self.run.state(self.message_reader.line_number, value)
 
     def _process_activate_version_message(self, message: Message) -> None:  # type: ignore[override]
@@ -223,7 +228,11 @@ class TargetBatch(Target):
 
     def _emit(self, state: bytes) -> None:
         try:
-            sys.stdout.write(state.decode() + "\n")
+            output = getattr(sys.stdout, "buffer", None)
+            if output is not None:
+                output.write(state + b"\n")  # text would follow the locale
+            else:
+                sys.stdout.write(state.decode() + "\n")
             sys.stdout.flush()
         except (BrokenPipeError, ValueError) as error:
             raise DeliveryError(

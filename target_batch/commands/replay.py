@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,11 @@ def _position(state: Path | None) -> tuple[str, int] | None:
     """Read the last state of an earlier run."""
     if state is None or not state.exists():
         return None
-    lines = state.read_text(encoding="utf-8").splitlines()
-    try:
-        done = json.loads(lines[-1])["replay"]
-        return done["file"], done["rows"]
-    except (ValueError, KeyError, TypeError, IndexError):
-        raise click.BadParameter("the file holds no state that `target-batch replay` wrote") from None
+    lines = [line for line in state.read_text(encoding="utf-8").split("\n") if line.strip()]
+    if not lines:
+        return None
+    for line in reversed(lines[-2:]):  # a crash may have cut the last one off
+        with suppress(ValueError, KeyError, TypeError):
+            done = json.loads(line)["replay"]
+            return done["file"], done["rows"]
+    raise click.BadParameter("the file holds no state that `target-batch replay` wrote")

@@ -1,0 +1,86 @@
+"""Findings to be mended in target.py, fates.py, reader.py and commands/replay.py: red till then."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from feeding import collected
+from singer import INTEGER, NUMBER, STRING, record, schema, state, users
+from target_process import config_file, encoded, run, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+USERS = {"user_id": STRING, "seat": INTEGER, "name": STRING, "score": NUMBER}
+
+
+@pytest.mark.parametrize("locale", ["latin-1", "ascii"])
+def test_a_state_leaves_as_the_bytes_it_came_in(tmp_path: Path, batch: LocalBatch, locale: str) -> None:
+    """target.py, `_emit`: standard output follows the locale, the state must not."""
+    line = '{"type": "STATE", "value": {"town": "Orléans €"}}'
+    process = start(config_file(tmp_path, batch.url), env={"PYTHONIOENCODING": locale})
+    out, log = process.communicate(encoded([*users(1, 1), line]), timeout=30)
+    assert (process.returncode, out.decode()) == (0, '{"town": "Orléans €"}\n'), log
+
+
+def test_a_state_that_is_not_utf8_stops_at_its_line(tmp_path: Path, batch: LocalBatch) -> None:
+    """target.py, `_process_state_message`: it blames the reader of standard output instead."""
+    lines = encoded([*users(1, 1), state({"seen": 1})]) + b'{"type": "STATE", "value": {"town": "\xe9"}}\n'
+    ended = run(tmp_path, batch.url, lines)
+    assert (ended.code, ended.emitted) == (1, ['{"seen": 1}'])
+    assert "Line 4" in ended.log
+    assert "standard output" not in ended.log
+
+
+def test_nan_behind_a_stream_map_does_not_become_null(tmp_path: Path, batch: LocalBatch) -> None:
+    """reader.py, `record_line`: the rejects say null, which deletes the attribute when they are replayed."""
+    lines = [schema("users", USERS), record("users", user_id="u1", score=float("nan"))]
+    ended = run(tmp_path, batch.url, lines, stream_maps={"users": {"more": "'x'"}})
+    assert ended.code == 0
+    assert [row["score"] for row in ended.rejects()] == ["nan"]
+
+
+def test_half_a_character_in_a_batch_file_costs_its_attribute(tmp_path: Path, batch: LocalBatch) -> None:
+    """target.py, `_take`: rows that are not strict JSON take the way of other records."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"user_id": "u1", "name": "x\ud800", "seat": 1}) + "\n")
+    message = {"type": "BATCH", "stream": "users", "encoding": {"format": "jsonl"}, "manifest": [str(path)]}
+    ended = run(tmp_path, batch.url, [schema("users", USERS), json.dumps(message)])
+    assert ended.code == 0
+    assert batch.attributes("u1") == {"seat": 1}
+    assert ended.codes() == ["invalid_text"]
+
+
+def test_a_refused_attribute_is_traced_to_the_record_that_set_it(tmp_path: Path, batch: LocalBatch) -> None:
+    """fates.py, `_traced`: Batch names an attribute of the profile, or an event; not one of an event's."""
+    events = {"user_id": STRING, "event": STRING, "seat": INTEGER}
+    lines = [schema("users", USERS), schema("events", events), record("users", user_id="u1", seat=1)]
+    lines += [record("events", user_id="u1", event="seen", seat=2), record("users", user_id="u2", seat=3)]
+    batch.fault({"partial_errors": [{"category": "c", "bulk_index": 0, "reason": "no", "attribute": "seat"}]})
+    ended = run(tmp_path, batch.url, lines)
+    assert ended.code == 0
+    (row,) = ended.rejects()
+    assert row.pop("_batch_reject")[0]["property"] == "seat"
+    assert row == {"user_id": "u1", "seat": 1}
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["empty", "torn"])
+def test_a_replay_goes_on_from_states_that_a_crash_cut_short(
+    tmp_path: Path, batch: LocalBatch, *, torn: bool
+) -> None:
+    """commands/replay.py, `_position`: a run that ended before its first state, or in the middle of one."""
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f'{{"user_id": "u{n}"}}\n' for n in range(5)))
+    states = tmp_path / "states.jsonl"
+    whole = json.dumps({"replay": {"file": str(rows), "rows": 3}}) + "\n"
+    states.write_text(whole + whole[:20] if torn else "")
+    options = ("--stream", "users", "--state", str(states), str(rows))
+    ended = collected(
+        start(config_file(tmp_path, batch.url), *options, command=["replay"]), tmp_path / "work"
+    )
+    assert ended.code == 0, ended.log
+    assert len(batch.journal()) == (2 if torn else 5)
