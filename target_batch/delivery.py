@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from target_batch.api.answers import Refusal
 from target_batch.api.endpoints import MASS_UPDATE, UPDATE, BulkEndpoint
 from target_batch.api.limits import BODY_BYTES, EVENT_AGE_SECONDS
+from target_batch.errors import StopRun
 from target_batch.outbox import Entry, Outbox, seal
 from target_batch.reasons import Fault, Reason
 from target_batch.threads import Threads
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from target_batch.api.bulk import BulkSender, Receipt
-    from target_batch.errors import StopRun
     from target_batch.fates import Fates, Ticket
     from target_batch.operations import ProfileUpdate
     from target_batch.unchanged import PayloadMemory
@@ -261,6 +261,14 @@ class Delivery:
         return [entry for index, entry in enumerate(entries) if index not in same]
 
     def _settled(self, number: int, entries: list[Entry], receipt: Receipt) -> None:
+        try:
+            self._settle_fates(number, entries, receipt)
+        except StopRun as error:
+            self._failure = self._failure or error
+            raise
+        self._failure = self._failure or receipt.failure or self._fates.tripped()
+
+    def _settle_fates(self, number: int, entries: list[Entry], receipt: Receipt) -> None:
         blamed = receipt.unconfirmed | receipt.refused.keys()
         accepted = entries
         if blamed:
@@ -274,4 +282,3 @@ class Delivery:
         if not receipt.unconfirmed:
             self._outbox.free(entries)
             del self._in_flight[number]
-        self._failure = self._failure or receipt.failure or self._fates.tripped()

@@ -120,7 +120,15 @@ class LineReader(GenericSingerReader[bytes]):
 
     @property
     def default_input(self) -> IO[bytes]:
-        """Standard input, as bytes: text would follow the locale."""
+        """Standard input, as bytes: text would follow the locale.
+
+        Raises:
+            InputError: it is closed.
+        """
+        if sys.stdin is None:
+            raise InputError(
+                "The standard input is closed. Pipe a tap into it, or name a file: --input FILE."
+            )
         return sys.stdin.buffer
 
     def process_lines(

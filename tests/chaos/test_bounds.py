@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import figures
 import pytest
-from feeding import wait_until
+from feeding import arrived, wait_until
 from local_batch import LocalBatch
 from memory import PeakMemory
 from singer import INTEGER, STRING, record, schema, state, users
@@ -75,26 +75,33 @@ def test_changes_of_the_schema_leave_nothing_behind(tmp_path: Path, null_batch: 
     assert peak(tmp_path, null_batch.url, changing(many)) < peak(tmp_path, null_batch.url, changing(few)) + 8
 
 
-def test_a_slow_api_slows_the_tap(tmp_path: Path, batch: LocalBatch) -> None:
-    """Batch answers nothing for a minute: the tap is stopped after a bounded number of records."""
-    batch.script([{"match": {}, "do": {"delay": 60}}])
-    process = start(config_file(tmp_path, batch.url, **UNLIMITED), stderr=subprocess.DEVNULL)
+@pytest.mark.parametrize(
+    ("size", "most"), [(0, MOST_ON_THE_WAY + 2_000), (100_000, 1_000)], ids=["small", "large"]
+)
+def test_a_slow_api_slows_the_tap(tmp_path: Path, batch: LocalBatch, size: int, most: int) -> None:
+    """Batch answers nothing for a minute: the tap stops after a bounded number of records, or of bytes."""
+    batch.fault({"delay": 60})
+    streams = {"users": {"attributes": {"text": None}}}
+    config = config_file(tmp_path, batch.url, streams=streams, **UNLIMITED)
+    process = start(config, stderr=subprocess.DEVNULL)
+    memory = PeakMemory(process.pid)
     assert process.stdin is not None
-    pipe, written, lines = process.stdin, [0], users(1, 200_000)
+    pipe, written = process.stdin, [0]
+    head = schema("users", {"user_id": STRING, "text": STRING})
 
     def write() -> None:
         with contextlib.suppress(OSError, ValueError):
-            for begin in range(0, len(lines), 500):
-                pipe.write(encoded(lines[begin : begin + 500]))
-                pipe.flush()
-                written[0] = begin + 500
+            pipe.write(encoded([head]))
+            for number in range(2 * most):
+                pipe.write(encoded([record("users", user_id=f"u{number}", text="x" * size)]))
+                written[0] = number
 
     threading.Thread(target=write, daemon=True).start()
-    wait_until(lambda: written[0] > MOST_ON_THE_WAY // 3, process)
+    wait_until(arrived(batch), process)
     stopped_at = stands_still(written)
     process.kill()
-    in_the_pipe = 2_000
-    assert stopped_at <= MOST_ON_THE_WAY + in_the_pipe
+    assert most // 10 < stopped_at <= most
+    assert memory.megabytes < 250
 
 
 def stands_still(written: list[int]) -> int:

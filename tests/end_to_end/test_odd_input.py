@@ -1,4 +1,4 @@
-"""Findings to be mended in target.py, fates.py, reader.py and commands/replay.py: red till then."""
+"""What is unusual on the way in or out: encodings, NaN, half characters, states that were cut short."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ USERS = {"user_id": STRING, "seat": INTEGER, "name": STRING, "score": NUMBER}
 
 @pytest.mark.parametrize("locale", ["latin-1", "ascii"])
 def test_a_state_leaves_as_the_bytes_it_came_in(tmp_path: Path, batch: LocalBatch, locale: str) -> None:
-    """target.py, `_emit`: standard output follows the locale, the state must not."""
+    """Text on the standard output follows the locale; a state does not."""
     line = '{"type": "STATE", "value": {"town": "Orléans €"}}'
     process = start(config_file(tmp_path, batch.url), env={"PYTHONIOENCODING": locale})
     out, log = process.communicate(encoded([*users(1, 1), line]), timeout=30)
@@ -28,7 +28,7 @@ def test_a_state_leaves_as_the_bytes_it_came_in(tmp_path: Path, batch: LocalBatc
 
 
 def test_a_state_that_is_not_utf8_stops_at_its_line(tmp_path: Path, batch: LocalBatch) -> None:
-    """target.py, `_process_state_message`: it blames the reader of standard output instead."""
+    """The state before it passes, and nobody else is blamed."""
     lines = encoded([*users(1, 1), state({"seen": 1})]) + b'{"type": "STATE", "value": {"town": "\xe9"}}\n'
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.emitted) == (1, ['{"seen": 1}'])
@@ -37,7 +37,7 @@ def test_a_state_that_is_not_utf8_stops_at_its_line(tmp_path: Path, batch: Local
 
 
 def test_nan_behind_a_stream_map_does_not_become_null(tmp_path: Path, batch: LocalBatch) -> None:
-    """reader.py, `record_line`: the rejects say null, which deletes the attribute when they are replayed."""
+    """In the rejects a null would delete the attribute once they are replayed."""
     lines = [schema("users", USERS), record("users", user_id="u1", score=float("nan"))]
     ended = run(tmp_path, batch.url, lines, stream_maps={"users": {"more": "'x'"}})
     assert ended.code == 0
@@ -45,7 +45,7 @@ def test_nan_behind_a_stream_map_does_not_become_null(tmp_path: Path, batch: Loc
 
 
 def test_half_a_character_in_a_batch_file_costs_its_attribute(tmp_path: Path, batch: LocalBatch) -> None:
-    """target.py, `_take`: rows that are not strict JSON take the way of other records."""
+    """Rows of files that are not strict JSON take the way of such lines."""
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"user_id": "u1", "name": "x\ud800", "seat": 1}) + "\n")
     message = {"type": "BATCH", "stream": "users", "encoding": {"format": "jsonl"}, "manifest": [str(path)]}
@@ -56,7 +56,7 @@ def test_half_a_character_in_a_batch_file_costs_its_attribute(tmp_path: Path, ba
 
 
 def test_a_refused_attribute_is_traced_to_the_record_that_set_it(tmp_path: Path, batch: LocalBatch) -> None:
-    """fates.py, `_traced`: Batch names an attribute of the profile, or an event; not one of an event's."""
+    """Batch names an attribute of the profile, or an event; not one of an event's."""
     events = {"user_id": STRING, "event": STRING, "seat": INTEGER}
     lines = [schema("users", USERS), schema("events", events), record("users", user_id="u1", seat=1)]
     lines += [record("events", user_id="u1", event="seen", seat=2), record("users", user_id="u2", seat=3)]
@@ -72,7 +72,7 @@ def test_a_refused_attribute_is_traced_to_the_record_that_set_it(tmp_path: Path,
 def test_a_replay_goes_on_from_states_that_a_crash_cut_short(
     tmp_path: Path, batch: LocalBatch, *, torn: bool
 ) -> None:
-    """commands/replay.py, `_position`: a run that ended before its first state, or in the middle of one."""
+    """The run before it ended without a state, or in the middle of one."""
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(f'{{"user_id": "u{n}"}}\n' for n in range(5)))
     states = tmp_path / "states.jsonl"
