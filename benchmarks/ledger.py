@@ -51,6 +51,7 @@ class Nowhere:
     """A place that takes everything."""
 
     scope = "bench"
+    where = ""
     chunk = 10_000
     can_replace = True
 

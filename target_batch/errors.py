@@ -5,6 +5,7 @@
     │   └── AccessRefusedError     Batch refused the key
     ├── InputError             exit 1: the tap's output is broken at a line
     └── DeliveryError          exit 1: Batch did not take what was sent; run again
+        └── MirrorRefusedError     a guard stands against a mirror; nothing was changed
 
 A message never holds the value of a secret or of a record.
 """
@@ -34,3 +35,7 @@ class InputError(StopRun):
 
 class DeliveryError(StopRun):
     """Batch did not take a request within the time that the settings allow."""
+
+
+class MirrorRefusedError(DeliveryError):
+    """A guard stands against a mirror: nothing of it was changed. Other mirrors may go on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +18,9 @@ from target_batch.audiences import AudienceDelivery
 from target_batch.delivery import MASS_UPDATE_CUT, SMALL_DRAIN, Delivery, Policy
 from target_batch.errors import ConfigurationError
 from target_batch.files import LocalFolder
+from target_batch.patience import Patience
 from target_batch.places import AttributePlace, AudiencePlace, scope_of
 from target_batch.redaction import clean
-from target_batch.settings import DEFAULT_LEDGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,6 +107,14 @@ class Lanes:
         endpoint = lane.endpoint if isinstance(lane, Delivery) else MASS_UPDATE
         return self._rate(endpoint.rate).per_second
 
+    def checkpoint(self) -> None:
+        """Send what waits; calls about audiences are too dear to leave half empty."""
+        for lane in self:
+            if isinstance(lane, AudienceDelivery):
+                lane.checkpoint()
+            else:
+                lane.flush()
+
     def oldest_line(self) -> int | None:
         """The input line of the oldest record whose fate is open."""
         lines = (lane.oldest_line() for lane in self._lanes.values())
@@ -184,13 +191,13 @@ class Lanes:
 
     def _audience_lane(self, options: StreamOptions) -> AudienceDelivery:
         senders = [sender for sender, _ in self._audience_senders(options)]
-        return AudienceDelivery(
-            senders, self._run.fates, self._run.clock, self._index_patience, self._run.stop
-        )
+        longest_wait = self._settings.checkpoint_seconds
+        return AudienceDelivery(senders, self._run.fates, self._run.clock, self._patience, longest_wait)
 
     @property
-    def _index_patience(self) -> float:
-        return self._settings.max_indexing_seconds if self._settings.wait_for_indexing else 0
+    def _patience(self) -> Patience:
+        settings, run = self._settings, self._run
+        return Patience(run.clock, settings.max_indexing_seconds, run.stop, waits=settings.wait_for_indexing)
 
     def _audience_senders(self, options: StreamOptions) -> Iterator[tuple[AudienceSender, str]]:
         """Give a sender for the project, or one for each app, and its name in the ledger."""
@@ -199,22 +206,24 @@ class Lanes:
             scope = scope_of("project", settings.api_url, settings.project_key or "")
             yield AudienceSender(self._run.client, ProjectAudiences(self._project), self._slow_pacer), scope
             return
-        for key in settings.app_api_keys:
+        keys = list(dict.fromkeys(settings.app_api_keys))
+        for number, key in enumerate(keys, start=1):
+            where = f"`app_api_keys`, key {number} of {len(keys)}"
             platform = AppAudiences(App(settings.rest_api_key, key), options.id_type)
             scope = scope_of("app", settings.api_url, key, options.id_type)
-            yield AudienceSender(self._run.client, platform, self._slow_pacer), scope
+            yield AudienceSender(self._run.client, platform, self._slow_pacer, where), scope
 
     def _mirror_lane(self, route: Route) -> MirrorLane:
         from target_batch.mirror import MirrorLane  # noqa: PLC0415 - SQLAlchemy costs start-up
 
         settings, options = self._settings, route.options
         places: list[Place] = [
-            AudiencePlace(sender, scope, self._run.clock, self._index_patience, stop=self._run.stop)
+            AudiencePlace(sender, scope, self._patience, asks=not settings.dry_run)
             for sender, scope in self._audience_senders(options)
         ]
         if options.as_attribute:
             scope = scope_of("attribute", settings.api_url, settings.project_key or "")
-            places = [AttributePlace(self._bulk, scope)]
+            places = [AttributePlace(self._bulk, scope, settings.profile_endpoint, 2 * self._most_entries)]
         lane = MirrorLane(
             route.stream,
             options,
@@ -233,19 +242,12 @@ class Lanes:
 
     @cached_property
     def _ledger(self) -> Ledger:
-        from target_batch.ledger import Ledger  # noqa: PLC0415 - SQLAlchemy costs start-up
+        from target_batch.ledger import Ledger, opened_copy  # noqa: PLC0415 - SQLAlchemy costs start-up
 
+        url, work_path = self._settings.ledger_url, self._local_work_path()
         if self._settings.dry_run:
-            return Ledger("sqlite:///" + self._copied_ledger(), Path())
-        return Ledger(self._settings.ledger_url, self._local_work_path())
-
-    def _copied_ledger(self) -> str:
-        """Copy the ledger for a dry run, which must not change it; one behind a URL is taken as empty."""
-        copy = Path(self._scratch.name) / "ledger.db"
-        original = self._local_work_path() / "ledger.db"
-        if self._settings.ledger_url == DEFAULT_LEDGER and original.exists():
-            shutil.copyfile(original, copy)
-        return str(copy)
+            return opened_copy(url, work_path, Path(self._scratch.name))
+        return Ledger(url, work_path)
 
     @cached_property
     def _scratch(self) -> tempfile.TemporaryDirectory[str]:

@@ -7,7 +7,7 @@ that may change it, never guessed afterwards.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from target_batch.errors import ConfigurationError, DeliveryError
 from target_batch.files import private_folder
-from target_batch.tables import STEPS, Step, metadata, versions
+from target_batch.tables import STEPS, Step, audiences, members, metadata, payloads, scopes, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +25,9 @@ BUSY_SECONDS: Final = 30
 """How long a run waits for another one that writes to the same SQLite file."""
 
 CONNECT_SECONDS: Final = 10
+COPIED_AT_ONCE: Final = 10_000
+"""Rows in one step of a copy."""
+
 MIGRATION_LOCK: Final = 7213984501
 """Number of the lock that lets one run at a time make or migrate the tables in PostgreSQL."""
 
@@ -36,8 +39,12 @@ class Ledger:
         self._engine = _engine(url, work_path)
         self._in_postgresql = self._engine.dialect.name == "postgresql"
         self.insert: Any = postgresql.insert if self._in_postgresql else sqlite.insert
-        with self.begin() as connection:
-            self._migrate(connection, steps)
+        try:
+            with self.begin() as connection:
+                self._migrate(connection, steps)
+        except BaseException:
+            self.close()
+            raise
 
     def _migrate(self, connection: sa.Connection, steps: Sequence[Step]) -> None:
         """Make the tables, or bring older ones up to date, in one transaction."""
@@ -97,7 +104,10 @@ class Ledger:
         set_ = changes(new) if changes else {c.name: new[c.name] for c in columns if not c.primary_key}
         keys = [column.name for column in table.primary_key]
         statement = statement.on_conflict_do_update(index_elements=keys, set_=set_)
-        connection.exec_driver_sql(str(statement.compile(connection)), given)
+        text = str(statement.compile(connection))
+        if self._in_postgresql:
+            text = text.replace(")s", ")b")  # binary: the driver would quote texts and bytes one by one
+        connection.exec_driver_sql(text, given)
 
     def take_stock(self, *tables: sa.Table) -> None:
         """Let PostgreSQL count tables that have just grown: it would plan with what it knew before."""
@@ -105,14 +115,44 @@ class Ledger:
             with self.begin() as connection:
                 connection.execute(sa.text("ANALYZE " + ", ".join(table.name for table in tables)))
 
+    def copy_into(self, other: Ledger) -> None:
+        """Copy what is remembered, but not who holds it, into an empty ledger."""
+        with self.begin() as source, other.begin() as connection:
+            for table in (audiences, members, scopes, payloads):
+                rows = source.execute(sa.select(table), execution_options={"stream_results": True})
+                for part in rows.partitions(COPIED_AT_ONCE):
+                    other.upsert(connection, table, [tuple(row) for row in part])
+            connection.execute(sa.update(audiences).values(held_by=None))
+
     def close(self) -> None:
         """Close the database."""
         self._engine.dispose()
 
 
+def opened_copy(url: str, work_path: Path, folder: Path) -> Ledger:
+    """Open a copy of a ledger, for a dry run, which must not change it; one that is not there is empty."""
+    copy = Ledger(f"sqlite:///{folder}/ledger.db", folder)
+    if not _is_missing_file(url, work_path):
+        ledger = Ledger(url, work_path)
+        ledger.copy_into(copy)
+        ledger.close()
+    return copy
+
+
+def _is_missing_file(url: str, work_path: Path) -> bool:
+    with suppress(sa.exc.ArgumentError):
+        parsed = _parsed(url, work_path)
+        return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
+    return False
+
+
+def _parsed(url: str, work_path: Path) -> sa.URL:
+    return sa.make_url(url.replace("{work_path}", str(work_path)))
+
+
 def _engine(url: str, work_path: Path) -> sa.Engine:
     try:
-        parsed = sa.make_url(url.replace("{work_path}", str(work_path)))
+        parsed = _parsed(url, work_path)
         dialect = parsed.get_backend_name()
     except sa.exc.ArgumentError:
         dialect = ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_batch.errors import DeliveryError, StopRun
+from target_batch.errors import MirrorRefusedError, StopRun
 from target_batch.fates import Ticket
 from target_batch.mirror_plan import Caller, Guards, Plan
 from target_batch.operations import by_name
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
 
 _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 """A column that has moved in its schema changes no hash."""
-
-
-class MirrorRefusedError(DeliveryError):
-    """A guard stands against the mirror: nothing was changed, the state is held, exit code 1."""
 
 
 class MirrorLane:
@@ -200,6 +196,11 @@ class MirrorLane:
         if (why := snapshot.hold(self._presence, self._stream)) is not None:
             self._refuse(f"audience '{clean(name)}': {why}")
         self._held.append(snapshot)
+        if snapshot.fed_by not in {None, self._stream}:
+            self.tell(
+                f"audience '{clean(name)}' was mirrored from stream '{clean(snapshot.fed_by)}' until now. "
+                "Give each stream audiences of its own, or they undo each other's work"
+            )
         plan = Plan(place, snapshot, self._staging, self._call, self)
         plan.look()
         if (why := plan.objection(self._guards())) is not None:

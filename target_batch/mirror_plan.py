@@ -78,6 +78,8 @@ class Plan:
         self._call = call
         self._journal = journal
         self._name = snapshot.name
+        where = f" ({place.where})" if place.where else ""
+        self._shown = f"'{clean(snapshot.name)}'{where}"
 
     def look(self) -> None:
         """Find out what there is and what would be done, and say so."""
@@ -85,6 +87,9 @@ class Plan:
         in_ledger = self._snapshot.is_known()
         there = in_ledger and self._call(partial(self._place.exists, name))
         self._by_difference = there or not self._place.can_replace
+        self._strangers = not in_ledger and not self._place.can_replace
+        if self._strangers:
+            self._snapshot.doubt_named_exits(self._staging)
         self._size = self._snapshot.size(self._staging)
         if self._by_difference:
             self._before = self._size.before
@@ -94,15 +99,15 @@ class Plan:
             self._before = 0 if in_ledger else self._call(partial(self._place.size, name)) or 0
             self.text = f"replace {self._before} by {self._size.after}"
             news = " (it is not in Batch any more)" if in_ledger else " (it is not in the ledger)"
-        self._journal.inform(f"Audience '{clean(name)}': {self.text}{news}")
+        self._journal.inform(f"Audience {self._shown}: {self.text}{news}")
 
     def objection(self, guards: Guards) -> str | None:
         """Return what stands against the plan."""
         size, before = self._size, self._before
         losing = size.removes if self._by_difference else before - size.after
-        if losing <= 0:
+        if losing <= 0 or self._strangers:
             return None
-        audience = f"audience '{clean(self._name)}' would lose {losing} of its {before} members ({self.text})"
+        audience = f"audience {self._shown} would lose {losing} of its {before} members ({self.text})"
         if guards.unread and guards.max_shrink < 1:
             return (
                 f"{audience}, but {guards.unread} rows were rejected and may be about them. Correct those "
@@ -132,7 +137,7 @@ class Plan:
         if replaced:
             token = self._remove(label) or token
         else:
-            self._journal.tell(f"Batch refused every member of '{clean(self._name)}', so it stays as it is.")
+            self._journal.tell(f"Batch refused every member of {self._shown}, so it stays as it is.")
         if token:
             self._settle(token)
 
@@ -186,17 +191,23 @@ class Plan:
     def _not_removed(self, refused: dict[str, Any]) -> None:
         """Report members without a record of their own; the next run tries again."""
         if silent := self._reject(refused):
-            name = clean(self._name)
-            self._journal.tell(f"Batch refused to remove {silent} members of '{name}'; they stay in it.")
+            self._journal.tell(f"Batch refused to remove {silent} members of {self._shown}; they stay in it.")
 
     def _settle(self, token: str) -> None:
+        """Wait for the index, and compare what Batch counts: others may change the audience, too."""
         counted = self._call(partial(self._place.settle, self._name, token))
-        expected = self._snapshot.count()
-        if counted is not None and counted != expected:
-            self._journal.tell(
-                f"Batch counts {counted} members in '{clean(self._name)}' where {expected} are expected: "
-                "something else changes this audience, or its index is still at work."
-            )
+        sure, possible = self._snapshot.counts()
+        if counted is None or sure <= counted <= possible:
+            return
+        what = f"Batch counts {counted} members in {self._shown} where {possible} are expected"
+        if counted > possible:
+            what += ": something else adds to this audience, and whom the ledger does not know stays in it"
+        elif self._size.same and self._by_difference:
+            self._snapshot.doubt_everybody()
+            what += ": something else took members out. The next run adds them all again"
+        else:
+            what += ": something else takes members out, or its index is still at work"
+        self._journal.tell(f"{what}.")
 
 
 def _token(receipt: Receipt) -> str:

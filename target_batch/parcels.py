@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from itertools import repeat, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from target_batch.api.limits import AUDIENCE_ENTRIES, BODY_BYTES
+from target_batch.fates import Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from target_batch.fates import Ticket
+    from target_batch.fates import Origin
     from target_batch.operations import AudienceChange
 
-MOST_WAITING: Final = 50_000
+MOST_WAITING: Final = 100_000
 """Records that wait across all audiences before the fullest one is sent early."""
 
 WAITING_BYTES: Final = 32_000_000
@@ -42,39 +45,62 @@ class Member:
         return _encode(member)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Parcel:
-    """The members of one call, the line of the oldest record among them, and how many calls are out."""
+    """The members of one call, the line of the oldest record among them, and what is open of it.
+
+    `open_answers` counts the calls that are out, `open_places` the places that have not taken effect.
+    """
 
     members: list[Member]
     bodies: list[bytes]
     line: int
-    open_calls: int = 0
+    open_answers: int = 0
+    open_places: int = 0
+    _origins: Counter[tuple[Origin, ...]] = field(default_factory=Counter)
+
+    def answered(self) -> None:
+        """Take note of an answer; after the last one nothing but numbers is kept, however slow the index."""
+        self.open_answers -= 1
+        if not self.open_answers:
+            accepted = (member.tickets for member in self.members if member.tickets)
+            self._origins.update(tuple(ticket.origin for ticket in tickets) for tickets in accepted)
+            self.members, self.bodies = [], []
+
+    def delivered(self) -> Iterator[list[Ticket]]:
+        """Give, for each member that was accepted, tickets that stand for those it came with."""
+        for origins, members in self._origins.items():
+            yield from repeat([Ticket(origin, self.line, b"") for origin in origins], members)
 
 
 @dataclass(slots=True)
 class Gathered:
-    """What waits for one audience."""
+    """What waits for one audience, and since when."""
 
     line: int
+    since: float
     members: dict[str, Member] = field(default_factory=dict)
     records: int = 0
     size: int = 0
 
 
 class Waiting:
-    """What waits for every audience, bounded in records and in bytes."""
+    """What waits for every audience, bounded in records and in bytes; the audiences oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._audiences: dict[str, Gathered] = {}
         self.records = 0
         self._bytes = 0
 
     def put(self, change: AudienceChange, ticket: Ticket) -> str | None:
-        """Take a change in; return the audience that should leave now."""
+        """Take a change in; return the audience that should leave now.
+
+        That is a matter of members: what bounds a call in bytes are their bodies, not whole records.
+        """
         gathered = self._audiences.get(change.audience)
         if gathered is None:
-            gathered = self._audiences[change.audience] = Gathered(ticket.line)
+            gathered = self._audiences[change.audience] = Gathered(ticket.line, self._now())
         size = len(ticket.source)
         gathered.records += 1
         gathered.size += size
@@ -88,12 +114,20 @@ class Waiting:
             member.change = change
             member.tickets.append(ticket)
             members[change.member] = member
-        if len(members) >= AUDIENCE_ENTRIES or gathered.size >= BODY_BYTES:
+        if len(members) >= AUDIENCE_ENTRIES:
             return change.audience
-        return self._fullest() if self.records >= MOST_WAITING or self._bytes >= WAITING_BYTES else None
+        if self._bytes >= WAITING_BYTES:
+            return max(self._audiences, key=lambda name: self._audiences[name].size)
+        return self.fullest() if self.records >= MOST_WAITING else None
 
-    def _fullest(self) -> str:
-        return max(self._audiences, key=lambda name: self._audiences[name].size)
+    def fullest(self) -> str:
+        """Return the audience that most records wait for."""
+        return max(self._audiences, key=lambda name: self._audiences[name].records)
+
+    def older_than(self, moment: float) -> list[str]:
+        """Return the audiences for which something has waited since before a moment."""
+        waited = takewhile(lambda found: found[1].since <= moment, self._audiences.items())
+        return [name for name, _ in waited]
 
     def take(self, name: str) -> Iterator[Parcel]:
         """Take out what waits for an audience, in parcels of at most 10,000 members and about 5 MB."""

@@ -17,12 +17,16 @@ LONGEST_PAUSE: Final = 10.0
 
 
 class Patience:
-    """Waits at most `seconds`, and not beyond the deadline of a run that has been told to end."""
+    """Waits at most `seconds`, and not beyond the deadline of a run that has been told to end.
 
-    def __init__(self, clock: Clock, seconds: float, stop: Stop | None = None) -> None:
+    `waits` tells whether a run waits for its own changes at all.
+    """
+
+    def __init__(self, clock: Clock, seconds: float, stop: Stop, *, waits: bool = True) -> None:
         self._clock = clock
         self._stop = stop
         self.seconds = seconds
+        self.waits = waits
 
     def begin(self) -> float:
         """Return the moment from which the waiting counts."""
@@ -35,15 +39,11 @@ class Patience:
 
     def is_due(self, moment: float) -> bool:
         """Whether a moment has come, or the run is in a hurry."""
-        return self._clock.monotonic() >= moment or (self._stop is not None and self._stop.requested)
+        return self._clock.monotonic() >= moment or self._stop.requested
 
     def pause_until(self, moment: float) -> None:
         """Wait until a moment; the end of the run cuts it short."""
-        seconds = moment - self._clock.monotonic()
-        if self._stop is not None:
-            self._stop.pause(seconds)
-        elif seconds > 0:
-            self._clock.sleep(seconds)
+        self._stop.pause(moment - self._clock.monotonic())
 
     def check(self, begun: float, name: str, state: str) -> None:
         """End the waiting once it took too long.
@@ -58,5 +58,5 @@ class Patience:
                 f"{audience} within {self.seconds:.0f} seconds (it is {clean(state, 40)}), so the state is "
                 "held. Run again later, raise `max_indexing_seconds`, or set `wait_for_indexing` to false."
             )
-        if self._stop is not None and now > self._stop.deadline:
+        if now > self._stop.deadline:
             raise DeliveryError(f"{audience} when the run had to end, so the state is held. Run again.")

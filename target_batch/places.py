@@ -12,23 +12,26 @@ from target_batch.api.bulk import BulkSender, Receipt
 from target_batch.api.endpoints import MASS_UPDATE, UPDATE
 from target_batch.api.limits import AUDIENCE_ENTRIES
 from target_batch.errors import DeliveryError
-from target_batch.patience import Patience
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_batch.api.audiences import AudienceSender, Look
-    from target_batch.api.clock import Clock, Stop
+    from target_batch.patience import Patience
 
 Answer = TypeVar("Answer")
 _encode = msgspec.json.encode
 
 
 class Place(Protocol):
-    """One place that a mirror makes like its stream; `scope` names it in the ledger, without keys."""
+    """One place that a mirror makes like its stream.
+
+    `scope` names it in the ledger, `where` in the log if there are several; neither holds a key.
+    """
 
     scope: str
+    where: str
     chunk: int
     can_replace: bool
 
@@ -62,20 +65,11 @@ class AudiencePlace:
     chunk = AUDIENCE_ENTRIES
     can_replace = True
 
-    def __init__(
-        self,
-        sender: AudienceSender,
-        scope: str,
-        clock: Clock,
-        max_indexing_seconds: float,
-        *,
-        stop: Stop | None = None,
-        asks: bool = True,
-    ) -> None:
+    def __init__(self, sender: AudienceSender, scope: str, patience: Patience, *, asks: bool = True) -> None:
         self.scope = scope
+        self.where = sender.where
         self._sender = sender
-        self._patience = Patience(clock, max_indexing_seconds, stop)
-        self._waits = max_indexing_seconds > 0
+        self._patience = patience
         self._asks = asks
 
     def exists(self, name: str) -> bool:
@@ -119,7 +113,7 @@ class AudiencePlace:
         Raises:
             StopRun: it took too long, or Batch does not tell.
         """
-        return self._indexed(name, token).members if self._waits else None
+        return self._indexed(name, token).members if self._patience.waits else None
 
     def _indexed(self, name: str, token: str) -> Look:
         begun = self._patience.begin()
@@ -137,14 +131,19 @@ def _told(found: Answer | Receipt) -> Answer:
 
 
 class AttributePlace:
-    """A boolean attribute of the project's profiles: true for members, false for those who left."""
+    """A boolean attribute of the project's profiles: true for members, false for those who left.
 
-    chunk = 5000
+    `endpoint` is the setting `profile_endpoint`, `most_entries` what leaves room to others in one call.
+    """
+
     can_replace = False
+    where = ""
 
-    def __init__(self, sender: BulkSender, scope: str) -> None:
+    def __init__(self, sender: BulkSender, scope: str, endpoint: str, most_entries: int) -> None:
         self.scope = scope
         self._sender = sender
+        self._small = 0 if endpoint == "mass_update" else UPDATE.entries
+        self.chunk = min(most_entries, UPDATE.entries if endpoint == "update" else MASS_UPDATE.entries)
 
     def exists(self, name: str) -> bool:
         """Return True: an attribute is there as soon as a profile has it."""
@@ -177,5 +176,5 @@ class AttributePlace:
         def entry(custom_id: str) -> dict[str, Any]:
             return {"identifiers": {"custom_id": custom_id}, "attributes": {name: value}}
 
-        endpoint = UPDATE if len(ids) <= UPDATE.entries else MASS_UPDATE
+        endpoint = UPDATE if len(ids) <= self._small else MASS_UPDATE
         return self._sender.deliver(endpoint, [_encode(entry(custom_id)) for custom_id in ids])

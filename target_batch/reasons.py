@@ -73,7 +73,7 @@ class Reason(Enum):
     INVALID_CUSTOM_ID = (
         "invalid_custom_id",
         "record",
-        "Batch takes no such Custom User ID: 1 to 512 characters, no line breaks, no words such as "
+        "Batch takes no such Custom User ID: 1 to 512 characters, no line breaks, no NUL, no words such as "
         "`null`. Correct it at the source, or name another property in `custom_id`.",
     )
     ANONYMOUS_MESSAGE = (

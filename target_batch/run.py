@@ -15,7 +15,7 @@ from target_batch.api.clock import Clock, Stop
 from target_batch.api.dry import DryTransport
 from target_batch.api.transport import Transport
 from target_batch.checkpoints import Checkpoints
-from target_batch.errors import DeliveryError, StopRun
+from target_batch.errors import DeliveryError, MirrorRefusedError, StopRun
 from target_batch.fates import Fates
 from target_batch.files import folder_at
 from target_batch.lanes import Lanes, Surroundings
@@ -163,7 +163,7 @@ class Run:
         if not any(lane.waiting for lane in self._lanes):
             self._flushed = self._now()
         elif self._due(self._flushed, self._records):
-            self.drain()
+            self._lanes.checkpoint()
             self._flushed = self._now()
         self._checkpoint()
 
@@ -208,10 +208,22 @@ class Run:
                     raise DeliveryError("What waits cannot leave after an earlier failure: run again.")
                 lane.settle(PULSE_SECONDS)
                 self._checkpoint()
-        for lane in self._lanes:
-            lane.finish()
+        self._finish_lanes()
         self._rejects.sync()
         self._pass_state()
+
+    def _finish_lanes(self) -> None:
+        """Finish every lane; a refused mirror holds the state, it does not hold the other mirrors."""
+        failure: StopRun | None = None
+        for lane in self._lanes:
+            following = _finished(lane)
+            if failure is not None and following is not None:
+                self._logger.error("%s", failure)
+            failure = following or failure
+            if not isinstance(failure, MirrorRefusedError | None):
+                break
+        if failure is not None:
+            raise failure
 
     @property
     def failed(self) -> bool:
@@ -281,3 +293,12 @@ class Run:
             "possibly_twice": counters.possibly_twice,
             "trouble": counters.trouble,
         }
+
+
+def _finished(lane: Lane) -> StopRun | None:
+    """Finish a lane; return what stands against it."""
+    try:
+        lane.finish()
+    except StopRun as error:
+        return error
+    return None

@@ -77,18 +77,22 @@ class Snapshot:
 
     def __init__(self, ledger: Ledger, scope: str, name: str, run: str) -> None:
         self.name = name
+        self.fed_by: str | None = None
         self._ledger = ledger
         self._run = run
         self._key = {"scope": scope, "name": name}
 
     def hold(self, presence: Presence, stream: str) -> str | None:
-        """Hold the audience for this run; return why it cannot be held."""
+        """Hold the audience for this run; return why it cannot be held.
+
+        `fed_by` is then the stream that was mirrored to it until now.
+        """
         row = {**self._key, "known": False}
         with self._ledger.begin() as connection:
             connection.execute(self._ledger.insert(audiences).values(row).on_conflict_do_nothing())
             locked = sa.select(audiences).filter_by(**self._key).with_for_update()
             found = connection.execute(locked).one()
-            self._id = found.id
+            self._id, self.fed_by = found.id, found.stream
             if found.mirrored_by == self._run and found.stream != stream:
                 return (
                     f"stream '{clean(found.stream)}' was mirrored to it in this run. "
@@ -125,10 +129,11 @@ class Snapshot:
             before = self._count_members(connection)
         return Size(adds, removes, total - adds, before)
 
-    def count(self) -> int:
-        """Count the members that are or may be in."""
+    def counts(self) -> tuple[int, int]:
+        """Count the members that are in for sure, and those that may be in as well as they."""
+        sure = sa.select(members.c.member).where(self._mine, members.c.hash.is_not(None))
         with self._ledger.begin() as connection:
-            return self._count_members(connection)
+            return _count(sure, connection), self._count_members(connection)
 
     def _count_members(self, connection: sa.Connection) -> int:
         return _count(sa.select(members.c.member).where(self._mine), connection)
@@ -157,6 +162,20 @@ class Snapshot:
             connection.execute(mine.values(stream=stream, mirrored_by=self._run, known=known))
             if not known:
                 connection.execute(sa.update(members).where(self._mine).values(hash=None))
+
+    def doubt_everybody(self) -> None:
+        """Note that anybody the ledger knows may be in or not, so that the next run adds them all."""
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            connection.execute(sa.update(members).where(self._mine).values(hash=None))
+
+    def doubt_named_exits(self, staging: Staging) -> None:
+        """Note that those may be in whom the stream names as out, where the ledger knows nobody."""
+        scope: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
+        named = sa.select(*scope).where(staging.of(self.name), staged.c.body.is_(None))
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            self._insert(connection, named)
 
     def doubt_adds(self, staging: Staging, span: Span) -> None:
         """Note before a call that the members it adds may be in or not from now on."""

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_batch.api.bulk import Receipt
-from target_batch.errors import DeliveryError
+from target_batch.errors import DeliveryError, MirrorRefusedError
 from target_batch.fates import Fates, Origin, Ticket
 from target_batch.ledger import Ledger
-from target_batch.mirror import MirrorLane, MirrorRefusedError
+from target_batch.mirror import MirrorLane
 from target_batch.operations import AudienceChange
 from target_batch.options import StreamOptions
 from target_batch.reader import record_in
@@ -40,6 +40,7 @@ class FakeAudience:
     """An audience in memory; a call can be lost before it arrives or after it was applied."""
 
     scope = "test"
+    where = ""
     chunk = 3
     can_replace = True
 

@@ -135,10 +135,14 @@ def _with_members(head: dict[str, str], members: Sequence[bytes]) -> bytes:
 
 
 class AudienceSender:
-    """Carries audience calls of one platform (and, for apps, of one key), one after the other."""
+    """Carries audience calls of one platform (and, for apps, of one key), one after the other.
 
-    def __init__(self, client: Client, platform: Platform, pacer: Pacer) -> None:
+    `where` names the key in what is told of a failure, where there are several.
+    """
+
+    def __init__(self, client: Client, platform: Platform, pacer: Pacer, where: str = "") -> None:
         self._client = client
+        self.where = where
         self._platform = platform
         self._pacer = pacer
         self._divider = Divider()
@@ -149,7 +153,9 @@ class AudienceSender:
         """Add and remove members; an audience that is not listed is created first."""
         if (failure := self._ensure(name, display_name)) is not None:
             return failure
-        return self._divider.deliver(members, partial(self._write, self._platform.change_call, name))
+        return self._located(
+            self._divider.deliver(members, partial(self._write, self._platform.change_call, name))
+        )
 
     def replace(self, name: str, display_name: str, members: Sequence[bytes]) -> Receipt:
         """Remove everybody and add members, once; what Batch refuses with others is then added alone."""
@@ -165,7 +171,16 @@ class AudienceSender:
             replaced = isinstance(verdict, Accepted)
             return verdict
 
-        return self._divider.deliver(members, send)
+        return self._located(self._divider.deliver(members, send))
+
+    def _located(self, receipt: Receipt) -> Receipt:
+        """Say which key a failure is about."""
+        if receipt.failure is not None and self.where:
+            receipt.failure = type(receipt.failure)(f"{self.where}: {receipt.failure}")
+        return receipt
+
+    def _failed(self, verdict: Verdict) -> Receipt:
+        return self._located(Receipt(failure=failure_of(verdict)))
 
     def _write(
         self, call: Callable[[str, Sequence[bytes]], Call], name: str, members: Sequence[bytes]
@@ -190,7 +205,7 @@ class AudienceSender:
         verdict = self._send(self._platform.create_call(name, display_name), classify_token)
         if not isinstance(verdict, Accepted):
             if not isinstance(verdict, Malformed | Undocumented) or not verdict.what.startswith("4"):
-                return Receipt(failure=failure_of(verdict))
+                return self._failed(verdict)
             self._not_created[name] = verdict.what
         known.add(name)
         return None
@@ -215,13 +230,13 @@ class AudienceSender:
         while True:
             verdict = self._send(self._platform.list_call(start), _classify_list)
             if not isinstance(verdict, Accepted):
-                return Receipt(failure=failure_of(verdict))
+                return self._failed(verdict)
             known.update(audience["name"] for audience in verdict.document["audiences"])
             if not verdict.document["has_more"]:
                 return known
             following = verdict.document.get("next_from")
             if type(following) is not int or following <= start:
-                return Receipt(failure=failure_of(Undocumented("a list of audiences without its next page")))
+                return self._failed(Undocumented("a list of audiences without its next page"))
             start = following
 
     def look(self, name: str, token: str = "") -> Look | Receipt:
@@ -231,7 +246,7 @@ class AudienceSender:
         if isinstance(verdict, Accepted):
             state, members = verdict.document["indexing_state"], verdict.document.get("nb_ids")
             return Look(state in INDEXED, members if type(members) is int else None, str(state))
-        return Receipt(failure=failure_of(verdict))
+        return self._failed(verdict)
 
 
 def _classify_list(answer: Answer) -> Verdict:

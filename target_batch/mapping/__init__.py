@@ -35,8 +35,8 @@ def compile_plan(
         schema: the JSON schema of its records.
         settings: the target's configuration.
         left_out: source properties that are not sent from now on, spelled as a fault spells them.
-        audience_names: cleaned name → original, the memory by which two audiences never become
-            one; shared, it outlasts a SCHEMA. It grows by one entry per audience.
+        audience_names: sort of place and cleaned name → original, the memory by which two audiences
+            never become one; shared, it outlasts a SCHEMA. It grows by one entry per audience.
 
     Raises:
         ConfigurationError: the stream's options name something that Batch does not take.

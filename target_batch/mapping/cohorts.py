@@ -42,4 +42,4 @@ class CohortPlan(MembershipPlan):
     def properties_of(self, attribute: str) -> tuple[str, ...]:
         """Return what makes a cohort's attribute: the audience's name and the action."""
         found = (self.name_property, self.action_property({}))
-        return tuple(name for name in found if name) if attribute in self._names else ()
+        return tuple(name for name in found if name) if self.known_as(attribute) in self._names else ()

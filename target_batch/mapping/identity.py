@@ -100,6 +100,8 @@ def _digits(value: int) -> str:
 def _refuse_unprintable(name: str) -> None:
     if any(character in _LINE_BREAKS for character in name):
         raise _invalid("The custom ID has a line break.")
+    if "\0" in name:
+        raise _invalid("The custom ID has a NUL character, which no PostgreSQL ledger can hold.")
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -43,6 +43,7 @@ class MembershipPlan(Plan):
         super().__init__(route, schema, settings, left_out)
         options = route.options
         self._names = names
+        self._where = "attribute" if options.as_attribute else options.destination
         self.name_property = options.audience_property or self._first(NAME_PROPERTIES)
         if options.audience is not None:
             self.name_property = None
@@ -91,10 +92,14 @@ class MembershipPlan(Plan):
             name = self.clean(original)
         except Unfit as unfit:
             raise Unfit(unfit.reason, unfit.message, self.name_property) from None
-        if self._names.setdefault(name, original) != original:
+        if self._names.setdefault(self.known_as(name), original) != original:
             message = "Another audience has this name in Batch already."
             raise Unfit(Reason.AUDIENCE_NAME_COLLISION, message, self.name_property)
         return name, original
+
+    def known_as(self, name: str) -> str:
+        """Return the name with the sort of place it is in: only there can it be somebody else's."""
+        return f"{self._where} {name}"
 
     def adds(self, record: Mapping[str, Any]) -> bool:
         """Tell whether the row adds; a row deleted at the source removes.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PROPERTIES = {
     "user_id": STRING, "cohort": STRING, "label": STRING, "action": STRING, "_sdc_deleted_at": DATE_TIME,
+    "interests": {"type": ["array", "null"], "items": STRING},
 }  # fmt: skip
 MIRROR = {"kind": "audiences", "mode": "mirror", "audience": "vip"}
 DONE = {"done": True}
@@ -92,6 +93,11 @@ class Loader:
         page: dict[str, Any] = self.batch.get(f"audiences/project/{name}?from={start}&limit=10000")
         return page
 
+    def unhang(self) -> None:
+        """Let the local Batch forget its faults and what still hangs in it, not what it holds."""
+        for fault in self.batch.get("faults")["faults"]:
+            self.batch.post(f"faults/{fault['id']}", {"enabled": False})
+
     def staged(self) -> int:
         """Count the streams that runs are staging in the SQLite ledger."""
         path = self.folder / "work" / "ledger.db"
@@ -104,8 +110,8 @@ class Loader:
         wanted = endings or ("create", "update", "replace")
         found = []
         for request in self.batch.requests():
-            word = request["path"].split("?")[0].rsplit("/", 1)[-1]
-            if word in wanted and 200 <= (request["status"] or 0) < 300:
+            route, word = request["path"].split("?")[0].rsplit("/", 1)
+            if word in wanted and route.endswith("audiences") and 200 <= (request["status"] or 0) < 300:
                 found.append((word, request["entries"] or 0))
         return found
 

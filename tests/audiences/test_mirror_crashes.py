@@ -39,12 +39,6 @@ def crashed(loader: Loader, ids: list[str], do: dict[str, Any], path: str, nth: 
     kill(process)
 
 
-def unhang(loader: Loader) -> None:
-    """Let the local Batch forget its faults and what still hangs in it, not what it holds."""
-    for fault in loader.batch.get("faults")["faults"]:
-        loader.batch.post(f"faults/{fault['id']}", {"enabled": False})
-
-
 @pytest.mark.parametrize("do", [NOT_APPLIED, APPLIED], ids=["not applied", "applied"])
 @pytest.mark.parametrize(
     ("path", "nth"), [("*/audiences/replace", 1), ("*/audiences/update", 2)], ids=["replace", "add"]
@@ -53,7 +47,7 @@ def test_a_first_mirror_heals(loader: Loader, do: dict[str, Any], path: str, nth
     """Whatever the killed run had sent, the next one makes the audience whole."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     crashed(loader, FIRST, do, path, nth)
-    unhang(loader)
+    loader.unhang()
     found = loader.mirror(FIRST)
     assert found.code == 0, found.log
     assert loader.members() == set(FIRST)
@@ -67,7 +61,7 @@ def test_a_mirror_by_difference_heals(mirror: Loader, do: dict[str, Any], nth: i
     assert mirror.mirror(FIRST).code == 0
     crashed(mirror, CHANGED, do, "*/audiences/update", nth)
     assert len(mirror.members()) >= 21_000 - 500
-    unhang(mirror)
+    mirror.unhang()
     found = mirror.mirror(CHANGED)
     assert found.code == 0, found.log
     assert mirror.members() == set(CHANGED)
@@ -78,7 +72,7 @@ def test_a_member_of_an_unknown_call_is_removed_when_the_stream_drops_it(loader:
     loader.settings = {"streams": {"cohort": MIRROR}}
     loader.mirror(numbered(1, 20))
     crashed(loader, numbered(1, 25), APPLIED, "*/audiences/update", 1)
-    unhang(loader)
+    loader.unhang()
     assert loader.members() == set(numbered(1, 25))
     found = loader.mirror(numbered(1, 20))
     assert found.code == 0, found.log
@@ -121,7 +115,7 @@ def test_an_api_that_fails_for_good_leaves_the_rest_undelivered(loader: Loader) 
     assert found.states == []
     assert found.totals("cohort")["undelivered"] == 21_000
     assert len(loader.members()) == 20_000
-    unhang(loader)
+    loader.unhang()
     before = len(loader.calls())
     again = loader.mirror(FIRST)
     assert again.code == 0, again.log
@@ -137,6 +131,6 @@ def test_a_key_withdrawn_in_the_middle_is_a_wrong_setting(loader: Loader) -> Non
     found = loader.mirror(numbered(1, 11_000))
     assert found.code == 2
     assert "rest_api_key" in found.log
-    unhang(loader)
+    loader.unhang()
     assert loader.mirror(numbered(1, 11_000)).code == 0
     assert loader.members() == set(numbered(1, 11_000))

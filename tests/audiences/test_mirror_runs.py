@@ -317,7 +317,7 @@ def test_a_signal_never_commits_a_mirror(loader: Loader) -> None:
 def test_a_run_that_is_alive_keeps_others_away(mirror: Loader) -> None:
     """The second one is refused while the first is between its calls, and goes through afterwards."""
     mirror.mirror(numbered(1, 8))
-    mirror.batch.fault({"delay": 3}, path="*/audiences/update", times=1)
+    mirror.batch.fault({"delay": 2}, path="*/audiences/update", times=1)
     process = mirror.cold()
     feed(process, cohort(numbered(3, 9)), end=True)
     wait_for(mirror.batch.hits)

@@ -1,0 +1,150 @@
+"""Cohorts as boolean attributes: true on entry, false on exit, and for those who left a mirrored one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer import STRING, record, schema, state
+
+from tests.audiences.cohorts import DONE, cohort, head, numbered, rows
+
+if TYPE_CHECKING:
+    from tests.audiences.cohorts import Loader
+
+MIRROR = {"kind": "audiences", "as_attribute": True, "mode": "mirror", "audience": "VIP"}
+UPDATE = {**MIRROR, "mode": "update"}
+MINUS = "\N{MINUS SIGN}"
+
+
+@pytest.fixture
+def flags(loader: Loader) -> Loader:
+    """Runs that mirror the stream `cohort` to the attribute `vip`."""
+    loader.settings = {"streams": {"cohort": MIRROR}}
+    return loader
+
+
+def inside(loader: Loader) -> dict[str, Any]:
+    """Return who has the attribute, and its value."""
+    found = {}
+    for profile in loader.batch.get("profiles?limit=1000")["profiles"]:
+        attributes = loader.batch.attributes(profile["id"])
+        if "vip" in attributes:
+            found[profile["id"]] = attributes["vip"]
+    return found
+
+
+def updates(loader: Loader) -> list[tuple[str, int]]:
+    """Return the profile calls: endpoint and entries."""
+    return [
+        (row["endpoint"], row["entries"])
+        for row in loader.batch.requests()
+        if row["endpoint"].startswith("profiles/") and row["status"] == 202
+    ]
+
+
+def test_true_on_entry_and_false_on_exit(loader: Loader) -> None:
+    """The last word on a user wins; no audience is touched."""
+    loader.settings = {"streams": {"cohort": UPDATE}}
+    lines = [head("cohort", "action"), *rows(["u1", "u2", "u3"], action="entered")]
+    lines += [*rows(["u2"], action="exited"), *rows(["u4"], action="exited"), state(DONE)]
+    found = loader.run(lines)
+    assert found.code == 0, found.log
+    assert inside(loader) == {"u1": True, "u2": False, "u3": True, "u4": False}
+    assert loader.batch.get("audiences")["audiences"] == []
+    assert {endpoint for endpoint, _ in updates(loader)} == {"profiles/update"}
+
+
+def test_a_row_deleted_at_the_source_is_an_exit(loader: Loader) -> None:
+    loader.settings = {"streams": {"cohort": UPDATE}}
+    gone = rows(["u1"], _sdc_deleted_at="2026-01-01T00:00:00Z")
+    assert loader.run([head("cohort", "_sdc_deleted_at"), *gone, state(DONE)]).code == 0
+    assert inside(loader) == {"u1": False}
+
+
+def test_a_mirror_says_false_of_those_who_left(flags: Loader) -> None:
+    """For the price of the differences; what is the same makes no request."""
+    found = flags.mirror(numbered(1, 8))
+    assert found.code == 0, found.log
+    assert inside(flags) == dict.fromkeys(numbered(1, 8), True)
+    before = len(updates(flags))
+    found = flags.mirror(numbered(3, 9))
+    assert found.code == 0, found.log
+    assert f"+1 {MINUS}2 =6" in found.log
+    assert inside(flags) == dict.fromkeys(numbered(3, 9), True) | {"u1": False, "u2": False}
+    assert [entries for _, entries in updates(flags)[before:]] == [1, 2]
+    before = len(updates(flags))
+    assert flags.mirror(numbered(3, 9)).code == 0
+    assert len(updates(flags)) == before
+
+
+def test_the_guards_stand_before_attributes_too(flags: Loader) -> None:
+    assert flags.mirror(numbered(1, 8)).code == 0
+    found = flags.mirror([])
+    assert found.code == 1
+    assert "streams.cohort.allow_empty" in found.log
+    found = flags.mirror(numbered(1, 2))
+    assert found.code == 1
+    assert "would lose 6 of its 8 members" in found.log
+    assert inside(flags) == dict.fromkeys(numbered(1, 8), True)
+
+
+def test_exits_that_the_stream_names_count_without_a_ledger(flags: Loader) -> None:
+    """The ledger knows nobody, so nobody but the stream can say who is out."""
+    lines = [head("cohort", "action"), *rows(["u1"], action="in"), *rows(["u2", "u3"], action="out")]
+    found = flags.run([*lines, state(DONE)])
+    assert found.code == 0, found.log
+    assert inside(flags) == {"u1": True, "u2": False, "u3": False}
+    counts = found.totals("cohort")
+    assert (counts["delivered"], counts["unchanged"]) == (3, 0)
+    before = len(updates(flags))
+    assert flags.run([*lines, state(DONE)]).code == 0
+    assert len(updates(flags)) == before
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        ("auto", [("profiles/mass-update", 450)]),
+        ("update", [("profiles/update", 200), ("profiles/update", 200), ("profiles/update", 50)]),
+        ("mass_update", [("profiles/mass-update", 450)]),
+    ],
+)
+def test_a_mirror_goes_through_the_endpoint_that_is_set(
+    flags: Loader, endpoint: str, expected: list[tuple[str, int]]
+) -> None:
+    found = flags.mirror(numbered(1, 450), profile_endpoint=endpoint)
+    assert found.code == 0, found.log
+    assert updates(flags) == expected
+
+
+def test_a_low_pace_is_kept_in_small_calls(flags: Loader) -> None:
+    """At 50 a second no call takes more than two seconds' worth of the quota."""
+    found = flags.mirror(numbered(1, 220), max_updates_per_second=50)
+    assert found.code == 0, found.log
+    assert max(entries for _, entries in updates(flags)) <= 100
+
+
+def test_attributes_of_the_same_user_stay_in_order(loader: Loader) -> None:
+    """A cohort as an attribute travels with the profiles, and what comes later wins."""
+    loader.settings = {"streams": {"cohort": UPDATE}}
+    lines = []
+    for turn, action in enumerate(["in", "out", "in", "out"]):
+        lines += [schema("users", {"user_id": STRING, "seat": STRING})]
+        lines += [record("users", user_id="u1", seat=str(turn)), head("cohort", "action")]
+        lines += rows(["u1"], action=action)
+    found = loader.run([*lines, state(DONE)])
+    assert found.code == 0, found.log
+    assert loader.batch.attributes("u1") == {"seat": "3", "vip": False}
+
+
+def test_a_member_that_batch_refuses_is_rejected_alone(flags: Loader) -> None:
+    error = {"partial_errors": {"errors": [{"bulk_index": 1, "reason": "NO", "category": "x"}]}}
+    flags.batch.fault(error, path="*/profiles/*", nth=[1])
+    found = flags.run(cohort(numbered(1, 4)))
+    assert found.code == 0, found.log
+    assert inside(flags) == dict.fromkeys(["u1", "u3", "u4"], True)
+    assert [row["user_id"] for row in found.rejects("cohort")] == ["u2"]
+    again = flags.run(cohort(numbered(1, 4)))
+    assert again.code == 0, again.log
+    assert inside(flags) == dict.fromkeys(numbered(1, 4), True), "the next run tries again"

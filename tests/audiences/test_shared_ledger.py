@@ -1,0 +1,148 @@
+"""Several runs on one ledger, and ledgers of other versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+from singer import STRING, record, schema, state
+from target_process import config_file, encoded, ended
+
+from target_batch.errors import ConfigurationError
+from target_batch.ledger import Ledger
+from target_batch.tables import audiences
+from tests.audiences import quick_target
+from tests.audiences.cohorts import DONE, MIRROR, assert_balanced, cohort, environment, numbered
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from target_process import Ended
+
+    from tests.audiences.cohorts import Loader
+
+AT_ONCE = 4
+
+
+class Crowd:
+    """Runs that start together, each with a folder of its own and all with one ledger."""
+
+    def __init__(self, loader: Loader, ledger_url: str) -> None:
+        self._loader = loader
+        self._ledger_url = ledger_url
+
+    def run(self, inputs: Sequence[list[str]], **settings: Any) -> list[Ended]:
+        """Run over all inputs at once."""
+        started: list[tuple[subprocess.Popen[bytes], Path, list[str]]] = []
+        for number, lines in enumerate(inputs):
+            folder = self._loader.folder / f"run-{number}"
+            folder.mkdir(exist_ok=True)
+            config = config_file(folder, self._loader.batch.url, ledger_url=self._ledger_url, **settings)
+            process = quick_target.start(["--config", str(config)], environment())
+            started.append((process, config, lines))
+        for process, _, lines in started:
+            assert process.stdin is not None
+            process.stdin.write(encoded(lines))
+            process.stdin.close()
+            process.stdin = None
+        found = [ended(process, config) for process, config, _ in started]
+        for one in found:
+            assert_balanced(one)
+        return found
+
+
+@pytest.fixture
+def crowd(loader: Loader, ledger_url: str) -> Crowd:
+    """Runs on one ledger, of either kind."""
+    return Crowd(loader, ledger_url)
+
+
+def test_runs_that_make_the_ledger_together_all_go_through(crowd: Crowd, loader: Loader) -> None:
+    """Four audiences, four runs, an empty database: each is mirrored, and again by its differences."""
+    streams = {"*": {"kind": "audiences", "mode": "mirror"}}
+    for first in (1, 4):
+        members = numbered(first, first + 2000)
+        found = crowd.run([cohort(members, f"part_{n}") for n in range(AT_ONCE)], streams=streams)
+        assert [one.code for one in found] == [0] * AT_ONCE, "\n".join(one.log for one in found)
+        for number in range(AT_ONCE):
+            assert loader.members(f"part_{number}") == set(members)
+
+
+def test_runs_that_mirror_one_audience_at_once_leave_it_true(crowd: Crowd, loader: Loader) -> None:
+    """Some are refused while another is at it; audience and ledger are what one of them wanted."""
+    streams = {"cohort": MIRROR}
+    wanted = [numbered(n, n + 2000) for n in range(1, AT_ONCE + 1)]
+    for _ in range(2):
+        found = crowd.run([cohort(ids) for ids in wanted], streams=streams)
+        assert {one.code for one in found} <= {0, 1}
+        assert any(one.code == 0 for one in found), found[0].log
+        for one in found:
+            assert one.code == 0 or "another run is at it" in one.log, one.log
+        assert loader.members() in [set(ids) for ids in wanted]
+    final = crowd.run([cohort(wanted[0])], streams=streams)[0]
+    assert final.code == 0, final.log
+    assert loader.members() == set(wanted[0])
+    assert "are expected" not in final.log
+
+
+def test_runs_that_skip_what_is_unchanged_at_once_skip_nothing_new(crowd: Crowd, loader: Loader) -> None:
+    """One table from four runs with four values: nothing is skipped that Batch does not hold."""
+
+    def users(plan: str) -> list[str]:
+        lines = [schema("users", {"user_id": STRING, "plan": STRING}, ["user_id"])]
+        lines += [record("users", user_id=id_, plan=plan) for id_ in numbered(1, 600)]
+        return [*lines, state(DONE)]
+
+    settings = {"skip_unchanged": True, "checkpoint_records": 100}
+    found = crowd.run([users(f"plan-{n}") for n in range(AT_ONCE)], **settings)
+    assert [one.code for one in found] == [0] * AT_ONCE, "\n".join(one.log for one in found)
+    for plan in ("plan-0", "plan-3"):
+        assert crowd.run([users(plan)], **settings)[0].code == 0
+        held = {loader.batch.attributes(id_)["plan"] for id_ in numbered(1, 600)[::37]}
+        assert held == {plan}
+
+
+def test_an_older_ledger_is_brought_up_to_date(ledger_url: str, tmp_path: Path) -> None:
+    """Once, in one transaction, with what it holds; a step that fails leaves it as it was."""
+    first = Ledger(ledger_url, tmp_path)
+    with first.begin() as connection:
+        connection.execute(first.insert(audiences).values(scope="s", name="vip", known=True))
+    first.close()
+    done: list[str] = []
+
+    def fails(connection: sa.Connection) -> None:
+        connection.execute(sa.text("ALTER TABLE target_batch_audiences ADD COLUMN half TEXT"))
+        raise RuntimeError
+
+    def step(connection: sa.Connection) -> None:
+        connection.execute(sa.text("ALTER TABLE target_batch_audiences ADD COLUMN half TEXT"))
+        done.append("step")
+
+    with pytest.raises(RuntimeError):
+        Ledger(ledger_url, tmp_path, steps=(fails,))
+    for _ in range(2):
+        Ledger(ledger_url, tmp_path, steps=(step,)).close()
+    assert done == ["step"]
+    newer = Ledger(ledger_url, tmp_path, steps=(step,))
+    with newer.begin() as connection:
+        assert (
+            connection.scalar(sa.text("SELECT name FROM target_batch_audiences WHERE half IS NULL")) == "vip"
+        )
+    newer.close()
+    with pytest.raises(ConfigurationError, match="newer target-batch"):
+        Ledger(ledger_url, tmp_path)
+
+
+def test_a_ledger_of_a_newer_version_stops_the_run(loader: Loader, ledger_url: str) -> None:
+    Ledger(ledger_url, loader.folder, steps=(lambda _: None,)).close()
+    ledger = Ledger(ledger_url, loader.folder, steps=(lambda _: None,))
+    with ledger.begin() as connection:
+        assert connection.scalar(sa.text("SELECT max(version) FROM target_batch_version")) == 2
+    ledger.close()
+    found = loader.run(cohort(["u1"]), streams={"cohort": MIRROR}, ledger_url=ledger_url)
+    assert found.code == 2
+    assert "Upgrade target-batch" in found.log
+    assert loader.batch.requests() == []
