@@ -20,6 +20,7 @@ from target_batch.errors import ConfigurationError
 from target_batch.files import LocalFolder
 from target_batch.patience import Patience
 from target_batch.places import AttributePlace, AudiencePlace, scope_of
+from target_batch.progress import Quota
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Lanes:
         self._settings = settings
         self._run = run
         self._lanes: dict[str, Lane] = {}
+        self._of_profiles: set[str] = set()
         self.mirrors: list[MirrorLane] = []
 
     def __iter__(self) -> Iterator[Lane]:
@@ -101,11 +103,11 @@ class Lanes:
         return iter(sorted(self._lanes.values(), key=lambda lane: lane in mirrors))
 
     @property
-    def limit(self) -> float:
-        """The custom IDs a second that bound the run at the moment."""
+    def limit(self) -> Quota:
+        """The custom IDs a second that bound the run at the moment, and the streams they bound."""
         lane = self._lanes.get("profiles")
         endpoint = lane.endpoint if isinstance(lane, Delivery) else MASS_UPDATE
-        return self._rate(endpoint.rate).per_second
+        return Quota(self._rate(endpoint.rate).per_second, frozenset(self._of_profiles))
 
     def checkpoint(self) -> None:
         """Send what waits; calls about audiences are too dear to leave half empty."""
@@ -128,6 +130,8 @@ class Lanes:
         """
         options = route.options
         membership = route.kind == "audiences"
+        if not membership or options.as_attribute:
+            self._of_profiles.add(route.stream)
         if options.destination == "project" or options.as_attribute or not membership:
             self._needs_project(route.stream)
         elif not self._settings.app_api_keys:

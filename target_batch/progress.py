@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import sys
 from collections import deque
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
+import click
+
+from target_batch.plaintext import cut, number, table
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from target_batch.api.client import Counters
     from target_batch.api.clock import Clock
@@ -24,19 +29,42 @@ WINDOW: Final = 5.0
 """Seconds over which a rate is measured."""
 
 MOST_STREAMS: Final = 12
+LONGEST_NAME: Final = 40
+USUAL_WIDTH: Final = 80
+LIVE: Final = (("read", 13), ("delivered", 13), ("rejected", 11), ("records/s", 11), ("of limit", 10))
+"""The columns of the live lines and how wide each is."""
+
+ALWAYS: Final = ("read", "delivered", "rejected", "undelivered")
+COUNTS: Final = ("read", "delivered", "merged", "unchanged", "ignored", "rejected", "undelivered")
+"""The columns of the last table; those that are 0 in all streams and not among `ALWAYS` are left out."""
+
+
+class Quota(NamedTuple):
+    """The custom IDs a second that Batch takes at the moment, and the streams that live on them."""
+
+    per_second: float
+    streams: frozenset[str]
+
+
+class Pace(NamedTuple):
+    """How fast a stream is at the moment; `share` of the limit is None where it has another one."""
+
+    records: float
+    share: float | None
 
 
 class Progress:
-    """Draws a line per stream and one for the run; `limit` is in custom IDs a second."""
+    """Draws a line per stream and one for the run."""
 
     def __init__(self, clock: Clock, counters: Counters, output: TextIO | None = None) -> None:
         self._clock = clock
         self._counters = counters
         self._output = output or sys.stderr
         self.live = self._output.isatty()
+        self._plain = "NO_COLOR" in os.environ
         self._drawn = 0
         self._next = 0.0
-        self._seen: deque[tuple[float, int]] = deque()
+        self._seen: deque[tuple[float, dict[str, tuple[int, int]]]] = deque()
         self._began = clock.monotonic()
         if self.live:
             for handler in logging.getLogger().handlers:
@@ -47,15 +75,16 @@ class Progress:
         self.clear()
         return True
 
-    def draw(self, tallies: dict[str, Tally], limit: float, size: tuple[int, int] | None = None) -> None:
+    def draw(self, tallies: dict[str, Tally], quota: Quota, size: tuple[int, int] | None = None) -> None:
         """Draw the state of things, at most every half second; `size` is (bytes read, bytes in all)."""
         now = self._clock.monotonic()
         if not self.live or now < self._next or not tallies:
             return
         self._next = now + EVERY
-        rate = self._rate(now, sum(tally.delivered for tally in tallies.values()))
+        paces = self._paces(now, tallies, quota)
+        width = self._width() - 1
+        lines = [*self._streams(tallies, paces, width), cut(self._run(paces, quota, size), width)]
         self.clear()
-        lines = [*_streams(tallies), self._run(rate, limit, size)]
         self._output.write("\n".join(lines) + "\n")
         self._output.flush()
         self._drawn = len(lines)
@@ -71,39 +100,74 @@ class Progress:
         if not self.live or not tallies:
             return
         self.clear()
-        columns = ("read", "delivered", "merged", "unchanged", "ignored", "rejected", "undelivered")
-        width = max(len(clean(name, 40)) for name in [*tallies, "stream"])
-        self._output.write(f"{'stream':{width}}" + "".join(f"{name:>13}" for name in columns) + "\n")
-        for name, tally in tallies.items():
-            counts = tally.as_dict()
-            cells = "".join(f"{counts[column]:13,}" for column in columns)
-            self._output.write(f"{clean(name, 40):{width}}{cells}\n")
+        counts = {clean(name, LONGEST_NAME): tally.as_dict() for name, tally in tallies.items()}
+        if len(counts) > 1:
+            totals = {name: sum(each[name] for each in counts.values()) for name in COUNTS}
+            counts[f"all {len(counts)} streams"] = totals
+        shown = [name for name in COUNTS if name in ALWAYS or any(each[name] for each in counts.values())]
+        room = max(8, self._width() - LIVE[0][1] * len(shown))
+        rows = [[cut(name, room), *(number(each[of]) for of in shown)] for name, each in counts.items()]
+        for line in table(["stream", *shown], rows, right=" " + "r" * len(shown)):
+            self._output.write((click.unstyle(line) if self._plain else line) + "\n")
         self._output.flush()
 
-    def _rate(self, now: float, delivered: int) -> float:
-        self._seen.append((now, delivered))
+    def _width(self) -> int:
+        """Return the terminal's columns as they are now: a line that wraps could not be taken away."""
+        try:
+            return os.get_terminal_size(self._output.fileno()).columns or USUAL_WIDTH
+        except OSError:
+            return USUAL_WIDTH
+
+    def _paces(self, now: float, tallies: dict[str, Tally], quota: Quota) -> dict[str, Pace]:
+        counts = {name: (tally.delivered, tally.delivered - tally.merged) for name, tally in tallies.items()}
+        self._seen.append((now, counts))
         while self._seen[0][0] < now - WINDOW:
             self._seen.popleft()
         then, before = self._seen[0]
-        return (delivered - before) / (now - then) if now > then else 0.0
+        seconds = (now - then) or math.inf
+        paces = {}
+        for name, (records, updates) in counts.items():
+            old = before.get(name, (0, 0))
+            bound = name in quota.streams and math.isfinite(quota.per_second)
+            share = (updates - old[1]) / seconds / quota.per_second if bound else None
+            paces[name] = Pace((records - old[0]) / seconds, share)
+        return paces
 
-    def _run(self, rate: float, limit: float, size: tuple[int, int] | None) -> str:
-        line = f"  {rate:,.0f} records/s delivered, {rate / limit:.0%} of the limit"
+    def _streams(self, tallies: dict[str, Tally], paces: dict[str, Pace], width: int) -> Iterator[str]:
+        room = max(8, width - sum(wide for _, wide in LIVE))
+        names = {name: cut(clean(name, LONGEST_NAME), room) for name in list(tallies)[:MOST_STREAMS]}
+        longest = max(len("stream"), *map(len, names.values()))
+        yield self._styled(_line("stream", longest, [head for head, _ in LIVE], width), dim=True)
+        for name, shown in names.items():
+            tally, pace = tallies[name], paces[name]
+            cells = [number(count) for count in (tally.read, tally.delivered, tally.rejected)]
+            cells += [number(round(pace.records)), "" if pace.share is None else f"{pace.share:.0%}"]
+            line = _line(shown, longest, cells, width)
+            yield self._styled(line, fg="yellow") if tally.rejected else line
+        if len(tallies) > MOST_STREAMS:
+            yield f"… and {len(tallies) - MOST_STREAMS} more streams"
+
+    def _run(self, paces: dict[str, Pace], quota: Quota, size: tuple[int, int] | None) -> str:
+        elapsed = self._clock.monotonic() - self._began
+        parts = [f"{timedelta(seconds=round(elapsed))}"]
+        shares = [pace.share for pace in paces.values() if pace.share is not None]
+        if shares:
+            parts.append(f"{sum(shares):.0%} of {number(round(quota.per_second))} updates/s")
         counters = self._counters
-        line += f"; {counters.requests:,} requests, {counters.retries:,} retries"
+        parts.append(f"{number(counters.requests)} requests, {number(counters.retries)} retries")
         if size is not None and size[0]:
             share = min(1.0, size[0] / size[1])
-            left = (self._clock.monotonic() - self._began) * (1 - share) / share
-            line += f"; {share:.0%} read, about {timedelta(seconds=round(left))} left"
-        return line
+            left = timedelta(seconds=round(elapsed * (1 - share) / share))
+            parts.append(f"{share:.0%} read, about {left} left")
+        return " · ".join(parts)
+
+    def _styled(self, line: str, **style: bool | str) -> str:
+        return line if self._plain else click.style(line, **style)  # type: ignore[arg-type]
 
 
-def _streams(tallies: dict[str, Tally]) -> Iterable[str]:
-    shown = list(tallies.items())
-    for name, tally in shown[:MOST_STREAMS]:
-        yield (
-            f"  {clean(name, 40):30} {tally.read:>12,} read {tally.delivered:>12,} delivered"
-            f" {tally.rejected:>9,} rejected"
-        )
-    if len(shown) > MOST_STREAMS:
-        yield f"  … and {len(shown) - MOST_STREAMS} more streams"
+def _line(name: str, longest: int, cells: list[str], width: int) -> str:
+    """Lay a live line out, cut where the terminal ends."""
+    line = f"{name:{longest}}" + "".join(
+        f"{cell:>{wide}}" for cell, (_, wide) in zip(cells, LIVE, strict=True)
+    )
+    return cut(line, width).rstrip()

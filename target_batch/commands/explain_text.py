@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from target_batch.commands.tables import cut, number, share, table, wrapped
+from target_batch.plaintext import cut, number, share, table, wrapped
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:

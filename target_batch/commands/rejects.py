@@ -87,7 +87,7 @@ def _print(found: Iterable[Refusal], files: tuple[str, ...]) -> None:
 
 
 def _text(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
-    from target_batch.commands.tables import cut, number, wrapped  # noqa: PLC0415 - only here
+    from target_batch.plaintext import cut, number, wrapped  # noqa: PLC0415 - only here
     from target_batch.reasons import Reason  # noqa: PLC0415 - same
     from target_batch.redaction import clean  # noqa: PLC0415 - same
 

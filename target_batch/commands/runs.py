@@ -49,7 +49,7 @@ def runs(*, files: tuple[str, ...], last: int, form: str) -> None:
 
 
 def _table(found: list[dict[str, Any]]) -> Iterator[str]:
-    from target_batch.commands.tables import table  # noqa: PLC0415 - only here
+    from target_batch.plaintext import table  # noqa: PLC0415 - only here
 
     rows = [row for entry in found for row in _rows(entry)]
     yield from table(HEADS, rows, right=" rr rrrrrr", longest=60)

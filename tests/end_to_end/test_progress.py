@@ -1,0 +1,62 @@
+"""On a terminal a run draws a line per stream, takes it away again, and ends with a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from feeding import Feeder, wait_until
+from singer import INTEGER, STRING, record, schema, state
+from target_process import ENDED_WITHIN, config_file, start
+from terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+LONG = "customers_of_the_shop_in_the_high_street"
+COUNT = 2000
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    """A terminal on which not every line has room: one that wraps could not be taken away again."""
+    made = Terminal(72)
+    yield made
+    made.close()
+
+
+def lines() -> list[str]:
+    """Users of whom one in ten is refused, and members of an audience."""
+    made = [schema(LONG, {"user_id": STRING, "n": INTEGER}), schema("vips_audience", {"user_id": STRING})]
+    made.append(record("vips_audience", user_id="u1"))
+    for n in range(COUNT):
+        made.append(record(LONG, user_id=None if n % 10 == 0 else f"u{n}", n=n))
+        if n % 100 == 0:
+            made.append(state({"seen": n}))
+    return made
+
+
+def test_live_lines_tell_each_stream_and_leave_nothing_behind(
+    tmp_path: Path, batch: LocalBatch, terminal: Terminal
+) -> None:
+    config = config_file(
+        tmp_path, batch.url, checkpoint_records=200, max_updates_per_second=2000, default_kind="profiles"
+    )
+    process = start(config, stderr=terminal.end)
+    feeder = Feeder(process, lines(), chunk=50, pause=0.01)
+    wait_until(lambda: "% of 2,000 updates/s" in terminal.drawn, process)
+    wait_until(feeder.done.is_set, process)
+    process.communicate(timeout=ENDED_WITHIN)
+    assert process.returncode == 0
+    rows = terminal.close()
+
+    assert "records/s" in terminal.drawn
+    assert not [row for row in rows if "records/s" in row or "·" in row], "a live line stays behind"
+    table = {row.split()[0][:10]: row.split()[1:] for row in rows}
+    assert table["stream"] == ["read", "delivered", "rejected", "undelivered"]
+    assert table[LONG[:10]] == ["2,000", "1,800", "200", "0"]
+    assert table["vips_audie"] == ["1", "1", "0", "0"]
+    assert table["all"] == ["2", "streams", "2,001", "1,801", "200", "0"]
