@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from target_batch.complaints import unknown_settings, wrong_setting
 from target_batch.errors import ConfigurationError
 from target_batch.options import Kind, ReplayOptions, StreamOptions
-from target_batch.redaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -260,6 +260,7 @@ SDK_SETTINGS: Final = frozenset(
 
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
 VERSION = re.compile(r"2\.\d{1,3}")
+VERSION_AT_END = re.compile(r"/\d+\.\d+/*$")
 
 
 def load(config: Mapping[str, Any]) -> Settings:
@@ -272,10 +273,7 @@ def load(config: Mapping[str, Any]) -> Settings:
     own = {name: value for name, value in given.items() if name not in SDK_SETTINGS}
     known = {field.name for field in msgspec.structs.fields(Settings)}
     if unknown := sorted(own.keys() - known):
-        names = ", ".join(f"`{clean(name, 60)}`" for name in unknown)
-        raise ConfigurationError(
-            f"Unknown setting: {names}. `target-batch --about` lists the settings there are."
-        )
+        raise ConfigurationError(unknown_settings(unknown, known))
     if "rest_api_key" not in own:
         raise ConfigurationError(
             "`rest_api_key` is missing: set it to the company's REST API key, from Batch's "
@@ -284,14 +282,9 @@ def load(config: Mapping[str, Any]) -> Settings:
     try:
         settings = msgspec.convert(own, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"A setting is wrong: {_without_values(error)}.") from None
+        raise ConfigurationError(wrong_setting(own, Settings, error)) from None
     _check(settings)
     return settings
-
-
-def _without_values(error: msgspec.ValidationError) -> str:
-    text = re.sub(r"Invalid enum value .*?(?= - at|$)", "Not one of the allowed values", str(error))
-    return clean(text.replace("`$.", "`").replace("Object ", ""), 200)
 
 
 def _check(settings: Settings) -> None:
@@ -307,6 +300,10 @@ def _check(settings: Settings) -> None:
     if not VERSION.fullmatch(settings.api_version):
         raise ConfigurationError("`api_version` is not of the form 2.N, for example 2.11.")
     _check_url("api_url", settings.api_url)
+    if VERSION_AT_END.search(settings.api_url):
+        raise ConfigurationError(
+            "`api_url` ends with a version. Leave it out there: `api_version` says it, and it is added."
+        )
     if settings.notify_url is not None:
         _check_url("notify_url", settings.notify_url, query=True)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TEST_STREAM: Final = "meltano_test_stream"
 TEST_PROPERTIES: Final = {"id", "name", "created_at"}
+NO_FILE: Final = "No configuration was named: give it with --config FILE, or --config ENV."
 ALL_WELL: Final = "All settings are right: Batch opens with these keys. Nothing was written."
 
 
@@ -29,7 +30,7 @@ def check(*, files: tuple[str, ...]) -> None:
 
     Exit code 0 when all is well, 2 when a setting is wrong, 1 when Batch cannot be reached.
     """
-    settings = configuration.load(configuration.read(files))
+    settings = configuration.load(configuration.read(files), hint=NO_FILE if not files else "")
     findings = _probe(settings)
     for line in report(findings):
         click.echo(line)
@@ -63,6 +64,8 @@ def last_line(findings: list[Finding]) -> str:
     if wrong is None:
         return ALL_WELL
     where = f" To put it right: {wrong.where}." if wrong.where else ""
+    others = [finding for finding in findings if f"`{finding.setting}`" in wrong.problem and finding.where]
+    where += "".join(f" `{finding.setting}`: {finding.where}." for finding in others)
     return f"`{wrong.setting}`: {wrong.problem}.{where}"
 
 

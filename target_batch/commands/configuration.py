@@ -96,14 +96,14 @@ def _environment() -> dict[str, Any]:
         ) from None
 
 
-def load(config: dict[str, Any]) -> Settings:
-    """Check a configuration as the target does."""
+def load(config: dict[str, Any], hint: str = "") -> Settings:
+    """Check a configuration as the target does; the hint goes with whatever is wrong."""
     from target_batch import settings  # noqa: PLC0415 - slow, and `--help` needs none of it
 
     try:
         return settings.load(config)
     except ConfigurationError as error:
-        raise Wrong(clean(error, 600)) from None
+        raise Wrong(" ".join(filter(None, (clean(error, 600), hint)))) from None
 
 
 def load_without_keys(config: dict[str, Any]) -> Settings:

@@ -91,7 +91,7 @@ def _judged(answers: dict[str, Verdict]) -> list[Finding]:
         return [Finding("rest_api_key", good="opens Batch"), *findings]
     if denied:
         others = " or ".join(f"`{name}`" for name in denied)
-        problem = f"Batch refuses it, or {others} belongs to another company"
+        problem = f"Batch refuses it together with {others}: one of them is mistyped, or of another company"
         return [Finding("rest_api_key", problem=problem, exit_code=2), *findings]
     if all(finding.setting == findings[0].setting for finding in findings):
         return [findings[0], *(_unknown(name) for name in answers)]
@@ -108,11 +108,11 @@ def _finding(name: str, verdict: Verdict) -> Finding:
     what = verdict.what
     if isinstance(verdict, Denied):
         return Finding(name, problem=f"Batch refuses the access ({what})", exit_code=2)
-    if isinstance(verdict, Misrouted) and what.startswith("404"):
+    if isinstance(verdict, Misrouted) and what.startswith("404 "):
         setting = "api_version" if name == "project_key" else name
         told = f"Batch knows no such address ({what}); `api_url` may be wrong too"
         return Finding(setting, problem=told, exit_code=2)
-    if isinstance(verdict, Misrouted):
+    if isinstance(verdict, Misrouted) and not what.startswith("404"):
         return Finding("api_url", problem=f"it leads elsewhere ({what})", exit_code=2)
     if isinstance(verdict, Retry) and not what.startswith("a success"):
         return Finding("api_url", problem=_unreachable(what), exit_code=1)

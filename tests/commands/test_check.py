@@ -40,7 +40,7 @@ def server(running: LocalBatch) -> LocalBatch:
 
 def checked(command: Command, folder: Path, url: str, **settings: Any) -> Result:
     """Check a configuration; a setting of None is left out."""
-    config = {"rest_api_key": KEY, "project_key": PROJECT, "api_url": url, **settings}
+    config = {"rest_api_key": KEY, "project_key": PROJECT, "api_url": url} | settings
     given = {name: value for name, value in config.items() if value is not None}
     (folder / "c.json").write_text(json.dumps(given))
     done = command("check", "--config", "c.json")
@@ -81,6 +81,48 @@ def test_a_wrong_setting_is_named(
     assert "To put it right: " in last
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"api_ulr": "x"}, "`api_ulr` (did you mean `api_url`?)"),
+        ({"nulls": "canary"}, "`nulls` is wrong: Expected one of `delete`, `skip`."),
+        (
+            {"streams": {"users": {"kin": "profiles"}}},
+            "`streams.users` has no option `kin` (did you mean",
+        ),
+        (
+            {"streams": {"a": {}, "b": {"kind": "canary"}}},
+            "`streams.b.kind` is wrong: Expected one of",
+        ),
+        ({"streams": {"u": {"types": ["canary"]}}}, "`streams.u.types[0]` is wrong: Expected one of `group`"),
+        ({"replay": {"types": ["canary"]}}, "`replay.types[0]` is wrong: Expected one of `group`"),
+        ({"streams": "canary"}, "`streams` is wrong: Expected `object`"),
+        ({"max_audience_shrink": 3}, "`max_audience_shrink` is wrong: Expected `float` <= 1.0"),
+        ({"api_url": "https://api.batch.com/2.11"}, "`api_url` ends with a version"),
+    ],
+)
+def test_a_setting_that_cannot_be_says_what_can(
+    command: Command, tmp_path: Path, settings: dict[str, Any], told: str
+) -> None:
+    """The place, down to the stream's option, and what may stand there; the value never."""
+    done = checked(command, tmp_path, "http://127.0.0.1:9", **settings)
+    assert done.exit_code == 2
+    assert told in done.output
+    assert "canary" not in done.output
+
+
+def test_keys_that_only_one_call_speaks_of_are_both_told(
+    command: Command, tmp_path: Path, server: LocalBatch
+) -> None:
+    """Batch does not say which of the two it refuses: the last line tells where to find either."""
+    done = checked(command, tmp_path, server.url, project_key=WRONG)
+    assert done.exit_code == 2
+    last = done.output.splitlines()[-1]
+    assert last.startswith("`rest_api_key`: Batch refuses it together with `project_key`")
+    assert "Settings, General" in last
+    assert "in the project's Settings" in last
+
+
 def test_an_address_where_nobody_answers_ends_with_1(command: Command, tmp_path: Path) -> None:
     done = checked(command, tmp_path, f"http://127.0.0.1:{closed_port()}")
     assert done.exit_code == 1
@@ -93,6 +135,11 @@ def test_an_address_where_nobody_answers_ends_with_1(command: Command, tmp_path:
         ({"answer": {"status": 200, "body": "<html>hello</html>"}}, 2, "is not Batch"),
         ({"answer": {"status": 200, "json": {"hello": 1}}}, 2, "is not Batch"),
         ({"redirect": {"to": "http://127.0.0.1:9/x", "status": 302}}, 2, "leads elsewhere"),
+        (
+            {"answer": {"status": 404, "body": "<html>Not here</html>"}},
+            2,
+            "`api_url`: what answers",
+        ),
         ({"answer": {"status": 503}}, 1, "cannot answer now (503"),
         ({"answer": {"status": 403}}, 2, "rest_api_key"),
     ],
@@ -128,6 +175,7 @@ def test_a_missing_key_is_told_as_the_target_tells_it(command: Command) -> None:
     done = command("check")
     assert done.exit_code == 2
     assert "`rest_api_key` is missing" in done.output
+    assert "--config FILE" in done.output
 
 
 @pytest.mark.parametrize(("content", "told"), [(None, "cannot be read"), ("[1]", "not a JSON object")])

@@ -1,0 +1,87 @@
+"""What is wrong with a configuration, in words that name the setting and never a value."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
+
+import msgspec
+
+from target_batch.options import ReplayOptions, StreamOptions
+from target_batch.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+PLACE = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
+"""A message of msgspec: what, and where."""
+
+UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+LONGEST: Final = 300
+
+
+def unknown_settings(names: Iterable[str], known: Iterable[str]) -> str:
+    """Say which settings there are not, and which may have been meant."""
+    shown = ", ".join(f"`{clean(name, 60)}`{_meant(name, known)}" for name in names)
+    return f"Unknown setting: {shown}. `target-batch --about` lists the settings there are."
+
+
+def wrong_setting(given: Mapping[str, Any], settings: type, error: msgspec.ValidationError) -> str:
+    """Say which setting is wrong and what it may be; for a stream's option, of which stream."""
+    for place, value, kind in _nested(given):
+        if found := _fault(value, kind):
+            return _told(found, kind, place)
+    return _told(error, settings, "")
+
+
+def _nested(given: Mapping[str, Any]) -> Iterator[tuple[str, Any, type]]:
+    streams = given.get("streams")
+    for name, options in streams.items() if isinstance(streams, dict) else ():
+        yield f"streams.{clean(name, 60)}", options, StreamOptions
+    if isinstance(given.get("replay"), dict):
+        yield "replay", given["replay"], ReplayOptions
+
+
+def _fault(value: Any, kind: type) -> msgspec.ValidationError | None:
+    try:
+        msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        return error
+    return None
+
+
+def _told(error: msgspec.ValidationError, kind: type, prefix: str) -> str:
+    match = PLACE.fullmatch(str(error))
+    what, path = (match[1], match[2] or "") if match else ("", "")
+    place = ".".join(part for part in (prefix, clean(path, 100)) if part)
+    known = [field.name for field in msgspec.structs.fields(kind)]
+    if unknown := UNKNOWN.fullmatch(what):
+        name = unknown[1]
+        return (
+            f"`{place}` has no option `{clean(name, 60)}`{_meant(name, known)}. "
+            f"There are: {', '.join(f'`{option}`' for option in known)}."
+        )
+    if what.startswith("Invalid enum value"):
+        what = f"Expected one of {', '.join(f'`{value}`' for value in _values(kind, path))}"
+    return f"The setting `{place}` is wrong: {clean(what, LONGEST)}."
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f" (did you mean `{close[0]}`?)" if close else ""
+
+
+def _values(kind: type, path: str) -> list[str]:
+    """Return what a field that has a choice may be."""
+    name = re.split(r"[.\[]", path, maxsplit=1)[0]
+    types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    return sorted({str(value) for value in _choices(types.get(name))})
+
+
+def _choices(found: Any) -> Iterator[Any]:
+    if get_origin(found) is Literal:
+        yield from get_args(found)
+        return
+    for part in get_args(found):
+        yield from _choices(part)
