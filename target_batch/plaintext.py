@@ -59,6 +59,21 @@ def number(count: float) -> str:
     return f"{count:,}"
 
 
+def counted(count: int, what: str) -> str:
+    """Write a number with what it counts, in the singular where it is one."""
+    return f"{number(count)} {what if count == 1 else what + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time for people, in its two largest units."""
+    whole = round(seconds)
+    if not whole:
+        return "less than a second"
+    parts = [(whole // 3600, "hour"), (whole // 60 % 60, "minute"), (whole % 60, "second")]
+    first = next(place for place, (count, _) in enumerate(parts) if count)
+    return " ".join(counted(count, unit) for count, unit in parts[first : first + 2] if count)
+
+
 def share(part: int, whole: int) -> str:
     """Write a share in per cent, never 0 % or 100 % where it is not."""
     percent = 100 * part / whole if whole else 0.0

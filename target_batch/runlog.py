@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from target_batch.files import LocalFolder
+from target_batch.plaintext import counted
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def summary(tallies: dict[str, Tally]) -> str:
     """Return the totals of a run in one line, stream by stream, and the quota that merging saved."""
     line = "; ".join(f"{clean(stream)}: {_counted(tally)}" for stream, tally in tallies.items())
     merged = sum(tally.merged for tally in tallies.values())
-    return f"{line}; merging saved {merged} updates of the quota" if merged else line
+    return f"{line}; merging saved {counted(merged, 'update')} of the quota" if merged else line
 
 
 def _counted(tally: Tally) -> str:

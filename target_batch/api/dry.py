@@ -10,6 +10,7 @@ import msgspec
 
 from target_batch.api.answers import Answer
 from target_batch.api.limits import MASS_UPDATE_RATE, OTHER_RATE, UPDATE_RATE
+from target_batch.plaintext import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 ACCEPTED: Final = b'{"code":"SUCCESS"}'
 TOKEN: Final = b'{"indexing_token":"dry-run"}'
 LISTED: Final = b'{"audiences":[],"count":0,"has_more":false}'
-VIEWED: Final = b'{"indexing_state":"APPLIED","nb_ids":0}'
+VIEWED: Final = b'{"indexing_state":"APPLIED"}'
+"""Without a number of members: nobody was sent, so there is nothing to compare one with."""
 
 
 class DryTransport:
@@ -28,7 +30,7 @@ class DryTransport:
     def __init__(self, keep: Callable[[str, bytes], None]) -> None:
         self._keep = keep
         self._lock = Lock()
-        self._number = 0
+        self._number = self._kept = 0
         self.cost: Counter[str] = Counter()
 
     def send(self, call: Call) -> Answer:
@@ -37,6 +39,7 @@ class DryTransport:
         with self._lock:
             self._number += 1
             if call.body is not None:
+                self._kept += 1
                 self._keep(f"{self._number:06d}-{kind}.json", call.body)
             updates = kind in {"profiles-update", "profiles-mass-update"}
             entries = len(msgspec.json.decode(call.body or b"[]", type=list[msgspec.Raw])) if updates else 1
@@ -55,10 +58,11 @@ class DryTransport:
         updates, mass = self.cost["profiles-update"], self.cost["profiles-mass-update"]
         seconds = max(0.0, updates - UPDATE_RATE.burst) / UPDATE_RATE.per_second
         seconds += mass / MASS_UPDATE_RATE.per_second + self.cost["other"] / OTHER_RATE.per_second
-        return (
-            f"{updates + mass:,} profile updates and {self.cost['other']:,} audience calls, "
-            f"about {seconds:,.0f} seconds at Batch's documented rates"
+        calls = (
+            counted(updates + mass, "profile update") + " and " + counted(self.cost["other"], "audience call")
         )
+        kept = f"{counted(self._kept, 'request')} in the folder `dry-run` of `work_path`"
+        return f"{calls}, {duration(seconds)} at Batch's documented rates; {kept}"
 
 
 def _kind(call: Call) -> str:

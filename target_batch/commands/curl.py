@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 KEYS: Final = {"rest_api_key": "$REST_API_KEY", "project_key": "$PROJECT_KEY", "app": "$APP_KEY"}
 
+QUIET: Final = "--silent --show-error --retry 5 --write-out '\\n'"
+"""No progress bar, a line for each answer, and patience where several calls share one a second."""
+
 
 def curls(study: Study, settings: Settings) -> Iterator[str]:
     """Give a command for each request that the first records of a stream would become."""
@@ -94,7 +97,7 @@ def _origin(study: Study) -> Origin:
 def _command(call: Call, api_url: str) -> str:
     request = requests.Request(call.method, api_url + call.path, params=call.query, auth=call.auth).prepare()
     url = (request.url or "").replace("%24APP_KEY", "$APP_KEY")
-    parts = [f'curl --request {call.method} "{url}"']
+    parts = [f"curl {QUIET}", f'  --request {call.method} "{url}"']
     kept = {name: value for name, value in request.headers.items() if name != "Content-Length"}
     headers = {**kept, "Content-Type": "application/json"}
     parts += [f'  --header "{name}: {value}"' for name, value in headers.items()]

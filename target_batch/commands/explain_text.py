@@ -76,7 +76,7 @@ def _staying(staying: list[dict[str, Any]]) -> Iterator[str]:
         rows = [
             (_text(row["property"]), row["type"], row["note"] or "", row["reason"] or "") for row in staying
         ]
-        yield from _indented(table(("left out", "type", "because", "reason"), rows, longest=60))
+        yield from _indented(table(("not an attribute", "type", "because", "reason"), rows, longest=60))
 
 
 def _notes(found: dict[str, Any]) -> Iterator[str]:
@@ -123,7 +123,8 @@ def _budgets(found: dict[str, Any]) -> Iterator[str]:
         yield f"  texts       {number(budgets['texts_too_long'])} longer than Batch takes (300 characters)"
     if events := budgets.get("events"):
         most, limit = events["most_of_one_custom_id"], events["limit_per_entry"]
-        yield f"  at once     {number(most)} at most of one custom ID, {limit} fit in one request"
+        if most:
+            yield f"  at once     {number(most)} at most of one custom ID, {limit} fit in one request"
         late = share(events["late"], events["met"])
         yield f"  late        {late} of the events are outside the 24 hours that Batch takes"
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from target_batch.settings import Settings
 
 ADVICE: Final = {reason.code: reason.advice for reason in Reason}
+OBJECTS_REFUSED: Final = "profiles have no objects; only {$add: [...]} and {$remove: [...]} can go"
 ATTRIBUTE_LIMITS: Final = {
     "profiles": ENTRY_ATTRIBUTES,
     "segment": ENTRY_ATTRIBUTES,
@@ -60,8 +61,15 @@ def _property(row: PlanRow, study: Study) -> dict[str, Any]:
         "example": study.examples.get(row.property),
         "sent": sent,
         "reason": row.reason.code if row.reason else None,
-        "note": row.note or None,
+        "note": row.note or _warning(row, study),
     }
+
+
+def _warning(row: PlanRow, study: Study) -> str | None:
+    """Tell what a SCHEMA already says of a property whose values will be refused."""
+    is_profile = study.route is not None and study.route.kind == "profiles"
+    refused = is_profile and row.target and row.type == "object"
+    return OBJECTS_REFUSED if refused and row.property not in study.sent else None
 
 
 def _budgets(study: Study) -> dict[str, Any]:

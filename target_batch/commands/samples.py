@@ -139,7 +139,8 @@ def _objects(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
             yield decode(text), number
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InputError(
-                f"Line {number} of the input is no JSON object. Rows are objects, one on each line."
+                f"Line {number} of the input is no JSON object. Rows are objects, one on each line; "
+                "of an array, `jq -c '.[]'` makes such lines."
             ) from None
 
 

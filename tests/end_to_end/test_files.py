@@ -252,8 +252,30 @@ def test_a_dry_run_writes_requests_and_sends_none(tmp_path: Path, batch: LocalBa
     assert [entry["identifiers"]["custom_id"] for entry in profiles] == ["u1", "u2", "u3"]
     assert any("audiences-replace" in path.name for path in kept)
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
-    assert "3 profile updates" in ended.log
+    assert "3 profile updates and 4 audience calls" in ended.log
+    assert "something else changes this audience" not in ended.log
     assert not (ended.work / "ledger.db").exists()
+
+
+def test_a_dry_run_of_a_mirror_tells_the_differences(tmp_path: Path, batch: LocalBatch) -> None:
+    """The ledger knows who is in, and Batch, which is not asked, is taken at its word."""
+
+    def rows(*members: str) -> list[str]:
+        made = [record("vips", user_id=member) for member in members]
+        return [schema("vips", {"user_id": STRING}), *made, state({"end": 1})]
+
+    settings = {"streams": {"vips": {"kind": "audiences", "mode": "mirror"}}, "wait_for_indexing": False}
+    assert run(tmp_path, batch.url, rows("a", "b", "c"), **settings).code == 0
+    before = batch.summary()["requests"]["total"]
+    ended = run(tmp_path, batch.url, rows("a", "b", "d"), dry_run=True, **settings)
+    assert ended.code == 0
+    assert "'vips': +1 \u22121 =2" in ended.log
+    assert batch.summary()["requests"]["total"] == before
+    kept = sorted((ended.work / "dry-run").glob("*/*.json"))
+    assert not any("replace" in path.name for path in kept)
+    updates = [json.loads(path.read_text())["ids"] for path in kept if "update" in path.name]
+    sent = {(change["action"], change["id"]) for changes in updates for change in changes}
+    assert sent == {("add", "d"), ("remove", "c")}
 
 
 def test_the_work_path_may_be_behind_a_url(tmp_path: Path, batch: LocalBatch) -> None:
