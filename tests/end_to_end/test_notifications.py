@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer import STRING, record, schema, users
+from singer import INTEGER, STRING, record, schema, users
 from target_process import run
 
 if TYPE_CHECKING:
@@ -16,18 +19,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local_batch import LocalBatch
+    from typing_extensions import Self
 
 
 class Webhook:
     """A local server that keeps what it is told."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, location: str | None = None) -> None:
         told: list[dict[str, Any]] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 self.send_response(status)
+                if location:
+                    self.send_header("Location", location)
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:
@@ -37,6 +43,28 @@ class Webhook:
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/hook?token=canary-token"
         Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+class Trickle:
+    """A server that answers a byte at a time and never comes to an end; a context manager."""
+
+    def __enter__(self) -> Self:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # the other side hangs up, which is the point
+            connection, _ = self._socket.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 ")
+                while True:
+                    connection.sendall(b"x")
+                    time.sleep(0.2)
 
 
 @pytest.fixture
@@ -57,6 +85,7 @@ def test_a_run_that_stopped_is_told(tmp_path: Path, batch: LocalBatch, webhook: 
     (told,) = webhook.told
     assert told["exit"] == 1
     assert told["streams"]["users"]["delivered"] == 3
+    assert told["text"].startswith("target-batch stopped with exit code 1: 3 records read, 3 delivered")
     assert "canary-token" not in ended.log
 
 
@@ -72,6 +101,50 @@ def test_more_rejects_than_the_threshold_are_told(
     settings = {"notify_url": webhook.url, "notify_rejected": threshold}
     assert run(tmp_path, batch.url, BAD, **settings).code == 0
     assert len(webhook.told) == times
+
+
+def test_a_notification_holds_nobodys_data(tmp_path: Path, batch: LocalBatch, webhook: Webhook) -> None:
+    lines = [
+        schema("users", {"user_id": STRING, "email": STRING, "seat": INTEGER}),
+        record("users", user_id="canary-\nid", email="canary-mail", seat=1),
+        record("users", user_id="canary-u1", email="canary-mail", seat=2),
+        record("users", user_id="canary-u2", email=None, seat="canary-seat"),
+    ]
+    assert run(tmp_path, batch.url, lines, notify_url=webhook.url, notify_rejected=0).code == 0
+    (told,) = webhook.told
+    assert told["streams"]["users"]["reasons"]
+    assert "canary" not in json.dumps(told)
+
+
+def test_a_webhook_that_leads_elsewhere_is_not_followed_and_told(
+    tmp_path: Path, batch: LocalBatch, webhook: Webhook
+) -> None:
+    moved = Webhook(307, webhook.url)
+    ended = run(tmp_path, batch.url, BAD, notify_url=moved.url, notify_rejected=0)
+    moved.server.shutdown()
+    moved.server.server_close()
+    assert (ended.code, len(moved.told), webhook.told) == (0, 1, [])
+    assert "answered the notification with status 307" in ended.log
+
+
+def test_a_webhook_that_trickles_holds_no_run_up(tmp_path: Path, batch: LocalBatch) -> None:
+    """A time-out that counts from byte to byte would wait for ever."""
+    with Trickle() as server:
+        began = time.monotonic()
+        url = f"http://127.0.0.1:{server.port}/canary-path"
+        ended = run(tmp_path, batch.url, BAD, notify_url=url, notify_rejected=0)
+    assert ended.code == 0
+    assert time.monotonic() - began < 15
+    assert "could not be delivered to `notify_url`" in ended.log
+    assert "canary-path" not in ended.log
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", f"{'a' * 70}.example", "[::1]:9"])
+def test_a_host_that_cannot_be_changes_nothing(tmp_path: Path, batch: LocalBatch, host: str) -> None:
+    ended = run(tmp_path, batch.url, BAD, notify_url=f"https://{host}/canary-path", notify_rejected=0)
+    assert ended.code == 0
+    assert "could not be delivered to `notify_url`" in ended.log
+    assert "canary-path" not in ended.log
 
 
 def test_a_webhook_that_is_gone_does_not_change_the_run(tmp_path: Path, batch: LocalBatch) -> None:
