@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -111,13 +112,20 @@ def _text(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
 
 
 def _replays(paths: dict[str, set[int]], files: tuple[str, ...]) -> Iterator[str]:
-    config = "".join(f" --config {shlex.quote(name)}" for name in files)
     ready = [path for path, repeatable in paths.items() if repeatable]
     if not ready:
         return
     yield click.style("Once the cause is gone, this delivers exactly what was refused:", bold=True)
     for path in ready:
-        yield f"  target-batch{config} --input {shlex.quote(path)}"
+        yield f"  {_target(files)} --input {shlex.quote(path)}"
+
+
+def _target(files: tuple[str, ...]) -> str:
+    """Return how the target is called with the configuration that this command was called with."""
+    loader = os.environ.get("MELTANO_LOADER_NAME")
+    if loader and "ENV" in files:
+        return f"meltano invoke {shlex.quote(loader)}"
+    return "target-batch" + "".join(f" --config {shlex.quote(name)}" for name in files)
 
 
 def _write_singer(found: Iterable[Refusal], *, with_records: bool) -> None:

@@ -98,6 +98,17 @@ def test_what_was_refused_is_grouped_with_what_to_do_about_it(command: Command, 
     assert lines[-1] == f"target-batch --config config.json --input {path}"
 
 
+def test_inside_meltano_the_printed_command_is_meltanos(
+    command: Command, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There the settings are in variables that the user's shell does not have."""
+    monkeypatch.setenv("MELTANO_LOADER_NAME", "target-batch--shop")
+    monkeypatch.setenv("TARGET_BATCH_WORK_PATH", str(work))
+    (path,) = (work / "rejects").iterdir()
+    last = command("rejects", "--config", "ENV").output.splitlines()[-1]
+    assert last == f"  meltano invoke target-batch--shop --input {path}"
+
+
 def test_the_printed_command_delivers_what_was_refused(
     command: Command, work: Path, tmp_path: Path, batch: LocalBatch
 ) -> None:
