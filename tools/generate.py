@@ -5,6 +5,7 @@ python tools/generate.py [--check]
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 from target_batch.commands import COMMANDS, CommandGroup
 from target_batch.options import StreamOptions
 from target_batch.reasons import Reason
+from target_batch.settings import SDK_SETTINGS
 from target_batch.settings_schema import json_schema
 from target_batch.target import TargetBatch
 
@@ -105,9 +107,14 @@ def _values(values: list[str]) -> str:
 def plugin_settings() -> list[dict[str, Any]]:
     """Make the settings of Meltano's plugin definition."""
     found = []
-    for name, shown in json_schema()["properties"].items():
+    schema = json_schema()
+    builtin = copy.deepcopy(schema)
+    TargetBatch.append_builtin_config(builtin)
+    own = schema["properties"]
+    for name, shown in (own | {name: builtin["properties"][name] for name in sorted(SDK_SETTINGS)}).items():
         kinds = shown["type"] if isinstance(shown["type"], list) else [shown["type"]]
-        setting: dict[str, Any] = {"name": name, "label": shown["title"], "description": shown["description"]}
+        told = {"label": shown["title"], "description": " ".join(shown["description"].split())}
+        setting: dict[str, Any] = {"name": name, **told}
         setting["kind"] = "options" if "enum" in shown else KINDS.get(kinds[0], "string")
         if "enum" in shown:
             setting["options"] = [{"label": value, "value": value} for value in shown["enum"]]
@@ -120,12 +127,19 @@ def plugin_settings() -> list[dict[str, Any]]:
 
 
 def plugin_definition() -> dict[str, Any]:
-    """Make the plugin definition that Meltano's Hub and `--from-ref` take."""
+    """Make the plugin definition that Meltano's Hub and `--from-ref` take.
+
+    In the Hub the variant is the owner of the repository; a definition of its own has the first one.
+    """
     return {
         "name": "target-batch",
         "namespace": "target_batch",
+        "variant": "original",
         "label": "Batch",
         "description": "Loads users, events and cohorts into Batch (batch.com), and loses none of them.",
+        "domain_url": "https://batch.com",
+        "keywords": ["meltano_sdk", "reverse-etl"],
+        "maintenance_status": "beta",
         "pip_url": "target-batch",
         "executable": "target-batch",
         "capabilities": [capability.value for capability in TargetBatch.capabilities],
