@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from target_batch.commands import COMMANDS
 
@@ -105,6 +106,16 @@ def test_every_json_of_a_page_is_a_configuration(page: Path) -> None:
             load({"rest_api_key": "k", **json.loads(block["text"])})
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: str(page.name))
+def test_every_yaml_and_python_of_a_page_can_be_read(page: Path) -> None:
+    """Schedulers are not installed here; what a page shows for them is at least well-formed."""
+    for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
+        if block["kind"] == "yaml":
+            assert yaml.safe_load(block["text"])
+        elif block["kind"] == "python":
+            compile(block["text"], page.name, "exec")
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "examples" / "README.md"], ids=lambda page: str(page.name))
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
@@ -136,7 +147,7 @@ def test_the_example_archive_runs(place: Path, batch: LocalBatch) -> None:
 
 
 def test_the_arithmetic_of_the_scaling_table_is_right() -> None:
-    text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([\d,]+) million \| (.+) \| (.+) \|$", text, re.MULTILINE)
     assert len(rows) == 3
     for millions, full, half in rows:
