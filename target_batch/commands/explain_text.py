@@ -95,6 +95,8 @@ def _example(row: dict[str, Any]) -> str:
     if row["example"] is None:
         return NOTHING
     example = _value(row["example"])
+    if row["refused"]:
+        return f"{example} → refused"
     if row["sent"] is None or row["sent"] == row["example"]:
         return example
     became = ", ".join(map(_value, row["sent"])) if isinstance(row["sent"], list) else _value(row["sent"])

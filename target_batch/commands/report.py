@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from target_batch.api.limits import ENTRY_ATTRIBUTES, ENTRY_EVENTS
+from target_batch.commands.envelope import around
 from target_batch.commands.origins import custom_id_origin, kind_origin
 from target_batch.mapping.limits import EVENT_ATTRIBUTES, MEMBER_ATTRIBUTES
 from target_batch.reasons import Reason
@@ -43,7 +44,10 @@ def as_data(study: Study, settings: Settings) -> dict[str, Any]:
             "ignored": counts.ignored,
             "rejected": counts.rejected,
         },
-        "properties": [_property(row, study) for row in study.rows],
+        "properties": [
+            *(_property(row, study) for row in study.rows),
+            *(_property(row, study) for row in around(study)),
+        ],
         "notes": list(study.plan.notes) if study.plan else [],
         "names": dict(counts.names.most_common()),
         "budgets": _budgets(study) if study.plan else {},
@@ -60,6 +64,7 @@ def _property(row: PlanRow, study: Study) -> dict[str, Any]:
         "type": row.type,
         "example": study.examples.get(row.property),
         "sent": sent,
+        "refused": sent is None and any(row.property in met.properties for met in study.reasons.values()),
         "reason": row.reason.code if row.reason else None,
         "note": row.note or _warning(row, study),
     }

@@ -105,6 +105,41 @@ def test_segment_messages_are_recognised_by_their_shape(command: Command) -> Non
     }
 
 
+def test_what_a_segment_message_holds_beside_its_traits_is_told(command: Command) -> None:
+    """Nothing of it disappears from the picture: the custom ID, the time, and what is never sent."""
+    message = {
+        "type": "page",
+        "userId": "u1",
+        "name": "Home",
+        "timestamp": NOON,
+        "messageId": "m",
+        "context": {"ip": "192.0.2.1", "locale": "fr-FR"},
+        "traits": {"plan": "pro"},
+    }
+    found = as_json(command, "--stream", "archive", "--at", NOON, given=json.dumps(message))
+    notes = {row["property"]: row["note"] for row in found["properties"] if row["attribute"] is None}
+    assert notes == {
+        "type": "the message's type",
+        "userId": "the custom ID",
+        "timestamp": "the message's time: the first of them that it has",
+        "name": "neither a trait nor a property: not sent",
+        "messageId": "neither a trait nor a property: not sent",
+        "context.ip": "neither a trait nor a property: not sent",
+        "context.locale": "the language and region, in messages that identify",
+    }
+
+
+def test_a_property_that_no_record_gets_through_says_so(command: Command) -> None:
+    properties = {"user_id": STRING, "email": STRING, "prefs": {"type": "object"}}
+    lines = [
+        schema("users", properties, ["user_id"]),
+        record("users", user_id="u1", email="nobody", prefs={}),
+    ]
+    shown = command("explain", given="\n".join(lines)).output
+    assert "nobody → refused" in shown
+    assert "prefs: profiles have no objects" in shown
+
+
 def test_a_schema_without_records_is_enough(command: Command) -> None:
     properties = {"user_id": STRING, "Full Name": STRING, "full_name": STRING, "born": DATE_TIME}
     found = as_json(command, given=schema("users", properties, ["user_id"]))
