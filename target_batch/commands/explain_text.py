@@ -59,7 +59,8 @@ def _facts(found: dict[str, Any]) -> Iterator[str]:
     if found["custom_id"]:
         yield f"  custom ID  {clean(found['custom_id'], 60)}: {found['custom_id_found']}"
     if found["schema_inferred"]:
-        yield "  schema     inferred from these rows; a tap's own SCHEMA may say otherwise"
+        yield "  schema     inferred from these rows; a tap's own SCHEMA may say otherwise,"
+        yield "             and `replay` without --schema takes each value by its JSON type"
 
 
 def _going(going: list[dict[str, Any]]) -> Iterator[str]:

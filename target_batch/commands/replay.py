@@ -34,13 +34,18 @@ def replay(
 
 
 def _expanded(file: str) -> list[str]:
-    """Expand the `*` of a URL; those of paths are the shell's."""
+    """Expand the `*` of a URL; those of paths are the shell's, and a path must be there."""
     if "*" not in file:
+        if "://" not in file and not Path(file).exists():
+            raise click.BadParameter(f"{file}: there is no such file")
         return [file]
     import fsspec  # noqa: PLC0415 - only those who name many files pay for it
 
     files, path = fsspec.core.url_to_fs(file)
-    return [files.unstrip_protocol(name) for name in sorted(files.glob(path))]
+    found = [files.unstrip_protocol(name) for name in sorted(files.glob(path))]
+    if not found:
+        raise click.BadParameter(f"{file}: no file matches")
+    return found
 
 
 def _read(path: Path | None) -> dict[str, Any] | None:

@@ -240,6 +240,26 @@ def test_a_replay_goes_on_where_its_state_ends(tmp_path: Path, batch: LocalBatch
     assert states[-1] == {"replay": {"file": str(second), "rows": 10}}
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("nowhere.jsonl", "there is no such file"),
+        ("file:///nowhere/*.jsonl", "no file matches"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named_before_anything_begins(
+    tmp_path: Path, batch: LocalBatch, name: str, told: str
+) -> None:
+    config = config_file(tmp_path, batch.url)
+    target = [sys.executable, "-m", "target_batch.target", "replay", "--config", str(config)]
+    done = subprocess.run(
+        [*target, "--stream", "users", name], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert f"{name}: {told}" in done.stderr
+    assert not (tmp_path / "work").exists()
+
+
 def test_a_dry_run_writes_requests_and_sends_none(tmp_path: Path, batch: LocalBatch) -> None:
     """What would be sent is on disk, counted and forecast; no state, no ledger, no call."""
     members = [record("vip_audience", user_id=f"u{n}") for n in range(1, 4)]
