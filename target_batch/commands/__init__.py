@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,12 @@ COMMANDS: Final = {
     "sandbox": ("target_batch.sandbox.command", "sandbox"),
 }
 """Name → module and object of a command."""
+
+
+FROM_TERMINAL: Final = (
+    "Reading Singer messages from this terminal. Pipe a tap into target-batch or name a file with --input; "
+    "target-batch --help tells what else there is."
+)
 
 
 class CommandGroup(click.Group):
@@ -54,6 +61,8 @@ class CommandGroup(click.Group):
 def _unless_subcommand(callback: Callable[..., Any] | None) -> Callable[..., None]:
     def called(**params: Any) -> None:
         if callback is not None and click.get_current_context().invoked_subcommand is None:
+            if sys.stdin.isatty() and not params.get("about") and params.get("file_input") is None:
+                click.echo(FROM_TERMINAL, err=True)
             callback(**params)
 
     return called

@@ -60,3 +60,12 @@ def test_live_lines_tell_each_stream_and_leave_nothing_behind(
     assert table[LONG[:10]] == ["2,000", "1,800", "200", "0"]
     assert table["vips_audie"] == ["1", "1", "0", "0"]
     assert table["all"] == ["2", "streams", "2,001", "1,801", "200", "0"]
+
+
+def test_a_target_without_an_input_says_what_it_waits_for(
+    tmp_path: Path, batch: LocalBatch, terminal: Terminal
+) -> None:
+    """Somebody who only types its name does not sit before a silent terminal."""
+    process = start(config_file(tmp_path, batch.url), stdin=terminal.end, stderr=terminal.end)
+    wait_until(lambda: "--input" in terminal.drawn, process)
+    process.kill()
