@@ -64,7 +64,8 @@ def last_line(findings: list[Finding]) -> str:
     if wrong is None:
         return ALL_WELL
     where = f" To put it right: {wrong.where}." if wrong.where else ""
-    others = [finding for finding in findings if f"`{finding.setting}`" in wrong.problem and finding.where]
+    spoken_of = (finding for finding in findings if f"`{finding.setting}`" in wrong.problem)
+    others = [finding for finding in spoken_of if finding is not wrong and finding.where]
     where += "".join(f" `{finding.setting}`: {finding.where}." for finding in others)
     return f"`{wrong.setting}`: {wrong.problem}.{where}"
 

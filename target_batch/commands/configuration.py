@@ -78,22 +78,28 @@ def _file(name: str) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, Any]:
-    from singer_sdk.configuration._dict_config import (  # noqa: PLC0415 - slow; what the SDK itself uses
-        parse_environment_config,
-    )
-
     from target_batch.commands.nesting import nested  # noqa: PLC0415 - only ENV needs it
     from target_batch.settings_schema import json_schema  # noqa: PLC0415 - same
 
     logging.getLogger("singer_sdk.configuration").setLevel(logging.WARNING)
     schema = json_schema()
     schema["properties"] |= {name: {"type": kind} for name, kind in SDK_TYPES.items()}
+    found: dict[str, Any] = {}
+    for name, shown in schema["properties"].items():
+        found |= _variable(name, {"type": "object", "properties": {name: shown}})
+    return nested(found)
+
+
+def _variable(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    from singer_sdk.configuration._dict_config import (  # noqa: PLC0415 - slow; what the SDK itself uses
+        parse_environment_config,
+    )
+
     try:
-        return nested(parse_environment_config(schema, PREFIX))
+        found: dict[str, Any] = parse_environment_config(schema, PREFIX)
     except ValueError:
-        raise Wrong(
-            f"An environment variable {PREFIX}… cannot be read: a number or JSON is expected."
-        ) from None
+        raise Wrong(f"{PREFIX}{name.upper()} cannot be read: a number or JSON is expected.") from None
+    return found
 
 
 def load(config: dict[str, Any], hint: str = "") -> Settings:

@@ -150,6 +150,11 @@ def _cells(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
     names: list[str] = []
     try:
         for cells in reader:
+            if names and len(cells) > len(names):
+                raise InputError(
+                    f"Line {reader.line_num} of the input has {len(cells)} cells, the head has {len(names)}. "
+                    "Is there a delimiter inside a text that is not in quotes?"
+                )
             if names and cells:
                 yield dict(zip(names, cells, strict=False)), reader.line_num
             elif cells:

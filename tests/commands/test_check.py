@@ -171,6 +171,15 @@ def test_the_settings_can_come_from_the_environment(
     assert done.exit_code == 0, done.output
 
 
+def test_a_variable_that_cannot_be_read_is_named(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGET_BATCH_REST_API_KEY", KEY)
+    monkeypatch.setenv("TARGET_BATCH_STREAMS", "{canary")
+    done = command("check", "--config", "ENV")
+    assert done.exit_code == 2
+    assert "TARGET_BATCH_STREAMS cannot be read" in done.output
+    assert "canary" not in done.output
+
+
 def test_a_missing_key_is_told_as_the_target_tells_it(command: Command) -> None:
     done = command("check")
     assert done.exit_code == 2

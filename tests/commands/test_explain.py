@@ -267,6 +267,13 @@ def test_an_input_that_cannot_be_read_is_told_by_its_line(command: Command, give
     assert told in done.output
 
 
+def test_a_row_with_more_cells_than_the_head_is_told(command: Command) -> None:
+    """What is beyond the head would be lost without a word."""
+    done = command("explain", "--stream", "users", given="user_id,n\nu1,1\nu1,2,3\n")
+    assert done.exit_code == 1
+    assert "Line 3 of the input has 3 cells, the head has 2." in done.output
+
+
 def test_rows_from_a_pipe_need_a_name(command: Command) -> None:
     done = command("explain", given=USERS)
     assert done.exit_code == 1
