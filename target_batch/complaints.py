@@ -14,8 +14,8 @@ from target_batch.redaction import clean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-PLACE = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
-"""A message of msgspec: what, and where."""
+PLACE = re.compile(r"(.*) - at `\$\.?([^`]*)`", re.DOTALL)
+"""A message of msgspec: what, and where; the last place, since a value may hold the words of another."""
 
 UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 LONGEST: Final = 300
@@ -53,7 +53,7 @@ def _fault(value: Any, kind: type) -> msgspec.ValidationError | None:
 
 def _told(error: msgspec.ValidationError, kind: type, prefix: str) -> str:
     match = PLACE.fullmatch(str(error))
-    what, path = (match[1], match[2] or "") if match else ("", "")
+    what, path = (match[1], match[2]) if match else (str(error), "")
     place = ".".join(part for part in (prefix, clean(path, 100)) if part)
     known = [field.name for field in msgspec.structs.fields(kind)]
     if unknown := UNKNOWN.fullmatch(what):
