@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 from singer import INTEGER, STRING, record, schema, state
 from target_process import KEY, PROJECT, config_file, finished, run
@@ -83,6 +84,25 @@ def test_runs_as_singer_streams_are_rows_for_a_warehouse(command: Command, work:
     assert of_stream["reasons"] == {"missing_custom_id": 2, "invalid_email": 1}
     for stream, found in (("target_batch_runs", of_run), ("target_batch_run_streams", of_stream)):
         assert found.keys() == schemas[stream]["schema"]["properties"].keys()
+
+
+@pytest.mark.parametrize("options", [("runs",), ("rejects",), ("rejects", "--with-records")])
+def test_the_sync_log_is_what_a_second_target_takes(
+    command: Command, work: Path, options: tuple[str, ...]
+) -> None:
+    """Every record fits its SCHEMA, has its key, and no key comes twice: a warehouse can upsert it."""
+    schemas, records = messages(
+        command(*options, "--config", work.parent / "config.json", "--format", "singer").output
+    )
+    assert records.keys() == schemas.keys()
+    for stream, found in records.items():
+        keys = schemas[stream]["key_properties"]
+        checker = jsonschema.Draft202012Validator(
+            schemas[stream]["schema"], format_checker=jsonschema.FormatChecker()
+        )
+        for one in found:
+            checker.validate(one)
+        assert len({tuple(one[key] for key in keys) for one in found}) == len(found)
 
 
 def test_what_was_refused_is_grouped_with_what_to_do_about_it(command: Command, work: Path) -> None:
