@@ -43,7 +43,12 @@ def test_live_lines_tell_each_stream_and_leave_nothing_behind(
     tmp_path: Path, batch: LocalBatch, terminal: Terminal
 ) -> None:
     config = config_file(
-        tmp_path, batch.url, checkpoint_records=200, max_updates_per_second=2000, default_kind="profiles"
+        tmp_path,
+        batch.url,
+        checkpoint_records=200,
+        profile_endpoint="mass_update",
+        max_updates_per_second=2000,
+        default_kind="profiles",
     )
     process = start(config, stderr=terminal.end)
     feeder = Feeder(process, lines(), chunk=50, pause=0.01)
