@@ -189,6 +189,7 @@ class Run:
         if state is None:
             return False
         self._rejects.sync()
+        self._progress.clear()
         self._emit(state)
         self._covered = self._checkpoints.covered
         self._logger.info("Checkpoint: a state passed that covers %d records.", self._covered)
@@ -267,7 +268,7 @@ class Run:
     def _tell_totals(self, entry: dict[str, Any]) -> None:
         self._progress.table(self.fates.tallies)
         if self._dry:
-            self._logger.info("Dry run, nothing was sent: %s.", self._dry.forecast())
+            self._logger.info("Dry run %s, nothing was sent: %s.", self.name, self._dry.forecast())
         self._logger.info("Totals: %s", runlog.summary(self.fates.tallies) or "no records")
         again = self._settled - self._covered
         if entry["exit"] and again > 0 and not self._dry:
@@ -292,6 +293,7 @@ class Run:
             "throttled": counters.throttled,
             "possibly_twice": counters.possibly_twice,
             "trouble": counters.trouble,
+            "dry_run": self._dry is not None,
         }
 
 

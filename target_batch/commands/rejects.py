@@ -66,19 +66,21 @@ def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records:
         if form == "singer":
             _write_singer(found, with_records=with_records)
         else:
-            _print(found, files)
+            dry = {entry["run"] for entry in history.runs(settings.work_path) if entry.get("dry_run") is True}
+            _print(found, files, dry)
     except ConfigurationError as error:
         raise Wrong(str(error)) from None
 
 
-def _print(found: Iterable[Refusal], files: tuple[str, ...]) -> None:
+def _print(found: Iterable[Refusal], files: tuple[str, ...], dry: set[str]) -> None:
+    """Write the groups and how to replay; what a dry run refused was never meant to be sent from here."""
     groups: dict[tuple[str, str], Group] = {}
     paths: dict[str, set[int]] = {}
     for refusal in found:
         code = str(refusal.mark.get("code", "unknown"))
         groups.setdefault((refusal.stream, code), Group()).add(refusal.mark)
         repeatable = paths.setdefault(refusal.file, set())
-        if refusal.mark.get("replay") is not False:
+        if refusal.run not in dry and refusal.mark.get("replay") is not False:
             repeatable.add(refusal.position)
     if not groups:
         click.echo("Nothing was refused, as far as this folder knows.")

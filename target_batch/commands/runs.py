@@ -59,7 +59,8 @@ def _rows(entry: dict[str, Any]) -> Iterator[list[str]]:
     from target_batch.redaction import clean  # noqa: PLC0415 - only here
 
     started = clean(str(entry.get("started", ""))[:19].replace("T", " "))
-    head = [started, f"{_float(entry.get('seconds')):,.1f}", str(_integer(entry.get("exit")))]
+    code = f"{_integer(entry.get('exit'))}{' dry' if entry.get('dry_run') is True else ''}"
+    head = [started, f"{_float(entry.get('seconds')):,.1f}", code]
     streams = _object(entry.get("streams"))
     if not streams:
         yield [*head, "no records", *[""] * len(COUNTS), ""]
@@ -79,7 +80,7 @@ def _write_singer(found: list[dict[str, Any]]) -> None:
     from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
 
     run = {"run": out.TEXT, "started": out.MOMENT, "seconds": out.NUMBER, "exit": out.INTEGER}
-    run |= dict.fromkeys(TOTALS, out.INTEGER) | {"trouble": out.OBJECT}
+    run |= dict.fromkeys(TOTALS, out.INTEGER) | {"trouble": out.OBJECT, "dry_run": out.BOOLEAN}
     out.write("target_batch_runs", run, ["run"], ({name: entry.get(name) for name in run} for entry in found))
     counts = (*COUNTS, "merged")
     stream = {"run": out.TEXT, "started": out.MOMENT, "stream": out.TEXT}

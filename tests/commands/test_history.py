@@ -129,6 +129,18 @@ def test_inside_meltano_the_printed_command_is_meltanos(
     assert last == f"  meltano invoke target-batch--shop --input {path}"
 
 
+def test_a_dry_run_is_told_apart(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+    """Nothing of it was delivered, and its rejects are no file to replay."""
+    run(tmp_path, batch.url, LINES, dry_run=True)
+    row = command("runs", "--config", "config.json").output.splitlines()[-1]
+    assert row.split()[3:6] == ["0", "dry", "users"]
+    _, records = messages(command("runs", "--config", "config.json", "--format", "singer").output)
+    assert records["target_batch_runs"][0]["dry_run"] is True
+    told = command("rejects", "--config", "config.json").output
+    assert "2  missing_custom_id" in told
+    assert "--input" not in told
+
+
 def test_the_printed_command_delivers_what_was_refused(
     command: Command, work: Path, tmp_path: Path, batch: LocalBatch
 ) -> None:

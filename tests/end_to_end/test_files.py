@@ -274,6 +274,7 @@ def test_a_dry_run_writes_requests_and_sends_none(tmp_path: Path, batch: LocalBa
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
     assert "3 profile updates and 4 audience calls" in ended.log
     assert "something else changes this audience" not in ended.log
+    assert ended.run["dry_run"] is True
     assert not (ended.work / "ledger.db").exists()
 
 

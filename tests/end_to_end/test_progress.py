@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,7 +51,7 @@ def test_live_lines_tell_each_stream_and_leave_nothing_behind(
         max_updates_per_second=2000,
         default_kind="profiles",
     )
-    process = start(config, stderr=terminal.end)
+    process = start(config, stdout=terminal.end, stderr=terminal.end)
     feeder = Feeder(process, lines(), chunk=50, pause=0.01)
     wait_until(lambda: "% of 2,000 updates/s" in terminal.drawn, process)
     wait_until(feeder.done.is_set, process)
@@ -60,6 +61,9 @@ def test_live_lines_tell_each_stream_and_leave_nothing_behind(
 
     assert "records/s" in terminal.drawn
     assert not [row for row in rows if "records/s" in row or "·" in row], "a live line stays behind"
+    states = [json.loads(row) for row in rows if row.startswith("{")]
+    assert states[-1] == {"seen": COUNT - 100}
+    assert terminal.drawn.count('{"seen"') == len(states), "a state was drawn over"
     table = {row.split()[0][:10]: row.split()[1:] for row in rows}
     assert table["stream"] == ["read", "delivered", "rejected", "undelivered"]
     assert table[LONG[:10]] == ["2,000", "1,800", "200", "0"]
