@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install -qq
 DEMO := .demo
 MELTANO := $(DEMO)/venv/bin/meltano
+TOGETHER := -m "not pipeline and not chaos" --numprocesses 4 --dist worksteal
 PIN := $(DEMO)/venv/bin/uv pip compile --quiet --universal --upgrade --python-version 3.10 \
 	--no-annotate --no-header
 
@@ -46,12 +47,14 @@ demo: $(VENV)/.installed $(DEMO)/.plugins ## Load a real database into a local B
 
 .PHONY: test
 test: lint $(DEMO)/.plugins ## Style, types, direction of imports, and every test
-	@echo "Running every test ..."
-	@$(BIN)/python -m pytest
+	@echo "Running the tests that may share the machine ..."
+	@$(BIN)/python -m pytest $(TOGETHER)
+	@echo "Running those that kill, time and measure, one after the other ..."
+	@$(BIN)/python -m pytest -m "pipeline or chaos"
 
 .PHONY: test-fast
 test-fast: install ## The tests without the pipeline and the long fault runs
-	@$(BIN)/python -m pytest -m "not pipeline and not chaos"
+	@$(BIN)/python -m pytest $(TOGETHER)
 
 .PHONY: test-chaos
 test-chaos: install ## The fault runs at full length
