@@ -47,27 +47,30 @@ class Gate:
 
         A stop of the run cuts the jitter short, never what Batch asked for.
         """
-        while (seconds := self._waiting_time()) is not None:
+        while True:
+            round_, seconds = self._look()
+            if round_ is not None:
+                return round_
             if max(self._clock.monotonic(), self._not_before) >= give_up():
                 return None
             in_a_hurry = self._stop.requested
             self._stop.pause(max(0.0, min(seconds, give_up() - self._clock.monotonic())))
             if self._stop.requested and not in_a_hurry:
-                self._opens_at = self._not_before
-        return self._round
+                with self._lock:
+                    self._opens_at = self._not_before
 
-    def _waiting_time(self) -> float | None:
-        """Return the seconds until it is worth looking again, None if an attempt may be made."""
+    def _look(self) -> tuple[int | None, float]:
+        """Return the round of an attempt that may be made, else the seconds until a look is worth it."""
         with self._lock:
             if self._ceilings is None:
-                return None
+                return self._round, 0.0
             if self._scouting:
-                return LOOK_AGAIN
+                return None, LOOK_AGAIN
             seconds = self._opens_at - self._clock.monotonic()
             if seconds > 0:
-                return seconds
+                return None, seconds
             self._scouting = True
-            return None
+            return self._round, 0.0
 
     def failed(self, round_: int, after: float) -> None:
         """Take note of a failure; nothing is tried again for `after` seconds and a pause of chance."""

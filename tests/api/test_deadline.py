@@ -66,7 +66,7 @@ def test_a_second_address_does_not_get_a_second_deadline(monkeypatch: pytest.Mon
         attempt = threading.Thread(target=send, daemon=True)
         attempt.start()
         attempt.join(4)
-    assert ended == ["no connection in time"]
+    assert ended in (["no connection in time"], ["no answer in time"])
 
 
 def within_a_moment(action: Callable[[], None]) -> bool:
