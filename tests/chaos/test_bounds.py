@@ -26,6 +26,9 @@ UNLIMITED: dict[str, Any] = {"max_updates_per_second": 1e9, "max_attribute_rejec
 MOST_ON_THE_WAY = 16 * 2_500 + 10_000 + 2_500
 """Records that may be read and unconfirmed: sixteen requests, what waits, and a request being cut."""
 
+ON_THE_WAY_MB = 60
+"""What they take at the most; a hundred bytes left behind by each record would be as much, or more."""
+
 
 @pytest.fixture
 def null_batch(tmp_path: Path) -> Iterator[LocalBatch]:
@@ -51,11 +54,11 @@ def peak(folder: Path, url: str, lines: Iterable[str]) -> float:
 
 
 def test_memory_is_flat_in_the_number_of_records(tmp_path: Path, null_batch: LocalBatch) -> None:
-    """Six times as many records: the same peak, but for what the allocator leaves between."""
+    """Many times as many records: the same peak, but for sixteen requests that may be on the way in one."""
     many = 3_000_000 if figures.FULL else 600_000
     lines = (users(1, count, every=10_000) for count in (100_000, many))
     few, all_of_them = (peak(tmp_path, null_batch.url, given) for given in lines)
-    assert all_of_them < few + 25
+    assert all_of_them < few + ON_THE_WAY_MB
 
 
 def test_large_records_are_bounded_in_bytes(tmp_path: Path, null_batch: LocalBatch) -> None:
