@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,10 +13,13 @@ from target_batch.reasons import Fault, Reason
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 TOLERATED: Final = frozenset({"additionalProperties", "unevaluatedProperties"})
+
+OLDER: Final = (jsonschema_rs.Draft7Validator, jsonschema_rs.Draft4Validator)
+"""How a SCHEMA is read that names no draft and is none of the newest: many taps still write draft 4."""
 
 
 class Validator:
@@ -26,13 +30,13 @@ class Validator:
     """
 
     def __init__(self, stream: str, schema: dict[str, Any]) -> None:
-        try:
-            self._validator = jsonschema_rs.validator_for(schema, validate_formats=False)
-        except ValueError as error:
+        validator = next(_compiled(schema), None)
+        if validator is None:
             raise InputError(
                 f"The SCHEMA of stream '{clean(stream)}' is not a valid JSON schema. "
                 "Correct it in the tap, or set `validate_records` to false."
-            ) from error
+            )
+        self._validator = validator
         self.is_valid: Callable[[dict[str, Any]], bool] = self._validator.is_valid
 
     def faults(self, record: dict[str, Any]) -> tuple[Fault, ...]:
@@ -49,6 +53,13 @@ class Validator:
             message = clean(f"It breaks the rule '{rule}' of the SCHEMA.")
             found.setdefault(path, Fault(Reason.SCHEMA_VIOLATION, path, None, message))
         return tuple(found.values())
+
+
+def _compiled(schema: dict[str, Any]) -> Iterator[Any]:
+    """Give the schema's validators, by the draft it names or else the newest one first."""
+    for draft in (jsonschema_rs.validator_for, *(() if "$schema" in schema else OLDER)):
+        with suppress(ValueError):
+            yield draft(schema, validate_formats=False)
 
 
 def without(record: dict[str, Any], path: str) -> dict[str, Any]:

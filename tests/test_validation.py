@@ -27,6 +27,20 @@ def test_a_format_restricts_nothing_whatever_the_draft(draft: str | None) -> Non
     assert faults(schema, {"at": "2024-01-02 03:04:05"}) == []
 
 
+@pytest.mark.parametrize(
+    ("older", "good", "bad"),
+    [
+        ({"type": "number", "maximum": 10, "exclusiveMaximum": True, "multipleOf": 0.01}, 9.99, 10),
+        ({"type": "array", "items": [{"type": "string"}]}, ["a"], [1]),
+    ],
+    ids=["draft 4", "draft 7"],
+)
+def test_a_schema_of_an_older_draft_that_names_none_is_read_as_one(older: Any, good: Any, bad: Any) -> None:
+    """What taps of PostgreSQL write of a numeric column must not end the run."""
+    assert faults({"properties": {"p": older}}, {"p": good}) == []
+    assert [path for path, _ in faults({"properties": {"p": older}}, {"p": bad})] == ["p"]
+
+
 def test_each_wrong_property_is_named_and_no_value_is_shown() -> None:
     schema = {"properties": {"n": {"type": "integer"}, "o": {"properties": {"p": {"maxLength": 2}}}}}
     found = faults(schema, {"n": "secret", "o": {"p": "secret"}})

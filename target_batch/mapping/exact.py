@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import operator
-from typing import TYPE_CHECKING, Any, get_args
+from types import UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
 ANNOTATIONS = frozenset({
     "type", "format", "title", "description", "default", "examples", "readOnly", "writeOnly",
@@ -24,9 +25,11 @@ _SCALARS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def is_plain(keywords: Collection[str]) -> bool:
+def is_plain(schema: Mapping[str, Any]) -> bool:
     """Tell whether a SCHEMA says nothing of a record that its properties do not say, save `required`."""
-    return _OF_A_RECORD.issuperset(keywords)
+    kinds, more = schema.get("type", "object"), schema.get("additionalProperties", True)
+    is_of_objects = kinds == "object" or (isinstance(kinds, list) and "object" in kinds)
+    return is_of_objects and isinstance(more, bool) and _OF_A_RECORD.issuperset(schema)
 
 
 def _is_simple(schema: dict[str, Any]) -> bool:
@@ -57,7 +60,12 @@ def exact_type(schema: Any) -> Any:
 
 def admits(exact: Any, kind: type) -> bool:
     """Tell whether an exact type takes the values of one kind."""
-    return exact is Any or exact is NotImplemented or exact is kind or kind in get_args(exact)
+    return exact is Any or exact is NotImplemented or kind in alternatives(exact)
+
+
+def alternatives(exact: Any) -> tuple[Any, ...]:
+    """Return the types that a union is made of, or the one type."""
+    return get_args(exact) if get_origin(exact) is UnionType else (exact,)
 
 
 def _of(name: str, schema: dict[str, Any]) -> Any:
@@ -75,4 +83,6 @@ def _union(types: list[Any]) -> Any:
         return NotImplemented
     if Any in types:
         return Any
-    return functools.reduce(operator.or_, types) if len(types) > 1 else types[0]
+    union = functools.reduce(operator.or_, types)
+    arrays = sum(get_origin(kind) is list for kind in alternatives(union))
+    return union if arrays <= 1 else NotImplemented

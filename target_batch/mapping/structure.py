@@ -17,7 +17,7 @@ from msgspec import UNSET
 from target_batch.mapping.arrays import strings_or_change
 from target_batch.mapping.columns import nothing
 from target_batch.mapping.dates import midnight, utc
-from target_batch.mapping.exact import admits, exact_type, is_plain
+from target_batch.mapping.exact import admits, alternatives, exact_type, is_plain
 from target_batch.mapping.limits import (
     ARRAY_ITEMS,
     ARRAYS_PER_PROFILE,
@@ -75,12 +75,16 @@ def lay_out(
 
     `empty` is a property whose value would be a surprise; an empty `schema` is one that nobody
     validates. None where there is no layout: a property's name, or a mix of types, is more than
-    msgspec takes.
+    msgspec takes, or the property that should be empty is sent.
     """
+    if columns.targets(empty):
+        return None
     try:
-        return _Draft(columns, schema, empty, loose).layout(identity)
+        layout = _Draft(columns, schema, empty, loose).layout(identity)
+        msgspec.json.Decoder(layout.record)  # looks at the types, which making them does not
     except (ValueError, TypeError):
         return None
+    return layout
 
 
 class _Draft:
@@ -94,7 +98,7 @@ class _Draft:
         self._required = frozenset(schema.get("required") or ())
         self._empty = empty
         self._loose = loose
-        self._vouches = is_plain(schema.keys())
+        self._vouches = is_plain(schema)
         self._keys: list[str] = []
         self._more: list[str] = []
         self._steps = Unrolled()
@@ -111,7 +115,7 @@ class _Draft:
         return Layout(
             record=_structure("Record", types, types, self._required),
             update=self._steps.function(identity.quick, _structure("Attributes", (*self._keys, *self._more))),
-            vouches=self._vouches and self._required <= types.keys(),
+            vouches=self._vouches and self._required <= self._properties.keys(),
             bounded=self._is_bounded(sent),
             types=types,
         )
@@ -179,7 +183,7 @@ class _Draft:
 
 
 def _holds_text(said: Any) -> bool:
-    arrays = [kind for kind in (said, *get_args(said)) if get_origin(kind) is list]
+    arrays = [kind for kind in alternatives(said) if get_origin(kind) is list]
     return said is Any or any(admits(get_args(array)[0], str) for array in arrays)
 
 
@@ -200,6 +204,6 @@ def _structure(
 def _passes(value: Any, expected: Any) -> bool:
     try:
         msgspec.convert(value, expected)
-    except (msgspec.ValidationError, UnicodeEncodeError):
+    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError):
         return False
     return True
