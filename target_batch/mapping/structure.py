@@ -75,9 +75,10 @@ def lay_out(
 
     `empty` is a property whose value would be a surprise; an empty `schema` is one that nobody
     validates. None where there is no layout: a property's name, or a mix of types, is more than
-    msgspec takes, or the property that should be empty is sent.
+    msgspec takes, or one is both read for itself and sent where the SCHEMA announces no column.
     """
-    if columns.targets(empty):
+    mapped = columns.scope.mapping
+    if mapped.get(empty) or (mapped.get(identity.property) and identity.property not in columns):
         return None
     try:
         layout = _Draft(columns, schema, empty, loose).layout(identity)

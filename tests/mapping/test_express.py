@@ -198,6 +198,15 @@ def test_a_record_deleted_at_the_source_updates_nothing_even_if_the_mark_is_mapp
     assert update.attributes == {"date(gone)": None}
 
 
+@pytest.mark.parametrize("properties", [{}, {"id": TEXT}], ids=["unannounced", "announced"])
+def test_a_custom_id_that_is_mapped_is_sent_too(plan_of: Callable[..., Plan], properties: Any) -> None:
+    plan = plan_of("profiles", properties, options={"attributes": {"id": "crm_id"}, "custom_id": "id"})
+    for _ in range(2):
+        update = plan({"id": "u"}, 0)
+        assert isinstance(update, ProfileUpdate)
+        assert (update.custom_id, update.attributes) == ("u", {"crm_id": "u"})
+
+
 def test_it_gives_up_where_every_record_surprises(plan_of: Callable[..., Plan]) -> None:
     express = express_of(plan_of("profiles", {"id": {}}), {})
     for number in range(60):
