@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import Sink
 
+from target_batch.blame import Blame
 from target_batch.fates import Origin, Ticket
 from target_batch.mapping import SURPRISES, compile_plan
 from target_batch.operations import AudienceChange, Ignored, ProfileUpdate, Rejected
@@ -40,8 +40,7 @@ class StreamSink(Sink):
         settings = self._run.settings
         self._tally = self._run.fates.tally(stream_name)
         self._route = route(stream_name, schema, key_properties or (), settings)
-        self._left_out: frozenset[str] = frozenset()
-        self._blamed: Counter[tuple[str, str]] = Counter()
+        self._blamed = Blame(settings.max_attribute_rejects)
         self._passes_by: Callable[[dict[str, Any]], Reason | None] | None = None
         if self._route.kind == "ignore":
             self._passes_by = lambda _: Reason.STREAM_IGNORED
@@ -60,7 +59,6 @@ class StreamSink(Sink):
             self._route,
             self.original_schema,
             self._run.settings,
-            left_out=self._left_out,
             audience_names=self._run.audience_names,
         )
         for note in self._plan.notes:
@@ -97,7 +95,7 @@ class StreamSink(Sink):
 
     def _look_for_the_express_way(self) -> None:
         """Make what `take` reads lines with, whenever the plan has learned something."""
-        layout = None if self._passes_by or self._left_out else self._plan.layout
+        layout = None if self._passes_by or self._blamed.paths else self._plan.layout
         if layout is not self._layout:
             self._layout = layout
             self._read = line_reader(self.stream_name, layout.record) if layout else None
@@ -112,14 +110,13 @@ class StreamSink(Sink):
         if self._passes_by is not None and (reason := self._passes_by(record)) is not None:
             self._run.fates.ignored(self.stream_name, reason.code)
             return
+        ticket = Ticket(self._origin, line, source)
         if self._checker is not None and not self._checker.is_valid(record):
-            self._accept_broken(record, Ticket(self._origin, line, source))
-            return
-        operation = self._plan(record, self._now())
-        if type(operation) is ProfileUpdate and not operation.faults and not self._left_out:
-            self._lane.put(operation, Ticket(self._origin, line, source))
+            self._accept_without(self._checker.faults(record), record, ticket)
+        elif self._blamed.paths:
+            self._accept_without((), record, ticket)
         else:
-            self._settle(operation, (), Ticket(self._origin, line, source), record)
+            self._settle(self._plan(record, self._now()), (), ticket)
         if self._plan.columns.news:
             for note in self._plan.take_news():
                 self._run.tell(self.stream_name, note)
@@ -135,22 +132,23 @@ class StreamSink(Sink):
         else:
             self.accept(record, line, source)
 
-    def _accept_broken(self, record: dict[str, Any], ticket: Ticket) -> None:
-        """Take in a record that contradicts its SCHEMA."""
-        self._accept_without(self._checker.faults(record) if self._checker else (), record, ticket)
-
     def _accept_without(self, broken: tuple[Fault, ...], record: dict[str, Any], ticket: Ticket) -> None:
-        """Take in a record without what is wrong with it, if it can do without."""
+        """Take in a record without what is wrong with it or is left out, if it can do without."""
+        record, left_out = self._blamed.spare(record)
+        broken = tuple(fault for fault in broken if not self._blamed.concerns(fault))
         for fault in broken:
             if fault.property is None or self._is_essential(fault.property):
                 self._run.fates.rejected(ticket, broken)
                 return
             record = without(record, fault.property)
-        self._settle(self._plan(record, self._now()), broken, ticket, record)
+        self._settle(self._plan(record, self._now()), broken, ticket, left_out)
 
     def _settle(
-        self, operation: Operation, broken: tuple[Fault, ...], ticket: Ticket, record: dict[str, Any]
+        self, operation: Operation, broken: tuple[Fault, ...], ticket: Ticket, left_out: int = 0
     ) -> None:
+        if type(operation) is ProfileUpdate and not (broken or operation.faults or left_out):
+            self._lane.put(operation, ticket)
+            return
         if isinstance(operation, Ignored):
             self._run.fates.ignored(self.stream_name, operation.reason)
             return
@@ -161,39 +159,26 @@ class StreamSink(Sink):
         if faults:
             repeatable = isinstance(operation, AudienceChange) or not operation.events
             self._run.fates.went_without(ticket, faults, replay=repeatable)
+        if left_out:
+            self._tally.reasons[Reason.COLUMN_LEFT_OUT.code] += left_out
         self._lane.put(operation, ticket)
-        self._count_left_out(record)
 
     def _blame(self, faults: Sequence[Fault]) -> None:
         """Leave an attribute out once it was refused too often for one reason."""
-        most = self._run.settings.max_attribute_rejects
-        for fault in faults:
-            if fault.property is None or not most:
-                continue
-            self._blamed[fault.property, fault.reason.code] += 1
-            if self._blamed[fault.property, fault.reason.code] == most:
-                self._leave_out(fault)
-
-    def _leave_out(self, fault: Fault) -> None:
-        name = fault.property or ""
-        if self._is_essential(name):
-            return
-        self._left_out |= {name}
-        self._compile()
-        self._run.tell(
-            self.stream_name,
-            f"property '{clean(name)}' was refused {self._run.settings.max_attribute_rejects} times for "
-            f"{fault.reason.code} and is left out from now on; the end of the run tells how often. "
-            "`max_attribute_rejects: 0` never leaves one out.",
-        )
+        for name, reason in self._blamed.count(faults):
+            if not self._is_essential(name) and name not in self._blamed.paths:
+                self._blamed.paths += self._plan.alike(name)
+                self._look_for_the_express_way()
+                most = self._run.settings.max_attribute_rejects
+                self._run.tell(
+                    self.stream_name,
+                    f"property '{clean(name)}' was refused {most} times for {reason} and is left out "
+                    "from now on; the end of the run tells how often. `max_attribute_rejects: 0` never "
+                    "leaves one out.",
+                )
 
     def _is_essential(self, path: str) -> bool:
         return path in self._plan.essential or path.split(".", 1)[0] in self._plan.essential
-
-    def _count_left_out(self, record: dict[str, Any]) -> None:
-        for name in self._left_out:
-            if record.get(name) is not None or "." in name:
-                self._tally.reasons[Reason.COLUMN_LEFT_OUT.code] += 1
 
     def refuse_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:
         """Reject a record that the user's stream map cannot be computed for."""

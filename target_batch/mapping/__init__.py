@@ -25,7 +25,6 @@ def compile_plan(
     schema: dict[str, Any],
     settings: Settings,
     *,
-    left_out: frozenset[str] = frozenset(),
     audience_names: dict[str, str] | None = None,
 ) -> Plan:
     """Compile what becomes of a stream's records; once per SCHEMA.
@@ -34,7 +33,6 @@ def compile_plan(
         route: what the stream is.
         schema: the JSON schema of its records.
         settings: the target's configuration.
-        left_out: source properties that are not sent from now on, spelled as a fault spells them.
         audience_names: sort of place and cleaned name → original, the memory by which two audiences
             never become one; shared, it outlasts a SCHEMA. It grows by one entry per audience.
 
@@ -44,10 +42,10 @@ def compile_plan(
     if route.kind == "audiences":
         names = {} if audience_names is None else audience_names
         kind = CohortPlan if route.options.as_attribute else AudiencePlan
-        return kind(route, schema, settings, left_out, names)
+        return kind(route, schema, settings, names)
     plans: dict[str, type[Plan]] = {
         "profiles": ProfilePlan,
         "events": EventPlan,
         "segment": SegmentPlan,
     }
-    return plans[route.kind](route, schema, settings, left_out)
+    return plans[route.kind](route, schema, settings)

@@ -34,10 +34,9 @@ class AudiencePlan(MembershipPlan):
         route: Route,
         schema: Mapping[str, Any],
         settings: Settings,
-        left_out: frozenset[str],
         names: dict[str, str],
     ) -> None:
-        super().__init__(route, schema, settings, left_out, names)
+        super().__init__(route, schema, settings, names)
         self._no_tags = tags_refused(route.options)
         self.notes = (*self.notes, *surplus(self.columns, MEMBER_ATTRIBUTES))
         if route.options.tags and self._no_tags:
@@ -77,7 +76,7 @@ class AudiencePlan(MembershipPlan):
     def _tags(self, record: Mapping[str, Any], change: AudienceChange) -> list[Fault]:
         name = self.route.options.tags
         value = record.get(name) if name else None
-        if value is None or name in self.left_out:
+        if value is None:
             return []
         if self._no_tags:
             message = f"Not sent: {self._no_tags}."

@@ -156,7 +156,7 @@ class Columns(dict[str, "Column"]):
 def refuse(decision: LeftOut) -> Convert:
     """Return the step of a property whose every value is a fault."""
     reason, note = decision.reason, decision.note
-    if reason is None or reason is Reason.COLUMN_LEFT_OUT:
+    if reason is None:
         return nothing
 
     def refused(_: Any) -> Any:

@@ -40,10 +40,8 @@ _SMALL_INTEGER = 64
 class EventPlan(Plan):
     """The plan of an `events` stream."""
 
-    def __init__(
-        self, route: Route, schema: Mapping[str, Any], settings: Settings, left_out: frozenset[str]
-    ) -> None:
-        super().__init__(route, schema, settings, left_out)
+    def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
+        super().__init__(route, schema, settings)
         self._name_of = event_namer(settings.attribute_naming)
         self._late_as_now = settings.late_events == "now"
         self._fixed, self._name_property = self._find_name()
@@ -59,7 +57,6 @@ class EventPlan(Plan):
             mapping=route.options.attributes,
             only_mapped=route.options.only_mapped,
             excluded=excluded,
-            left_out=left_out,
             reserved=RESERVED,
         )
         self.columns = Columns(scope, EventDialect(route.stream, scope.naming), self.properties)

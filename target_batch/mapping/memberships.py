@@ -37,10 +37,9 @@ class MembershipPlan(Plan):
         route: Route,
         schema: Mapping[str, Any],
         settings: Settings,
-        left_out: frozenset[str],
         names: dict[str, str],
     ) -> None:
-        super().__init__(route, schema, settings, left_out)
+        super().__init__(route, schema, settings)
         options = route.options
         self._names = names
         self._where = "attribute" if options.as_attribute else options.destination
@@ -142,7 +141,6 @@ class MembershipPlan(Plan):
             mapping=options.attributes,
             only_mapped=True,
             excluded=excluded,
-            left_out=self.left_out,
             refusal=self.refusal(),
         )
         return Columns(scope, MemberDialect(), self.properties)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_batch.reasons import Reason
-
 if TYPE_CHECKING:
     from target_batch.mapping.columns import Columns
 
@@ -15,7 +13,7 @@ def notes(columns: Columns) -> tuple[str, ...]:
     told = [
         f"Property `{row.property}` is left out: {row.note}."
         for row in columns.rows
-        if row.reason is not None and row.reason is not Reason.COLUMN_LEFT_OUT
+        if row.reason is not None
     ]
     told += [
         f"Property `{row.property}`: {row.note}."

@@ -37,14 +37,11 @@ class Plan:
     columns: Columns
     """The steps of the properties that become attributes."""
 
-    def __init__(
-        self, route: Route, schema: Mapping[str, Any], settings: Settings, left_out: frozenset[str]
-    ) -> None:
+    def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
         properties = schema.get("properties")
         self.properties: dict[str, Any] = properties if isinstance(properties, dict) else {}
         self.route = route
         self.settings = settings
-        self.left_out = left_out
         self.custom_id = Identity(route.custom_id, self.properties)
         self.time_names = time_names(route.options.time, self.properties)
         self._replay = Replay(settings.replay) if settings.replay else None
@@ -106,6 +103,10 @@ class Plan:
     def properties_of(self, attribute: str) -> tuple[str, ...]:
         """Return the source properties that feed a Batch attribute, as an API answer names it."""
         return self.columns.feeders(attribute)
+
+    def alike(self, path: str) -> tuple[str, ...]:
+        """Return the paths that have to be left out together with one of them."""
+        return (path,)
 
     def identity_of(self, record: dict[str, Any]) -> str | None:
         """Return the custom ID of a record as Batch would get it, None if it has no usable one."""

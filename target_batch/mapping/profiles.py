@@ -80,10 +80,8 @@ def muted(settings: Settings) -> frozenset[str]:
 class ProfilePlan(Plan):
     """The plan of a `profiles` stream."""
 
-    def __init__(
-        self, route: Route, schema: Mapping[str, Any], settings: Settings, left_out: frozenset[str]
-    ) -> None:
-        super().__init__(route, schema, settings, left_out)
+    def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
+        super().__init__(route, schema, settings)
         segment_names = settings.attribute_naming == "segment"
         scope = Scope(
             stream=route.stream,
@@ -91,7 +89,6 @@ class ProfilePlan(Plan):
             mapping=route.options.attributes,
             only_mapped=route.options.only_mapped,
             excluded={self.custom_id.property: "the custom ID"},
-            left_out=left_out,
             natives=natives.BY_PROPERTY,
             reserved=natives.NAMES,
             exact=segment_names,

@@ -22,7 +22,7 @@ _PROPERTIES = ("properties.",)
 _EVERYWHERE = (*_TRAITS, *_PROPERTIES, "context.")
 
 
-def trait_columns(route: Route, settings: Settings, left_out: frozenset[str], *, of_user: bool) -> Columns:
+def trait_columns(route: Route, settings: Settings, *, of_user: bool) -> Columns:
     """Return the columns of `traits`; those of a group feed none of the user's natives."""
     peer = settings.attribute_naming == "segment"
     by_default = natives.SEGMENT_PEER if peer else natives.BY_PROPERTY
@@ -33,7 +33,6 @@ def trait_columns(route: Route, settings: Settings, left_out: frozenset[str], *,
         mapping=_concerning(route, _TRAITS, reserved),
         only_mapped=route.options.only_mapped,
         excluded=_excluded(route, _TRAITS),
-        left_out=frozenset(name.replace("context.traits.", "traits.", 1) for name in left_out),
         natives=by_default if of_user else {},
         reserved=reserved,
         exact=peer,
@@ -43,7 +42,7 @@ def trait_columns(route: Route, settings: Settings, left_out: frozenset[str], *,
     return Columns(scope, ProfileDialect(settings, schemaless=True))
 
 
-def event_columns(route: Route, settings: Settings, left_out: frozenset[str]) -> Columns:
+def event_columns(route: Route, settings: Settings) -> Columns:
     """Return the columns of `properties`."""
     scope = Scope(
         stream=route.stream,
@@ -51,20 +50,18 @@ def event_columns(route: Route, settings: Settings, left_out: frozenset[str]) ->
         mapping=_concerning(route, _PROPERTIES, RESERVED),
         only_mapped=route.options.only_mapped,
         excluded=_excluded(route, _PROPERTIES),
-        left_out=left_out,
         reserved=RESERVED,
         path="properties.",
     )
     return Columns(scope, EventDialect(route.stream, scope.naming, schemaless=True))
 
 
-def context_columns(route: Route, settings: Settings, left_out: frozenset[str]) -> Columns:
+def context_columns(route: Route, settings: Settings) -> Columns:
     """Return the columns of what `context` says of locale and time zone."""
     scope = Scope(
         stream=route.stream,
         naming=attribute_namer("snake_case"),
         mapping=_prefixed(route.options.attributes, ("context.",)),
-        left_out=left_out,
         natives=natives.BY_PROPERTY,
         reserved=natives.NAMES,
         path="context.",

@@ -32,20 +32,18 @@ NOT_SELECTED = Ignored(Reason.SEGMENT_TYPE_NOT_SELECTED.code)
 class SegmentPlan(Plan):
     """The plan of a `segment` stream; traits and properties have no schema and go by value."""
 
-    def __init__(
-        self, route: Route, schema: Mapping[str, Any], settings: Settings, left_out: frozenset[str]
-    ) -> None:
-        super().__init__(route, schema, settings, left_out)
+    def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
+        super().__init__(route, schema, settings)
         chosen = settings.replay.types if settings.replay else None
         self._types = frozenset(route.options.types).intersection(chosen or TYPES)
         self._event_name = event_namer(settings.attribute_naming)
         self._late_as_now = settings.late_events == "now"
         if route.options.time is None:
             self.time_names = SEGMENT_NAMES
-        self.columns = trait_columns(route, settings, left_out, of_user=True)
-        self._group = trait_columns(route, settings, left_out, of_user=False)
-        self._events = event_columns(route, settings, left_out)
-        self._context = context_columns(route, settings, left_out)
+        self.columns = trait_columns(route, settings, of_user=True)
+        self._group = trait_columns(route, settings, of_user=False)
+        self._events = event_columns(route, settings)
+        self._context = context_columns(route, settings)
         self._known = set(ENVELOPE) | {self.custom_id.property, *self.time_names}
         self.notes = tuple(_not_sent(name) for name in self.properties if not self._is_known(name))
 
@@ -86,6 +84,11 @@ class SegmentPlan(Plan):
         if kind == "group":
             return self._join(record, identity)
         return self._happen(record, kind, identity, now)
+
+    def alike(self, path: str) -> tuple[str, ...]:
+        """Return both places of a trait: the one would come forth where the other is left out."""
+        trait = path.removeprefix("context.")
+        return (trait, f"context.{trait}") if trait.startswith("traits.") else (path,)
 
     def properties_of(self, attribute: str) -> tuple[str, ...]:
         """Return the paths of the message that may feed a Batch attribute."""

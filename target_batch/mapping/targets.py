@@ -52,7 +52,6 @@ class Scope:
     only_mapped: bool = False
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Property → what it is instead of an attribute; the stream's `attributes` overrule it."""
-    left_out: frozenset[str] = frozenset()
     natives: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Property, by its snake_case name → the names Batch reserves that it feeds by default."""
     reserved: frozenset[str] = frozenset()
@@ -72,8 +71,6 @@ class Scope:
         Raises:
             ConfigurationError: the stream's `attributes` name something Batch does not take.
         """
-        if self.path + name in self.left_out:
-            return LeftOut("refused too often", Reason.COLUMN_LEFT_OUT)
         mapped = self.mapping.get(name, "")
         if mapped is None:
             return LeftOut("the stream's `attributes` leave it out")

@@ -41,7 +41,6 @@ def make_plan(
     kind: Any,
     properties: dict[str, Any],
     *,
-    left_out: frozenset[str] = frozenset(),
     options: dict[str, Any] | None = None,
     audience_names: dict[str, str] | None = None,
     **settings: Any,
@@ -55,7 +54,7 @@ def make_plan(
     )
     schema = {"type": "object", "properties": properties}
     found = route("people", schema, ["id"], chosen)
-    plan = compile_plan(found, schema, chosen, left_out=left_out, audience_names=audience_names)
+    plan = compile_plan(found, schema, chosen, audience_names=audience_names)
     return cast("Plan", NamedPlan(plan))
 
 

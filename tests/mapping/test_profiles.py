@@ -294,14 +294,6 @@ def test_sixteen_arrays_are_one_too_many(plan_of: Callable[..., Plan]) -> None:
     assert [(f.reason.code, f.property) for f in update.faults] == [("too_many_arrays", "a15")]
 
 
-def test_a_column_switched_off_is_left_out_without_a_word(plan_of: Callable[..., Plan]) -> None:
-    plan = plan_of("profiles", {"id": WHOLE, "p": MOMENT}, left_out=frozenset({"p"}))
-    assert plan({"id": 1, "p": "bad"}, 0.0) == ProfileUpdate("1", {}, [])
-    reasons = {row.property: row.reason for row in plan.rows}
-    assert reasons["p"] is not None
-    assert reasons["p"].code == "column_left_out"
-
-
 def test_the_plan_can_be_printed(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("profiles", {"id": WHOLE, "locale": TEXT, "signup": MAYBE_MOMENT, "é": WHOLE})
     assert [(row.property, row.target, row.type) for row in plan.rows] == [

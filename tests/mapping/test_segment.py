@@ -216,12 +216,6 @@ def test_a_wrong_mapping_is_refused_before_the_first_message(plan_of: Callable[.
         plan_of("segment", SCHEMA, options={"attributes": {"a": "$nope"}})
 
 
-def test_a_trait_switched_off_is_left_out(plan_of: Callable[..., Plan]) -> None:
-    for path in ("traits.bad", "context.traits.bad"):
-        plan = plan_of("segment", SCHEMA, left_out=frozenset({path}))
-        assert plan(identify(traits={"bad": {"a": 1}}), NOW) == ProfileUpdate("u", {}, [])
-
-
 def test_what_stands_beside_the_envelope_is_told(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("segment", {**SCHEMA, "plan": {}})
     assert plan.notes == ("Property `plan` is no part of the Segment spec and is not sent.",)
