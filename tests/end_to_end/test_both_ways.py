@@ -1,0 +1,89 @@
+"""A record read straight into a structure, and one that is decoded first: the same comes of both.
+
+An identity stream map closes the quick way from a line to an entry. Random SCHEMAs and records go
+through whole runs with and without one; what would be sent is compared by the text of its numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from odd_streams import Stream, stream
+from singer import state
+from target_process import Ended, run
+from verdict import unbalanced
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STREAMS = 100
+SEEDS = range(60 if os.environ.get("CHAOS") == "full" else 4)
+
+
+def interleaved(streams: list[Stream], random: Random) -> list[str]:
+    """Return the lines of all streams, two streams at a time in turns, each in its own order."""
+    lines: list[str] = []
+    for first, second in zip(streams[::2], streams[1::2], strict=True):
+        both = [list(first.lines), list(second.lines)]
+        while any(both):
+            lines.append(random.choice([left for left in both if left]).pop(0))
+    return [*lines, state({"seen": len(lines)})]
+
+
+def chosen(random: Random, *, validated: bool) -> dict[str, Any]:
+    """Return some settings."""
+    return {
+        "nulls": random.choice(("delete", "skip")),
+        "consent": random.choice(("send", "unsubscribe_only", "ignore")),
+        "attribute_naming": random.choice(("snake_case", "segment")),
+        "default_country": random.choice((None, "FR")),
+        "max_attribute_rejects": random.choice((0, 2, 1000)),
+        "validate_records": validated,
+        "max_rejected_share": 1.0,
+        "dry_run": True,
+    }
+
+
+def sent(ended: Ended) -> dict[str, list[str]]:
+    """Return every entry that would be sent, by its custom ID; numbers as they are written."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(ended.work.rglob("*profiles-*update.json")):
+        for entry in json.loads(path.read_text(), parse_float=repr, parse_int=str):
+            rest = {name: entry[name] for name in entry if name != "identifiers"}
+            found.setdefault(entry["identifiers"]["custom_id"], []).append(json.dumps(rest, sort_keys=True))
+    return found
+
+
+def refused(ended: Ended) -> list[str]:
+    """Return the rows of the rejects files, without the time of the refusal."""
+    rows = ended.rejects()
+    for row in rows:
+        marks = [{**mark, "at": ""} for mark in row["_batch_reject"]]
+        row["_batch_reject"] = sorted(marks, key=repr)
+    return sorted(json.dumps(row, sort_keys=True) for row in rows)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_identity_map_changes_nothing_whatever_comes(tmp_path: Path, seed: int) -> None:
+    random = Random(seed)  # noqa: S311 - repeatable, not secret
+    validated = seed % 4 != 3
+    streams = [stream(random, f"s{number}", validated=validated) for number in range(STREAMS)]
+    lines = interleaved(streams, random)
+    settings = {**chosen(random, validated=validated), "streams": {one.name: one.options for one in streams}}
+    found: list[Any] = []
+    for name, maps in (("plain", None), ("mapped", {one.name: {} for one in streams})):
+        (tmp_path / name).mkdir()
+        ended = run(tmp_path / name, "http://127.0.0.1:1", lines, stream_maps=maps, **settings)
+        assert ended.code == 0, ended.log[-2000:]
+        assert unbalanced(ended) == []
+        found.append((sent(ended), refused(ended), ended.run["streams"]))
+    (entries, rejects, totals), (mapped_entries, mapped_rejects, mapped_totals) = found
+    assert {name: totals[name] for name in totals if totals[name] != mapped_totals[name]} == {}
+    assert rejects == mapped_rejects
+    assert entries == mapped_entries
+    assert len(entries) > STREAMS
+    assert len(rejects) > STREAMS
