@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import select
 import sys
 from collections import Counter
 from decimal import Decimal
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -41,6 +43,30 @@ class Message(msgspec.Struct):
     manifest: list[str] | None = None
 
 
+def decimal_in(text: str) -> Decimal:
+    """Return a number with every digit.
+
+    Raises:
+        ValueError: its exponent is beyond what any program can hold.
+    """
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise ValueError from None
+
+
+def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return what reads a number, and NaN for one that is too much for it: that is refused alone."""
+
+    def number(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError:
+            return math.nan
+
+    return number
+
+
 Reading: TypeAlias = "Callable[[bytes], Any]"
 
 
@@ -51,11 +77,14 @@ def line_reader(stream: str, structure: type[msgspec.Struct]) -> Reading:
     """
     fields = [("type", Literal["RECORD"]), ("stream", Literal[stream]), ("record", structure)]
     line = msgspec.defstruct("Line", fields, gc=False)
-    return msgspec.json.Decoder(line, float_hook=Decimal).decode
+    return msgspec.json.Decoder(line, float_hook=decimal_in).decode
 
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
-_decode: Final = msgspec.json.Decoder(Message, float_hook=Decimal).decode
+_decode: Final = msgspec.json.Decoder(Message, float_hook=decimal_in).decode
+
+
+_loads: Final = partial(json.loads, parse_float=_or_nan(decimal_in), parse_int=_or_nan(int))
 
 
 def record_in(source: bytes) -> dict[str, Any]:
@@ -212,7 +241,7 @@ class LineReader(GenericSingerReader[bytes]):
         if not line.strip(BLANK):
             return None
         try:
-            plain = json.loads(line.decode("utf-8"), parse_float=Decimal)
+            plain = _loads(line.decode("utf-8"))
             self.line = _encode(_representable(plain))
         except (ValueError, TypeError, RecursionError):
             raise InputError(

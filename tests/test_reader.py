@@ -98,6 +98,17 @@ def test_nan_reaches_the_mapping_and_its_source_stays_json() -> None:
     assert record_in(reader.line) == {"a": "nan", "b": 1}
 
 
+@pytest.mark.parametrize("number", [b"1e9999999999999999999999", b"-0e-9999999999999999999999", b"7" * 5000])
+def test_a_number_that_no_program_can_hold_is_refused_as_nan_is(number: bytes) -> None:
+    """The line is JSON all the same: it must not end the run."""
+    messages, reader, _ = read(b'{"type":"RECORD","stream":"s","record":{"a":' + number + b',"b":1}}\n')
+    record = messages[0].record
+    assert record is not None
+    assert record["a"] != record["a"]
+    assert reader.odd
+    assert record_in(reader.line) == {"a": "nan", "b": 1}
+
+
 def test_a_state_keeps_its_bytes() -> None:
     value = b'{ "bookmarks" : {"a":1.50 , "b":[ 1,2 ]} }'
     messages, _, _ = read(b'{"type":"STATE","value":' + value + b"}\n")

@@ -78,6 +78,6 @@ def _item(item: Any) -> str | None:
 
 def _digits(item: Any) -> str:
     try:
-        return f"{item:f}" if type(item) is Decimal and -item.adjusted() < STRING_LENGTH else str(item)
+        return f"{item:f}" if type(item) is Decimal and abs(item.adjusted()) < STRING_LENGTH else str(item)
     except ValueError:
         raise Unfit(Reason.VALUE_TOO_LONG, "A number of the array has too many digits.") from None

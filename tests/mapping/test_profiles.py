@@ -61,6 +61,8 @@ def one(operation: Any) -> ProfileUpdate:
         pytest.param(WORDS, ["a", "b"], {"p": ["a", "b"]}, id="array"),
         pytest.param(WORDS, ["a", 1, True, Decimal("1.50"), None, ""], {"p": ["a", "1", "true", "1.50"]},
                      id="scalars-become-text-nothing-is-passed-over"),
+        pytest.param(WORDS, [Decimal("1E+999999999999"), Decimal("1E-9")],
+                     {"p": ["1E+999999999999", "0.000000001"]}, id="as-text-no-number-fills-the-memory"),
         pytest.param(WORDS, [], {"p": None}, id="empty-array-is-null"),
         pytest.param(WORDS, {"$add": ["a"]}, {"p": {"$add": ["a"]}}, id="add"),
         pytest.param(WORDS, {"$add": ["a"], "$remove": []}, {"p": {"$add": ["a"]}}, id="half-empty"),

@@ -58,7 +58,10 @@ ARRAYS: Final = (
 OBJECTS: Final = (
     "{}", '{"a":1.50}', '{"id":"u9"}', '{"id":7}', '{"$add":["a"]}', '{"$remove":[]}', '{"$add":[1],"x":1}',
 )  # fmt: skip
-ODD: Final = ("NaN", '"\\ud800"', "null", "null", "true", "false")
+ODD: Final = (
+    "NaN", "1e9999999999999999999999", "7" * 5000, "[1e999999999]", '"\\ud800"', "null", "null", "true",
+    "false",
+)  # fmt: skip
 TARGETS: Final = (None, "m1", "m2", "date(m3)", "url(m4)", "$email_address", "$language", "$email_marketing")
 IDS: Final = ("user_id", "user_id", "id", "user.id", "a", "nowhere", "obj.id")
 BY_TYPE: Final[dict[str, tuple[str, ...]]] = {
