@@ -14,16 +14,20 @@ if TYPE_CHECKING:
 
     from target_batch.reasons import Fault
 
+REMEMBERED = 10_000
+"""Refusals told apart at a time: a source that invents a name for each record must not fill the memory."""
+
 
 class Blame:
     """Counts the refusals of one stream's properties, and takes out those that were too many.
 
-    `most` refusals for one reason are enough, 0 never are; `paths` are what is left out by now.
+    `most` refusals for one reason are enough, 0 never are; `refused` counts them, `paths` are what is
+    left out by now.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._refused: Counter[tuple[str, str]] = Counter()
+        self.refused: Counter[tuple[str, str]] = Counter()
         self.paths: list[str] = []
 
     def count(self, faults: Iterable[Fault]) -> Iterator[tuple[str, str]]:
@@ -31,8 +35,10 @@ class Blame:
         for fault in faults:
             if fault.property is not None and self._most:
                 blamed = fault.property, fault.reason.code
-                self._refused[blamed] += 1
-                if self._refused[blamed] == self._most:
+                if len(self.refused) >= REMEMBERED:
+                    self.refused = Counter(dict(self.refused.most_common(REMEMBERED // 2)))
+                self.refused[blamed] += 1
+                if self.refused[blamed] == self._most:
                     yield blamed
 
     def concerns(self, fault: Fault) -> bool:

@@ -35,4 +35,5 @@ def is_add(value: Any, where: str) -> bool:
         if word in _REMOVE:
             return False
         raise Unfit(Reason.UNKNOWN_ACTION, "The action is no word for adding or removing.", where)
-    raise Unfit(Reason.UNKNOWN_ACTION, f"The action is {kind_of(value)}, no word for it.", where)
+    kind = "null" if value is None else kind_of(value)
+    raise Unfit(Reason.UNKNOWN_ACTION, f"The action is {kind}, no word for it.", where)
