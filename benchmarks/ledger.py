@@ -27,11 +27,11 @@ from target_batch.api.bulk import Receipt  # noqa: E402 - found through the path
 from target_batch.api.clock import Clock  # noqa: E402 - same
 from target_batch.fates import Fates, Origin, Ticket  # noqa: E402 - same
 from target_batch.ledger import Ledger  # noqa: E402 - same
+from target_batch.messages import record_in  # noqa: E402 - same
 from target_batch.mirror import MirrorLane  # noqa: E402 - same
 from target_batch.operations import AudienceChange, ProfileUpdate  # noqa: E402 - same
 from target_batch.options import StreamOptions  # noqa: E402 - same
 from target_batch.outbox import Outbox, seal  # noqa: E402 - same
-from target_batch.reader import record_in  # noqa: E402 - same
 from target_batch.unchanged import PayloadMemory  # noqa: E402 - same
 
 if TYPE_CHECKING:

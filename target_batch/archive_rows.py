@@ -9,7 +9,7 @@ import msgspec
 
 from target_batch.batches import decoded, encoding_of, lines
 from target_batch.errors import InputError
-from target_batch.reader import Message
+from target_batch.messages import Message
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from target_batch.archive_rows import Rows, learned, sizes_of
 from target_batch.batches import OddLine, decoded
 from target_batch.errors import ConfigurationError, InputError
-from target_batch.reader import LineReader, Message
+from target_batch.messages import Message
+from target_batch.reader import LineReader
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:

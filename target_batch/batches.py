@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from target_batch.errors import ConfigurationError, InputError, StopRun
-from target_batch.reader import BOM, record_in, record_line
+from target_batch.messages import record_in, record_line
+from target_batch.reader import BOM
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:

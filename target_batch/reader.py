@@ -2,122 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import re
 import select
 import sys
 from collections import Counter
-from decimal import Decimal
-from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
 from target_batch.errors import InputError
+from target_batch.messages import decode, odd_message
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from target_batch.messages import Message
+
 CHUNK: Final = 256 * 1024
 TICK_SECONDS: Final = 0.2
 BOM: Final = b"\xef\xbb\xbf"
-SURROGATES: Final = re.compile("[\ud800-\udfff]")
 BLANK: Final = b" \t\r"
-
-
-class Message(msgspec.Struct):
-    """One Singer message; `value` is kept as the bytes it came in."""
-
-    type: str
-    stream: str | None = None
-    record: dict[str, Any] | None = None
-    schema: dict[str, Any] | None = None
-    key_properties: list[str] | None = None
-    value: msgspec.Raw = msgspec.Raw()
-    version: Any = None
-    encoding: dict[str, Any] | None = None
-    manifest: list[str] | None = None
-
-
-def decimal_in(text: str) -> Decimal:
-    """Return a number with every digit.
-
-    Raises:
-        ValueError: its exponent is beyond what any program can hold.
-    """
-    try:
-        return Decimal(text)
-    except ArithmeticError:
-        raise ValueError from None
-
-
-def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Return what reads a number, and NaN for one that is too much for it: that is refused alone."""
-
-    def number(text: str) -> Any:
-        try:
-            return read(text)
-        except ValueError:
-            return math.nan
-
-    return number
-
-
-Reading: TypeAlias = "Callable[[bytes], Any]"
-
-
-def line_reader(stream: str, structure: type[msgspec.Struct]) -> Reading:
-    """Return what reads RECORD lines of one stream, whose records fit a structure.
-
-    It raises `msgspec.ValidationError` for every other line.
-    """
-    fields = [("type", Literal["RECORD"]), ("stream", Literal[stream]), ("record", structure)]
-    line = msgspec.defstruct("Line", fields, gc=False)
-    return msgspec.json.Decoder(line, float_hook=decimal_in).decode
-
-
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
-_decode: Final = msgspec.json.Decoder(Message, float_hook=decimal_in).decode
-
-
-_loads: Final = partial(json.loads, parse_float=_or_nan(decimal_in), parse_int=_or_nan(int))
-
-
-def record_in(source: bytes) -> dict[str, Any]:
-    """Decode the record of a RECORD line again."""
-    return _decode(source).record or {}
-
-
-def is_utf8(value: bytes) -> bool:
-    """Whether bytes are UTF-8: what a message keeps as bytes is not checked by its decoder."""
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def record_line(record: dict[str, Any], *, odd: bool = False) -> bytes:
-    """Encode a record that stream maps have changed, so that `record_in` finds it again.
-
-    `odd` records may hold NaN, which would become null, and null deletes.
-    """
-    message = {"type": "RECORD", "record": record}
-    if odd:
-        return _encode(_representable(message))
-    try:
-        return _encode(message)
-    except UnicodeEncodeError:
-        return _encode(_representable(message))
-
-
-def without_utf8(record: dict[str, Any]) -> list[str]:
-    """Return the properties that hold text, at any depth, which has no UTF-8 form."""
-    return [name for name, value in record.items() if _is_broken(value)]
 
 
 def no_express(line: bytes, number: int) -> bool:
@@ -193,7 +99,7 @@ class LineReader(GenericSingerReader[bytes]):
         self.line = line
         self.odd = False
         try:
-            return _decode(line)
+            return decode(line)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return self._with_care(line)
 
@@ -241,23 +147,18 @@ class LineReader(GenericSingerReader[bytes]):
         if not line.strip(BLANK):
             return None
         try:
-            plain = _loads(line.decode("utf-8"))
-            self.line = _encode(_representable(plain))
-        except (ValueError, TypeError, RecursionError):
-            raise InputError(
-                f"Line {self.line_number} of the input is not JSON in UTF-8, or it is cut off. "
-                "What came before it is finished and confirmed; correct the tap and run again."
-            ) from None
-        try:
-            message = _decode(self.line)
+            message, self.line = odd_message(line)
         except msgspec.ValidationError:
             raise InputError(
                 f"Line {self.line_number} of the input is no Singer message: it lacks `type`, or a "
                 "key has the wrong type. Correct the tap and run again."
             ) from None
+        except ValueError:
+            raise InputError(
+                f"Line {self.line_number} of the input is not JSON in UTF-8, or it is cut off. "
+                "What came before it is finished and confirmed; correct the tap and run again."
+            ) from None
         self.odd = True
-        if message.record is not None:
-            message.record = plain["record"]
         return message
 
     def incomplete(self, kind: str, needed: str) -> InputError:
@@ -270,27 +171,6 @@ class LineReader(GenericSingerReader[bytes]):
         if kind not in self._unknown_types:
             self._unknown_types.add(kind)
             self.warn(f"Messages of type '{clean(kind, 40)}' are ignored.")
-
-
-def _is_broken(value: Any) -> bool:
-    if isinstance(value, str):
-        return SURROGATES.search(value) is not None
-    if isinstance(value, dict):
-        return any(_is_broken(name) or _is_broken(item) for name, item in value.items())
-    return isinstance(value, list) and any(map(_is_broken, value))
-
-
-def _representable(value: Any) -> Any:
-    """Make what Python's JSON lets through strict: lone surrogates → U+FFFD, NaN → its name."""
-    if isinstance(value, str):
-        return SURROGATES.sub("\ufffd", value)
-    if isinstance(value, dict):
-        return {_representable(key): _representable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_representable(item) for item in value]
-    if isinstance(value, float):
-        return str(value)
-    return value
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:

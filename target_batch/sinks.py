@@ -9,8 +9,8 @@ from singer_sdk.sinks import Sink
 from target_batch.blame import Blame
 from target_batch.fates import Origin, Ticket
 from target_batch.mapping import SURPRISES, compile_plan
+from target_batch.messages import line_reader, record_in, record_line, without_utf8
 from target_batch.operations import AudienceChange, Ignored, ProfileUpdate, Rejected
-from target_batch.reader import line_reader, record_in, record_line, without_utf8
 from target_batch.reasons import Fault, Reason
 from target_batch.redaction import clean
 from target_batch.rejects import MARK
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from target_batch.mapping.structure import Layout
+    from target_batch.messages import Reading
     from target_batch.operations import Operation
-    from target_batch.reader import Reading
     from target_batch.run import Run
 
 

@@ -21,7 +21,8 @@ from target_batch.commands import CommandGroup
 from target_batch.commands.check import answer_connection_test, is_connection_test
 from target_batch.commands.nesting import nested
 from target_batch.errors import ConfigurationError, DeliveryError, StopRun
-from target_batch.reader import LineReader, is_utf8, no_express, record_line
+from target_batch.messages import is_utf8, record_line
+from target_batch.reader import LineReader, no_express
 from target_batch.reasons import Reason
 from target_batch.redaction import clean
 from target_batch.rejects import MARK
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from target_batch.reader import Message
+    from target_batch.messages import Message
 
 
 GC_THRESHOLDS = (50_000, 20, 100)

@@ -16,7 +16,7 @@ from target_batch.errors import ConfigurationError, InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from target_batch.reader import Message
+    from target_batch.messages import Message
 
 
 class Told:

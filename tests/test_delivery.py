@@ -13,8 +13,8 @@ from target_batch.api.bulk import Receipt
 from target_batch.delivery import Delivery, Policy
 from target_batch.errors import DeliveryError
 from target_batch.fates import Fates, Origin, Ticket
+from target_batch.messages import record_in, record_line
 from target_batch.operations import ProfileUpdate
-from target_batch.reader import record_in, record_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import Any
 
 from target_batch.api.answers import Refusal
 from target_batch.fates import BREAKER_AFTER, Fates, Origin, Ticket
-from target_batch.reader import record_in, record_line
+from target_batch.messages import record_in, record_line
 from target_batch.reasons import Fault, Reason
 
 

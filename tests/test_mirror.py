@@ -16,10 +16,10 @@ from target_batch.api.bulk import Receipt
 from target_batch.errors import DeliveryError, MirrorRefusedError
 from target_batch.fates import Fates, Origin, Ticket
 from target_batch.ledger import Ledger
+from target_batch.messages import record_in
 from target_batch.mirror import MirrorLane
 from target_batch.operations import AudienceChange
 from target_batch.options import StreamOptions
-from target_batch.reader import record_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

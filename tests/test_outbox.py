@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_batch.fates import Origin, Tally, Ticket
+from target_batch.messages import record_in
 from target_batch.operations import ProfileUpdate, by_name
 from target_batch.outbox import Entry, Outbox, seal
-from target_batch.reader import record_in
 
 
 def origin(stream: str = "users") -> Origin:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_batch.errors import InputError
-from target_batch.reader import LineReader, Message, record_in
+from target_batch.messages import Message, record_in
+from target_batch.reader import LineReader
 
 RECORD = {"type": "RECORD", "stream": "s", "record": {"a": 1}}
 

@@ -12,10 +12,10 @@ from target_batch.api.audiences import AppAudiences, ProjectAudiences
 from target_batch.api.endpoints import UPDATE, App, Project
 from target_batch.api.limits import BODY_BYTES
 from target_batch.fates import Origin, Tally, Ticket
+from target_batch.messages import record_in
 from target_batch.operations import AudienceChange, ProfileUpdate
 from target_batch.outbox import Outbox, seal
 from target_batch.parcels import Member
-from target_batch.reader import record_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

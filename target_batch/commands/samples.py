@@ -7,7 +7,6 @@ import gzip
 import re
 from collections import Counter
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -15,7 +14,8 @@ import msgspec
 
 from target_batch.commands.inference import schema_of, typed_columns
 from target_batch.errors import InputError
-from target_batch.reader import BOM, LineReader, Message, record_line
+from target_batch.messages import Message, decimal_in, record_line
+from target_batch.reader import BOM, LineReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,7 +130,7 @@ def _read_rows(source: Source, stream: str, most: int, take: Callable[[Schema | 
 
 
 def _objects(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
-    decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+    decode = msgspec.json.Decoder(dict[str, Any], float_hook=decimal_in).decode
     for number, line in enumerate(source.lines(), 1):
         text = line.removeprefix(BOM) if number == 1 else line
         if not text.strip():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from target_batch.commands.samples import Row, Schema
 from target_batch.commands.study import Study
 from target_batch.errors import ConfigurationError, InputError
-from target_batch.reader import record_line
+from target_batch.messages import record_line
 from target_batch.redaction import clean
 from target_batch.settings import SDK_SETTINGS
 

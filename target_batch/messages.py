@@ -1,0 +1,146 @@
+"""Singer messages from their bytes and back, and what a line may hold that is not strict JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SURROGATES: Final = re.compile("[\ud800-\udfff]")
+Reading: TypeAlias = "Callable[[bytes], Any]"
+
+
+class Message(msgspec.Struct):
+    """One Singer message; `value` is kept as the bytes it came in."""
+
+    type: str
+    stream: str | None = None
+    record: dict[str, Any] | None = None
+    schema: dict[str, Any] | None = None
+    key_properties: list[str] | None = None
+    value: msgspec.Raw = msgspec.Raw()
+    version: Any = None
+    encoding: dict[str, Any] | None = None
+    manifest: list[str] | None = None
+
+
+def decimal_in(text: str) -> Decimal:
+    """Return a number with every digit.
+
+    Raises:
+        ValueError: its exponent is beyond what any program can hold.
+    """
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise ValueError from None
+
+
+def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return what reads a number, and NaN for one that is too much for it: that is refused alone."""
+
+    def number(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError:
+            return math.nan
+
+    return number
+
+
+def line_reader(stream: str, structure: type[msgspec.Struct]) -> Reading:
+    """Return what reads RECORD lines of one stream, whose records fit a structure.
+
+    It raises `msgspec.ValidationError` for every other line.
+    """
+    fields = [("type", Literal["RECORD"]), ("stream", Literal[stream]), ("record", structure)]
+    line = msgspec.defstruct("Line", fields, gc=False)
+    return msgspec.json.Decoder(line, float_hook=decimal_in).decode
+
+
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+decode: Final = msgspec.json.Decoder(Message, float_hook=decimal_in).decode
+_loads: Final = partial(json.loads, parse_float=_or_nan(decimal_in), parse_int=_or_nan(int))
+
+
+def record_in(source: bytes) -> dict[str, Any]:
+    """Decode the record of a RECORD line again."""
+    return decode(source).record or {}
+
+
+def is_utf8(value: bytes) -> bool:
+    """Whether bytes are UTF-8: what a message keeps as bytes is not checked by its decoder."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def record_line(record: dict[str, Any], *, odd: bool = False) -> bytes:
+    """Encode a record that stream maps have changed, so that `record_in` finds it again.
+
+    `odd` records may hold NaN, which would become null, and null deletes.
+    """
+    message = {"type": "RECORD", "record": record}
+    if odd:
+        return _encode(_representable(message))
+    try:
+        return _encode(message)
+    except UnicodeEncodeError:
+        return _encode(_representable(message))
+
+
+def without_utf8(record: dict[str, Any]) -> list[str]:
+    """Return the properties that hold text, at any depth, which has no UTF-8 form."""
+    return [name for name, value in record.items() if _is_broken(value)]
+
+
+def odd_message(line: bytes) -> tuple[Message, bytes]:
+    """Decode a line that is not strict JSON: NaN, lone surrogates, numbers too large for any program.
+
+    Returns:
+        The message, its record with what is odd in it, and the line as strict JSON.
+
+    Raises:
+        ValueError: it is no JSON in UTF-8 at all.
+        msgspec.ValidationError: it is no Singer message.
+    """
+    try:
+        plain = _loads(line.decode("utf-8"))
+        strict = _encode(_representable(plain))
+    except (TypeError, RecursionError):
+        raise ValueError from None
+    message = decode(strict)
+    if message.record is not None:
+        message.record = plain["record"]
+    return message, strict
+
+
+def _is_broken(value: Any) -> bool:
+    if isinstance(value, str):
+        return SURROGATES.search(value) is not None
+    if isinstance(value, dict):
+        return any(_is_broken(name) or _is_broken(item) for name, item in value.items())
+    return isinstance(value, list) and any(map(_is_broken, value))
+
+
+def _representable(value: Any) -> Any:
+    """Make what Python's JSON lets through strict: lone surrogates → U+FFFD, NaN → its name."""
+    if isinstance(value, str):
+        return SURROGATES.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_representable(key): _representable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_representable(item) for item in value]
+    if isinstance(value, float):
+        return str(value)
+    return value
