@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
+HURRIED_PAUSE: Final = 0.5
+"""The longest pause once the run has to end: the few seconds it has left are worth more than one try."""
+
 LOOK_AGAIN: Final = 0.05
 """Seconds after which who waits for another one's answer looks whether it is there."""
 
@@ -80,9 +83,12 @@ class Gate:
             if round_ == self._round:
                 self._round += 1
                 self._ceilings = self._ceilings or ceilings()
-                self._opens_at = now + after + self._clock.uniform(0.0, next(self._ceilings))
+                self._opens_at = now + after + self._clock.uniform(0.0, self._ceiling(self._ceilings))
                 self._scouting = False
             self._opens_at = max(self._opens_at, self._not_before)
+
+    def _ceiling(self, pauses: Iterator[float]) -> float:
+        return min(next(pauses), HURRIED_PAUSE) if self._stop.requested else next(pauses)
 
     def answered(self, round_: int) -> None:
         """Take note of an answer: the gate opens, unless it is one to an attempt from before it closed."""

@@ -109,6 +109,17 @@ def test_a_stop_cuts_chance_short_but_not_what_batch_asked_for() -> None:
     assert clock.now == 1003.0
 
 
+def test_a_run_that_has_to_end_tries_more_than_once_in_the_time_it_has() -> None:
+    gate, clock, stop = world()
+    stop.request(4.0)
+    tries = 0
+    while (round_ := gate.enter(lambda: stop.deadline)) is not None:
+        tries += 1
+        gate.failed(round_, 0.0)
+    assert tries == 8
+    assert clock.now <= 1004.0
+
+
 def together(answer: Callable[[int], Answer], senders: int = 16) -> tuple[Client, list[Any], int]:
     """Send from many threads at once; every answer takes long enough for all to have left."""
     clock = Clock()
