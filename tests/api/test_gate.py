@@ -116,7 +116,7 @@ def test_a_run_that_has_to_end_tries_more_than_once_in_the_time_it_has() -> None
     while (round_ := gate.enter(lambda: stop.deadline)) is not None:
         tries += 1
         gate.failed(round_, 0.0)
-    assert tries == 8
+    assert tries == 9
     assert clock.now <= 1004.0
 
 
