@@ -59,11 +59,12 @@ def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
 def line_reader(stream: str, structure: type[msgspec.Struct]) -> Reading:
     """Return what reads RECORD lines of one stream, whose records fit a structure.
 
-    It raises `msgspec.ValidationError` for every other line.
+    It raises `msgspec.ValidationError` for every other line, and `ArithmeticError` where a number is
+    beyond what a program can hold: to look at each of them here would cost more than to read it.
     """
     fields = [("type", Literal["RECORD"]), ("stream", Literal[stream]), ("record", structure)]
     line = msgspec.defstruct("Line", fields, gc=False)
-    return msgspec.json.Decoder(line, float_hook=decimal_in).decode
+    return msgspec.json.Decoder(line, float_hook=Decimal).decode
 
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode

@@ -111,13 +111,6 @@ class Entry(msgspec.Struct, gc=False):
         return tickets
 
 
-def _entry(update: ProfileUpdate, ticket: Ticket) -> Entry:
-    entry = Entry(update.custom_id, update.attributes, update.events, [ticket], len(ticket.source))
-    if update.events:
-        entry.named = _names(update)
-    return entry
-
-
 def _is_too_much(attributes: dict[str, Any]) -> bool:
     if len(attributes) > ENTRY_ATTRIBUTES:
         return True
@@ -157,16 +150,19 @@ class Outbox:
         self.bytes += len(ticket.source)
         self.records += 1
         head = self._heads.get(custom_id)
-        if head is None:
-            self._heads[custom_id] = entry = _entry(update, ticket)
-            self.entries += 1
+        last = head and (head.last or head)
+        if last is not None and last.merge(update, ticket):
+            return
+        entry = Entry(custom_id, update.attributes, update.events, [ticket], len(ticket.source))
+        if update.events:
+            entry.named = _names(update)
+        self.entries += 1
+        if head is None or last is None:
+            self._heads[custom_id] = entry
             if custom_id not in self._busy:
                 self.ready.append(entry)
-            return
-        last = head.last or head
-        if not last.merge(update, ticket):
-            last.then = head.last = _entry(update, ticket)
-            self.entries += 1
+        else:
+            last.then = head.last = entry
 
     def cut(self, most_entries: int, most_bytes: int) -> Cut:
         """Take out what can leave in one request, oldest first; its custom IDs are busy from now.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from target_batch.mapping.structure import Layout
+    from target_batch.mapping.unrolled import Update
     from target_batch.messages import Reading
     from target_batch.operations import Operation
     from target_batch.run import Run
@@ -48,7 +49,7 @@ class StreamSink(Sink):
             self._passes_by = _not_replayable
         self._now = self._run.clock.time
         self._layout: Layout | None = None
-        self._read: Reading | None = None
+        self._express: tuple[Reading, Update] | None = None
         if self._route.kind != "ignore":
             self._lane = self._run.lane(self._route)
             self._checker = Validator(stream_name, schema) if settings.validate_records else None
@@ -82,11 +83,12 @@ class StreamSink(Sink):
         Raises:
             StopRun: what came before could not be delivered.
         """
-        layout, read = self._layout, self._read
-        if layout is None or read is None:
+        express = self._express
+        if express is None:
             return False
+        read, updated = express
         try:
-            update = layout.update(read(line).record)
+            update = updated(read(line).record)
         except SURPRISES:
             return False
         self._tally.read += 1
@@ -98,7 +100,7 @@ class StreamSink(Sink):
         layout = None if self._passes_by or self._blamed.paths else self._plan.layout
         if layout is not self._layout:
             self._layout = layout
-            self._read = line_reader(self.stream_name, layout.record) if layout else None
+            self._express = (line_reader(self.stream_name, layout.record), layout.update) if layout else None
 
     def accept(self, record: dict[str, Any], line: int, source: bytes) -> None:
         """Take one record in; `source` is what the record can be decoded from again.

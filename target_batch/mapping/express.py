@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from target_batch.mapping.identity import Identity
     from target_batch.operations import ProfileUpdate
 
-SURPRISES: Final = (msgspec.DecodeError, Unfit, Partly, UnicodeError, RecursionError)
+SURPRISES: Final = (msgspec.DecodeError, Unfit, Partly, UnicodeError, RecursionError, ArithmeticError)
 """What says that a record has to go the careful way."""
 
 _MOST_SURPRISES = 40

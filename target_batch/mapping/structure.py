@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 from target_batch.mapping.arrays import strings_or_change
 from target_batch.mapping.columns import nothing
-from target_batch.mapping.dates import midnight, utc
+from target_batch.mapping.dates import utc
 from target_batch.mapping.exact import admits, alternatives, exact_type, is_plain
 from target_batch.mapping.limits import (
     ARRAY_ITEMS,
@@ -167,7 +167,7 @@ class _Draft:
         drops_null = step.null is UNSET
         if step.convert is utc and admits(said, str):
             if self._columns.is_day(name):
-                self._steps.convert(field, step._replace(convert=midnight))
+                self._steps.move_day(field, drops_null=drops_null)
                 return _Day
             self._steps.move_moment(field, drops_null=drops_null)
             return datetime
@@ -205,6 +205,6 @@ def _structure(
 def _passes(value: Any, expected: Any) -> bool:
     try:
         msgspec.convert(value, expected)
-    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError):
+    except (ValueError, msgspec.ValidationError, RecursionError):  # no UTF-8 form, a signalling NaN
         return False
     return True

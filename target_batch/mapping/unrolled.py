@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
-from target_batch.mapping.dates import in_utc
+from target_batch.mapping.dates import in_utc, midnight
 from target_batch.mapping.limits import CACHED_VALUES
 from target_batch.mapping.refusals import SKIP, Unfit
 from target_batch.operations import NO_EVENTS, ProfileUpdate
@@ -32,9 +32,12 @@ if TYPE_CHECKING:
     Update: TypeAlias = Callable[[msgspec.Struct], ProfileUpdate]
 
 _NAMES: dict[str, Any] = {
-    "UNSET": UNSET, "UTC": timezone.utc, "datetime": datetime, "in_utc": in_utc,
+    "UNSET": UNSET, "UTC": timezone.utc, "datetime": datetime, "in_utc": in_utc, "midnight": midnight,
     "Decimal": Decimal, "ProfileUpdate": ProfileUpdate, "NO_EVENTS": NO_EVENTS,
 }  # fmt: skip
+
+
+DROP_NULL = "if v{0} is None: v{0} = UNSET"
 
 
 class Step(NamedTuple):
@@ -74,16 +77,19 @@ class Unrolled:
     def move(self, field: int, *, drops_null: bool) -> None:
         """Send a column's values as they are."""
         if drops_null:
-            self._write(field, "if v{0} is None: v{0} = UNSET")
+            self._write(field, DROP_NULL)
         else:
             self._sent.append(f"read.f{field}")
 
     def move_moment(self, field: int, *, drops_null: bool) -> None:
         """Send a column of date-times in UTC."""
-        self._write(
-            field, "if v{0}.__class__ is datetime and v{0}.tzinfo is not UTC: v{0} = in_utc(v{0})",
-            *(["if v{0} is None: v{0} = UNSET"] if drops_null else []),
-        )  # fmt: skip
+        in_utc_too = "if v{0}.__class__ is datetime and v{0}.tzinfo is not UTC: v{0} = in_utc(v{0})"
+        self._write(field, in_utc_too, *([DROP_NULL] if drops_null else []))
+
+    def move_day(self, field: int, *, drops_null: bool) -> None:
+        """Send a column of dates as their midnights."""
+        at_midnight = "if v{0}.__class__ is str: v{0} = midnight(v{0})"
+        self._write(field, at_midnight, *([DROP_NULL] if drops_null else []))
 
     def check(self, field: int, known: Known, step: Step) -> None:
         """Send text that matches as it is, and all else through a step."""
