@@ -8,6 +8,8 @@ order, whatever the concurrency and the retries.
 from __future__ import annotations
 
 from collections import deque
+from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
     from target_batch.fates import Ticket
     from target_batch.operations import Attributes, ProfileUpdate
 
-_encode_lines: Final = msgspec.json.Encoder(decimal_format="number").encode_lines
+_encoder: Final = msgspec.json.Encoder(decimal_format="number")
+_encode, _encode_lines = _encoder.encode, _encoder.encode_lines
 
-
-NO_ATTRIBUTES: Final = b',"attributes":{}'
+NO_ATTRIBUTES: Final = b',"attributes":{}}'
 
 
 class Identifiers(msgspec.Struct, gc=False):
@@ -39,6 +41,15 @@ class Body(msgspec.Struct, gc=False, omit_defaults=True):
     identifiers: Identifiers
     attributes: Attributes = {}
     events: list[dict[str, Any]] = []
+
+
+class _Sealed(msgspec.Struct, gc=False):
+    """The part of a sealed entry that a later update changes."""
+
+    attributes: dict[str, Any] = {}
+
+
+_decode: Final = msgspec.json.Decoder(_Sealed, float_hook=Decimal).decode
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -59,11 +70,33 @@ class Entry(msgspec.Struct, gc=False):
     then: Entry | None = None
     last: Entry | None = None
     body: bytes = b""
+    """The entry as Batch wants it, once it is sealed; its attributes are nowhere else then."""
+
+    def seal(self) -> None:
+        """Encode the attributes while they are at hand, not a thousand records later.
+
+        Then they would have to be fetched from far away, and till then they would take twice the room.
+        What has no UTF-8 form stays as it is: the request's `seal` tells.
+        """
+        attributes = self.attributes
+        try:
+            self.body = _encode(Body(Identifiers(self.custom_id), attributes))
+        except UnicodeEncodeError:
+            return
+        if self.body.endswith(NO_ATTRIBUTES):
+            self.body = self.body[: -len(NO_ATTRIBUTES)] + b"}"
+        self.attributes = _nothing(type(attributes))
+
+    def _open(self) -> None:
+        self.attributes = _decode(self.body).attributes
+        self.body = b""
 
     def merge(self, update: ProfileUpdate, ticket: Ticket) -> bool:
         """Take a later update in, attributes last-wins, events appended; False if it does not fit."""
         if len(self.events) + len(update.events) > ENTRY_EVENTS:
             return False
+        if self.body:
+            self._open()
         if update.attributes and not self._merge_attributes(update.attributes, ticket):
             return False
         if update.events or self.events:
@@ -156,6 +189,8 @@ class Outbox:
         entry = Entry(custom_id, update.attributes, update.events, [ticket], len(ticket.source))
         if update.events:
             entry.named = _names(update)
+        elif type(update.attributes) is not dict:
+            entry.seal()
         self.entries += 1
         if head is None or last is None:
             self._heads[custom_id] = entry
@@ -208,29 +243,27 @@ class Outbox:
 
 
 def seal(entries: list[Entry]) -> list[Entry]:
-    """Encode entries as Batch wants them, each into its `body`; nothing is merged into them after.
+    """Encode what is not sealed yet, each entry into its `body`; nothing is merged into it after.
 
     Returns:
         Entries that have no UTF-8 form, and no body; a mapping that lets one through is to blame.
     """
+    open_ones = [entry for entry in entries if not entry.body]
     try:
         lines = _encode_lines(
-            [Body(Identifiers(entry.custom_id), entry.attributes, entry.events) for entry in entries]
+            [Body(Identifiers(entry.custom_id), entry.attributes, entry.events) for entry in open_ones]
         )
     except UnicodeEncodeError:
-        if len(entries) == 1:
-            return entries
-        middle = len(entries) // 2
-        return seal(entries[:middle]) + seal(entries[middle:])
-    for entry, body in zip(entries, lines.splitlines(), strict=True):
+        if len(open_ones) == 1:
+            return open_ones
+        middle = len(open_ones) // 2
+        return seal(open_ones[:middle]) + seal(open_ones[middle:])
+    for entry, body in zip(open_ones, lines.splitlines(), strict=True):
         entry.body = body
-    if NO_ATTRIBUTES in lines:
-        for entry in entries:
-            entry.body = _without_empty_attributes(entry.body)
     return []
 
 
-def _without_empty_attributes(body: bytes) -> bytes:
-    """Leave out an entry's attributes if there are none; those of its events stay."""
-    before, found, behind = body.partition(NO_ATTRIBUTES)
-    return before + behind if found and b'"attributes":' not in before else body
+@cache
+def _nothing(structure: type[Attributes]) -> Attributes:
+    """Return attributes of a kind that hold nothing, as those of a sealed entry."""
+    return structure()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from decimal import Decimal
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -186,3 +188,44 @@ def test_whatever_happens_order_holds_and_nothing_is_lost(steps: list[tuple[str,
         outbox.free(flying.pop())
     assert left == arrived
     assert outbox.bytes == 0
+
+
+def shaped(line: int, custom_id: str, **attributes: Any) -> tuple[ProfileUpdate, Ticket]:
+    """Make an update whose attributes are a structure, as most users' are."""
+    structure = msgspec.defstruct("Attributes", [(name, Any, msgspec.UNSET) for name in ("x", "y", "at")])
+    return ProfileUpdate(custom_id, structure(**attributes), []), Ticket(USERS, line, b"x")
+
+
+def test_what_is_encoded_at_once_can_still_be_merged() -> None:
+    """No digit is lost on the way back from the bytes, and a null stays a null."""
+    outbox = Outbox()
+    outbox.put(*shaped(1, "a", x=Decimal("0.10000000000000000000001"), y=None))
+    outbox.put(*shaped(2, "b", x=1))
+    outbox.put(*shaped(3, "a", at="2026-01-02T00:00:00Z"))
+    happened(outbox, 4, "b", "seen")
+    first, second = taken(outbox)
+    seal([first, second])
+    assert first.body == (
+        b'{"identifiers":{"custom_id":"a"},"attributes":'
+        b'{"x":0.10000000000000000000001,"y":null,"at":"2026-01-02T00:00:00Z"}}'
+    )
+    assert json.loads(second.body) == {
+        "identifiers": {"custom_id": "b"},
+        "attributes": {"x": 1},
+        "events": [{"name": "seen"}],
+    }
+
+
+def test_an_update_of_nothing_has_no_attributes() -> None:
+    outbox = Outbox()
+    outbox.put(*shaped(1, "a"))
+    assert cut(outbox) == [{"identifiers": {"custom_id": "a"}}]
+
+
+def test_text_without_utf8_is_told_when_the_request_is_sealed() -> None:
+    outbox = Outbox()
+    outbox.put(*shaped(1, "a", x="half \ud800"))
+    outbox.put(*shaped(2, "b", x="whole"))
+    entries = taken(outbox)
+    assert [entry.custom_id for entry in seal(entries)] == ["a"]
+    assert entries[1].body
