@@ -26,8 +26,8 @@ UNLIMITED: dict[str, Any] = {"max_updates_per_second": 1e9, "max_attribute_rejec
 MOST_ON_THE_WAY = 16 * 2_500 + 10_000 + 2_500
 """Records that may be read and unconfirmed: sixteen requests, what waits, and a request being cut."""
 
-ON_THE_WAY_MB = 60
-"""What they take at the most; a hundred bytes left behind by each record would be as much, or more."""
+ON_THE_WAY_MB = 80
+"""What they take at the most; 160 bytes left behind by each record would be as much."""
 
 
 @pytest.fixture
