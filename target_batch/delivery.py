@@ -30,6 +30,11 @@ REQUESTS_IN_FLIGHT: Final = 16
 """At 10,000 custom IDs a second and answers after 2 seconds, 8 requests of 2,500 are always out: twice as
 many leave room for answers that take 4."""
 
+MANY: Final = 6
+A_MOMENT: Final = 0.01
+"""Seconds for which reading pauses before another request is made of those that are `MANY` already: the
+senders need the interpreter, too, and what piles up before them would only fill memory."""
+
 ALONE: Final = 0.5
 """Seconds for which the first request goes alone; a key or an address that is wrong is refused by then."""
 
@@ -196,6 +201,8 @@ class Delivery:
             self._proven = True
         while self._threads.in_flight and (self._threads.full or self._too_far_ahead()):
             self.settle(BLOCKED_WAIT)
+        if self._threads.in_flight >= MANY:
+            self.settle(A_MOMENT)
         if not self._outbox.ready:
             return
         endpoint = self._endpoint()
