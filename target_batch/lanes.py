@@ -167,7 +167,8 @@ class Lanes:
 
             project = scope_of("project", settings.api_url, settings.project_key or "")
             max_age = settings.unchanged_max_age_days * 86_400
-            memory = PayloadMemory(self._ledger, project, max_age, self._run.clock.time)
+            run = self._run
+            memory = PayloadMemory(self._ledger, project, max_age, run.clock.time, run.tell)
         policy = Policy(
             settings.profile_endpoint,
             settings.checkpoint_records,

@@ -16,15 +16,28 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from target_batch.errors import ConfigurationError, DeliveryError
 from target_batch.files import private_folder
-from target_batch.tables import STEPS, Step, audiences, members, metadata, payloads, scopes, versions
+from target_batch.tables import (
+    STEPS,
+    Step,
+    audiences,
+    members,
+    metadata,
+    payloads,
+    scopes,
+    versions,
+    writers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-BUSY_SECONDS: Final = 30
-"""How long a run waits for another one that writes to the same SQLite file."""
+BUSY_SECONDS: Final = 60
+"""How long a run waits for another one at the same SQLite file, which may be sorting ten million rows."""
 
 CONNECT_SECONDS: Final = 10
+CACHE_KIB: Final = 8_000
+"""Pages that SQLite keeps in memory, and what it sorts at once; twice and eight times that were no faster."""
+
 COPIED_AT_ONCE: Final = 10_000
 """Rows in one step of a copy."""
 
@@ -55,16 +68,14 @@ class Ledger:
         found = connection.scalar(sa.select(sa.func.max(versions.c.version)))
         if found == newest:
             return
-        if found is None:
-            metadata.create_all(connection)
-        elif found > newest:
+        if found is not None and found > newest:
             raise ConfigurationError(
                 f"The ledger behind `ledger_url` was written by a newer target-batch (version {found} of "
                 f"its tables, this one knows {newest}). Upgrade target-batch, or name another ledger."
             )
-        else:
-            for step in steps[found - 1 :]:
-                step(connection)
+        for step in steps[(found or newest) - 1 :]:
+            step(connection)
+        metadata.create_all(connection)
         connection.execute(self.insert(versions).values(version=newest))
 
     @contextmanager
@@ -76,6 +87,21 @@ class Ledger:
         """
         with _trouble_told(), self._engine.begin() as connection:
             yield connection
+
+    def append(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert whole rows whose keys are new."""
+        if not rows:
+            return
+        if not self._in_postgresql:
+            connection.exec_driver_sql(str(sa.insert(table).compile(connection)), rows)
+            return
+        driver: Any = connection.connection.driver_connection
+        try:
+            with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            raise sa.exc.OperationalError(None, None, error) from None
 
     def upsert(
         self,
@@ -109,6 +135,13 @@ class Ledger:
             text = text.replace(")s", ")b")  # binary: the driver would quote texts and bytes one by one
         connection.exec_driver_sql(text, given)
 
+    def number_of(self, scope: str) -> int:
+        """Return the number under which a scope is known here."""
+        with self.begin() as connection:
+            insert = self.insert(scopes).values(scope=scope)
+            connection.execute(insert.on_conflict_do_nothing(index_elements=["scope"]))
+            return int(connection.scalar(sa.select(scopes.c.id).where(scopes.c.scope == scope)) or 0)
+
     def take_stock(self, *tables: sa.Table) -> None:
         """Let PostgreSQL count tables that have just grown: it would plan with what it knew before."""
         if self._in_postgresql:
@@ -118,7 +151,7 @@ class Ledger:
     def copy_into(self, other: Ledger) -> None:
         """Copy what is remembered, but not who holds it, into an empty ledger."""
         with self.begin() as source, other.begin() as connection:
-            for table in (audiences, members, scopes, payloads):
+            for table in (audiences, members, scopes, payloads, writers):
                 rows = source.execute(sa.select(table), execution_options={"stream_results": True})
                 for part in rows.partitions(COPIED_AT_ONCE):
                     other.upsert(connection, table, [tuple(row) for row in part])
@@ -178,7 +211,8 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     _private_file(Path(url.database))
     arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     engine = sa.create_engine(url, connect_args=arguments)
-    sa.event.listen(engine, "connect", _tune)
+    folder = Path(url.database).parent
+    sa.event.listen(engine, "connect", lambda connection, _: _tune(connection, folder))
     # A transaction that reads first and writes later would fail beside another run, without waiting.
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
@@ -192,13 +226,18 @@ def _private_file(path: Path) -> None:
             os.close(os.open(path, flags, 0o600))
 
 
-def _tune(connection: Any, _: Any) -> None:
-    """Keep everything in one file, which can be copied and lie on a network's volume: no WAL."""
+def _tune(connection: Any, folder: Path) -> None:
+    """Keep everything in one file, which can be copied and lie on a network's volume: no WAL.
+
+    What a sort cannot hold in the cache lies beside the ledger, where there is room and people's IDs may be.
+    """
     connection.isolation_level = None
+    beside = str(folder.absolute()).replace("'", "''")
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=TRUNCATE")
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA cache_size=-64000")
+    cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    cursor.execute(f"PRAGMA temp_store_directory='{beside}'")
     cursor.close()
 
 

@@ -20,7 +20,7 @@ from target_batch.proof import Proof
 from target_batch.reasons import Reason
 from target_batch.redaction import clean
 from target_batch.snapshot import Snapshot, fed_before
-from target_batch.staging import OPEN, SENT, Row, Staging
+from target_batch.staging import Count, Row, Staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -137,7 +137,6 @@ class MirrorLane:
         self._finished = True
         try:
             self._mirror()
-            self._count()
         except StopRun:
             self.failed = True
             self._let_go()
@@ -157,7 +156,7 @@ class MirrorLane:
                 "the input did not prove complete: no STATE or ACTIVATE_VERSION came after its last record, "
                 "or the run was stopped. Let the tap run to its end"
             )
-        if not self._staging.is_whole():
+        if not self._staging.sort():
             self._refuse("the ledger has lost some of its rows. Run again")
         names = self._staging.names()
         if not names:
@@ -168,8 +167,10 @@ class MirrorLane:
             if names:
                 self._report_missing(fed.difference(names))
             plans += [(self._plan(place, name), name) for name in names or sorted(fed)]
+        unchanged = [self._unchanged(plans, name) for name in names]
         for plan, name in plans:
             plan.apply(self._stream, self._labels.get(name, name))
+        self._count(unchanged)
 
     def _guard_emptiness(self) -> None:
         """An empty stream removes everybody, or it is a failed one: only the user can know."""
@@ -232,14 +233,22 @@ class MirrorLane:
         self._fates.refused(tickets, refusals)
         return True
 
-    def _count(self) -> None:
-        """Settle every staged record: sent ones are delivered, the others were true already."""
-        counts = self._staging.counts()
+    def _unchanged(self, plans: Sequence[tuple[Plan, str]], name: str) -> Count:
+        """Count the rows of an audience that are true already in every place, before anything is sent."""
+        every = [plan.unchanged() for plan, planned in plans if planned == name]
+        there = self._staging.count(self._staging.wanted(name), *(one.there for one in every))
+        gone = self._staging.count(self._staging.unwanted(name), *(one.gone for one in every))
+        return Count(there.members + gone.members, there.records + gone.records)
+
+    def _count(self, unchanged: Sequence[Count]) -> None:
+        """Settle every staged record: true already, refused before, or delivered."""
+        every, refused = self._staging.count(), self._staging.refused()
         tally = self._fates.tally(self._stream)
-        tally.unchanged += counts.get(OPEN, (0, 0))[1]
-        sent, records = counts.get(SENT, (0, 0))
-        tally.delivered += records
-        tally.merged += records - sent
+        kept = sum(count.records for count in unchanged)
+        sent = every.records - refused.records - kept
+        tally.unchanged += kept
+        tally.delivered += sent
+        tally.merged += sent - (every.members - refused.members - sum(count.members for count in unchanged))
 
 
 NAMELESS = (Reason.MISSING_CUSTOM_ID, Reason.INVALID_CUSTOM_ID)

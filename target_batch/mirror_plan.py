@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+
+import sqlalchemy as sa
 
 from target_batch.redaction import clean
 from target_batch.snapshot import Span
-from target_batch.staging import REFUSED, SENT
 from target_batch.threads import Threads
 
 if TYPE_CHECKING:
@@ -51,6 +52,13 @@ class Guards:
     max_shrink: float
     allow_empty: bool
     unread: int
+
+
+class Unchanged(NamedTuple):
+    """Which rows are true already, of those who should be in and of those who should be out."""
+
+    there: sa.ColumnElement[bool]
+    gone: sa.ColumnElement[bool]
 
 
 class Journal(Protocol):
@@ -101,6 +109,12 @@ class Plan:
             news = " (it is not in Batch any more)" if in_ledger else " (it is not in the ledger)"
         self._journal.inform(f"Audience {self._shown}: {self.text}{news}")
 
+    def unchanged(self) -> Unchanged:
+        """Choose the staged rows about which nothing has to be sent; a replace sends all who are in."""
+        if not self._by_difference:
+            return Unchanged(sa.false(), sa.true())
+        return Unchanged(self._snapshot.has(), self._snapshot.lacks())
+
     def objection(self, guards: Guards) -> str | None:
         """Return what stands against the plan."""
         size, before = self._size, self._before
@@ -145,9 +159,11 @@ class Plan:
         """Add in calls that fit, the first one a replace where the ledger does not know the members."""
         token, after, calls = "", "", 0
         replaced = self._by_difference or not self._size.after
+        if self._by_difference and not self._size.adds:
+            return token, replaced
         while adds := self._snapshot.next_adds(self._staging, after, self._place.chunk):
             span = Span(after, adds[-1].member)
-            after = span.last
+            after = adds[-1].member
             make = self._place.add if replaced else self._place.replace
             self._snapshot.doubt_adds(self._staging, span)
             receipt = self._delivered(partial(make, self._name, label, [add.body for add in adds]))
@@ -165,6 +181,8 @@ class Plan:
 
     def _remove(self, label: str) -> str:
         token, after = "", ""
+        if self._by_difference and not self._size.removes:
+            return token
         while members := self._snapshot.next_removes(self._staging, after, self._place.chunk):
             after = members[-1]
             self._snapshot.doubt_removes(members)
@@ -172,7 +190,6 @@ class Plan:
             self._not_removed({members[index]: found for index, found in receipt.refused.items()})
             gone = [member for index, member in enumerate(members) if index not in receipt.refused]
             self._snapshot.removed(gone)
-            self._staging.mark(self._name, gone, SENT)
             token = _token(receipt) or token
         return token
 
@@ -185,7 +202,7 @@ class Plan:
     def _reject(self, refused: dict[str, Any]) -> int:
         """Reject the records of members that Batch refuses; return how many members have none."""
         named = [self._journal.refused(self._name, member, found) for member, found in refused.items()]
-        self._staging.mark(self._name, list(refused), REFUSED)
+        self._staging.refuse(self._name, list(refused))
         return named.count(False)
 
     def _not_removed(self, refused: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ They are made once a record, so they are structures that C code makes.
 
 from __future__ import annotations
 
-from collections.abc import Collection  # noqa: TC003 - annotations of this module's functions
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -65,14 +64,20 @@ def by_name(attributes: Attributes) -> dict[str, Any]:
     return named
 
 
-def names_of(attributes: Attributes) -> Collection[str]:
-    """Return the names that attributes may hold: of a structure all it knows, absent ones too."""
-    return attributes.keys() if isinstance(attributes, dict) else _fields(type(attributes))
+def names_of(attributes: Attributes) -> frozenset[str]:
+    """Return the bare names that attributes may hold: of a structure all it knows, absent ones too."""
+    return bare(tuple(attributes)) if isinstance(attributes, dict) else _fields(type(attributes))
+
+
+@lru_cache
+def bare(names: tuple[str, ...]) -> frozenset[str]:
+    """Return names without their type: `date(x)` and `x` are one attribute with two spellings."""
+    return frozenset(name[name.index("(") + 1 : -1] if name[-1] == ")" else name for name in names)
 
 
 @lru_cache
 def _fields(structure: type[msgspec.Struct]) -> frozenset[str]:
-    return frozenset(structure.__struct_encode_fields__)
+    return bare(tuple(structure.__struct_encode_fields__))
 
 
 Operation: TypeAlias = ProfileUpdate | AudienceChange | Ignored | Rejected

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from target_batch.api.limits import ENTRY_ARRAYS, ENTRY_ATTRIBUTES, ENTRY_EVENTS
-from target_batch.operations import by_name
+from target_batch.operations import by_name, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,7 +111,7 @@ class Entry(msgspec.Struct, gc=False):
         for name, value in new.items():
             if type(value) is dict and name in mine:
                 return False
-        if ticket.origin is not self.tickets[-1].origin and _bare(new) & _bare(mine) != (
+        if ticket.origin is not self.tickets[-1].origin and names_of(new) & names_of(mine) != (
             new.keys() & mine.keys()
         ):
             return False
@@ -152,11 +152,6 @@ def _is_too_much(attributes: dict[str, Any]) -> bool:
 
 def _names(update: ProfileUpdate) -> list[str]:
     return [update.events[0]["name"] if update.events else ""]
-
-
-def _bare(names: Iterable[str]) -> set[str]:
-    """Names without their type: `date(x)` and `x` are one attribute with two spellings."""
-    return {name[name.index("(") + 1 : -1] if name[-1] == ")" else name for name in names}
 
 
 class Cut(NamedTuple):

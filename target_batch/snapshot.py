@@ -7,15 +7,15 @@ call, that what it concerns is unknown; after its answer, what is known.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from target_batch.errors import DeliveryError
 from target_batch.presence import SILENT_SECONDS
 from target_batch.redaction import clean
-from target_batch.staging import SENT, batches
-from target_batch.tables import audiences, members, staged
+from target_batch.staging import ARRIVED, batches
+from target_batch.tables import arrivals, audiences, members, staged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,15 +61,18 @@ class Add(NamedTuple):
 
 
 class Span(NamedTuple):
-    """The members of one call: those behind one ID, up to another one."""
+    """The members of one call: those behind one ID, up to another one or to the end."""
 
     after: str
-    last: str
+    last: str | None = None
 
     def holds(self, member: sa.Column[Any]) -> sa.ColumnElement[bool]:
         """Choose what lies in the span."""
-        inside: sa.ColumnElement[bool] = (member > self.after) & (member <= self.last)
-        return inside
+        inside: sa.ColumnElement[bool] = member > self.after
+        return inside if self.last is None else inside & (member <= self.last)
+
+
+EVERYBODY: Final = Span("")
 
 
 class Snapshot:
@@ -123,11 +126,20 @@ class Snapshot:
     def size(self, staging: Staging) -> Size:
         """Count what would be done."""
         with self._ledger.begin() as connection:
-            adds = _count(self._adds(staging), connection)
-            removes = _count(self._removes(staging), connection)
+            adds = _count(self._adds(staging, EVERYBODY), connection)
+            removes = _count(self._removes(staging, EVERYBODY), connection)
             total = _count(sa.select(staged.c.member).where(staging.wanted(self.name)), connection)
             before = self._count_members(connection)
         return Size(adds, removes, total - adds, before)
+
+    def has(self) -> sa.ColumnElement[bool]:
+        """Choose the staged members who are in for sure, just as the stream wants them."""
+        here = self._mine & (members.c.member == staged.c.member)
+        return sa.exists().where(here, members.c.hash == staged.c.hash)
+
+    def lacks(self) -> sa.ColumnElement[bool]:
+        """Choose the staged members who are out for sure."""
+        return ~sa.exists().where(self._mine, members.c.member == staged.c.member)
 
     def counts(self) -> tuple[int, int]:
         """Count the members that are in for sure, and those that may be in as well as they."""
@@ -140,13 +152,14 @@ class Snapshot:
 
     def next_adds(self, staging: Staging, after: str, most: int) -> list[Add]:
         """Return members to add behind `after`: those not known to be in as the stream has them."""
-        query = self._adds(staging).where(staged.c.member > after).order_by(staged.c.member).limit(most)
+        found = self._adds(staging, Span(after)).add_columns(arrivals.c.body).join(arrivals, ARRIVED)
+        query = found.order_by(staged.c.member).limit(most)
         with self._ledger.begin() as connection:
             return [Add(member, bytes(body)) for member, body in connection.execute(query)]
 
     def next_removes(self, staging: Staging, after: str, most: int) -> list[str]:
         """Return members to remove behind `after`: those that may be in and should not."""
-        query = self._removes(staging).where(members.c.member > after).order_by(members.c.member).limit(most)
+        query = self._removes(staging, Span(after)).order_by(members.c.member).limit(most)
         with self._ledger.begin() as connection:
             return list(connection.scalars(query))
 
@@ -172,7 +185,7 @@ class Snapshot:
     def doubt_named_exits(self, staging: Staging) -> None:
         """Note that those may be in whom the stream names as out, where the ledger knows nobody."""
         scope: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
-        named = sa.select(*scope).where(staging.of(self.name), staged.c.body.is_(None))
+        named = sa.select(*scope).where(staging.of(self.name), staged.c.hash.is_(None))
         with self._ledger.begin() as connection:
             self._check(connection)
             self._insert(connection, named)
@@ -180,19 +193,17 @@ class Snapshot:
     def doubt_adds(self, staging: Staging, span: Span) -> None:
         """Note before a call that the members it adds may be in or not from now on."""
         scope: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
-        joining = self._adds(staging).where(span.holds(staged.c.member)).with_only_columns(*scope)
+        joining = self._adds(staging, span).with_only_columns(*scope)
         with self._ledger.begin() as connection:
             self._check(connection)
             self._insert(connection, joining)
 
     def added(self, staging: Staging, span: Span) -> None:
         """Note that Batch accepted the members in doubt."""
-        doubted = self._mine & members.c.hash.is_(None)
-        here = sa.select(members.c.member).where(doubted, span.holds(members.c.member))
+        doubted = self._mine & members.c.hash.is_(None) & span.holds(members.c.member)
         rows = self._accepted(staging, span).join(members, doubted & (members.c.member == staged.c.member))
         with self._ledger.begin() as connection:
             self._check(connection)
-            connection.execute(self._sent(staging, span).where(staged.c.member.in_(here)))
             self._insert(connection, rows)
 
     def replaced(self, staging: Staging, span: Span) -> None:
@@ -201,16 +212,11 @@ class Snapshot:
             self._check(connection)
             connection.execute(sa.delete(members).where(self._mine))
             connection.execute(sa.update(audiences).where(audiences.c.id == self._id).values(known=True))
-            connection.execute(self._sent(staging, span))
             self._insert(connection, self._accepted(staging, span))
 
     def _accepted(self, staging: Staging, span: Span) -> sa.Select[Any]:
         columns: list[Any] = [sa.literal(self._id), staged.c.member, staged.c.hash]
         return sa.select(*columns).where(staging.wanted(self.name), span.holds(staged.c.member))
-
-    def _sent(self, staging: Staging, span: Span) -> sa.Update:
-        rows = staging.wanted(self.name) & span.holds(staged.c.member)
-        return sa.update(staged).where(rows, staged.c.fate < SENT).values(fate=SENT)
 
     def _insert(self, connection: sa.Connection, rows: sa.Select[Any]) -> None:
         statement = self._ledger.insert(members).from_select(["audience", "member", "hash"], rows)
@@ -243,16 +249,18 @@ class Snapshot:
         mine: sa.ColumnElement[bool] = members.c.audience == self._id
         return mine
 
-    def _adds(self, staging: Staging) -> sa.Select[Any]:
-        pair = self._mine & (members.c.member == staged.c.member)
+    def _adds(self, staging: Staging, span: Span) -> sa.Select[Any]:
+        """Both tables are bound to the span: the database would walk through one of them up to it."""
+        pair = self._mine & (members.c.member == staged.c.member) & span.holds(members.c.member)
         differs = members.c.hash.is_(None) | (members.c.hash != staged.c.hash)
-        columns = (staged.c.member, staged.c.body)
-        return sa.select(*columns).outerjoin(members, pair).where(staging.wanted(self.name), differs)
+        here = staging.wanted(self.name) & span.holds(staged.c.member)
+        return sa.select(staged.c.member).outerjoin(members, pair).where(here, differs)
 
-    def _removes(self, staging: Staging) -> sa.Select[Any]:
-        pair = staging.of(self.name) & (staged.c.member == members.c.member)
-        absent = staged.c.member.is_(None) | staged.c.body.is_(None)
-        return sa.select(members.c.member).outerjoin(staged, pair).where(self._mine, absent)
+    def _removes(self, staging: Staging, span: Span) -> sa.Select[Any]:
+        pair = staging.of(self.name) & (staged.c.member == members.c.member) & span.holds(staged.c.member)
+        absent = staged.c.member.is_(None) | staged.c.hash.is_(None)
+        here = self._mine & span.holds(members.c.member)
+        return sa.select(members.c.member).outerjoin(staged, pair).where(here, absent)
 
 
 def _count(query: sa.Select[Any], connection: sa.Connection) -> int:

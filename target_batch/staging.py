@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from target_batch.tables import runs, staged, stagings
+from target_batch.tables import arrivals, runs, staged, stagings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +21,10 @@ ROWS: Final = 10_000
 WAITING_BYTES: Final = 4_000_000
 """Bytes of the records that wait in memory, at most."""
 
-OPEN, SENT, REFUSED = 0, 1, 2
+ARRIVED: Final[sa.ColumnElement[bool]] = (arrivals.c.staging == staged.c.staging) & (
+    arrivals.c.number == staged.c.number
+)
+"""Joins a member with the last row on it."""
 
 
 def digest(body: bytes) -> bytes:
@@ -30,8 +32,7 @@ def digest(body: bytes) -> bytes:
     return blake2b(body, digest_size=16).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One member in the stream's latest word on it; without `body` it is out of the audience."""
 
     name: str
@@ -41,46 +42,64 @@ class Row:
     source: bytes
 
 
+class Count(NamedTuple):
+    """Members, and the records they came from."""
+
+    members: int
+    records: int
+
+
 class Staging:
-    """The rows of one run's mirror stream; the last row on a member wins."""
+    """The rows of one run's mirror stream; the last row on a member wins.
+
+    They are appended as they come and sorted once, by the database: in the order of their arrival each would
+    touch another page of a sorted table, and that takes ever longer the more there are.
+    """
 
     def __init__(self, ledger: Ledger, run: str, presence: Presence) -> None:
         self._ledger = ledger
-        self._rows: dict[tuple[str, str], tuple[Row, int]] = {}
+        self._rows: list[tuple[Any, ...]] = []
         self._bytes = 0
         self.records = 0
         with ledger.begin() as connection:
             _forget_the_dead(connection, presence)
-            made = connection.execute(ledger.insert(stagings).values(run=run).returning(stagings.c.id))
-            self.id = made.scalar_one()
+            key: Any = connection.execute(sa.insert(stagings).values(run=run)).inserted_primary_key
+            self.id: int = key.id
 
     def put(self, row: Row) -> None:
         """Take a row in."""
-        key = row.name, row.member
-        earlier = self._rows.get(key)
-        self._rows[key] = row, earlier[1] + 1 if earlier else 1
+        name, member, body, line, source = row
+        hash_ = None if body is None else digest(body)
+        self._rows.append((self.id, self.records, name, member, hash_, body, line, source))
         self.records += 1
-        self._bytes += len(row.source) + len(row.body or b"")
+        self._bytes += len(source) + len(body or b"")
         if len(self._rows) >= ROWS or self._bytes >= WAITING_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that wait, in the order of their key: it is where they lie in the table."""
-        rows = [self._stored(*found) for _, found in sorted(self._rows.items())]
-        self._rows, self._bytes = {}, 0
+        """Write the rows that wait."""
+        rows, self._rows, self._bytes = self._rows, [], 0
         with self._ledger.begin() as connection:
-            self._ledger.upsert(connection, staged, rows, _last_word)
+            self._ledger.append(connection, arrivals, rows)
 
-    def _stored(self, row: Row, records: int) -> tuple[Any, ...]:
-        body = row.body
-        hash_ = None if body is None else digest(body)
-        return self.id, row.name, row.member, hash_, body, row.line, row.source, records, OPEN
-
-    def is_whole(self) -> bool:
-        """Whether the ledger holds every row that was put in."""
+    def sort(self) -> bool:
+        """Find the last row on each member; return whether the ledger holds every row that was put in."""
         self.flush()
-        self._ledger.take_stock(staged)
-        return self.records == sum(records for _, records in self.counts().values())
+        with self._ledger.begin() as connection:
+            columns = [column.name for column in staged.c]
+            connection.execute(self._ledger.insert(staged).from_select(columns, self._last_words()))
+        self._ledger.take_stock(arrivals, staged)
+        return self.records == self.count().records
+
+    def _last_words(self) -> sa.Select[Any]:
+        member = [arrivals.c.staging, arrivals.c.name, arrivals.c.member]
+        latest_first = sa.func.row_number().over(partition_by=member, order_by=arrivals.c.number.desc())
+        records = sa.func.count().over(partition_by=member)
+        columns: list[Any] = [*member, arrivals.c.hash, arrivals.c.number, records.label("records")]
+        mine = arrivals.c.staging == self.id
+        every = sa.select(*columns, latest_first.label("rank")).where(mine).subquery()
+        kept = [column for column in every.c if column.name != "rank"]
+        return sa.select(*kept, sa.false()).where(every.c.rank == 1).order_by(every.c.name, every.c.member)
 
     def names(self) -> list[str]:
         """Return the audiences that rows have come for."""
@@ -88,24 +107,29 @@ class Staging:
         with self._ledger.begin() as connection:
             return list(connection.scalars(query))
 
-    def mark(self, name: str, members: Sequence[str], fate: int) -> None:
-        """Note what became of members of an audience; a refusal stays one."""
+    def refuse(self, name: str, members: Sequence[str]) -> None:
+        """Note which members of an audience Batch has refused."""
         with self._ledger.begin() as connection:
             for some in batches(members):
-                chosen = self.of(name) & staged.c.member.in_(some) & (staged.c.fate < fate)
-                connection.execute(sa.update(staged).where(chosen).values(fate=fate))
+                chosen = self.of(name) & staged.c.member.in_(some)
+                connection.execute(sa.update(staged).where(chosen).values(refused=True))
 
-    def counts(self) -> dict[int, tuple[int, int]]:
-        """Return, by fate, how many members there are and how many records they came from."""
-        columns = (staged.c.fate, sa.func.count(), sa.func.sum(staged.c.records))
-        query = sa.select(*columns).where(self._mine).group_by(staged.c.fate)
+    def count(self, *conditions: sa.ColumnElement[bool]) -> Count:
+        """Count the members for whom some conditions hold."""
+        columns = (sa.func.count(), sa.func.coalesce(sa.func.sum(staged.c.records), 0))
         with self._ledger.begin() as connection:
-            return {fate: (number, int(records)) for fate, number, records in connection.execute(query)}
+            members, records = connection.execute(sa.select(*columns).where(self._mine, *conditions)).one()
+        return Count(members, int(records))
+
+    def refused(self) -> Count:
+        """Count the members whom Batch has refused."""
+        return self.count(staged.c.refused)
 
     def source(self, name: str, member: str) -> tuple[int, bytes, int] | None:
         """Return the line and the bytes of a member's last record, and how many there were."""
-        columns = staged.c.line, staged.c.source, staged.c.records
-        query = sa.select(*columns).where(self.of(name), staged.c.member == member)
+        columns = arrivals.c.line, arrivals.c.source, staged.c.records
+        query = sa.select(*columns).join_from(staged, arrivals, ARRIVED)
+        query = query.where(self.of(name), staged.c.member == member)
         with self._ledger.begin() as connection:
             found = connection.execute(query).one_or_none()
         return None if found is None else (found.line, found.source, found.records)
@@ -122,18 +146,16 @@ class Staging:
 
     def wanted(self, name: str) -> sa.ColumnElement[bool]:
         """Choose the members that belong in one audience, and that Batch has not refused."""
-        return self.of(name) & staged.c.body.is_not(None) & (staged.c.fate != REFUSED)
+        return self.of(name) & staged.c.hash.is_not(None) & ~staged.c.refused
+
+    def unwanted(self, name: str) -> sa.ColumnElement[bool]:
+        """Choose the members that the stream names as out of one audience."""
+        return self.of(name) & staged.c.hash.is_(None)
 
     @property
     def _mine(self) -> sa.ColumnElement[bool]:
         mine: sa.ColumnElement[bool] = staged.c.staging == self.id
         return mine
-
-
-def _last_word(new: Any) -> dict[str, Any]:
-    """The later row on a member wins, and stands for the records of both."""
-    values = {name: new[name] for name in ("hash", "body", "line", "source", "fate")}
-    return values | {"records": staged.c.records + new["records"]}
 
 
 def _forget_the_dead(connection: sa.Connection, presence: Presence) -> None:
@@ -145,8 +167,8 @@ def _forget_the_dead(connection: sa.Connection, presence: Presence) -> None:
 
 
 def _drop(connection: sa.Connection, ids: list[int]) -> None:
-    connection.execute(sa.delete(staged).where(staged.c.staging.in_(ids)))
-    connection.execute(sa.delete(stagings).where(stagings.c.id.in_(ids)))
+    for staging in (staged.c.staging, arrivals.c.staging, stagings.c.id):
+        connection.execute(sa.delete(staging.table).where(staging.in_(ids)))
 
 
 def batches(rows: Sequence[Any], most: int = 2000) -> list[Sequence[Any]]:

@@ -1,7 +1,8 @@
 """The ledger's tables, and the steps that bring older ones up to date.
 
 A member without a hash may or may not be in its audience, and may have any attributes; an audience that
-is not `known` may hold anybody.
+is not `known` may hold anybody. The rows of a mirror's stream lie in `arrivals` as they came, and in `staged`
+once the stream has ended: the last one on each member, without a hash if that says that it is out.
 """
 
 from __future__ import annotations
@@ -13,8 +14,17 @@ import sqlalchemy as sa
 
 Step: TypeAlias = Callable[[sa.Connection], None]
 
-STEPS: tuple[Step, ...] = ()
-"""Step n brings version n to n + 1. A released step never changes; a new one is added at the end."""
+
+def _forget_staged(connection: sa.Connection) -> None:
+    """Drop rows of another shape, which only the run that staged them can use."""
+    connection.execute(sa.text("DROP TABLE target_batch_staged"))
+
+
+STEPS: tuple[Step, ...] = (_forget_staged,)
+"""Step n brings version n to n + 1. A released step never changes; a new one is added at the end.
+
+A step alters or drops what is there; tables that are missing afterwards are made as they are below.
+"""
 
 ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -60,6 +70,19 @@ stagings = sa.Table(
     sa.Column("id", ID, primary_key=True, autoincrement=True),
     sa.Column("run", sa.String(64), nullable=False),
 )
+arrivals = sa.Table(
+    "target_batch_arrivals",
+    metadata,
+    sa.Column("staging", ID, primary_key=True, autoincrement=False),
+    sa.Column("number", ID, primary_key=True, autoincrement=False),
+    sa.Column("name", _key(255), nullable=False),
+    sa.Column("member", _key(512), nullable=False),
+    sa.Column("hash", sa.LargeBinary(16)),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("line", sa.BigInteger, nullable=False),
+    sa.Column("source", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
 staged = sa.Table(
     "target_batch_staged",
     metadata,
@@ -67,17 +90,26 @@ staged = sa.Table(
     sa.Column("name", _key(255), primary_key=True),
     sa.Column("member", _key(512), primary_key=True),
     sa.Column("hash", sa.LargeBinary(16)),
-    sa.Column("body", sa.LargeBinary),
-    sa.Column("line", sa.BigInteger, nullable=False),
-    sa.Column("source", sa.LargeBinary, nullable=False),
+    sa.Column("number", ID, nullable=False),
     sa.Column("records", sa.Integer, nullable=False),
-    sa.Column("fate", sa.Integer, nullable=False),
+    sa.Column("refused", sa.Boolean, nullable=False),
+    sqlite_with_rowid=False,
 )
 scopes = sa.Table(
     "target_batch_scopes",
     metadata,
     sa.Column("id", ID, primary_key=True, autoincrement=True),
     sa.Column("scope", sa.String(200), nullable=False, unique=True),
+)
+writers = sa.Table(
+    "target_batch_writers",
+    metadata,
+    sa.Column("project", ID, primary_key=True, autoincrement=False),
+    sa.Column("attribute", _key(255), primary_key=True),
+    sa.Column("writer", ID, primary_key=True, autoincrement=False),
+    sa.Column("stream", sa.Text, nullable=False),
+    sa.Column("seen", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
 )
 payloads = sa.Table(
     "target_batch_payloads",

@@ -11,7 +11,7 @@ from target_process import config_file, encoded, ended
 
 from target_batch.errors import ConfigurationError
 from target_batch.ledger import Ledger
-from target_batch.tables import audiences
+from target_batch.tables import STEPS, audiences
 from tests.audiences import quick_target
 from tests.audiences.cohorts import DONE, MIRROR, assert_balanced, cohort, environment, numbered
 
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     from tests.audiences.cohorts import Loader
 
 AT_ONCE = 4
+
+FIRST_VERSION = (
+    "DROP TABLE target_batch_arrivals",
+    "DROP TABLE target_batch_staged",
+    "DROP TABLE target_batch_writers",
+    "CREATE TABLE target_batch_staged (staging INTEGER, name TEXT, member TEXT, body TEXT, fate INTEGER)",
+    "INSERT INTO target_batch_staged VALUES (1, 'vip', 'u1', '{}', 0)",
+    "INSERT INTO target_batch_stagings (id, run) VALUES (7000, 'dead')",
+    "DELETE FROM target_batch_version",
+    "INSERT INTO target_batch_version (version) VALUES (1)",
+)
+"""Make a ledger one of the first version, as version 0.1.0 has left them."""
 
 
 class Crowd:
@@ -122,11 +134,11 @@ def test_an_older_ledger_is_brought_up_to_date(ledger_url: str, tmp_path: Path) 
         done.append("step")
 
     with pytest.raises(RuntimeError):
-        Ledger(ledger_url, tmp_path, steps=(fails,))
+        Ledger(ledger_url, tmp_path, steps=(*STEPS, fails))
     for _ in range(2):
-        Ledger(ledger_url, tmp_path, steps=(step,)).close()
+        Ledger(ledger_url, tmp_path, steps=(*STEPS, step)).close()
     assert done == ["step"]
-    newer = Ledger(ledger_url, tmp_path, steps=(step,))
+    newer = Ledger(ledger_url, tmp_path, steps=(*STEPS, step))
     with newer.begin() as connection:
         assert (
             connection.scalar(sa.text("SELECT name FROM target_batch_audiences WHERE half IS NULL")) == "vip"
@@ -136,11 +148,26 @@ def test_an_older_ledger_is_brought_up_to_date(ledger_url: str, tmp_path: Path) 
         Ledger(ledger_url, tmp_path)
 
 
-def test_a_ledger_of_a_newer_version_stops_the_run(loader: Loader, ledger_url: str) -> None:
-    Ledger(ledger_url, loader.folder, steps=(lambda _: None,)).close()
-    ledger = Ledger(ledger_url, loader.folder, steps=(lambda _: None,))
+def test_a_ledger_of_the_first_version_still_knows_its_members(loader: Loader, ledger_url: str) -> None:
+    """What a killed run had staged in another shape goes; what is known about members stays."""
+    settings = {"streams": {"cohort": MIRROR}, "ledger_url": ledger_url}
+    loader.mirror(numbered(1, 5), **settings)
+    ledger = Ledger(ledger_url, loader.folder / "work")
     with ledger.begin() as connection:
-        assert connection.scalar(sa.text("SELECT max(version) FROM target_batch_version")) == 2
+        for statement in FIRST_VERSION:
+            connection.execute(sa.text(statement))
+    ledger.close()
+    found = loader.mirror([*numbered(2, 5), "u6"], **settings)
+    assert found.code == 0, found.log
+    assert "+1 \N{MINUS SIGN}1 =4" in found.log
+    assert loader.members() == {"u2", "u3", "u4", "u5", "u6"}
+
+
+def test_a_ledger_of_a_newer_version_stops_the_run(loader: Loader, ledger_url: str) -> None:
+    Ledger(ledger_url, loader.folder, steps=(*STEPS, lambda _: None)).close()
+    ledger = Ledger(ledger_url, loader.folder, steps=(*STEPS, lambda _: None))
+    with ledger.begin() as connection:
+        assert connection.scalar(sa.text("SELECT max(version) FROM target_batch_version")) == 2 + len(STEPS)
     ledger.close()
     found = loader.run(cohort(["u1"]), streams={"cohort": MIRROR}, ledger_url=ledger_url)
     assert found.code == 2

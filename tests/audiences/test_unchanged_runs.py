@@ -152,6 +152,59 @@ def test_a_stream_that_changes_back_what_another_wrote_is_not_skipped(lite: Load
         assert lite.batch.attributes("u1") == {"plan": "plus"}
 
 
+CRM = schema("crm_users", {"user_id": STRING, "plan": STRING, "city": STRING}, ["user_id"])
+ORDERS = schema("order_users", {"user_id": STRING, "spend": STRING}, ["user_id"])
+
+
+def crm_users(plan: str) -> list[str]:
+    """Make the whole stream `crm_users`."""
+    return [CRM, record("crm_users", user_id="u1", plan=plan, city="Lyon"), state(DONE)]
+
+
+def test_in_runs_of_their_own_the_later_stream_wins_too(skipping: Loader) -> None:
+    """Each stream sends what it sent last time wherever the other one wrote since; others skip as ever."""
+    mine = [USERS, *users(["u1"], "free"), state(DONE)]
+    orders = [ORDERS, record("order_users", user_id="u1", spend="12"), state(DONE)]
+    skipping.run(mine)
+    skipping.run(orders)
+    for _ in range(2):
+        for lines, plan in ((crm_users("plus"), "plus"), (mine, "free")):
+            found = skipping.run(lines)
+            assert found.code == 0, found.log
+            assert skipping.batch.attributes("u1") == {"plan": plan, "spend": "12", "city": "Lyon"}
+    assert "Stream 'users': stream 'crm_users' writes 'plan', too" in found.log
+    since = len(skipping.batch.journal())
+    for lines in (mine, orders):
+        assert skipping.run(lines).code == 0
+    assert sent(skipping, since) == [], "nobody else wrote since"
+
+
+def test_an_attribute_is_the_same_with_a_type_in_its_name(lite: Loader) -> None:
+    """`date(plan)` of one stream overwrites `plan` of another one."""
+    dated = schema("dated_users", {"user_id": STRING, "plan": DATE_TIME}, ["user_id"])
+    other = [dated, record("dated_users", user_id="u1", plan="2026-01-02T00:00:00Z"), state(DONE)]
+    mine = [USERS, *users(["u1"], "free"), state(DONE)]
+    lite.run(mine)
+    lite.run(other)
+    since = len(lite.batch.journal())
+    lite.run(mine)
+    lite.run(other)
+    assert [list(attributes) for _, attributes in sent(lite, since)] == [["plan"], ["date(plan)"]]
+
+
+def test_what_a_stream_of_messages_wrote_is_written_again(lite: Loader) -> None:
+    """Traits of a Segment message are not remembered, and overwrite what is."""
+    messages = schema("segment", {"type": STRING, "userId": STRING, "traits": {"type": ["object", "null"]}})
+    identify = record("segment", type="identify", userId="u1", traits={"plan": "trial"})
+    mine = [USERS, *users(["u1"], "free"), state(DONE)]
+    lite.run(mine)
+    found = lite.run([messages, identify, state(DONE)], streams={"segment": {"kind": "segment"}})
+    assert found.code == 0, found.log
+    assert lite.batch.attributes("u1") == {"plan": "trial"}
+    lite.run(mine)
+    assert lite.batch.attributes("u1") == {"plan": "free"}
+
+
 def test_what_batch_refused_is_not_remembered(lite: Loader) -> None:
     """Only an entry that was accepted as a whole is skipped."""
     error = {"errors": [{"bulk_index": 1, "reason": "INVALID", "category": "x", "attribute": "plan"}]}
