@@ -27,6 +27,18 @@ def unknown_settings(names: Iterable[str], known: Iterable[str]) -> str:
     return f"Unknown setting: {shown}. `target-batch --about` lists the settings there are."
 
 
+def stray_variables(names: Iterable[str], prefix: str, known: Iterable[str]) -> Iterator[str]:
+    """Say which variables look like settings and are none.
+
+    Meltano's own have a second `_` behind the prefix, or go on where a setting's name ends.
+    """
+    variables = [f"{prefix}{name.upper()}" for name in known]
+    theirs = (f"{prefix}_", *(f"{variable}_" for variable in variables))
+    for name in sorted(names):
+        if name.startswith(prefix) and name not in variables and not name.startswith(theirs):
+            yield f"The variable {clean(name, 60)} is no setting{_meant(name, variables)} and is not read."
+
+
 def wrong_setting(given: Mapping[str, Any], settings: type, error: msgspec.ValidationError) -> str:
     """Say which setting is wrong and what it may be; for a stream's option, of which stream."""
     for place, value, kind in _nested(given):

@@ -60,7 +60,7 @@ def scope_of(kind: str, *parts: str) -> str:
 
 
 class AudiencePlace:
-    """An audience behind one key; a dry run, which is told nothing, does not ask whether it exists."""
+    """An audience behind one key; a dry run, which is told nothing, takes what it would ask for as there."""
 
     chunk = AUDIENCE_ENTRIES
     can_replace = True
@@ -78,7 +78,9 @@ class AudiencePlace:
         Raises:
             StopRun: Batch does not tell.
         """
-        return not self._asks or _told(self._sender.exists(name))
+        if not self._asks:
+            self._sender.assume(name)
+        return _told(self._sender.exists(name))
 
     def size(self, name: str) -> int | None:
         """Return the members that Batch counts, once its index is done; None for no such audience.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 import signal
 import sys
 import traceback
@@ -20,6 +21,7 @@ from target_batch.batches import OddLine, decoded, lines
 from target_batch.commands import CommandGroup
 from target_batch.commands.check import answer_connection_test, is_connection_test
 from target_batch.commands.nesting import nested
+from target_batch.complaints import stray_variables
 from target_batch.errors import ConfigurationError, DeliveryError, StopRun
 from target_batch.messages import is_utf8, record_line
 from target_batch.reader import LineReader, no_express
@@ -289,6 +291,9 @@ class TargetBatch(Target):
                 cls._env_var_prefix,
             )
             sys.exit(ConfigurationError.exit_code)
+        if config and config.parse_env:
+            for note in stray_variables(os.environ, cls._env_var_prefix, cls.config_jsonschema["properties"]):
+                cls.logger.warning("%s", note)
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         code = target.listen_to_the_end(file_input)

@@ -215,6 +215,11 @@ class AudienceSender:
         known = self._all_known()
         return known if isinstance(known, Receipt) else name in known
 
+    def assume(self, name: str) -> None:
+        """Take an audience for listed, without asking."""
+        if not isinstance(known := self._all_known(), Receipt):
+            known.add(name)
+
     def _all_known(self) -> set[str] | Receipt:
         if self._known is None:
             listed = self._listed()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from target_batch.complaints import stray_variables
 from target_batch.errors import ConfigurationError
 from target_batch.redaction import clean
 
@@ -84,6 +86,8 @@ def _environment() -> dict[str, Any]:
     logging.getLogger("singer_sdk.configuration").setLevel(logging.WARNING)
     schema = json_schema()
     schema["properties"] |= {name: {"type": kind} for name, kind in SDK_TYPES.items()}
+    for note in stray_variables(os.environ, PREFIX, schema["properties"]):
+        click.echo(note, err=True)
     found: dict[str, Any] = {}
     for name, shown in schema["properties"].items():
         found |= _variable(name, {"type": "object", "properties": {name: shown}})

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 COUNTS: Final = ("read", "delivered", "unchanged", "ignored", "rejected", "undelivered")
 TOTALS: Final = ("requests", "retries", "throttled", "possibly_twice")
-HEADS: Final = ("started (UTC)", "seconds", "exit", "stream", *COUNTS, "reasons")
+ALWAYS: Final = {"read", "delivered", "rejected"}
+"""Counts that have a column whatever there is; the others have one where a stream has any."""
+
 TOP_REASONS: Final = 3
 
 
@@ -51,11 +53,14 @@ def runs(*, files: tuple[str, ...], last: int, form: str) -> None:
 def _table(found: list[dict[str, Any]]) -> Iterator[str]:
     from target_batch.plaintext import table  # noqa: PLC0415 - only here
 
-    rows = [row for entry in found for row in _rows(entry)]
-    yield from table(HEADS, rows, right=" rr rrrrrr", longest=60)
+    tallies = [tally for entry in found for tally in _object(entry.get("streams")).values()]
+    shown = [name for name in COUNTS if name in ALWAYS or any(_integer(tally.get(name)) for tally in tallies)]
+    rows = [row for entry in found for row in _rows(entry, shown)]
+    heads = ("started (UTC)", "seconds", "exit", "stream", *shown, "reasons")
+    yield from table(heads, rows, right=" rr " + "r" * len(shown), longest=60)
 
 
-def _rows(entry: dict[str, Any]) -> Iterator[list[str]]:
+def _rows(entry: dict[str, Any], shown: list[str]) -> Iterator[list[str]]:
     from target_batch.redaction import clean  # noqa: PLC0415 - only here
 
     started = clean(str(entry.get("started", ""))[:19].replace("T", " "))
@@ -63,9 +68,9 @@ def _rows(entry: dict[str, Any]) -> Iterator[list[str]]:
     head = [started, f"{_float(entry.get('seconds')):,.1f}", code]
     streams = _object(entry.get("streams"))
     if not streams:
-        yield [*head, "no records", *[""] * len(COUNTS), ""]
+        yield [*head, "no records", *[""] * len(shown), ""]
     for name, counts in streams.items():
-        numbers = [f"{_integer(counts.get(count)):,}" for count in COUNTS]
+        numbers = [f"{_integer(counts.get(count)):,}" for count in shown]
         yield [*head, clean(name, 60), *numbers, clean(_reasons(counts), 200)]
         head = ["", "", ""]
 

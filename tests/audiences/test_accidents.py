@@ -220,6 +220,10 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(mirror: Loader) -> None:
         assert found.code == 0, found.log
         assert "Audience 'vip': +1 \N{MINUS SIGN}2 =8" in found.log
         assert found.states == []
+    kept = [path.stem for path in (mirror.folder / "work" / "dry-run").rglob("*.json")]
+    assert {name.split("-", 1)[1] for name in kept} == {"audiences-update"}, (
+        "one that is known is not created"
+    )
     found = mirror.mirror(numbered(1, 2), dry_run=True)
     assert found.code == 1
     assert "would lose 8 of its 10 members" in found.log

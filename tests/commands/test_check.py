@@ -169,6 +169,9 @@ def test_the_settings_can_come_from_the_environment(
     monkeypatch.setenv("TARGET_BATCH_MAX_RETRY_SECONDS", "1.5")
     done = command("check", "--config", "ENV")
     assert done.exit_code == 0, done.output
+    assert "no setting" not in done.output
+    monkeypatch.setenv("TARGET_BATCH_PROJEKT_KEY", PROJECT)
+    assert "did you mean `TARGET_BATCH_PROJECT_KEY`?" in command("check", "--config", "ENV").output
 
 
 def test_a_variable_that_cannot_be_read_is_named(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

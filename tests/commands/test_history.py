@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from singer import INTEGER, STRING, record, schema, state
+from singer import INTEGER, STRING, record, schema, state, users
 from target_process import KEY, PROJECT, config_file, finished, run
 
 if TYPE_CHECKING:
@@ -55,11 +55,30 @@ def test_runs_are_a_table(command: Command, work: Path) -> None:
     done = command("runs", "--config", "config.json")
     assert done.exit_code == 0
     head, _, row = done.output.splitlines()
-    assert head.split()[:5] == ["started", "(UTC)", "seconds", "exit", "stream"]
+    assert head.split() == [
+        "started", "(UTC)", "seconds", "exit", "stream", "read", "delivered", "rejected", "reasons",
+    ]  # fmt: skip
     cells = row.split()
-    assert cells[3:11] == ["0", "users", "4", "2", "0", "0", "2", "0"]
+    assert cells[3:8] == ["0", "users", "4", "2", "2"]
     assert row.endswith("missing_custom_id 2, invalid_email 1")
     assert work.exists()
+
+
+def test_a_count_has_a_column_where_a_stream_has_any(
+    command: Command, work: Path, tmp_path: Path, batch: LocalBatch
+) -> None:
+    settings = {"skip_unchanged": True, "ledger_url": f"sqlite:///{tmp_path}/ledger.db"}
+    config = config_file(tmp_path, batch.url, work_path=str(work), **settings)
+    for _ in range(2):
+        assert finished(config, users(1, 3)).code == 0
+    head, _, first, second, third = command("runs", "--config", "config.json").output.splitlines()
+    counts = ["read", "delivered", "unchanged", "rejected"]
+    assert head.split()[5:9] == counts
+    assert [row.split()[5:9] for row in (first, second, third)] == [
+        ["4", "2", "0", "2"],
+        ["3", "3", "0", "0"],
+        ["3", "0", "3", "0"],
+    ]
 
 
 def test_only_the_last_runs_are_shown(command: Command, work: Path, tmp_path: Path) -> None:

@@ -58,10 +58,26 @@ def test_settings_can_come_from_the_environment(tmp_path: Path, batch: LocalBatc
         "TARGET_BATCH_CHECKPOINT_RECORDS": "5",
         "TARGET_BATCH_VALIDATE_RECORDS": "false",
         "TARGET_BATCH_STREAMS": '{"users": {"attributes": {"seat": "place"}}}',
+        "TARGET_BATCH_STREAM_MAPS": "{}",
+        "TARGET_BATCH__LOAD_SCHEMA": "of Meltano",
+        "TARGET_BATCH_STREAMS_USERS_KIND": "of Meltano",
     }
     ended = finished(config, users(1, 3, every=3), "--config", "ENV", env=environment)
     assert ended.code == 0, ended.log
+    assert "is not read" not in ended.log
     assert batch.attributes("u1") == {"place": 1}
+
+
+def test_a_variable_that_is_no_setting_is_told_of(tmp_path: Path, batch: LocalBatch) -> None:
+    """With the name that was probably meant; only where variables are asked for."""
+    environment = {"TARGET_BATCH_SKIP_UNCHANGD": CANARY}
+    config = config_file(tmp_path, batch.url)
+    ended = finished(config, users(1, 3), "--config", "ENV", env=environment)
+    assert ended.code == 0, ended.log
+    meant = "TARGET_BATCH_SKIP_UNCHANGD is no setting (did you mean `TARGET_BATCH_SKIP_UNCHANGED`?)"
+    assert meant in ended.log
+    assert CANARY not in ended.log
+    assert "no setting" not in finished(config, users(1, 3), env=environment).log
 
 
 def test_a_wrong_variable_is_refused_by_name(tmp_path: Path, batch: LocalBatch) -> None:
