@@ -132,6 +132,8 @@ class PayloadMemory:
     def _forget(self, stale: Mapping[int, list[str]]) -> None:
         if stale:
             with self._ledger.begin() as connection:
+                if len(stale) > 1:
+                    self._queue(connection)
                 for _, chosen in _chosen(stale):
                     connection.execute(sa.delete(payloads).where(chosen))
 
@@ -142,13 +144,17 @@ class PayloadMemory:
             for other in self._writers.sharing(names_of(entry.attributes)).keys() - {key[0]}:
                 others.setdefault(other, {})[entry.custom_id] = key
         if others:
-            connection.execute(sa.select(scopes).where(scopes.c.id == self._number).with_for_update())
+            self._queue(connection)
         crossed: set[Key] = set()
         for other, chosen in _chosen({other: list(keys) for other, keys in others.items()}):
             found = connection.scalars(sa.select(payloads.c.custom_id).where(chosen))
             crossed.update(others[other][custom_id] for custom_id in found)
             connection.execute(sa.update(payloads).where(chosen).values(accepted=LONG_AGO))
         return crossed
+
+    def _queue(self, connection: sa.Connection) -> None:
+        """Be the only run that changes several streams' memory: two could wait for each other."""
+        connection.execute(sa.select(scopes).where(scopes.c.id == self._number).with_for_update())
 
     def _key(self, entry: Entry) -> Key:
         return self._scope(_stream(entry)), entry.custom_id
@@ -177,7 +183,7 @@ def _stream(entry: Entry) -> str:
 
 
 def _chosen(ids: Mapping[int, list[str]]) -> Iterator[tuple[int, sa.ColumnElement[bool]]]:
-    """Choose the rows of profiles of each stream, in what one statement takes."""
-    for scope, some in ids.items():
-        for part in batches(some):
+    """Choose the rows of each stream, in what one statement takes, in the order of their keys."""
+    for scope, some in sorted(ids.items()):
+        for part in batches(sorted(some)):
             yield scope, (payloads.c.scope == scope) & payloads.c.custom_id.in_(part)
