@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,6 +116,31 @@ def test_runs_that_skip_what_is_unchanged_at_once_skip_nothing_new(crowd: Crowd,
         assert crowd.run([users(plan)], **settings)[0].code == 0
         held = {loader.batch.attributes(id_)["plan"] for id_ in numbered(1, 600)[::37]}
         assert held == {plan}
+
+
+def test_runs_of_streams_that_share_attributes_do_not_wait_for_each_other(
+    crowd: Crowd, loader: Loader
+) -> None:
+    """Each makes the others forget what it overwrites, in one order; none is ended by a deadlock."""
+    shared = {"a_users": ("plan", "city"), "b_users": ("city", "team"), "c_users": ("team", "plan")}
+    draw = random.Random(7)  # noqa: S311 - test data
+
+    def lines(number: int) -> list[str]:
+        made = [schema(name, dict.fromkeys(("user_id", *both), STRING)) for name, both in shared.items()]
+        for _ in range(12):
+            name = draw.choice(sorted(shared))
+            value = dict.fromkeys(shared[name], f"of {number}")
+            made += [record(name, user_id=id_, **value) for id_ in draw.sample(numbered(1, 400), 200)]
+            made.append(state(DONE))
+        return made
+
+    settings = {"skip_unchanged": True, "checkpoint_records": 100}
+    found = crowd.run([lines(number) for number in range(AT_ONCE)], **settings)
+    assert [one.code for one in found] == [0] * AT_ONCE, "\n".join(one.log for one in found)
+    table = [schema("a_users", dict.fromkeys(("user_id", "plan", "city"), STRING))]
+    table += [record("a_users", user_id=id_, plan="last", city="last") for id_ in numbered(1, 400)]
+    assert crowd.run([[*table, state(DONE)]], **settings)[0].code == 0
+    assert {loader.batch.attributes(id_)["plan"] for id_ in numbered(1, 400)} == {"last"}
 
 
 def test_an_older_ledger_is_brought_up_to_date(ledger_url: str, tmp_path: Path) -> None:
