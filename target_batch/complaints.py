@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 import msgspec
@@ -12,7 +13,7 @@ from target_batch.options import ReplayOptions, StreamOptions
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 PLACE = re.compile(r"(.*) - at `\$\.?([^`]*)`", re.DOTALL)
 """A message of msgspec: what, and where; the last place, since a value may hold the words of another."""
@@ -37,6 +38,15 @@ def stray_variables(names: Iterable[str], prefix: str, known: Iterable[str]) -> 
     for name in sorted(names):
         if name.startswith(prefix) and name not in variables and not name.startswith(theirs):
             yield f"The variable {clean(name, 60)} is no setting{_meant(name, variables)} and is not read."
+
+
+def unmatched(streams: Iterable[str], met: Collection[str]) -> str:
+    """Say which entries of `streams` no stream has met, and which stream was probably meant."""
+    idle = [name for name in streams if not any(name == one or fnmatchcase(one, name) for one in met)]
+    if not idle or not met:
+        return ""
+    shown = ", ".join(f"`{clean(name, 60)}`{_meant(name, met)}" for name in idle)
+    return f"Entries of `streams` that no stream of this input has: {shown}."
 
 
 def wrong_setting(given: Mapping[str, Any], settings: type, error: msgspec.ValidationError) -> str:

@@ -24,6 +24,11 @@ CHUNK: Final = 256 * 1024
 TICK_SECONDS: Final = 0.2
 BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = b" \t\r"
+FOR_ROWS: Final = (
+    "Rows are no Singer messages: `target-batch explain` shows what they would become, and "
+    "`target-batch replay` loads JSON lines and Parquet."
+)
+SEGMENT_TYPES: Final = frozenset({"identify", "track", "page", "screen", "group", "alias"})
 
 
 def no_express(line: bytes, number: int) -> bool:
@@ -151,15 +156,20 @@ class LineReader(GenericSingerReader[bytes]):
         except msgspec.ValidationError:
             raise InputError(
                 f"Line {self.line_number} of the input is no Singer message: it lacks `type`, or a "
-                "key has the wrong type. Correct the tap and run again."
+                f"key has the wrong type. Correct the tap and run again.{self._no_tap()}"
             ) from None
         except ValueError:
             raise InputError(
                 f"Line {self.line_number} of the input is not JSON in UTF-8, or it is cut off. "
                 "What came before it is finished and confirmed; correct the tap and run again."
+                f"{self._no_tap()}"
             ) from None
         self.odd = True
         return message
+
+    def _no_tap(self) -> str:
+        """Say what rows are for, where the input begins with something else than a message."""
+        return f" {FOR_ROWS}" if self.line_number == 1 else ""
 
     def incomplete(self, kind: str, needed: str) -> InputError:
         """Make the error for a message that lacks what its type needs."""
@@ -170,7 +180,9 @@ class LineReader(GenericSingerReader[bytes]):
     def _unknown(self, kind: str) -> None:
         if kind not in self._unknown_types:
             self._unknown_types.add(kind)
-            self.warn(f"Messages of type '{clean(kind, 40)}' are ignored.")
+            first = self._unknown_types == {kind}
+            rows = f" {FOR_ROWS}" if first and kind in SEGMENT_TYPES else ""
+            self.warn(f"Messages of type '{clean(kind, 40)}' are ignored.{rows}")
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:

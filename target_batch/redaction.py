@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LONGEST: Final = 120
-UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\u1fff\u2030-\u205e\u2070-\ud7ff\uf900-\ufdcf]+")
+UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\ud7ff\uf900-\ufdcf]+")
 
 
 def clean(text: object, longest: int = LONGEST) -> str:

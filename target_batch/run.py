@@ -15,6 +15,7 @@ from target_batch.api.clock import Clock, Stop
 from target_batch.api.dry import DryTransport
 from target_batch.api.transport import Transport
 from target_batch.checkpoints import Checkpoints
+from target_batch.complaints import unmatched
 from target_batch.errors import DeliveryError, MirrorRefusedError, StopRun
 from target_batch.fates import Fates
 from target_batch.files import folder_at
@@ -105,9 +106,15 @@ class Run:
         )
 
     def _keep(self, name: str, body: bytes) -> None:
-        file = self._folder.append(f"dry-run/{self.name}/{name}")
-        file.write(b"", body)
-        file.close()
+        try:
+            file = self._folder.append(f"dry-run/{self.name}/{name}")
+            file.write(b"", body)
+            file.close()
+        except OSError as error:
+            raise DeliveryError(
+                f"The requests of the dry run cannot be written ({error.strerror or type(error).__name__}). "
+                "Make room in the folder of `work_path`, or point it elsewhere, and run again."
+            ) from None
 
     def lane(self, route: Route) -> Lane:
         """Return what delivers the operations of a stream.
@@ -270,6 +277,8 @@ class Run:
         if self._dry:
             self._logger.info("Dry run %s, nothing was sent: %s.", self.name, self._dry.forecast())
         self._logger.info("Totals: %s", runlog.summary(self.fates.tallies) or "no records")
+        if self.input_ended and (idle := unmatched(self.settings.streams, self.fates.tallies)):
+            self._logger.info("%s", idle)
         again = self._settled - self._covered
         if entry["exit"] and again > 0 and not self._dry:
             self._logger.info(

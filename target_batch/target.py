@@ -18,18 +18,18 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, Stream
 from singer_sdk.target_base import Target
 
 from target_batch.batches import OddLine, decoded, lines
-from target_batch.commands import CommandGroup
+from target_batch.commands import CommandGroup, configuration
 from target_batch.commands.check import answer_connection_test, is_connection_test
 from target_batch.commands.nesting import nested
 from target_batch.complaints import stray_variables
 from target_batch.errors import ConfigurationError, DeliveryError, StopRun
 from target_batch.messages import is_utf8, record_line
+from target_batch.preflight import ready
 from target_batch.reader import LineReader, no_express
 from target_batch.reasons import Reason
 from target_batch.redaction import clean
 from target_batch.rejects import MARK
 from target_batch.run import Run
-from target_batch.settings import load
 from target_batch.settings_schema import json_schema
 from target_batch.sinks import StreamSink
 
@@ -83,7 +83,7 @@ class TargetBatch(Target):
         """Check the settings our way: no value in a message, no default written into the caller's."""
         _ = raise_errors
         self._config = nested(self._config)
-        self.run = Run(load(self._config), self._emit, self.logger)
+        self.run = Run(ready(self._config), self._emit, self.logger)
         return []
 
     def setup_mapper(self) -> None:
@@ -286,10 +286,7 @@ class TargetBatch(Target):
             cls.logger.error("%s", error)  # noqa: TRY400 - a message, not a traceback
             sys.exit(error.exit_code)
         except ValueError:
-            cls.logger.error(  # noqa: TRY400 - the traceback would show the value
-                "An environment variable %s… cannot be read: a number or JSON is expected.",
-                cls._env_var_prefix,
-            )
+            cls.logger.error("%s", configuration.unreadable_variable())  # noqa: TRY400 - it shows the value
             sys.exit(ConfigurationError.exit_code)
         if config and config.parse_env:
             for note in stray_variables(os.environ, cls._env_var_prefix, cls.config_jsonschema["properties"]):
@@ -304,12 +301,9 @@ class TargetBatch(Target):
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         """Read the configuration files; one that cannot be read ends with a message, exit code 2."""
-        try:
-            return super().cb_config(ctx, param, value)
-        except OSError as error:
-            raise click.BadParameter(f"the file cannot be read: {error.strerror}", ctx, param) from None
-        except (ValueError, TypeError):
-            raise click.BadParameter("the file is not a JSON object", ctx, param) from None
+        given = super().cb_config(ctx, param, tuple(name for name in value if name == "ENV"))
+        given.config = configuration.read([name for name in value if name != "ENV"])
+        return given
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

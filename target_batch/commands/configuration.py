@@ -61,31 +61,58 @@ def read(files: Sequence[str]) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for name in files:
         if name != "ENV":
-            config.update(_file(name))
+            config.update(of_file(name))
     if "ENV" in files:
         config.update(_environment())
     return config
 
 
-def _file(name: str) -> dict[str, Any]:
+def of_file(name: str) -> dict[str, Any]:
+    """Return the settings of one file.
+
+    Raises:
+        BadParameter: it cannot be read; names the file and the place, never what stands there.
+    """
     try:
-        content = json.loads(Path(name).read_text(encoding="utf-8"))
+        content = json.loads(Path(name).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise click.BadParameter(f"{name}: the file cannot be read: {error.strerror}") from None
-    except ValueError:
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise click.BadParameter(
+            f"{name}: the file is not JSON: {where}: {error.msg}. Is there a comma too many or too few, or "
+            'a quotation mark other than "?'
+        ) from None
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise click.BadParameter(f"{name}: the file is not a JSON object")
+        raise click.BadParameter(f"{name}: the file is not a JSON object in UTF-8")
     return content
+
+
+def unreadable_variable() -> str:
+    """Say which variable the SDK could not read; its own error shows the value."""
+    try:
+        for name, shown in _schema()["properties"].items():
+            _variable(name, {"type": "object", "properties": {name: shown}})
+    except Wrong as error:
+        return error.message
+    return f"A variable {PREFIX}… cannot be read: a number or JSON is expected."
+
+
+def _schema() -> dict[str, Any]:
+    from target_batch.settings_schema import json_schema  # noqa: PLC0415 - only ENV needs it
+
+    schema = json_schema()
+    schema["properties"] |= {name: {"type": kind} for name, kind in SDK_TYPES.items()}
+    return schema
 
 
 def _environment() -> dict[str, Any]:
     from target_batch.commands.nesting import nested  # noqa: PLC0415 - only ENV needs it
-    from target_batch.settings_schema import json_schema  # noqa: PLC0415 - same
 
     logging.getLogger("singer_sdk.configuration").setLevel(logging.WARNING)
-    schema = json_schema()
-    schema["properties"] |= {name: {"type": kind} for name, kind in SDK_TYPES.items()}
+    schema = _schema()
     for note in stray_variables(os.environ, PREFIX, schema["properties"]):
         click.echo(note, err=True)
     found: dict[str, Any] = {}
@@ -108,10 +135,10 @@ def _variable(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def load(config: dict[str, Any], hint: str = "") -> Settings:
     """Check a configuration as the target does; the hint goes with whatever is wrong."""
-    from target_batch import settings  # noqa: PLC0415 - slow, and `--help` needs none of it
+    from target_batch.preflight import ready  # noqa: PLC0415 - slow, and `--help` needs none of it
 
     try:
-        return settings.load(config)
+        return ready(config)
     except ConfigurationError as error:
         raise Wrong(" ".join(filter(None, (clean(error, 600), hint)))) from None
 

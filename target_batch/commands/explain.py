@@ -85,8 +85,13 @@ def _print(survey: Survey, settings: Settings, form: str) -> None:
         _print_curls(survey, settings)
     else:
         from target_batch.commands.explain_text import shown  # noqa: PLC0415 - only here
+        from target_batch.complaints import unmatched  # noqa: PLC0415 - same
+        from target_batch.plaintext import wrapped  # noqa: PLC0415 - same
 
-        click.echo("\n\n".join("\n".join(shown(one)) for one in found) or "There is no SCHEMA in the input.")
+        blocks = ["\n".join(shown(one)) for one in found] or ["There is no SCHEMA in the input."]
+        if idle := unmatched(settings.streams, survey.studies):
+            blocks.append(wrapped(idle, 0))
+        click.echo("\n\n".join(blocks))
 
 
 def _print_curls(survey: Survey, settings: Settings) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from target_batch.plaintext import cut, number, share, table, wrapped
+from target_batch.plaintext import counted, cut, number, share, table, wrapped
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _title(found: dict[str, Any]) -> str:
     name = click.style(clean(found["stream"], 60), bold=True)
     if not counts["read"]:
         return f"{name}  no records in the sample"
-    parts = [f"{number(counts['read'])} records", f"{number(counts['sent'])} would go"]
+    parts = [counted(counts["read"], "record"), f"{number(counts['sent'])} would go"]
     if counts["sent_in_part"]:
         parts[-1] += f" ({number(counts['sent_in_part'])} of them without an attribute)"
     parts += [f"{number(counts[fate])} {fate}" for fate in ("ignored", "rejected") if counts[fate]]

@@ -29,6 +29,7 @@ PATIENCE_SECONDS: Final = 4.0
 """How long a failing call is tried again; a run has `max_retry_seconds`."""
 
 ATTEMPT_SECONDS: Final = 10.0
+PROJECT_KEY_BEGINS: Final = "project_"
 FIRST_PAGE: Final = {"from": "0", "limit": "1"}
 
 WHERE: Final = {
@@ -66,7 +67,7 @@ def probe(settings: Settings, user_agent: str) -> list[Finding]:
     if not answers:
         missing = "neither `project_key` nor `app_api_keys` is set, so there is nothing to deliver to"
         return [Finding("project_key", problem=missing, exit_code=2)]
-    return _judged(answers)
+    return _judged(answers, _suspicion(settings))
 
 
 def _calls(settings: Settings) -> Iterator[tuple[str, Call]]:
@@ -82,7 +83,13 @@ def _classify(answer: Any) -> Verdict:
     return classify_document(answer, "audiences")
 
 
-def _judged(answers: dict[str, Verdict]) -> list[Finding]:
+def _suspicion(settings: Settings) -> str:
+    """Say what a refused key looks like, where that tells more than the answer does."""
+    swapped = settings.rest_api_key.startswith(PROJECT_KEY_BEGINS)
+    return ", or the two are swapped: it begins as project keys do" if swapped else ""
+
+
+def _judged(answers: dict[str, Verdict], suspicion: str) -> list[Finding]:
     """Turn answers into findings; who is wrong where several keys open one call is told by the others."""
     accepted = any(isinstance(verdict, Accepted) for verdict in answers.values())
     denied = [name for name, verdict in answers.items() if isinstance(verdict, Denied)]
@@ -92,6 +99,7 @@ def _judged(answers: dict[str, Verdict]) -> list[Finding]:
     if denied:
         others = " or ".join(f"`{name}`" for name in denied)
         problem = f"Batch refuses it together with {others}: one of them is mistyped, or of another company"
+        problem += suspicion
         return [Finding("rest_api_key", problem=problem, exit_code=2), *findings]
     if all(finding.setting == findings[0].setting for finding in findings):
         return [findings[0], *(_unknown(name) for name in answers)]

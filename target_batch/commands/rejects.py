@@ -67,12 +67,12 @@ def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records:
             _write_singer(found, with_records=with_records)
         else:
             dry = {entry["run"] for entry in history.runs(settings.work_path) if entry.get("dry_run") is True}
-            _print(found, files, dry)
+            _print(found, files, dry, run)
     except ConfigurationError as error:
         raise Wrong(str(error)) from None
 
 
-def _print(found: Iterable[Refusal], files: tuple[str, ...], dry: set[str]) -> None:
+def _print(found: Iterable[Refusal], files: tuple[str, ...], dry: set[str], run: str | None) -> None:
     """Write the groups and how to replay; what a dry run refused was never meant to be sent from here."""
     groups: dict[tuple[str, str], Group] = {}
     paths: dict[str, set[int]] = {}
@@ -83,7 +83,8 @@ def _print(found: Iterable[Refusal], files: tuple[str, ...], dry: set[str]) -> N
         if refusal.run not in dry and refusal.mark.get("replay") is not False:
             repeatable.add(refusal.position)
     if not groups:
-        click.echo("Nothing was refused, as far as this folder knows.")
+        known = "Nothing was refused, as far as this folder knows."
+        click.echo(f"No rejects of the run {run!a} are here; leave --run out for all." if run else known)
         return
     for line in (*_text(groups), *_replays(paths, files)):
         click.echo(line)

@@ -16,6 +16,7 @@ from target_batch.commands.inference import schema_of, typed_columns
 from target_batch.errors import InputError
 from target_batch.messages import Message, decimal_in, record_line
 from target_batch.reader import BOM, LineReader
+from target_batch.redaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -159,8 +160,17 @@ def _cells(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
                 yield dict(zip(names, cells, strict=False)), reader.line_num
             elif cells:
                 names = [name.strip() for name in cells]
+                _refuse_twins(names, reader.line_num)
     except csv.Error:
         raise InputError(f"Line {reader.line_num} of the input is no CSV.") from None
+
+
+def _refuse_twins(names: list[str], line: int) -> None:
+    twins = ", ".join(f"`{clean(name, 60)}`" for name, count in Counter(names).items() if count > 1)
+    if twins:
+        raise InputError(
+            f"Line {line} of the input has several columns of one name: {twins}. Rename all but one of them."
+        )
 
 
 def _texts(source: Source) -> Iterator[str]:

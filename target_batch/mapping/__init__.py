@@ -9,6 +9,7 @@ from target_batch.mapping.claims import PlanRow
 from target_batch.mapping.cohorts import CohortPlan
 from target_batch.mapping.events import EventPlan
 from target_batch.mapping.express import SURPRISES
+from target_batch.mapping.notes import doubts
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.profiles import ProfilePlan
 from target_batch.mapping.segment import SegmentPlan
@@ -39,8 +40,13 @@ def compile_plan(
     Raises:
         ConfigurationError: the stream's options name something that Batch does not take.
     """
+    plan = _plan(route, schema, settings, {} if audience_names is None else audience_names)
+    plan.notes = (*doubts(plan), *plan.notes)
+    return plan
+
+
+def _plan(route: Route, schema: dict[str, Any], settings: Settings, names: dict[str, str]) -> Plan:
     if route.kind == "audiences":
-        names = {} if audience_names is None else audience_names
         kind = CohortPlan if route.options.as_attribute else AudiencePlan
         return kind(route, schema, settings, names)
     plans: dict[str, type[Plan]] = {

@@ -65,7 +65,7 @@ def native_converter(names: tuple[str, ...], settings: Settings, *, locale: bool
     if locale:
         return locale_reader(names)
     if names[0] == "$phone_number":
-        return phone_reader(settings.default_country)
+        return phone_reader(region(settings.default_country or ""))
     if names[0] in CONSENTS:
         return consent_reader(settings.consent)
     return _BY_NAME[names[0]]

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from target_batch.options import StreamOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from target_batch.mapping.columns import Columns
+    from target_batch.mapping.plan import Plan
+
+NAMING: Final = (
+    "time",
+    "event_property",
+    "audience_property",
+    "display_name_property",
+    "action_property",
+    "tags",
+)
+"""Options that name a property of the record."""
+
+FOR_ALL: Final = frozenset({"kind", "custom_id", "attributes", "only_mapped", "time"})
+FOR_KIND: Final = {
+    "profiles": frozenset[str](),
+    "events": frozenset({"event", "event_property"}),
+    "segment": frozenset({"types"}),
+}
+"""Options that mean something; those that are neither here nor above are for audiences."""
 
 
 def notes(columns: Columns) -> tuple[str, ...]:
@@ -26,6 +51,37 @@ def notes(columns: Columns) -> tuple[str, ...]:
         listed = ", ".join(f"`{name}`" for name in unknown)
         told.append(f"The stream's `attributes` name what the SCHEMA does not have: {listed}.")
     return tuple(told)
+
+
+def doubts(plan: Plan) -> Iterator[str]:
+    """Tell which of the stream's options name nothing, or mean nothing for its kind."""
+    stream, options = plan.route.stream, plan.route.options
+    chosen = options.custom_id or plan.settings.custom_id
+    if chosen and plan.properties and plan.custom_id.property not in plan.properties:
+        yield (
+            f"`custom_id` names `{chosen}`, which the SCHEMA does not have: a record without it is rejected."
+        )
+    for option in NAMING:
+        name = getattr(options, option)
+        if name and plan.properties and name not in plan.properties:
+            yield f"The stream's `{option}` names `{name}`, which the SCHEMA does not have."
+    idle = list(_idle(options, plan.route.kind))
+    if idle and stream in plan.settings.streams:
+        listed = ", ".join(f"`{option}`" for option in idle)
+        yield (
+            f"No meaning for a stream of kind `{plan.route.kind}`: {listed}. "
+            f"Set `streams.{stream}.kind` if it is of another kind."
+        )
+
+
+def _idle(options: StreamOptions, kind: str) -> Iterator[str]:
+    if kind not in FOR_KIND:
+        return
+    default = StreamOptions()
+    for field in msgspec.structs.fields(StreamOptions):
+        name = field.name
+        if name not in FOR_ALL | FOR_KIND[kind] and getattr(options, name) != getattr(default, name):
+            yield name
 
 
 def surplus(columns: Columns, limit: int) -> tuple[str, ...]:

@@ -20,8 +20,7 @@ _LONGEST_SPELLING = 250  # what the parser itself looks at
 
 
 def phone_reader(country: str | None) -> Convert:
-    """Return what reads phone numbers; national ones in `country` (ISO 3166), refused without."""
-    region = country.upper() if country else None
+    """Return what reads phone numbers; national ones in `country` (ISO 3166, upper case), refused without."""
 
     def phone(value: Any) -> str | None:
         if type(value) is not str:
@@ -30,9 +29,9 @@ def phone_reader(country: str | None) -> Convert:
             return value
         if not value.strip():
             return None
-        number = _e164(value, region) if len(value) <= _LONGEST_SPELLING else None
+        number = _e164(value, country) if len(value) <= _LONGEST_SPELLING else None
         if number is None:
-            where = f"in {region}" if region else "without a country (setting `default_country`)"
+            where = f"in {country}" if country else "without a country (setting `default_country`)"
             raise Unfit(Reason.INVALID_PHONE, f"The text cannot be read as a phone number {where}.")
         return number
 

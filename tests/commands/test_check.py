@@ -99,6 +99,17 @@ def test_a_wrong_setting_is_named(
         ({"streams": "canary"}, "`streams` is wrong: Expected `object`"),
         ({"max_audience_shrink": 3}, "`max_audience_shrink` is wrong: Expected `float` <= 1.0"),
         ({"api_url": "https://api.batch.com/2.11"}, "`api_url` ends with a version"),
+        ({"replay": {"start": "canary"}}, "`replay.start` is no date"),
+        ({"default_country": "canary"}, "`default_country` is no ISO 3166 country of two letters"),
+        (
+            {"ledger_url": "mysql://me:canary@db/x"},
+            "`ledger_url` is no URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…).",
+        ),
+        ({"streams": {"u": {"attributes": {"n": "My Canary"}}}}, "`streams.u.attributes.n` is no name that"),
+        (
+            {"work_path": "nowhere://x"},
+            "`work_path` begins with nowhere://, which needs a package of its own",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_says_what_can(
@@ -121,6 +132,14 @@ def test_keys_that_only_one_call_speaks_of_are_both_told(
     assert last.startswith("`rest_api_key`: Batch refuses it together with `project_key`")
     assert "Settings, General" in last
     assert "in the project's Settings" in last
+
+
+def test_keys_that_were_swapped_are_told(command: Command, tmp_path: Path, server: LocalBatch) -> None:
+    """A project key begins in a way of its own; the key itself is not shown."""
+    done = checked(command, tmp_path, server.url, rest_api_key=f"project_{WRONG}", project_key=KEY)
+    assert done.exit_code == 2
+    assert "or the two are swapped: it begins as project keys do." in done.output.splitlines()[-1]
+    assert "swapped" not in checked(command, tmp_path, server.url, rest_api_key=WRONG).output
 
 
 def test_an_address_where_nobody_answers_ends_with_1(command: Command, tmp_path: Path) -> None:
@@ -190,7 +209,15 @@ def test_a_missing_key_is_told_as_the_target_tells_it(command: Command) -> None:
     assert "--config FILE" in done.output
 
 
-@pytest.mark.parametrize(("content", "told"), [(None, "cannot be read"), ("[1]", "not a JSON object")])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "c.json: the file cannot be read: No such file"),
+        ("[1]", "c.json: the file is not a JSON object"),
+        ('{\n  "nulls": "canary",\n}', "c.json: the file is not JSON: line "),
+        ("", "c.json: the file is not JSON: line 1, column 1"),
+    ],
+)
 def test_a_file_that_is_no_configuration_is_told(
     command: Command, tmp_path: Path, content: str | None, told: str
 ) -> None:
@@ -199,6 +226,14 @@ def test_a_file_that_is_no_configuration_is_told(
     done = command("check", "--config", "c.json")
     assert done.exit_code == 2
     assert told in done.output
+    assert "canary" not in done.output
+
+
+def test_a_file_with_a_bom_is_read(command: Command, tmp_path: Path, server: LocalBatch) -> None:
+    """Editors on Windows write one; the target takes it, too."""
+    config = {"rest_api_key": KEY, "project_key": PROJECT, "api_url": server.url}
+    (tmp_path / "c.json").write_text(json.dumps(config), encoding="utf-8-sig")
+    assert command("check", "--config", "c.json").exit_code == 0
 
 
 MELTANO = [

@@ -274,6 +274,28 @@ def test_a_row_with_more_cells_than_the_head_is_told(command: Command) -> None:
     assert "Line 3 of the input has 3 cells, the head has 2." in done.output
 
 
+def test_columns_of_one_name_are_told(command: Command) -> None:
+    """All but the last of them would be lost without a word."""
+    done = command("explain", "--stream", "users", given="user_id,email,n,email\nu1,a@b.co,1,c@d.co\n")
+    assert done.exit_code == 1
+    assert "Line 1 of the input has several columns of one name: `email`." in done.output
+    assert "a@b.co" not in done.output
+
+
+def test_options_that_name_nothing_or_mean_nothing_are_told(command: Command, tmp_path: Path) -> None:
+    """In the text and as data; an entry that no stream has, too."""
+    streams = {"users": {"mode": "mirror", "custom_id": "uid"}, "user": {}}
+    (tmp_path / "c.json").write_text(json.dumps({"streams": streams}))
+    given = ("--config", "c.json", "--stream", "users")
+    text = " ".join(command("explain", *given, given="user_id,n\nu1,1\n").output.split())
+    assert "1 record, 0 would go, 1 rejected" in text
+    assert "`custom_id` names `uid`, which the SCHEMA does not have" in text
+    assert "No meaning for a stream of kind `profiles`: `mode`. Set `streams.users.kind` if" in text
+    assert "no stream of this input has: `user` (did you mean `users`?)." in text
+    notes = as_json(command, *given, given="user_id,n\nu1,1\n")["notes"]
+    assert [note for note in notes if "`uid`" in note]
+
+
 def test_rows_from_a_pipe_need_a_name(command: Command) -> None:
     done = command("explain", given=USERS)
     assert done.exit_code == 1

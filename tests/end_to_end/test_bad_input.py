@@ -116,6 +116,16 @@ def test_an_unknown_message_type_is_ignored_with_one_warning(tmp_path: Path, bat
     assert ended.emitted == ['{"seen": 3}']
 
 
+def test_rows_that_are_no_singer_messages_are_told_where_to_go(tmp_path: Path, batch: LocalBatch) -> None:
+    """A file of rows is taken for a Singer file easily, and would pass as an empty one."""
+    rows = [json.dumps({"type": kind, "userId": CANARY}) for kind in ("identify", "track")]
+    for given, code in ((rows, 0), (['{"user_id": "u1"}'], 1), (["user_id,email"], 1)):
+        ended = run(tmp_path, batch.url, given)
+        assert ended.code == code
+        assert ended.log.count("Rows are no Singer messages: `target-batch explain` shows") == 1
+        assert CANARY not in ended.log
+
+
 def test_an_empty_input_ends_well(tmp_path: Path, batch: LocalBatch) -> None:
     ended = run(tmp_path, batch.url, b"")
     assert (ended.code, ended.emitted) == (0, [])

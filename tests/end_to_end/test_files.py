@@ -278,6 +278,17 @@ def test_a_dry_run_writes_requests_and_sends_none(tmp_path: Path, batch: LocalBa
     assert not (ended.work / "ledger.db").exists()
 
 
+def test_a_dry_run_that_cannot_write_says_what_to_do(tmp_path: Path, batch: LocalBatch) -> None:
+    """A full disk, or as here a file in the way, is no fault of the program."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "dry-run").touch()
+    ended = run(tmp_path, batch.url, users(1, 3), dry_run=True)
+    assert (ended.code, ended.states) == (1, [])
+    assert "The requests of the dry run cannot be written (" in ended.log
+    assert "`work_path`" in ended.log
+    assert "Please report" not in ended.log
+
+
 def test_a_dry_run_of_a_mirror_tells_the_differences(tmp_path: Path, batch: LocalBatch) -> None:
     """The ledger knows who is in, and Batch, which is not asked, is taken at its word."""
 

@@ -81,9 +81,32 @@ def test_a_variable_that_is_no_setting_is_told_of(tmp_path: Path, batch: LocalBa
 
 
 def test_a_wrong_variable_is_refused_by_name(tmp_path: Path, batch: LocalBatch) -> None:
-    environment = {"TARGET_BATCH_MAX_RETRY_SECONDS": CANARY}
-    ended = finished(config_file(tmp_path, batch.url), users(1, 3), "--config", "ENV", env=environment)
+    for name, told in (
+        ("TARGET_BATCH_MAX_RETRY_SECONDS", "`max_retry_seconds`"),
+        ("TARGET_BATCH_CHECKPOINT_RECORDS", "TARGET_BATCH_CHECKPOINT_RECORDS cannot be read"),
+    ):
+        config = config_file(tmp_path, batch.url)
+        ended = finished(config, users(1, 3), "--config", "ENV", env={name: CANARY})
+        assert ended.code == 2
+        assert told in ended.log
+        assert CANARY not in ended.log
+        assert "Traceback" not in ended.log
+
+
+def test_a_configuration_that_is_no_json_is_told_with_its_place(tmp_path: Path, batch: LocalBatch) -> None:
+    """The file and the line; a comma too many is the usual slip."""
+    broken = tmp_path / "broken.json"
+    broken.write_text(f'{{\n"rest_api_key": "{CANARY}",\n"project_key": "p",\n}}')
+    ended = finished(config_file(tmp_path, batch.url), users(1, 3), "--config", str(broken))
     assert ended.code == 2
-    assert "max_retry_seconds" in ended.log
+    assert "broken.json: the file is not JSON: line " in ended.log
     assert CANARY not in ended.log
-    assert "Traceback" not in ended.log
+
+
+def test_options_that_no_stream_has_are_told(tmp_path: Path, batch: LocalBatch) -> None:
+    """A name mistyped there would change nothing, without a word."""
+    streams = {"user": {"kind": "ignore"}, "us*": {}, "other": {}}
+    ended = run(tmp_path, batch.url, users(1, 3), streams=streams)
+    assert ended.code == 0
+    assert "no stream of this input has: `user` (did you mean `users`?), `other`." in ended.log
+    assert "no stream of this input" not in run(tmp_path, batch.url, users(1, 3), streams={"us*": {}}).log
