@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 from unicodedata import combining, east_asian_width
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LONGEST_CELL: Final = 44
+POORER: Final = str.maketrans("·─…", "--~")
 GAP: Final = "  "
 
 
@@ -47,6 +49,26 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: str) -> str:
         pad = " " * (int(wide) - width(str(cell)))
         aligned.append(pad + str(cell) if side == "r" else str(cell) + pad)
     return GAP.join(aligned).rstrip()
+
+
+def is_plain() -> bool:
+    """Tell whether colours are unwanted here, or the terminal knows none."""
+    return bool(os.environ.get("NO_COLOR")) or is_dumb()
+
+
+def is_dumb() -> bool:
+    """Tell whether the terminal takes text only, so that nothing written can be taken back."""
+    return os.environ.get("TERM") == "dumb"
+
+
+def spelled(text: str, encoding: str | None) -> str:
+    """Return a text in letters that an output can write, each as wide as what it stands for."""
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        known = text.translate(POORER)
+        return known.encode(encoding or "utf-8", "replace").decode(encoding or "utf-8")
+    return text
 
 
 def wrapped(text: str, indent: int, columns: int = 100) -> str:

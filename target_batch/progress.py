@@ -1,4 +1,4 @@
-"""What a run is doing, as live lines on a terminal; nothing where standard error is no terminal."""
+"""What a run is doing, as live lines on a terminal; nothing where standard error is none or a dumb one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
 import click
 
-from target_batch.plaintext import cut, number, table
+from target_batch.plaintext import cut, is_dumb, is_plain, number, spelled, table
 from target_batch.redaction import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from target_batch.api.client import Counters
     from target_batch.api.clock import Clock
@@ -33,6 +33,11 @@ LONGEST_NAME: Final = 40
 USUAL_WIDTH: Final = 80
 LIVE: Final = (("read", 13), ("delivered", 13), ("rejected", 11), ("records/s", 11), ("of limit", 10))
 """The columns of the live lines and how wide each is."""
+
+NARROW: Final = (("read", 10), ("delivered", 11), ("rejected", 10), ("records/s", 10), ("of limit", 9))
+"""The same where a terminal has few columns."""
+
+WIDE_ENOUGH: Final = 72
 
 ALWAYS: Final = ("read", "delivered", "rejected", "undelivered")
 COUNTS: Final = ("read", "delivered", "merged", "unchanged", "ignored", "rejected", "undelivered")
@@ -60,8 +65,8 @@ class Progress:
         self._clock = clock
         self._counters = counters
         self._output = output or sys.stderr
-        self.live = self._output.isatty()
-        self._plain = "NO_COLOR" in os.environ
+        self.live = self._output.isatty() and not is_dumb()
+        self._plain = is_plain()
         self._drawn = 0
         self._next = 0.0
         self._seen: deque[tuple[float, dict[str, tuple[int, int]]]] = deque()
@@ -85,7 +90,7 @@ class Progress:
         width = self._width() - 1
         lines = [*self._streams(tallies, paces, width), cut(self._run(paces, quota, size), width)]
         self.clear()
-        self._output.write("\n".join(lines) + "\n")
+        self._write("\n".join(lines))
         self._output.flush()
         self._drawn = len(lines)
 
@@ -108,8 +113,11 @@ class Progress:
         room = max(8, self._width() - LIVE[0][1] * len(shown))
         rows = [[cut(name, room), *(number(each[of]) for of in shown)] for name, each in counts.items()]
         for line in table(["stream", *shown], rows, right=" " + "r" * len(shown)):
-            self._output.write((click.unstyle(line) if self._plain else line) + "\n")
+            self._write(click.unstyle(line) if self._plain else line)
         self._output.flush()
+
+    def _write(self, text: str) -> None:
+        self._output.write(spelled(text, self._output.encoding) + "\n")
 
     def _width(self) -> int:
         """Return the terminal's columns as they are now: a line that wraps could not be taken away."""
@@ -134,15 +142,17 @@ class Progress:
         return paces
 
     def _streams(self, tallies: dict[str, Tally], paces: dict[str, Pace], width: int) -> Iterator[str]:
-        room = max(8, width - sum(wide for _, wide in LIVE))
+        columns = LIVE if width >= WIDE_ENOUGH else NARROW
+        room = max(8, width - sum(wide for _, wide in columns))
         names = {name: cut(clean(name, LONGEST_NAME), room) for name in list(tallies)[:MOST_STREAMS]}
         longest = max(len("stream"), *map(len, names.values()))
-        yield self._styled(_line("stream", longest, [head for head, _ in LIVE], width), dim=True)
+        heads = _line("stream", longest, [head for head, _ in columns], columns)
+        yield self._styled(cut(heads, width), dim=True)
         for name, shown in names.items():
             tally, pace = tallies[name], paces[name]
             cells = [number(count) for count in (tally.read, tally.delivered, tally.rejected)]
             cells += [number(round(pace.records)), "" if pace.share is None else f"{pace.share:.0%}"]
-            line = _line(shown, longest, cells, width)
+            line = cut(_line(shown, longest, cells, columns), width)
             yield self._styled(line, fg="yellow") if tally.rejected else line
         if len(tallies) > MOST_STREAMS:
             yield f"… and {len(tallies) - MOST_STREAMS} more streams"
@@ -165,9 +175,7 @@ class Progress:
         return line if self._plain else click.style(line, **style)  # type: ignore[arg-type]
 
 
-def _line(name: str, longest: int, cells: list[str], width: int) -> str:
-    """Lay a live line out, cut where the terminal ends."""
-    line = f"{name:{longest}}" + "".join(
-        f"{cell:>{wide}}" for cell, (_, wide) in zip(cells, LIVE, strict=True)
-    )
-    return cut(line, width).rstrip()
+def _line(name: str, longest: int, cells: list[str], columns: Sequence[tuple[str, int]]) -> str:
+    """Lay a live line out."""
+    laid = (f"{cell:>{wide}}" for cell, (_, wide) in zip(cells, columns, strict=True))
+    return (f"{name:{longest}}" + "".join(laid)).rstrip()

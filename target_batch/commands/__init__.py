@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from target_batch.plaintext import is_plain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -39,7 +41,7 @@ class CommandGroup(click.Group):
             callback=_unless_subcommand(singer.callback),
             help=singer.help,
             invoke_without_command=True,
-            context_settings=singer.context_settings,
+            context_settings={**singer.context_settings, **({"color": False} if is_plain() else {})},
             **options,
         )
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
+from click.testing import CliRunner
 from listener import closed_port
 from local_batch import LocalBatch
 from singer import record, schema, state
 from target_process import KEY, PROJECT, finished
+
+from target_batch.commands import CommandGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +144,18 @@ def test_keys_that_were_swapped_are_told(command: Command, tmp_path: Path, serve
     assert done.exit_code == 2
     assert "or the two are swapped: it begins as project keys do." in done.output.splitlines()[-1]
     assert "swapped" not in checked(command, tmp_path, server.url, rest_api_key=WRONG).output
+
+
+@pytest.mark.parametrize("variable", [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")])
+def test_colours_are_left_out_where_they_are_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, variable: tuple[str, str]
+) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(*variable)
+    singer = click.Command("target-batch", callback=lambda: click.secho("green", fg="green"))
+    done = CliRunner().invoke(CommandGroup(singer), [], color=True)
+    assert ("\x1b" in done.output) == (variable == ("TERM", "xterm"))
 
 
 def test_an_address_where_nobody_answers_ends_with_1(command: Command, tmp_path: Path) -> None:

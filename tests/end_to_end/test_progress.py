@@ -51,7 +51,7 @@ def test_live_lines_tell_each_stream_and_leave_nothing_behind(
         max_updates_per_second=2000,
         default_kind="profiles",
     )
-    process = start(config, stdout=terminal.end, stderr=terminal.end)
+    process = start(config, stdout=terminal.end, stderr=terminal.end, env={"TERM": "xterm"})
     feeder = Feeder(process, lines(), chunk=50, pause=0.01)
     wait_until(lambda: "% of 2,000 updates/s" in terminal.drawn, process)
     wait_until(feeder.done.is_set, process)
@@ -69,6 +69,36 @@ def test_live_lines_tell_each_stream_and_leave_nothing_behind(
     assert table[LONG[:10]] == ["2,000", "1,800", "200", "0"]
     assert table["vips_audie"] == ["1", "1", "0", "0"]
     assert table["all"] == ["2", "streams", "2,001", "1,801", "200", "0"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "rule"),
+    [
+        ({"TERM": "xterm"}, "───"),
+        ({"TERM": "dumb"}, ""),
+        ({"TERM": "xterm", "PYTHONIOENCODING": "ascii:backslashreplace"}, "------"),
+    ],
+    ids=["usual", "dumb", "ascii"],
+)
+def test_a_narrow_or_poor_terminal_gets_what_it_can_show(
+    tmp_path: Path, batch: LocalBatch, environment: dict[str, str], rule: str
+) -> None:
+    """All columns at 60; no control sequence where there are none; no escape that makes a line wrap."""
+    terminal = Terminal(60)
+    config = config_file(tmp_path, batch.url, default_kind="profiles", profile_endpoint="mass_update")
+    process = start(config, stdout=terminal.end, stderr=terminal.end, env=environment)
+    feeder = Feeder(process, lines(), chunk=50, pause=0.03)
+    if rule:
+        wait_until(lambda: "of limit" in terminal.drawn, process)
+    wait_until(feeder.done.is_set, process)
+    process.communicate(timeout=ENDED_WITHIN)
+    rows = terminal.close()
+    assert process.returncode == 0
+    assert ("\x1b" in terminal.drawn) == bool(rule)
+    assert rule in terminal.drawn
+    assert "\\u" not in terminal.drawn
+    assert "\\x" not in terminal.drawn
+    assert not [row for row in rows if "records/s" in row], "a live line stays behind"
 
 
 def test_a_target_without_an_input_says_what_it_waits_for(
