@@ -26,7 +26,7 @@ RECORDS = 10_000
     "file",
     type=click.File("rb"),
     default="-",
-    help="Singer file, or rows of CSV or JSON Lines (.gz too); standard input by default.",
+    help="Singer file, rows of CSV or JSON Lines, a tap's catalog, a JSON schema; standard input by default.",
 )
 @click.option("--stream", help="The stream's name, where rows have none; else the file's name.")
 @click.option("--records", type=click.IntRange(0), default=RECORDS, show_default=True, help="0 for all.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from target_batch.commands.catalogs import described
 from target_batch.commands.inference import schema_of, typed_columns
 from target_batch.errors import InputError
 from target_batch.messages import Message, decimal_in, record_line
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 SINGER = re.compile(rb'"type"\s*:\s*"(SCHEMA|RECORD|STATE|ACTIVATE_VERSION|BATCH)"')
 GZIP: Final = b"\x1f\x8b"
 DELIMITERS: Final = ",;\t|"
-ENDINGS = re.compile(r"(\.(gz|csv|tsv|txt|json|jsonl|ndjson|singer))+$", re.IGNORECASE)
+ENDINGS = re.compile(r"(\.(gz|csv|tsv|txt|json|jsonl|ndjson|singer|schema))+$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,12 @@ class Source:
         head, self._first = self._first, b""
         return head or getattr(self._file, "read1", self._file.read)(size)
 
+    def peek_all(self) -> list[bytes]:
+        """Read every line, and keep them there to read."""
+        kept = list(self.lines())
+        self._first, self._file = b"", io.BytesIO(b"".join(kept))
+        return kept
+
     def lines(self) -> Iterator[bytes]:
         """Give every line."""
         yield from self._first.splitlines(keepends=True)
@@ -93,10 +101,24 @@ def read_sample(file: IO[bytes], stream: str | None, most: int, take: Callable[[
         raise InputError("The input is empty. Give a Singer file, or rows of CSV or JSON Lines.")
     if SINGER.search(source.first):
         _read_singer(source, most, take)
+    elif found := described(_document(source), stream):
+        for name, schema, keys in found:
+            take(Schema(name, schema, keys))
     elif stream:
         _read_rows(source, stream, most, take)
     else:
         raise InputError("Rows have no stream's name: give it with --stream, for example --stream users.")
+
+
+def _document(source: Source) -> Any:
+    """Return what the first line holds, or the whole input where it is one object over several lines."""
+    first = source.first.lstrip(BOM).strip()
+    if not first.startswith(b"{"):
+        return None
+    try:
+        return msgspec.json.decode(b"".join(source.peek_all()).lstrip(BOM) if first == b"{" else first)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _read_singer(source: Source, most: int, take: Callable[[Schema | Row], None]) -> None:

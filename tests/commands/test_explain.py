@@ -149,6 +149,40 @@ def test_a_schema_without_records_is_enough(command: Command) -> None:
     assert found["schema_inferred"] is False
 
 
+@pytest.mark.parametrize("indent", [None, 2], ids=["one line", "many"])
+def test_a_catalog_is_enough(command: Command, indent: int | None) -> None:
+    """What a tap's discovery writes: every stream by its schema and keys, before anything is read."""
+    shape = {"type": ["null", "object"], "properties": {"nr": STRING, "signupAt": STRING}}
+    keys = [{"breadcrumb": [], "metadata": {"table-key-properties": ["nr"]}}]
+    streams = [
+        {"tap_stream_id": "users", "stream": "users", "schema": shape, "metadata": keys},
+        {"tap_stream_id": "leads", "schema": shape, "key_properties": ["nr"]},
+    ]
+    given = json.dumps({"streams": streams}, indent=indent)
+    found = json.loads(command("explain", "--format", "json", given=given).output)["streams"]
+    assert [(one["stream"], one["custom_id"], one["records"]["read"]) for one in found] == [
+        ("users", "nr", 0),
+        ("leads", "nr", 0),
+    ]
+    assert [row["attribute"] for row in found[0]["properties"]] == [None, "signup_at"]
+
+
+@pytest.mark.parametrize("indent", [None, 2], ids=["one line", "many"])
+def test_a_json_schema_is_enough(command: Command, tmp_path: Path, indent: int | None) -> None:
+    shape = {"type": "object", "properties": {"user_id": STRING, "signupAt": STRING}}
+    (tmp_path / "users.schema.json").write_text(json.dumps(shape, indent=indent))
+    found = as_json(command, "--input", "users.schema.json")
+    assert (found["stream"], found["schema_inferred"]) == ("users", False)
+    assert [row["attribute"] for row in found["properties"]] == [None, "signup_at"]
+
+
+def test_a_row_over_several_lines_is_no_schema(command: Command) -> None:
+    given = json.dumps({"user_id": "u1", "properties": {"a": 1}}, indent=2)
+    done = command("explain", "--stream", "users", given=given)
+    assert done.exit_code == 1
+    assert "Line 1 of the input is no JSON object." in done.output
+
+
 def test_a_stream_of_no_known_kind_is_told_as_the_target_tells_it(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:

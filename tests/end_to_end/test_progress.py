@@ -87,7 +87,8 @@ def test_a_narrow_or_poor_terminal_gets_what_it_can_show(
     terminal = Terminal(60)
     config = config_file(tmp_path, batch.url, default_kind="profiles", profile_endpoint="mass_update")
     process = start(config, stdout=terminal.end, stderr=terminal.end, env=environment)
-    feeder = Feeder(process, lines(), chunk=50, pause=0.03)
+    users = [line for line in lines() if "vips" not in line]
+    feeder = Feeder(process, users, chunk=50, pause=0.03)
     if rule:
         wait_until(lambda: "of limit" in terminal.drawn, process)
     wait_until(feeder.done.is_set, process)
