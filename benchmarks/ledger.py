@@ -80,6 +80,9 @@ class Nowhere:
         del name, token
         return None
 
+    def vouch(self) -> None:
+        """Refuse nobody."""
+
 
 class NoRejects:
     """Rejects that nobody reads."""

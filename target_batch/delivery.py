@@ -262,6 +262,8 @@ class Delivery:
         if self._memory is None:
             return entries
         same = self._memory.unchanged(entries)
+        if same:
+            self._sender.vouch()
         unchanged = [entry for index, entry in enumerate(entries) if index in same]
         for entry in unchanged:
             self._fates.unchanged(entry.tickets)

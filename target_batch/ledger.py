@@ -46,26 +46,36 @@ MIGRATION_LOCK: Final = 7213984501
 
 
 class Ledger:
-    """An open ledger; `begin()` gives a connection in a transaction."""
+    """An open ledger; `begin()` gives a connection in a transaction.
 
-    def __init__(self, url: str, work_path: Path, steps: Sequence[Step] = STEPS) -> None:
+    One that is opened `to_copy` is not migrated, and can do nothing else.
+    """
+
+    def __init__(
+        self, url: str, work_path: Path, steps: Sequence[Step] = STEPS, *, to_copy: bool = False
+    ) -> None:
+        self._steps = steps
         self._engine = _engine(url, work_path)
         self._in_postgresql = self._engine.dialect.name == "postgresql"
         self.insert: Any = postgresql.insert if self._in_postgresql else sqlite.insert
+        if to_copy:
+            return
         try:
             with self.begin() as connection:
-                self._migrate(connection, steps)
+                self._migrate(connection)
         except BaseException:
             self.close()
             raise
 
-    def _migrate(self, connection: sa.Connection, steps: Sequence[Step]) -> None:
+    def _migrate(self, connection: sa.Connection) -> None:
         """Make the tables, or bring older ones up to date, in one transaction."""
+        newest = 1 + len(self._steps)
+        if _version(connection) == newest:
+            return
         if self._in_postgresql:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         metadata.create_all(connection, tables=[versions])
-        newest = 1 + len(steps)
-        found = connection.scalar(sa.select(sa.func.max(versions.c.version)))
+        found = _version(connection)
         if found == newest:
             return
         if found is not None and found > newest:
@@ -73,7 +83,7 @@ class Ledger:
                 f"The ledger behind `ledger_url` was written by a newer target-batch (version {found} of "
                 f"its tables, this one knows {newest}). Upgrade target-batch, or name another ledger."
             )
-        for step in steps[(found or newest) - 1 :]:
+        for step in self._steps[(found or newest) - 1 :]:
             step(connection)
         metadata.create_all(connection)
         connection.execute(self.insert(versions).values(version=newest))
@@ -149,13 +159,15 @@ class Ledger:
                 connection.execute(sa.text("ANALYZE " + ", ".join(table.name for table in tables)))
 
     def copy_into(self, other: Ledger) -> None:
-        """Copy what is remembered, but not who holds it, into an empty ledger."""
+        """Copy what is remembered, but not who holds it, into an empty ledger; this one stays as it is."""
         with self.begin() as source, other.begin() as connection:
+            self._migrate(source)
             for table in (audiences, members, scopes, payloads, writers):
                 rows = source.execute(sa.select(table), execution_options={"stream_results": True})
                 for part in rows.partitions(COPIED_AT_ONCE):
                     other.upsert(connection, table, [tuple(row) for row in part])
             connection.execute(sa.update(audiences).values(held_by=None))
+            source.rollback()
 
     def close(self) -> None:
         """Close the database."""
@@ -166,10 +178,20 @@ def opened_copy(url: str, work_path: Path, folder: Path) -> Ledger:
     """Open a copy of a ledger, for a dry run, which must not change it; one that is not there is empty."""
     copy = Ledger(f"sqlite:///{folder}/ledger.db", folder)
     if not _is_missing_file(url, work_path):
-        ledger = Ledger(url, work_path)
-        ledger.copy_into(copy)
-        ledger.close()
+        ledger = Ledger(url, work_path, to_copy=True)
+        try:
+            ledger.copy_into(copy)
+        finally:
+            ledger.close()
     return copy
+
+
+def _version(connection: sa.Connection) -> int | None:
+    """Return the version of the tables; None where there are none."""
+    if not sa.inspect(connection).has_table(versions.name):
+        return None
+    found: int | None = connection.scalar(sa.select(sa.func.max(versions.c.version)))
+    return found
 
 
 def _is_missing_file(url: str, work_path: Path) -> bool:

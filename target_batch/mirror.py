@@ -21,6 +21,7 @@ from target_batch.reasons import Reason
 from target_batch.redaction import clean
 from target_batch.snapshot import Snapshot, fed_before
 from target_batch.staging import Count, Row, Staging
+from target_batch.tables import members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -170,6 +171,7 @@ class MirrorLane:
         unchanged = [self._unchanged(plans, name) for name in names]
         for plan, name in plans:
             plan.apply(self._stream, self._labels.get(name, name))
+        self._ledger.take_stock(members)
         self._count(unchanged)
 
     def _guard_emptiness(self) -> None:
@@ -224,13 +226,16 @@ class MirrorLane:
         self._tell(self._stream, note)
 
     def refused(self, name: str, member: str, refusals: Sequence[Refusal]) -> bool:
-        """Settle the records of a member that Batch refused; return whether there are any."""
-        found = self._staging.source(name, member)
+        """Settle the records of a member that Batch refused; return whether there are any.
+
+        What one place has refused is sent to the others all the same, and is settled once.
+        """
+        found = self._staging.last_word(name, member)
         if found is None or self._origin is None:
             return False
-        line, source, records = found
-        tickets = [Ticket(self._origin, line, source)] * records
-        self._fates.refused(tickets, refusals)
+        if not found.refused:
+            tickets = [Ticket(self._origin, found.line, found.source)] * found.records
+            self._fates.refused(tickets, refusals)
         return True
 
     def _unchanged(self, plans: Sequence[tuple[Plan, str]], name: str) -> Count:

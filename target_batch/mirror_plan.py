@@ -100,6 +100,8 @@ class Plan:
             self._snapshot.doubt_named_exits(self._staging)
         self._size = self._snapshot.size(self._staging)
         if self._by_difference:
+            if self._size.same:
+                self._place.vouch()
             self._before = self._size.before
             self.text = str(self._size)
             news = "" if in_ledger else " (new to the ledger, which does not know who was in it before)"
@@ -167,14 +169,15 @@ class Plan:
             make = self._place.add if replaced else self._place.replace
             self._snapshot.doubt_adds(self._staging, span)
             receipt = self._delivered(partial(make, self._name, label, [add.body for add in adds]))
-            self._reject({adds[index].member: found for index, found in receipt.refused.items()})
+            refused = {adds[index].member: found for index, found in receipt.refused.items()}
+            self._reject(refused)
             if replaced:
-                self._snapshot.added(self._staging, span)
-            elif len(receipt.refused) < len(adds):
-                self._snapshot.replaced(self._staging, span)
+                self._snapshot.added(self._staging, span, list(refused))
+            elif len(refused) < len(adds):
+                self._snapshot.replaced(self._staging, span, list(refused))
                 replaced = True
             calls += 1
-            if calls.bit_count() == 1:
+            if calls.bit_count() == 1 and len(adds) == self._place.chunk:
                 self._snapshot.take_stock()
             token = _token(receipt) or token
         return token, replaced

@@ -53,6 +53,9 @@ class Place(Protocol):
     def settle(self, name: str, token: str) -> int | None:
         """Wait until what was accepted has taken effect; return the size, None where that is not asked."""
 
+    def vouch(self) -> None:
+        """Take note that members were accepted here before: where one is refused, it is not the settings."""
+
 
 def scope_of(kind: str, *parts: str) -> str:
     """Return the ledger's name of a place: the same each run, and no key can be read from it."""
@@ -69,6 +72,7 @@ class AudiencePlace:
         self.scope = scope
         self.where = sender.where
         self._sender = sender
+        self.vouch = sender.vouch
         self._patience = patience
         self._asks = asks
 
@@ -144,6 +148,7 @@ class AttributePlace:
     def __init__(self, sender: BulkSender, scope: str, endpoint: str, most_entries: int) -> None:
         self.scope = scope
         self._sender = sender
+        self.vouch = sender.vouch
         self._small = 0 if endpoint == "mass_update" else UPDATE.entries
         self.chunk = min(most_entries, UPDATE.entries if endpoint == "update" else MASS_UPDATE.entries)
 

@@ -198,21 +198,23 @@ class Snapshot:
             self._check(connection)
             self._insert(connection, joining)
 
-    def added(self, staging: Staging, span: Span) -> None:
-        """Note that Batch accepted the members in doubt."""
+    def added(self, staging: Staging, span: Span, refused: Sequence[str]) -> None:
+        """Note that Batch accepted the members in doubt, but for those it refused."""
         doubted = self._mine & members.c.hash.is_(None) & span.holds(members.c.member)
         rows = self._accepted(staging, span).join(members, doubted & (members.c.member == staged.c.member))
         with self._ledger.begin() as connection:
             self._check(connection)
             self._insert(connection, rows)
+            self._doubt(connection, refused)
 
-    def replaced(self, staging: Staging, span: Span) -> None:
-        """Note that Batch accepted a replace: these members are in, and nobody else."""
+    def replaced(self, staging: Staging, span: Span, refused: Sequence[str]) -> None:
+        """Note that Batch accepted a replace: these members but for the refused are in, and nobody else."""
         with self._ledger.begin() as connection:
             self._check(connection)
             connection.execute(sa.delete(members).where(self._mine))
             connection.execute(sa.update(audiences).where(audiences.c.id == self._id).values(known=True))
             self._insert(connection, self._accepted(staging, span))
+            self._delete(connection, refused)
 
     def _accepted(self, staging: Staging, span: Span) -> sa.Select[Any]:
         columns: list[Any] = [sa.literal(self._id), staged.c.member, staged.c.hash]
@@ -228,16 +230,22 @@ class Snapshot:
         """Note before a call that the members it removes may be in or not from now on."""
         with self._ledger.begin() as connection:
             self._check(connection)
-            for some in batches(ids):
-                chosen = self._mine & members.c.member.in_(some)
-                connection.execute(sa.update(members).where(chosen).values(hash=None))
+            self._doubt(connection, ids)
 
     def removed(self, ids: Sequence[str]) -> None:
         """Note members that are out for sure."""
         with self._ledger.begin() as connection:
             self._check(connection)
-            for some in batches(ids):
-                connection.execute(sa.delete(members).where(self._mine, members.c.member.in_(some)))
+            self._delete(connection, ids)
+
+    def _doubt(self, connection: sa.Connection, ids: Sequence[str]) -> None:
+        for some in batches(ids):
+            chosen = self._mine & members.c.member.in_(some)
+            connection.execute(sa.update(members).where(chosen).values(hash=None))
+
+    def _delete(self, connection: sa.Connection, ids: Sequence[str]) -> None:
+        for some in batches(ids):
+            connection.execute(sa.delete(members).where(self._mine, members.c.member.in_(some)))
 
     def _check(self, connection: sa.Connection) -> None:
         query = sa.select(audiences.c.held_by).where(audiences.c.id == self._id).with_for_update()

@@ -42,6 +42,15 @@ class Row(NamedTuple):
     source: bytes
 
 
+class LastWord(NamedTuple):
+    """The last record on a member, how many there were, and whether Batch has refused them."""
+
+    line: int
+    source: bytes
+    records: int
+    refused: bool
+
+
 class Count(NamedTuple):
     """Members, and the records they came from."""
 
@@ -125,14 +134,14 @@ class Staging:
         """Count the members whom Batch has refused."""
         return self.count(staged.c.refused)
 
-    def source(self, name: str, member: str) -> tuple[int, bytes, int] | None:
-        """Return the line and the bytes of a member's last record, and how many there were."""
-        columns = arrivals.c.line, arrivals.c.source, staged.c.records
+    def last_word(self, name: str, member: str) -> LastWord | None:
+        """Return the last record on a member; None where there is none."""
+        columns = arrivals.c.line, arrivals.c.source, staged.c.records, staged.c.refused
         query = sa.select(*columns).join_from(staged, arrivals, ARRIVED)
         query = query.where(self.of(name), staged.c.member == member)
         with self._ledger.begin() as connection:
             found = connection.execute(query).one_or_none()
-        return None if found is None else (found.line, found.source, found.records)
+        return None if found is None else LastWord(*found)
 
     def drop(self) -> None:
         """Forget the rows."""
@@ -145,8 +154,8 @@ class Staging:
         return rows
 
     def wanted(self, name: str) -> sa.ColumnElement[bool]:
-        """Choose the members that belong in one audience, and that Batch has not refused."""
-        return self.of(name) & staged.c.hash.is_not(None) & ~staged.c.refused
+        """Choose the members that belong in one audience."""
+        return self.of(name) & staged.c.hash.is_not(None)
 
     def unwanted(self, name: str) -> sa.ColumnElement[bool]:
         """Choose the members that the stream names as out of one audience."""

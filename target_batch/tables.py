@@ -108,7 +108,7 @@ writers = sa.Table(
     sa.Column("attribute", _key(255), primary_key=True),
     sa.Column("writer", ID, primary_key=True, autoincrement=False),
     sa.Column("stream", sa.Text, nullable=False),
-    sa.Column("seen", sa.Float, nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
     sqlite_with_rowid=False,
 )
 payloads = sa.Table(

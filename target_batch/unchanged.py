@@ -74,7 +74,8 @@ class PayloadMemory:
         """Remember the payloads of entries that Batch accepted as a whole.
 
         A row that is there came from another run in the meantime: which of the two payloads Batch got
-        last is unknown, so it counts as expired, and so do those of streams that share an attribute.
+        last is unknown, so it counts as expired, and so do those of streams that share an attribute. So does
+        one of which others could not know, for its stream's names were forgotten.
         """
         alone = {self._key(entry): entry for entry in entries if _is_alone(entry)}
         now = self._now()
@@ -145,7 +146,11 @@ class PayloadMemory:
                 others.setdefault(other, {})[entry.custom_id] = key
         if others:
             self._queue(connection)
-        crossed: set[Key] = set()
+        crossed = {
+            key
+            for key, entry in entries.items()
+            if not self._writers.knows(key[0], names_of(entry.attributes))
+        }
         for other, chosen in _chosen({other: list(keys) for other, keys in others.items()}):
             found = connection.scalars(sa.select(payloads.c.custom_id).where(chosen))
             crossed.update(others[other][custom_id] for custom_id in found)

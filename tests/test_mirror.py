@@ -87,6 +87,9 @@ class FakeAudience:
 
         return self._call("replace", change)
 
+    def vouch(self) -> None:
+        """Nobody is refused here."""
+
     def settle(self, name: str, token: str) -> int | None:
         """Return the size: nothing is to be waited for."""
         return len(self.members)

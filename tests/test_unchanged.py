@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from target_batch.fates import Fates, Origin, Ticket
 from target_batch.ledger import Ledger
 from target_batch.messages import record_in
 from target_batch.outbox import Entry, seal
+from target_batch.tables import writers
 from target_batch.unchanged import PayloadMemory
 
 if TYPE_CHECKING:
@@ -152,6 +154,37 @@ def test_streams_that_share_nothing_are_skipped_side_by_side() -> None:
             "stream 'crm' writes 'plan'",
             "stream 'billing' writes 'plan'",
         }
+
+
+@pytest.mark.parametrize("forgotten", ["before the call", "before the answer", "afterwards"])
+def test_a_stream_whose_names_were_forgotten_is_not_skipped(forgotten: str) -> None:
+    """Those who write its attributes do not know of it, so nothing it sent is known to be there still."""
+    for world in worlds():
+        for when in ("before the call", "before the answer", "afterwards"):
+            if when == "before the answer":
+                world.start(0, "crm", 1)
+            elif when == "afterwards":
+                world.answer(0)
+            if when == forgotten:
+                with world.ledger.begin() as connection:
+                    connection.execute(sa.delete(writers))
+        world.start(1, "billing", 2)
+        world.answer(1)
+        world.now += 1
+        world.crash(0)
+        world.start(0, "crm", 1)
+        world.answer(0)
+        assert (world.skipped, world.profile["plan"]) == (0, 1)
+
+
+def test_a_run_that_takes_long_keeps_its_names() -> None:
+    """Longer than they are kept without it: what it sends last is remembered as well."""
+    for world in worlds():
+        for stream, passed in (("crm", 1.4), ("web", 1.4), ("crm", 0.0), ("crm", 0.0)):
+            world.start(0, stream, 1)
+            world.answer(0)
+            world.now += passed * AGE
+        assert world.skipped == 1
 
 
 def test_a_stream_that_is_gone_for_long_disturbs_nobody() -> None:

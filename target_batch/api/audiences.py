@@ -146,6 +146,7 @@ class AudienceSender:
         self._platform = platform
         self._pacer = pacer
         self._divider = Divider()
+        self.vouch = self._divider.vouch
         self._known: set[str] | None = None
         self._not_created: dict[str, str] = {}
 

@@ -51,7 +51,10 @@ class Receipt:
 
 
 class Trust:
-    """Whether Batch has accepted anything in this run; until then a refusal may be our fault."""
+    """Whether Batch has accepted anything, in this run or, as the ledger knows, the same one before.
+
+    Until then a refusal may be our fault.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -74,6 +77,10 @@ class Divider:
 
     def __init__(self) -> None:
         self._trust = Trust()
+
+    def vouch(self) -> None:
+        """Take note that Batch has accepted such entries before: what it refuses now is to blame itself."""
+        self._trust.accept()
 
     def deliver(self, entries: Sequence[bytes], send: Callable[[Sequence[bytes]], Verdict]) -> Receipt:
         """Send entries; halve what is refused or too large as a whole, until the guilty are alone."""
@@ -125,6 +132,7 @@ class BulkSender:
         self._project = project
         self._pacers = pacers
         self._divider = Divider()
+        self.vouch = self._divider.vouch
 
     def deliver(self, endpoint: BulkEndpoint, entries: Sequence[bytes]) -> Receipt:
         """Deliver entries to an endpoint; the receipt accounts for each of them."""

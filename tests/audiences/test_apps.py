@@ -125,3 +125,37 @@ def test_an_app_without_a_key_stops_at_its_schema(apps: Loader) -> None:
     assert found.code == 2
     assert "`app_api_keys` is empty" in found.log
     assert apps.batch.requests() == []
+
+
+LEFT = {"_sdc_deleted_at": "2026-01-01T00:00:00Z"}
+
+
+def test_what_every_key_refuses_is_rejected_once(apps: Loader) -> None:
+    """A removal that both apps refuse: three rows, three rejects, and the others go."""
+    columns = [head("cohort", *LEFT)]
+    chosen = {"streams": options(mode="mirror"), "app_api_keys": KEYS[:2]}
+    assert apps.run([*columns, *rows(numbered(1, 6)), state(DONE)], **chosen).code == 0
+    apps.batch.fault({"refuse_ids": ["u6"]})
+    lines = [*rows(numbered(1, 5)), *rows(["u7"]), *rows(["u6"]), *rows(["u6", "u6"], **LEFT)]
+    found = apps.run([*columns, *lines, state(DONE)], **chosen)
+    assert found.code == 0, found.log
+    counts = found.totals("cohort")
+    assert (counts["rejected"], counts["delivered"], counts["unchanged"]) == (3, 1, 5)
+    assert [set(members(apps, key)) for key in KEYS[:2]] == [set(numbered(1, 7))] * 2
+
+
+def test_what_one_key_refuses_reaches_the_others(apps: Loader) -> None:
+    """In the first replace and in later differences; it is rejected, and tried again by the next run."""
+    chosen = options(mode="mirror")
+    apps.batch.fault({"refuse_ids": ["u2", "u9"]}, path=f"*/{KEYS[0]}/*")
+    for last in (5, 9):
+        found = apps.run([head(), *rows(numbered(1, last)), state(DONE)], streams=chosen)
+        assert found.code == 0, found.log
+        assert set(members(apps, KEYS[0])) == set(numbered(1, last)) - {"u2", "u9"}
+        assert [set(members(apps, key)) for key in KEYS[1:]] == [set(numbered(1, last))] * 2
+    assert [row["user_id"] for row in found.rejects("cohort")].count("u9") == 1
+    apps.unhang()
+    found = apps.run([head(), *rows(numbered(1, 9)), state(DONE)], streams=chosen)
+    counts = found.totals("cohort")
+    assert (counts["delivered"], counts["unchanged"]) == (2, 7)
+    assert [set(members(apps, key)) for key in KEYS] == [set(numbered(1, 9))] * 3

@@ -283,6 +283,42 @@ def test_a_guilty_member_costs_only_itself(mirror: Loader) -> None:
     assert found.totals("cohort")["delivered"] == 48
 
 
+def test_a_guilty_member_stops_no_later_night(mirror: Loader) -> None:
+    """Nothing else has changed, so nothing is accepted in this run; the member is to blame all the same."""
+    mirror.batch.fault({"refuse_ids": ["u3"]})
+    for unchanged in (0, 4, 4):
+        found = mirror.mirror(numbered(1, 5))
+        assert found.code == 0, found.log
+        assert found.states == [DONE]
+        counts = found.totals("cohort")
+        assert (counts["unchanged"], counts["rejected"]) == (unchanged, 1)
+
+
+ODD_IDS = [
+    "tab\there",
+    "back\\slash",
+    "\\N",
+    "\\.",
+    "it's",
+    'a"quote',
+    "%(a)s",
+    "\U0001f600" * 512,
+    "{a,b}",
+    "\x01",
+]
+
+
+def test_odd_members_are_the_same_in_every_ledger(mirror: Loader) -> None:
+    """What means something to a database's own format is but a character of an ID."""
+    for wanted, delivered in ((ODD_IDS, 10), (ODD_IDS, 0), (ODD_IDS[1:], 0)):
+        found = mirror.mirror([*wanted, *wanted])
+        assert found.code == 0, found.log
+        assert mirror.members() == set(wanted)
+        counts = found.totals("cohort")
+        assert (counts["delivered"], counts["merged"]) == (2 * delivered, delivered)
+        assert counts["unchanged"] == 2 * (len(wanted) - delivered)
+
+
 def test_changed_attributes_are_a_difference(loader: Loader) -> None:
     loader.settings = {"streams": {"cohort": {**MIRROR, "attributes": {"tier": "tier"}}}}
     columns = [head("cohort", "tier")]

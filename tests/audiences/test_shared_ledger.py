@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from singer import STRING, record, schema, state
@@ -14,11 +15,24 @@ from target_batch.errors import ConfigurationError
 from target_batch.ledger import Ledger
 from target_batch.tables import STEPS, audiences
 from tests.audiences import quick_target
-from tests.audiences.cohorts import DONE, MIRROR, assert_balanced, cohort, environment, numbered
+from tests.audiences.cohorts import (
+    DONE,
+    MIRROR,
+    assert_balanced,
+    cohort,
+    environment,
+    feed,
+    head,
+    kill,
+    numbered,
+    rows,
+    states,
+    wait_for,
+)
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from target_process import Ended
@@ -38,6 +52,12 @@ FIRST_VERSION = (
     "INSERT INTO target_batch_version (version) VALUES (1)",
 )
 """Make a ledger one of the first version, as version 0.1.0 has left them."""
+
+
+END_THE_COPY = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE state = 'active' AND query LIKE 'COPY target_batch_arrivals%'
+"""
 
 
 class Crowd:
@@ -178,15 +198,96 @@ def test_a_ledger_of_the_first_version_still_knows_its_members(loader: Loader, l
     """What a killed run had staged in another shape goes; what is known about members stays."""
     settings = {"streams": {"cohort": MIRROR}, "ledger_url": ledger_url}
     loader.mirror(numbered(1, 5), **settings)
-    ledger = Ledger(ledger_url, loader.folder / "work")
-    with ledger.begin() as connection:
-        for statement in FIRST_VERSION:
-            connection.execute(sa.text(statement))
-    ledger.close()
+    as_first_version(ledger_url, loader.folder / "work")
     found = loader.mirror([*numbered(2, 5), "u6"], **settings)
     assert found.code == 0, found.log
     assert "+1 \N{MINUS SIGN}1 =4" in found.log
     assert loader.members() == {"u2", "u3", "u4", "u5", "u6"}
+
+
+def test_a_database_that_goes_away_while_rows_are_written_stops_the_run(
+    loader: Loader, new_database: Callable[[], str]
+) -> None:
+    """In the middle of a COPY: exit 1, no traceback, nothing changed; the next run goes through."""
+    url = new_database()
+    loader.settings = {"streams": {"cohort": MIRROR}, "ledger_url": url}
+    loader.mirror(["canary-1"])
+    server = url.replace("+psycopg", "")
+    with psycopg.connect(server, autocommit=True) as watching, psycopg.connect(server) as locking:
+        process = loader.cold()
+        feed(process, [head(), *rows(["canary-1"])])
+        wait_for(lambda: watching.execute("SELECT 1 FROM target_batch_stagings").fetchone())
+        locking.execute("LOCK TABLE target_batch_arrivals")
+        feed(process, [*rows(f"canary-{n}" for n in range(10_500)), state(DONE)], end=True)
+        wait_for(lambda: watching.execute(END_THE_COPY).fetchone())
+    assert process.stderr is not None
+    log = process.stderr.read().decode()
+    assert process.wait(30) == 1
+    assert states(process) == []
+    kill(process)
+    assert "`ledger_url`" in log
+    assert "Traceback" not in log
+    assert "canary" not in log
+    assert loader.members() == {"canary-1"}
+    assert loader.mirror(["canary-1", "canary-2"]).code == 0
+
+
+def as_first_version(url: str, folder: Path) -> None:
+    """Make a ledger one of the first version."""
+    ledger = Ledger(url, folder)
+    with ledger.begin() as connection:
+        for statement in FIRST_VERSION:
+            connection.execute(sa.text(statement))
+    ledger.close()
+
+
+def tables_of(url: str) -> tuple[set[str], int]:
+    """Return the names of a ledger's tables, and their version."""
+    engine = sa.create_engine(url)
+    try:
+        names = set(sa.inspect(engine).get_table_names())
+        with engine.connect() as connection:
+            version = "SELECT max(version) FROM target_batch_version"
+            return names, connection.scalar(sa.text(version)) if names else 0
+    finally:
+        engine.dispose()
+
+
+def test_a_dry_run_leaves_the_ledger_as_old_as_it_is(loader: Loader, ledger_url: str) -> None:
+    """Who tries a new version without sending can go back to the old one."""
+    settings = {"streams": {"cohort": MIRROR}, "ledger_url": ledger_url}
+    loader.mirror(numbered(1, 5), **settings)
+    as_first_version(ledger_url, loader.folder / "work")
+    before = tables_of(ledger_url)
+    found = loader.mirror([*numbered(2, 5), "u6"], **settings, dry_run=True)
+    assert found.code == 0, found.log
+    assert "+1 \N{MINUS SIGN}1 =4" in found.log
+    assert tables_of(ledger_url) == before
+    assert before[1] == 1
+
+
+def test_a_dry_run_makes_no_table(loader: Loader, ledger_url: str) -> None:
+    found = loader.mirror(["u1"], streams={"cohort": MIRROR}, ledger_url=ledger_url, dry_run=True)
+    assert found.code == 0, found.log
+    assert tables_of(ledger_url) == (set(), 0)
+
+
+def test_streams_that_overwrote_each_other_before_the_migration_do_not_stay_so(
+    loader: Loader, ledger_url: str
+) -> None:
+    """The first version did not know which streams share an attribute, so its memory vouches for none."""
+
+    def users(stream: str, plan: str) -> list[str]:
+        lines = [schema(stream, {"user_id": STRING, "plan": STRING}, ["user_id"])]
+        return [*lines, record(stream, user_id="u1", plan=plan), state(DONE)]
+
+    settings = {"skip_unchanged": True, "ledger_url": ledger_url}
+    loader.run(users("users", "free"), **settings)
+    as_first_version(ledger_url, loader.folder / "work")
+    loader.run(users("crm_users", "plus"), **settings)
+    for stream, plan in (("users", "free"), ("crm_users", "plus")) * 2:
+        assert loader.run(users(stream, plan), **settings).code == 0
+        assert loader.batch.attributes("u1") == {"plan": plan}
 
 
 def test_a_ledger_of_a_newer_version_stops_the_run(loader: Loader, ledger_url: str) -> None:

@@ -8,8 +8,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 from singer import DATE_TIME, STRING, record, schema, state
 
+from target_batch.ledger import Ledger
+from target_batch.tables import payloads, writers
 from tests.audiences.cohorts import DONE, feed, kill, numbered, wait_for
 
 if TYPE_CHECKING:
@@ -179,6 +182,20 @@ def test_in_runs_of_their_own_the_later_stream_wins_too(skipping: Loader) -> Non
     assert sent(skipping, since) == [], "nobody else wrote since"
 
 
+def test_a_longer_memory_recalls_nothing_that_was_overwritten(skipping: Loader) -> None:
+    """A day's memory is over, another stream writes the attribute; then the setting is raised."""
+    mine = [USERS, *users(["u1"], "free"), state(DONE)]
+    skipping.run(mine, unchanged_max_age_days=1)
+    ledger = Ledger(skipping.settings["ledger_url"], skipping.folder)
+    with ledger.begin() as connection:
+        connection.execute(sa.update(payloads).values(accepted=payloads.c.accepted - 3 * DAY))
+        connection.execute(sa.update(writers).values(until=writers.c.until - 3 * DAY))
+    ledger.close()
+    skipping.run(crm_users("plus"), unchanged_max_age_days=1)
+    assert skipping.run(mine).code == 0
+    assert skipping.batch.attributes("u1")["plan"] == "free"
+
+
 def test_an_attribute_is_the_same_with_a_type_in_its_name(lite: Loader) -> None:
     """`date(plan)` of one stream overwrites `plan` of another one."""
     dated = schema("dated_users", {"user_id": STRING, "plan": DATE_TIME}, ["user_id"])
@@ -214,6 +231,17 @@ def test_what_batch_refused_is_not_remembered(lite: Loader) -> None:
     found = lite.run(lines)
     assert (found.totals("users")["delivered"], found.totals("users")["unchanged"]) == (1, 2)
     assert lite.batch.attributes("u2") == {"plan": "free"}
+
+
+def test_what_batch_refuses_stops_no_later_night(lite: Loader) -> None:
+    """Where all others are unchanged nothing is accepted in this run; it is that profile all the same."""
+    lite.batch.fault({"refuse_ids": ["u2"]})
+    lines = [USERS, *users(numbered(1, 3)), state(DONE)]
+    for unchanged in (0, 2, 2):
+        found = lite.run(lines)
+        assert found.code == 0, found.log
+        counts = found.totals("users")
+        assert (counts["unchanged"], counts["rejected"]) == (unchanged, 1)
 
 
 @pytest.mark.parametrize("applied", [False, True], ids=["not applied", "applied"])
