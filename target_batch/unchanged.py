@@ -2,6 +2,7 @@
 
 The last accepted payload is forgotten before another one is sent, by this stream or by one that writes one of
 its attributes, and remembered once that is accepted: a crash lets nothing be skipped that Batch may lack.
+Where two runs send one profile at once and one of them dies, it takes that one's next run to put it right.
 """
 
 from __future__ import annotations

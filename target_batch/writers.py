@@ -4,7 +4,7 @@ Where two streams write one attribute the later row has to win, even if it is wh
 a stream's memory of a profile ends when another one that shares an attribute with it sends that profile.
 
 That other one has to know of it. So nothing is remembered of a stream whose names are not here, and where one
-was not, for it is new or was forgotten, what the stream had sent before counts as overwritten.
+had run out, or there were none beside what is remembered, what the stream sent before counts as overwritten.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Writers:
             noted.update(new)
             rows = [(self._project, name, writer, stream, self._end(now)) for name in new]
             with self._ledger.begin() as connection:
-                connection.execute(sa.delete(writers).where(writers.c.until < now))
-                mine = sa.select(writers.c.attribute).where(self._mine(writer), writers.c.attribute.in_(new))
-                if len(connection.scalars(mine).all()) < len(new):
+                ends = sa.select(writers.c.attribute, writers.c.until).where(self._mine(writer))
+                known = {row.attribute: row.until for row in connection.execute(ends)}
+                if not known or any(known.get(name, now) < now for name in new):
                     before = (payloads.c.scope == writer) & (payloads.c.accepted < self._begun)
                     connection.execute(sa.delete(payloads).where(before))
                 self._ledger.upsert(connection, writers, rows)

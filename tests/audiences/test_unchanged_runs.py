@@ -88,6 +88,17 @@ def test_what_changed_is_sent_and_nothing_else(skipping: Loader) -> None:
     assert sent(skipping, since) == [("u49", {"plan": "free"})]
 
 
+def test_a_new_column_is_sent_where_a_row_has_it(skipping: Loader) -> None:
+    """A SCHEMA that grew is no reason to send a million profiles that did not change."""
+    skipping.run([USERS, *users(numbered(1, 50)), state(DONE)])
+    since = len(skipping.batch.journal())
+    wider = schema("users", {"user_id": STRING, "plan": STRING, "team": STRING}, ["user_id"])
+    one = record("users", user_id="u50", plan="free", team="red")
+    for _ in range(2):
+        assert skipping.run([wider, *users(numbered(1, 49)), one, state(DONE)]).code == 0
+    assert sent(skipping, since) == [("u50", {"plan": "free", "team": "red"})]
+
+
 def test_a_null_is_a_payload_of_its_own(lite: Loader) -> None:
     """Deleting an attribute is a change; deleting it again is none."""
     lite.run([USERS, *users(["u1"]), state(DONE)])
