@@ -128,7 +128,7 @@ def mirrored(phase: str, ledger: Ledger, members: int) -> None:
 
 def remembered(phase: str, ledger: Ledger, profiles: int) -> None:
     """Ask for every profile, and remember what has to be sent."""
-    memory = PayloadMemory(ledger, "bench", 30 * 86_400, time.time, lambda _, note: print(note))
+    memory = PayloadMemory(ledger, "bench", 30 * 86_400, time.time, lambda _, note: print(note), phase)
     outbox = Outbox()
     fates = Fates(NoRejects(), 1.0)
     tally = fates.tally("users")

@@ -168,7 +168,7 @@ class Lanes:
             project = scope_of("project", settings.api_url, settings.project_key or "")
             max_age = settings.unchanged_max_age_days * 86_400
             run = self._run
-            memory = PayloadMemory(self._ledger, project, max_age, run.clock.time, run.tell)
+            memory = PayloadMemory(self._ledger, project, max_age, run.clock.time, run.tell, run.run)
         policy = Policy(
             settings.profile_endpoint,
             settings.checkpoint_records,

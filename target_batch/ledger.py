@@ -145,6 +145,11 @@ class Ledger:
             text = text.replace(")s", ")b")  # binary: the driver would quote texts and bytes one by one
         connection.exec_driver_sql(text, given)
 
+    def literal(self, value: bytes) -> sa.ColumnElement[Any]:
+        """Spell bytes as part of a statement whose parameters are rows."""
+        shown = f"'\\x{value.hex()}'::bytea" if self._in_postgresql else f"x'{value.hex()}'"
+        return sa.literal_column(shown)
+
     def number_of(self, scope: str) -> int:
         """Return the number under which a scope is known here."""
         with self.begin() as connection:

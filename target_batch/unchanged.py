@@ -1,13 +1,13 @@
 """What each profile last got from a stream, so that what did not change is not sent again.
 
-The last accepted payload is forgotten before another one is sent, by this stream or by one that writes one of
-its attributes, and remembered once that is accepted: a crash lets nothing be skipped that Batch may lack.
-Where two runs send one profile at once and one of them dies, it takes that one's next run to put it right.
+Before a payload is sent, what is remembered of its profile becomes doubtful: of this stream, and of those
+that write one of its attributes. It is known again once the payload is accepted and nobody else was at it.
+A crash leaves the doubt, so nothing is skipped that Batch may lack.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
@@ -15,11 +15,11 @@ from target_batch.operations import names_of
 from target_batch.places import scope_of
 from target_batch.redaction import clean
 from target_batch.staging import batches, digest
-from target_batch.tables import payloads, scopes
+from target_batch.tables import payloads
 from target_batch.writers import Writers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from target_batch.ledger import Ledger
     from target_batch.outbox import Entry
@@ -27,12 +27,16 @@ if TYPE_CHECKING:
 EARLIEST: Final = 0.75
 """Share of the age limit after which the first entries expire: not all of them on one day."""
 
+DOUBT_SECONDS: Final = 3600.0
+"""How long what a run has sent may still be on its way: that run may be dead, and its answer never come."""
+
 LONG_AGO: Final = 0.0
+"""When something was accepted that is not remembered; doubt is the negative time of its beginning."""
+
+NEVER: Final[sa.ColumnClause[float]] = sa.literal_column("0")
+
 Key: TypeAlias = tuple[int, str]
 """The number of a stream, and a custom ID."""
-
-EXPIRED: Final = b""
-"""Stands for a hash that no payload has."""
 
 
 class PayloadMemory:
@@ -45,6 +49,7 @@ class PayloadMemory:
         max_age: float,
         now: Callable[[], float],
         tell: Callable[[str, str], None],
+        run: str,
     ) -> None:
         self._ledger = ledger
         self._project = project
@@ -52,11 +57,12 @@ class PayloadMemory:
         self._now = now
         self._tell = tell
         self._number = ledger.number_of(scope_of("payloads", project))
+        self._token = digest(run.encode())
         self._scopes: dict[str, int] = {}
         self._writers = Writers(ledger, self._number, max_age, now)
 
     def unchanged(self, entries: Sequence[Entry]) -> set[int]:
-        """Return the indexes of entries whose payload is the one last accepted; forget the others'."""
+        """Return the indexes of entries whose payload is the one last accepted; doubt the others."""
         alone = {index: entry for index, entry in enumerate(entries) if _is_alone(entry)}
         for stream, names in {(_stream(entry), names_of(entry.attributes)) for entry in alone.values()}:
             self._writers.note(self._scope(stream), stream, names)
@@ -66,55 +72,91 @@ class PayloadMemory:
             known = self._known(connection, keys.values())
         hashes = {index: known.get(key) for index, key in keys.items()}
         same = {index for index, hash_ in hashes.items() if hash_ == digest(entries[index].body)}
-        absent = {index for index, hash_ in hashes.items() if hash_ is None}
-        sent = {index: entry for index, entry in enumerate(entries) if index not in same}
-        self._forget(self._stale(sent, absent))
+        self._doubt(entry for index, entry in enumerate(entries) if index not in same)
         return same
 
-    def accepted(self, entries: Iterable[Entry]) -> None:
-        """Remember the payloads of entries that Batch accepted as a whole.
+    def _doubt(self, sent: Iterable[Entry]) -> None:
+        """Note before the call that its profiles may hold anything of what it writes, and that it is ours.
 
-        A row that is there came from another run in the meantime: which of the two payloads Batch got
-        last is unknown, so it counts as expired, and so do those of streams that share an attribute. So does
-        one of which others could not know, for its stream's names were forgotten.
+        What another run has on its way to the same profile is nobody's from now on: neither of the two knows
+        which one Batch takes in last, even if the other one dies and its answer never comes.
         """
-        alone = {self._key(entry): entry for entry in entries if _is_alone(entry)}
+        now = self._now()
+        keys = {(scope, entry.custom_id) for entry in sent for scope in self._touched(entry)}
+
+        def doubted(new: Any) -> dict[str, Any]:
+            young = payloads.c.accepted < new["accepted"] + sa.literal_column(str(DOUBT_SECONDS))
+            theirs = young & (payloads.c.hash != new["hash"])
+            return {
+                "hash": sa.case((theirs, self._ledger.literal(b"")), else_=new["hash"]),
+                "accepted": sa.case((theirs, payloads.c.accepted), else_=new["accepted"]),
+            }
+
+        with self._ledger.begin() as connection:
+            rows = [(*key, self._token, -now) for key in sorted(keys)]
+            self._ledger.upsert(connection, payloads, rows, doubted)
+            self._give_up(connection, keys, DOUBT_SECONDS - now)
+
+    def _give_up(self, connection: sa.Connection, keys: set[Key], young: float) -> None:
+        """Where another run is at one stream's memory of a profile, let none of them be ours."""
+        scopes = {scope for scope, _ in keys}
+        ids = sorted({custom_id for _, custom_id in keys}) if len(scopes) > 1 else []
+        for part in batches(ids):
+            here = payloads.c.scope.in_(scopes) & payloads.c.custom_id.in_(part)
+            theirs = here & (payloads.c.hash != self._token) & (payloads.c.accepted < young)
+            if crossed := list(connection.scalars(sa.select(payloads.c.custom_id).where(theirs))):
+                ours = payloads.c.scope.in_(scopes) & (payloads.c.hash == self._token)
+                nobodys = sa.update(payloads).where(ours, payloads.c.custom_id.in_(crossed))
+                connection.execute(nobodys.values(hash=b""))
+
+    def accepted(self, entries: Iterable[Entry]) -> None:
+        """Remember the payloads of entries that Batch accepted as a whole, where nobody else was at it.
+
+        What is more than one stream's is settled, but not remembered, and so is what a stream wrote whose
+        names are not in the ledger any more: others could not know of it.
+        """
         now = self._now()
         with self._ledger.begin() as connection:
             self._writers.look(connection)
-            crossed = self._crossed(connection, alone)
-            rows = [
-                (*key, digest(alone[key].body), LONG_AGO if key in crossed else now) for key in sorted(alone)
-            ]
-            self._ledger.upsert(connection, payloads, rows, lambda _: {"accepted": sa.literal_column("0")})
+        settled: dict[Key, tuple[bytes, float]] = {}
+        for entry in entries:
+            for scope in self._touched(entry):
+                settled[scope, entry.custom_id] = self._token, LONG_AGO
+            if _is_alone(entry) and self._writers.knows(self._key(entry)[0], names_of(entry.attributes)):
+                settled[self._key(entry)] = digest(entry.body), now
+
+        def ours(new: Any) -> dict[str, Any]:
+            mine = (payloads.c.hash == self._ledger.literal(self._token)) & (payloads.c.accepted < NEVER)
+            columns = ("hash", "accepted")
+            return {name: sa.case((mine, new[name]), else_=payloads.c[name]) for name in columns}
+
+        with self._ledger.begin() as connection:
+            rows = [(*key, *settled[key]) for key in sorted(settled)]
+            self._ledger.upsert(connection, payloads, rows, ours)
 
     def _known(self, connection: sa.Connection, keys: Iterable[Key]) -> dict[Key, bytes]:
-        """Return the hashes of what was accepted, expired ones without their value."""
+        """Return the hashes of what was accepted, and has not expired."""
         ids: dict[int, list[str]] = {}
         for scope, custom_id in keys:
             ids.setdefault(scope, []).append(custom_id)
         known: dict[Key, bytes] = {}
         now = self._now()
         columns = (payloads.c.custom_id, payloads.c.hash, payloads.c.accepted)
-        for scope, chosen in _chosen(ids):
+        for scope, part in ((scope, part) for scope, some in ids.items() for part in batches(some)):
+            chosen = (payloads.c.scope == scope) & payloads.c.custom_id.in_(part) & (payloads.c.accepted > 0)
             for custom_id, hash_, accepted in connection.execute(sa.select(*columns).where(chosen)):
                 share = EARLIEST + (1 - EARLIEST) * hash_[0] / 255
-                fresh = 0 <= now - accepted < self._max_age * share
-                known[scope, custom_id] = bytes(hash_) if fresh else EXPIRED
+                if 0 <= now - accepted < self._max_age * share:
+                    known[scope, custom_id] = bytes(hash_)
         return known
 
-    def _stale(self, sent: Mapping[int, Entry], absent: set[int]) -> dict[int, list[str]]:
-        """Return, by stream, the profiles whose last payload of that stream is overwritten from now on."""
-        stale: dict[int, list[str]] = {}
-        for index, entry in sent.items():
-            if not entry.attributes:
-                continue
-            streams = {ticket.origin.stream for ticket in entry.tickets if ticket.origin.remembered}
-            mine = {self._scope(stream) for stream in streams}
-            others = self._others(entry, mine)
-            for scope in others if index in absent else mine | others:
-                stale.setdefault(scope, []).append(entry.custom_id)
-        return stale
+    def _touched(self, entry: Entry) -> set[int]:
+        """Return the streams whose memory is overwritten: its own, and those that share a name."""
+        if not entry.attributes:
+            return set()
+        streams = {ticket.origin.stream for ticket in entry.tickets if ticket.origin.remembered}
+        mine = {self._scope(stream) for stream in streams}
+        return mine | self._others(entry, mine)
 
     def _others(self, entry: Entry, mine: set[int]) -> set[int]:
         """Return the other streams that write an attribute of this entry, and tell the user of them."""
@@ -130,37 +172,6 @@ class PayloadMemory:
                 "the other one of them wrote last.",
             )
         return others
-
-    def _forget(self, stale: Mapping[int, list[str]]) -> None:
-        if stale:
-            with self._ledger.begin() as connection:
-                if len(stale) > 1:
-                    self._queue(connection)
-                for _, chosen in _chosen(stale):
-                    connection.execute(sa.delete(payloads).where(chosen))
-
-    def _crossed(self, connection: sa.Connection, entries: Mapping[Key, Entry]) -> set[Key]:
-        """Return those that another run has sent from another stream meanwhile, and let theirs expire."""
-        others: dict[int, dict[str, Key]] = {}
-        for key, entry in entries.items():
-            for other in self._writers.sharing(names_of(entry.attributes)).keys() - {key[0]}:
-                others.setdefault(other, {})[entry.custom_id] = key
-        if others:
-            self._queue(connection)
-        crossed = {
-            key
-            for key, entry in entries.items()
-            if not self._writers.knows(key[0], names_of(entry.attributes))
-        }
-        for other, chosen in _chosen({other: list(keys) for other, keys in others.items()}):
-            found = connection.scalars(sa.select(payloads.c.custom_id).where(chosen))
-            crossed.update(others[other][custom_id] for custom_id in found)
-            connection.execute(sa.update(payloads).where(chosen).values(accepted=LONG_AGO))
-        return crossed
-
-    def _queue(self, connection: sa.Connection) -> None:
-        """Be the only run that changes several streams' memory: two could wait for each other."""
-        connection.execute(sa.select(scopes).where(scopes.c.id == self._number).with_for_update())
 
     def _key(self, entry: Entry) -> Key:
         return self._scope(_stream(entry)), entry.custom_id
@@ -186,10 +197,3 @@ def _is_alone(entry: Entry) -> bool:
 
 def _stream(entry: Entry) -> str:
     return entry.tickets[0].origin.stream
-
-
-def _chosen(ids: Mapping[int, list[str]]) -> Iterator[tuple[int, sa.ColumnElement[bool]]]:
-    """Choose the rows of each stream, in what one statement takes, in the order of their keys."""
-    for scope, some in sorted(ids.items()):
-        for part in batches(sorted(some)):
-            yield scope, (payloads.c.scope == scope) & payloads.c.custom_id.in_(part)

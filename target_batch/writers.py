@@ -52,7 +52,9 @@ class Writers:
                 known = {row.attribute: row.until for row in connection.execute(ends)}
                 if not known or any(known.get(name, now) < now for name in new):
                     before = (payloads.c.scope == writer) & (payloads.c.accepted < self._begun)
-                    connection.execute(sa.delete(payloads).where(before))
+                    connection.execute(
+                        sa.update(payloads).where(before, payloads.c.accepted > 0).values(accepted=0)
+                    )
                 self._ledger.upsert(connection, writers, rows)
 
     def _renew(self, now: float) -> None:
