@@ -33,8 +33,6 @@ DOUBT_SECONDS: Final = 3600.0
 LONG_AGO: Final = 0.0
 """When something was accepted that is not remembered; doubt is the negative time of its beginning."""
 
-NEVER: Final[sa.ColumnClause[float]] = sa.literal_column("0")
-
 Key: TypeAlias = tuple[int, str]
 """The number of a stream, and a custom ID."""
 
@@ -126,7 +124,9 @@ class PayloadMemory:
                 settled[self._key(entry)] = digest(entry.body), now
 
         def ours(new: Any) -> dict[str, Any]:
-            mine = (payloads.c.hash == self._ledger.literal(self._token)) & (payloads.c.accepted < NEVER)
+            mine = (payloads.c.hash == self._ledger.literal(self._token)) & (
+                payloads.c.accepted < sa.literal_column("0")
+            )
             columns = ("hash", "accepted")
             return {name: sa.case((mine, new[name]), else_=payloads.c[name]) for name in columns}
 
