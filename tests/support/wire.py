@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WIRE = Path(__file__).parents[1] / "wire"
 
@@ -31,7 +35,8 @@ _FORMS = (
 """A text of one of these forms stands for any text of the same form."""
 
 
-class Golden(NamedTuple):
+@dataclass(frozen=True)
+class Golden:
     """One exchange; ``tests/wire/README.md`` describes the fields."""
 
     name: str
@@ -40,16 +45,20 @@ class Golden(NamedTuple):
     mark: str
     request: dict[str, Any]
     answer: dict[str, Any]
-    reading: dict[str, str] = {}
-    settings: dict[str, Any] = {}
-    before: list[str] = []
-    fixed: list[str] = []
-    any_of: dict[str, list[Any]] = {}
-    optional: list[str] = []
-    free: list[str] = []
+    reading: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    before: list[str] = field(default_factory=list)
+    fixed: list[str] = field(default_factory=list)
+    any_of: dict[str, list[Any]] = field(default_factory=dict)
+    optional: list[str] = field(default_factory=list)
+    free: list[str] = field(default_factory=list)
 
     def differences(self, part: str, actual: Any) -> list[str]:
-        """Compare something with ``request/body``, ``answer/body``, ``request/query``, …
+        """Compare something with a part of the file.
+
+        Args:
+            part: ``request/body``, ``request/query`` or ``answer/body``.
+            actual: What was really sent.
 
         Returns:
             A sentence for each difference; empty when the shapes are the same.
@@ -96,25 +105,26 @@ class Golden(NamedTuple):
         unknown = {"authorization", "x-authorization", "x-batch-project", "content-type"} & named.keys()
         return wrong + sorted(unknown - {name.lower() for name in given})
 
-    def _compare(self, shown: Any, actual: Any, at: str) -> Any:
-        if at in self.any_of:
-            if actual not in self.any_of[at]:
-                yield f"{at}: {actual!r} is none of {self.any_of[at]}"
-        elif at in self.fixed:
-            if actual != shown:
-                yield f"{at}: {actual!r} instead of {shown!r}"
+    def _compare(self, shown: Any, actual: Any, at: str) -> Iterator[str]:
+        if at in self.any_of or at in self.fixed:
+            if actual not in self.any_of.get(at, [shown]):
+                yield f"{at}: another value than {self.any_of.get(at, shown)!r}"
         elif _kind(shown) != _kind(actual):
             yield f"{at}: {_kind(actual)} instead of {_kind(shown)}"
-        elif isinstance(shown, dict):
-            if at not in self.free:
-                yield from self._compare_objects(shown, actual, at)
+        elif at not in self.free:
+            yield from self._compare_alike(shown, actual, at)
+
+    def _compare_alike(self, shown: Any, actual: Any, at: str) -> Iterator[str]:
+        """Compare two values of the same kind."""
+        if isinstance(shown, dict):
+            yield from self._compare_objects(shown, actual, at)
         elif isinstance(shown, list):
             for item in actual:
                 yield from self._compare_item(shown, item, f"{at}/*")
         elif isinstance(shown, str) and not _has_form_of(shown, actual):
             yield f"{at}: not of the form of {shown!r}"
 
-    def _compare_objects(self, shown: dict[str, Any], actual: dict[str, Any], at: str) -> Any:
+    def _compare_objects(self, shown: dict[str, Any], actual: dict[str, Any], at: str) -> Iterator[str]:
         yield from (f"{at}/{key}: unknown" for key in actual.keys() - shown.keys())
         for key, value in shown.items():
             if key in actual:
@@ -122,7 +132,7 @@ class Golden(NamedTuple):
             elif f"{at}/{key}" not in self.optional:
                 yield f"{at}/{key}: missing"
 
-    def _compare_item(self, shown: list[Any], item: Any, at: str) -> Any:
+    def _compare_item(self, shown: list[Any], item: Any, at: str) -> Iterator[str]:
         """Compare an item with every item shown; report the fewest differences."""
         attempts = [list(self._compare(one, item, at)) for one in shown]
         yield from min(attempts, key=len, default=[f"{at}: no items are expected"])
