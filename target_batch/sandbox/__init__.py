@@ -9,6 +9,8 @@ loopback address only. Point ``api_url`` at it and look at the page at the same 
 what                          where
 ============================  ==================================================================
 Batch's rules                 `rules`, pure functions; each limit once in `rules.limits`
+what is not documented        `readings`: every open point with its answers; `reshaping`: those that
+                              only change an answer's form
 what each endpoint does       `handlers`, reached through `routing`, `keys` and `rates`
 what it keeps                 `store`, held together by `batch`
 scripted faults               `faults`: the form of a script stands there
@@ -17,16 +19,17 @@ the page at ``/``             ``static``
 serving                       `command` → `starting` → `serving` → `app` → `gateway`
 ============================  ==================================================================
 
-How it decides where the documentation is silent:
+Where the documentation is silent, a reading decides and another one can be chosen. What is common
+to all readings:
 
-* A call whose form or size is wrong is refused as a whole with 400; a broken rule about an
-  attribute or event is a partial error that names it, about an entry one that names no attribute.
-  Audiences know no partial errors: every broken rule refuses the call.
-* An event that breaks a rule anywhere is refused as a whole, named by the event's name. One
-  outside the last 24 hours is dropped without an error and counted.
+* A call whose size is wrong is refused as a whole with 400; a broken rule about an attribute or event
+  is a partial error. Audiences know no partial errors: every broken rule refuses the call.
+* An event that breaks a rule anywhere, or lies outside the last 24 hours, is refused as a whole.
 * Accepted changes of profiles are applied at once, those of audiences when they are indexed, in
   the order of arrival.
 * All project keys open the same data; each project and each app has rates of its own. A refused
-  call takes nothing out of its bucket, a malformed one does once its entries could be counted.
+  call takes nothing out of its budget, a malformed one does once its entries could be counted.
+* A rate without a burst is taken at its word: what a second may hold is never exceeded within any
+  second (less 20 ms for clocks).
 * ``latency`` passes before a call is applied; the rates count its arrival.
 """

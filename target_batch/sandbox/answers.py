@@ -12,6 +12,15 @@ Headers = tuple[tuple[bytes, bytes], ...]
 """Headers as ASGI wants them."""
 JSON: Final[Headers] = ((b"content-type", b"application/json"),)
 """Headers of an answer in JSON."""
+_APP_CODES: Final = {
+    400: "MISSING_PARAMETER",
+    401: "AUTHENTICATION_INVALID",
+    403: "API_MISUSE",
+    404: "ROUTE_NOT_FOUND",
+    500: "SERVER_ERROR",
+    503: "MAINTENANCE_ERROR",
+}
+"""The only codes of errors that the app platform documents, by status."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,12 @@ def success(blames: list[Blame]) -> Answer:
     return json_answer(202, content, len(blames))
 
 
-def refusal(refused: Refused) -> Answer:
-    """Make the answer of a call that is refused as a whole."""
-    content = {"error_code": refused.code, "error_message": refused.message}
-    return json_answer(refused.status, content)
+def refusal(refused: Refused, *, is_app: bool = False) -> Answer:
+    """Make the answer of a call that is refused as a whole.
+
+    Args:
+        refused: Why.
+        is_app: Whether the call is one of the app platform, which has codes of its own.
+    """
+    code = _APP_CODES.get(refused.status, refused.code) if is_app else refused.code
+    return json_answer(refused.status, {"error_code": code, "error_message": refused.message})

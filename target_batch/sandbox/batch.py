@@ -6,6 +6,7 @@ from target_batch.sandbox.clock import Clock
 from target_batch.sandbox.faults.book import FaultBook
 from target_batch.sandbox.keys import Keys
 from target_batch.sandbox.rates import Rates
+from target_batch.sandbox.readings import Readings
 from target_batch.sandbox.store.audiences import Audiences
 from target_batch.sandbox.store.journal import Journal
 from target_batch.sandbox.store.profiles import Profiles
@@ -22,6 +23,7 @@ class Options:
         null: Answer at once and keep nothing but counts.
         journal: Keep the journal of accepted entries.
         rates: Enforce the documented rates.
+        readings: What it answers where the documentation is silent.
     """
 
     latency: float = 0.0
@@ -29,6 +31,7 @@ class Options:
     null: bool = False
     journal: bool = True
     rates: bool = True
+    readings: Readings = field(default_factory=Readings)
 
 
 @dataclass
@@ -39,7 +42,7 @@ class Totals:
         entries: Entries of calls on profiles that were accepted, in part at least.
         entries_refused: Entries refused as a whole inside a 202.
         events: Events accepted.
-        events_late: Events dropped because they are outside the last 24 hours.
+        events_late: Events refused because they are outside the last 24 hours.
         member_changes: Members added, removed or replaced.
         null_requests: Requests answered in null mode.
         null_bytes: Bytes of their bodies.

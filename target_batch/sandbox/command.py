@@ -5,11 +5,13 @@ from typing import Any
 
 import click
 
+from target_batch.sandbox.readings import describe_readings
+
 DEFAULT_PORT = 8765
 """Port of the local Batch unless another is asked for."""
 
 
-@click.command()
+@click.command(epilog=describe_readings())
 @click.option(
     "--host",
     type=click.Choice(["127.0.0.1", "localhost"]),
@@ -39,6 +41,13 @@ DEFAULT_PORT = 8765
     "--faults",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON file with scripted faults.",
+)
+@click.option(
+    "--reading",
+    "readings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What to answer where Batch's documentation is silent; repeatable, see below.",
 )
 @click.option("--null", is_flag=True, help="Answer at once and keep nothing, for benchmarks.")
 @click.option("--journal/--no-journal", default=True, help="Keep every accepted entry, or not.")

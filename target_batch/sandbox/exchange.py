@@ -48,6 +48,11 @@ class Exchange:
     fault: str = ""
     scripted: list[Any] | None = None
 
+    @property
+    def is_app(self) -> bool:
+        """Whether it is a call of the app platform, as far as its route is known."""
+        return self.endpoint.startswith("app/")
+
     @cached_property
     def ids(self) -> frozenset[str]:
         """The custom IDs and members' IDs in the body, read leniently."""
@@ -63,28 +68,36 @@ class Exchange:
         return values[0].decode("latin-1") if len(values) == 1 else None
 
     def parameters(self, *known: str) -> dict[str, str]:
-        """Return the query's parameters.
+        """Return the query's parameters of a call without a body.
 
         Raises:
-            Refused: With 400, when one is unknown or repeated.
+            Refused: With 400, when one is unknown or repeated, or when there is a body.
         """
-        pairs = parse_qsl(self.query.decode("latin-1"), keep_blank_values=True)
-        found = dict(pairs)
-        if len(found) < len(pairs) or not found.keys() <= set(known):
-            raise Refused.malformed(f"the query takes {' and '.join(known)}, once each")
-        return found
+        if self.body:
+            raise Refused.malformed(f"{self.method} takes no body")
+        self._check_query(known)
+        return dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True))
 
     def check_body(self) -> None:
         """Check how the body is sent.
 
         Raises:
-            Refused: With 415 unless it is plain JSON, with 413 when it is too large.
+            Refused: With 415 unless it is plain JSON, with 413 when it is too large, with 400 when there
+                is a query.
         """
         kind = (self.header("content-type") or "").partition(";")[0].strip().lower()
         if kind != "application/json" or self.header("content-encoding") not in {None, "identity"}:
             raise Refused(415, "UNSUPPORTED_MEDIA_TYPE", "send plain application/json")
         if len(self.body) > BODY_BYTES:
             raise Refused(413, "PAYLOAD_TOO_LARGE", f"a body has at most {BODY_BYTES} bytes")
+        self._check_query(())
+
+    def _check_query(self, known: tuple[str, ...]) -> None:
+        pairs = parse_qsl(self.query.decode("latin-1"), keep_blank_values=True)
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names) or not set(names) <= set(known):
+            allowed = f"takes {' and '.join(known)}, once each" if known else "takes no parameters"
+            raise Refused.malformed(f"the query {allowed}")
 
 
 def _ids(content: Any) -> Iterator[str]:

@@ -12,19 +12,28 @@ from target_batch.sandbox.faults.stage import Send, Stage
 from target_batch.sandbox.handlers import HANDLERS
 from target_batch.sandbox.receiving import Receive, read_body
 from target_batch.sandbox.refusals import Refused
+from target_batch.sandbox.reshaping import reshape
 from target_batch.sandbox.routing import resolve
 from target_batch.sandbox.store.requests import RequestRow, Requests
 
 
 def respond(batch: LocalBatch, exchange: Exchange) -> Answer:
-    """Apply a call and make Batch's own answer: route, keys, then what the endpoint does."""
+    """Apply a call and make Batch's own answer, in the form that the readings ask for."""
     try:
-        route = resolve(exchange.method, exchange.path)
-        exchange.endpoint = route.endpoint
-        owner = batch.keys.owner(route, exchange)
-        answer = HANDLERS[route.endpoint](batch, route, exchange, owner)
+        answer = _handle(batch, exchange)
     except Refused as refused:
-        return refusal(refused)
+        answer = refusal(refused, is_app=exchange.is_app)
+    if exchange.scripted is not None:
+        return answer
+    return reshape(answer, batch.options.readings, is_app=exchange.is_app)
+
+
+def _handle(batch: LocalBatch, exchange: Exchange) -> Answer:
+    """Apply a call: route, keys, then what the endpoint does."""
+    route = resolve(exchange.method, exchange.path)
+    exchange.endpoint = route.endpoint
+    owner = batch.keys.owner(route, exchange)
+    answer = HANDLERS[route.endpoint](batch, route, exchange, owner)
     exchange.partial_errors = answer.partial_errors
     return answer
 

@@ -8,11 +8,19 @@ from target_batch.sandbox.receiving import Receive, count_body
 
 _TOKEN: Final = b'{"indexing_token":"00000000000000000000000000000000"}'
 _LIST: Final = b'{"audiences":[],"count":0,"has_more":false}'
-_VIEW: Final = b'{"name":"null","type":"CUSTOM_ID","nb_ids":0,"indexing_state":"APPLIED"}'
+_APP_LIST: Final = b'{"custom_audiences":[]}'
+_VIEW: Final = (
+    b'{"name":"null","display_name":"null","type":"CUSTOM_ID","nb_ids":0,"indexing_state":"APPLIED",'
+    b'"created":"2024-01-01T00:00:00Z","updated":"2024-01-01T00:00:00Z"}'
+)
+_APP_VIEW: Final = (
+    b'{"name":"null","type":"custom_ids","description":"","created":"2024-01-01T00:00:00",'
+    b'"updated":"2024-01-01T00:00:00","nb_ids":0,"indexing_state":"APPLIED"}'
+)
 
 
 class NullBatch:
-    """ASGI application that answers 202 to whatever comes.
+    """ASGI application that accepts every call.
 
     Args:
         batch: Where requests and bytes are counted.
@@ -38,7 +46,10 @@ class NullBatch:
 
 def _answer(method: str, path: str) -> tuple[int, bytes]:
     """Return the status and body for a path."""
+    if "/custom-audience" in path:
+        if method == "GET":
+            return 200, _APP_LIST if path.endswith("/custom-audience") else _APP_VIEW
+        return (202, _TOKEN) if method in {"PATCH", "PUT"} else (200, b"{}")
     if method == "GET":
-        is_list = path.endswith(("/list", "/custom-audience"))
-        return 200, _LIST if is_list else _VIEW
+        return 200, _LIST if path.endswith("/list") else _VIEW
     return 202, b'{"code":"SUCCESS"}' if "/profiles/" in path else _TOKEN

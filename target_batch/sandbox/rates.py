@@ -1,4 +1,4 @@
-"""Documented rates as token buckets, and what was used of them."""
+"""Documented rates: a token bucket each, a sliding second where no burst is allowed, and their use."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -16,6 +16,8 @@ from target_batch.sandbox.rules.limits import (
 
 HISTORY_SECONDS: Final = 120
 """Seconds of use kept for the live picture."""
+WINDOW_SECONDS: Final = 1 - RATE_TOLERANCE
+"""What counts as one second, for limits without a burst and for the peaks that are shown."""
 
 
 class Budget(NamedTuple):
@@ -30,6 +32,11 @@ class Budget(NamedTuple):
     unit: str
     rate: float
     burst: float
+
+    @property
+    def has_burst(self) -> bool:
+        """Whether more than the units of one second may come at once."""
+        return self.burst > self.rate
 
 
 BUDGETS: Final = {
@@ -70,6 +77,54 @@ class TokenBucket:
         return True
 
 
+class Window:
+    """The units of the last second, and the most that any second held."""
+
+    def __init__(self) -> None:
+        self.units = 0
+        self.peak = 0
+        self._counted: deque[tuple[float, int]] = deque()
+
+    def move(self, now: float) -> None:
+        """Forget what came before the second that ends `now`."""
+        while self._counted and self._counted[0][0] <= now - WINDOW_SECONDS:
+            self.units -= self._counted.popleft()[1]
+
+    def add(self, units: int, now: float) -> None:
+        """Count units at `now`, to which the window was moved."""
+        self._counted.append((now, units))
+        self.units += units
+        self.peak = max(self.peak, self.units)
+
+
+class Meter:
+    """What one project or app uses of one budget.
+
+    Args:
+        budget: The budget.
+        now: The time, on the steady clock.
+    """
+
+    def __init__(self, budget: Budget, now: float) -> None:
+        self.window = Window()
+        self._budget = budget
+        self._bucket = TokenBucket(budget, now)
+        self._latest = now
+
+    def take(self, units: int, now: float, *, enforced: bool) -> bool:
+        """Take units out if the budget allows it; tell whether they are let through.
+
+        Calls whose bodies arrive in another order than their headers count as simultaneous.
+        """
+        self._latest = max(self._latest, now)
+        self.window.move(self._latest)
+        fits = self._budget.has_burst or self.window.units + units <= self._budget.rate
+        admitted = (fits and self._bucket.take(units, self._latest)) or not enforced
+        if admitted:
+            self.window.add(units, self._latest)
+        return admitted
+
+
 class Usage:
     """What was let through of one budget, second by second.
 
@@ -81,8 +136,6 @@ class Usage:
         self.budget = budget
         self.total = 0
         self.peak = 0
-        self._window: deque[tuple[float, int]] = deque()
-        self._in_window = 0
         self._seconds: deque[list[int]] = deque(maxlen=HISTORY_SECONDS)
 
     def count(self, units: int, now: float, *, refused: bool) -> None:
@@ -91,14 +144,8 @@ class Usage:
         if not self._seconds or self._seconds[-1][0] < second:
             self._seconds.append([second, 0, 0])
         self._seconds[-1][2 if refused else 1] += units
-        if refused:
-            return
-        self.total += units
-        self._window.append((now, units))
-        self._in_window += units
-        while self._window[0][0] <= now - 1:
-            self._in_window -= self._window.popleft()[1]
-        self.peak = max(self.peak, self._in_window)
+        if not refused:
+            self.total += units
 
     def history(self, now: float) -> tuple[list[int], list[int]]:
         """Return units let through and units refused for each of the last 120 seconds."""
@@ -116,12 +163,12 @@ class Rates:
     Attributes:
         enforced: Whether a call above its budget is refused.
         usage: What was used, by the names of `BUDGETS` for all projects together, and by label for
-            each app.
+            each app. Its peak is the most that one project or app had within a second.
     """
 
     def __init__(self, *, enforced: bool) -> None:
         self.enforced = enforced
-        self._buckets: dict[tuple[str, str], TokenBucket] = {}
+        self._meters: dict[tuple[str, str], Meter] = {}
         self.clear()
 
     def admit(self, owner: str, endpoint: str, units: int, now: float) -> bool:
@@ -136,15 +183,17 @@ class Rates:
         name = endpoint if endpoint in BUDGETS else "default"
         budget = BUDGETS[name]
         counted = 1 if budget.unit == "requests" else units
-        bucket = self._buckets.get((owner, name))
-        if bucket is None:
-            bucket = self._buckets[owner, name] = TokenBucket(budget, now)
-        admitted = bucket.take(counted, now) or not self.enforced
+        meter = self._meters.get((owner, name))
+        if meter is None:
+            meter = self._meters[owner, name] = Meter(budget, now)
+        admitted = meter.take(counted, now, enforced=self.enforced)
         shown = name if owner.startswith("project:") else owner
-        self.usage.setdefault(shown, Usage(budget)).count(counted, now, refused=not admitted)
+        usage = self.usage.setdefault(shown, Usage(budget))
+        usage.count(counted, now, refused=not admitted)
+        usage.peak = max(usage.peak, meter.window.peak)
         return admitted
 
     def clear(self) -> None:
         """Fill every bucket and forget what was used."""
-        self._buckets.clear()
+        self._meters.clear()
         self.usage = {name: Usage(budget) for name, budget in BUDGETS.items()}

@@ -10,6 +10,7 @@ from target_batch.sandbox.batch import LocalBatch, Options
 from target_batch.sandbox.faults.book import FaultBook
 from target_batch.sandbox.faults.script import ScriptError
 from target_batch.sandbox.keys import Keys
+from target_batch.sandbox.readings import ReadingError, Readings, parse_readings
 from target_batch.sandbox.serving import serve
 
 
@@ -17,7 +18,7 @@ def make_batch(options: dict[str, Any]) -> LocalBatch:
     """Make a local Batch from the options of the command.
 
     Raises:
-        click.BadParameter: When the script of faults is malformed.
+        click.BadParameter: When the script of faults is malformed or a reading is not known.
     """
     behaviour = Options(
         latency=options["latency"],
@@ -25,9 +26,22 @@ def make_batch(options: dict[str, Any]) -> LocalBatch:
         null=options["null"],
         journal=options["journal"],
         rates=options["rates"],
+        readings=read_readings(options["readings"]),
     )
     keys = Keys(options["rest"], options["projects"], options["apps"])
     return LocalBatch(behaviour, keys, faults=read_faults(options["faults"]))
+
+
+def read_readings(texts: tuple[str, ...]) -> Readings:
+    """Read the readings of the command line.
+
+    Raises:
+        click.BadParameter: When one is not known.
+    """
+    try:
+        return parse_readings(texts)
+    except ReadingError as error:
+        raise click.BadParameter(str(error), param_hint="--reading") from None
 
 
 def read_faults(path: Path | None) -> FaultBook:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import requests
 
+from target_batch.sandbox.readings import Readings
+
 Starter = Callable[..., "Server"]
 
 PROJECT = {"Authorization": "Bearer rest", "X-Batch-Project": "project_1"}
@@ -106,6 +108,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def server(shared: Server) -> Server:
     """The shared local Batch, empty and without faults or rates."""
     shared.call("DELETE", "/_/faults")
-    shared.post("settings", {"rates": False, "latency": 0, "index_seconds": 0})
+    defaults = {"rates": False, "latency": 0, "index_seconds": 0, "readings": Readings().show()}
+    shared.post("settings", defaults)
     shared.post("reset")
     return shared

@@ -24,7 +24,10 @@ def admitted(calls: list[tuple[float, int]], endpoint: str) -> list[bool]:
         ("profiles/update", [(0, 200)] * 5 + [(60, 200)] * 6, [True] * 10 + [False]),
         ("profiles/mass-update", [(0, 10_000), (0.97, 10_000)], [True, False]),
         ("profiles/mass-update", [(0, 10_000), (0.98, 10_000)], [True, True]),
-        ("profiles/mass-update", [(0, 10_000), (0.5, 5_000), (1, 5_000)], [True] * 3),
+        ("profiles/mass-update", [(0, 10_000), (0.5, 5_000), (1, 5_000)], [True, False, True]),
+        ("profiles/mass-update", [(n * 0.2, 2_500) for n in range(5)], [True] * 4 + [False]),
+        ("profiles/mass-update", [(n * 0.25, 2_500) for n in range(40)], [True] * 40),
+        ("profiles/mass-update", [(0, 6_000), (5, 6_000), (5.1, 4_000), (5.2, 1)], [True] * 3 + [False]),
         ("audiences/list", [(0, 0), (0.5, 0), (1, 0)], [True, False, True]),
         ("audiences/list", [(0, 0), (0.981, 0), (1.5, 0)], [True, True, False]),
         ("app/view", [(0, 0), (0.97, 0)], [True, False]),
@@ -39,6 +42,28 @@ def test_a_bucket_lets_through_what_the_rate_allows(
 def test_the_tolerance_does_not_raise_the_mean_rate() -> None:
     calls = [(n * 0.98, 0) for n in range(1000)]
     assert sum(admitted(calls, "audiences/list")) <= 981
+
+
+def test_a_second_never_holds_more_than_the_rate_and_the_peak_says_so() -> None:
+    rates = Rates(enforced=True)
+    for n in range(500):
+        rates.admit("project:p", "profiles/mass-update", 2_500, 100 + n * 0.1)
+    usage = rates.usage["profiles/mass-update"]
+    assert usage.peak == 10_000
+    assert 490_000 <= usage.total <= 510_000
+
+
+def test_peaks_are_those_of_one_project() -> None:
+    rates = Rates(enforced=True)
+    assert all(rates.admit(f"project:{p}", "profiles/mass-update", 10_000, 1.0) for p in "ab")
+    usage = rates.usage["profiles/mass-update"]
+    assert (usage.peak, usage.total) == (10_000, 20_000)
+
+
+def test_what_arrived_earlier_but_came_to_its_end_later_counts_as_simultaneous() -> None:
+    rates = Rates(enforced=True)
+    assert rates.admit("project:p", "profiles/mass-update", 6_000, 10.0)
+    assert not rates.admit("project:p", "profiles/mass-update", 6_000, 9.0)
 
 
 def test_every_endpoint_without_a_rate_of_its_own_shares_one() -> None:

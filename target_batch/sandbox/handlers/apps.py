@@ -1,9 +1,11 @@
 """``/custom-audience/…``: audiences of one app, by custom, advertising or installation ID.
 
 Version 1.0 takes ``custom_ids`` and ``advertising_ids``, version 1.1 ``install_ids``; attributes and
-tags of members exist in 1.1 only. Both versions show the same audiences of an app.
+tags of members exist in 1.1 only. Both versions show the same audiences of an app. A creation answers
+200 and an empty object; there is no cursor in a list.
 """
 
+import sys
 from datetime import datetime, timezone
 from typing import Any
 
@@ -28,6 +30,7 @@ from target_batch.sandbox.handlers.app_bodies import (
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.routing import Route
 from target_batch.sandbox.rules.audiences import member_violation, tags_violation
+from target_batch.sandbox.rules.times import date_violation, local_date_violation
 from target_batch.sandbox.store.audiences import Audience, MemberChange
 
 
@@ -41,7 +44,8 @@ def create(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> A
     )
     now = exchange.wall
     audience = Audience(name, body.type, body.description, now, now)
-    return indexing.make(batch, exchange, owner, audience)
+    indexing.make(batch, exchange, owner, audience)
+    return json_answer(200, {})
 
 
 def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
@@ -51,9 +55,10 @@ def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> A
     body: OldUpdate | NewUpdate = (
         indexing.decode(exchange, OldUpdate) if old else indexing.decode(exchange, NewUpdate)
     )
+    indexing.check_count(batch, exchange, body.ids, "update")
     audience = _target(batch, route, exchange, owner, body)
-    members = [_change(member.action, member) for member in body.ids]
-    return indexing.write(batch, exchange, owner, audience, "update", members)
+    members = [_change(batch, member.action, member) for member in body.ids]
+    return _changed(batch, indexing.write(batch, exchange, owner, audience, "update", members))
 
 
 def replace(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
@@ -63,34 +68,37 @@ def replace(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> 
     body: OldReplace | NewReplace = (
         indexing.decode(exchange, OldReplace) if old else indexing.decode(exchange, NewReplace)
     )
+    indexing.check_count(batch, exchange, body.ids, "replace")
     audience = _target(batch, route, exchange, owner, body)
-    members = [_change("add", member) for member in body.ids]
-    return indexing.write(batch, exchange, owner, audience, "replace", members)
+    members = [_change(batch, "add", member) for member in body.ids]
+    return _changed(batch, indexing.write(batch, exchange, owner, audience, "replace", members))
 
 
 def remove(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
     """Delete an audience."""
     indexing.admit(batch, exchange, owner)
-    return indexing.drop(batch, exchange, owner, route.name)
+    exchange.parameters()
+    indexing.drop(batch, exchange, owner, route.name)
+    return json_answer(200, {})
 
 
 def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
-    """List the app's audiences, in order of creation."""
+    """List a page of the app's audiences by offset, the newest first."""
     indexing.admit(batch, exchange, owner)
-    found = []
-    for audience in batch.audiences.of(owner).values():
-        audience.settle(batch.clock.steady())
-        found.append(_shown(audience))
-    return indexing.page(exchange, found)
+    parameters = exchange.parameters("from", "limit")
+    offset = indexing.whole(parameters, "from", 0, 0, sys.maxsize)
+    newest = list(batch.audiences.of(owner).values())[::-1]
+    page = newest[offset : offset + indexing.limit(parameters)]
+    return json_answer(200, {"custom_audiences": [_shown(batch, audience) for audience in page]})
 
 
 def view(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
     """Show an audience and the state of its index."""
     indexing.admit(batch, exchange, owner)
     token = exchange.parameters("indexing_token").get("indexing_token")
-    audience = indexing.find(batch, owner, route.name)
+    audience = indexing.find(batch, exchange, owner, route.name)
     state = indexing.state(audience, token)
-    return json_answer(200, {**_shown(audience), "indexing_state": state})
+    return json_answer(200, {**_shown(batch, audience), "indexing_state": state})
 
 
 def _target(
@@ -100,16 +108,24 @@ def _target(
     platform: str,
     body: OldUpdate | OldReplace | NewUpdate | NewReplace,
 ) -> Audience:
-    """Find the audience of a call and check the call's size and type against it."""
-    indexing.check_count(exchange, body.ids)
-    audience = indexing.find(batch, platform, route.name)
+    """Find the audience of a call and check the call's type against it."""
+    audience = indexing.find(batch, exchange, platform, route.name)
     kind = body.type if isinstance(body, OldUpdate | OldReplace) else "install_ids"
     if kind != audience.kind:
         raise Refused.malformed(f"the audience holds {audience.kind}")
     return audience
 
 
-def _change(action: str, member: OldMember | OldAction | NewMember | NewAction) -> MemberChange:
+def _changed(batch: LocalBatch, token: str) -> Answer:
+    """Answer an update or a replace as the readings want it."""
+    reading = batch.options.readings["app_change"]
+    status = int(reading.partition("_")[0])
+    return json_answer(status, {"indexing_token": token} if reading.endswith("_with_token") else {})
+
+
+def _change(
+    batch: LocalBatch, action: str, member: OldMember | OldAction | NewMember | NewAction
+) -> MemberChange:
     """Check one member."""
     extra: dict[str, Any] = {}
     if isinstance(member, NewMember | NewAction):
@@ -120,18 +136,21 @@ def _change(action: str, member: OldMember | OldAction | NewMember | NewAction) 
             indexing.check(tags_violation(member.tags))
     if action == "remove" and extra:
         raise Refused.malformed("attributes and tags come only with add")
-    indexing.check(member_violation(member.id, extra.get("attributes")))
+    any_date = batch.options.readings["app_member_dates"] == "any"
+    dates = (local_date_violation, date_violation) if any_date else (local_date_violation,)
+    indexing.check(member_violation(member.id, extra.get("attributes"), dates))
     return MemberChange(action, member.id, extra or None)
 
 
-def _shown(audience: Audience) -> dict[str, Any]:
+def _shown(batch: LocalBatch, audience: Audience) -> dict[str, Any]:
+    audience.settle(batch.clock.steady())
     return {
         "name": audience.name,
         "type": audience.kind,
         "description": audience.label,
+        "nb_ids": len(audience.members),
         "created": _time(audience.created),
         "updated": _time(audience.updated),
-        "nb_ids": len(audience.members),
     }
 
 

@@ -70,53 +70,63 @@ def create(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> 
         raise Refused.malformed("display_name is empty")
     label = body.display_name if isinstance(body.display_name, str) else name
     audience = Audience(name, "CUSTOM_ID", label, exchange.wall, exchange.wall)
-    return indexing.make(batch, exchange, PLATFORM, audience)
+    return _accepted(indexing.make(batch, exchange, PLATFORM, audience))
 
 
 def update(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
     """Add and remove members."""
     indexing.admit(batch, exchange, owner)
     body = indexing.decode(exchange, UpdateBody)
-    indexing.check_count(exchange, body.ids)
-    audience = indexing.find(batch, PLATFORM, body.name)
+    indexing.check_count(batch, exchange, body.ids, "update")
+    audience = indexing.find(batch, exchange, PLATFORM, body.name)
     members = [_change(member.action, member.id, member.attributes) for member in body.ids]
-    return indexing.write(batch, exchange, PLATFORM, audience, "update", members)
+    return _accepted(indexing.write(batch, exchange, PLATFORM, audience, "update", members))
 
 
 def replace(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
     """Replace all members."""
     indexing.admit(batch, exchange, owner)
     body = indexing.decode(exchange, ReplaceBody)
-    indexing.check_count(exchange, body.ids)
-    audience = indexing.find(batch, PLATFORM, body.name)
+    indexing.check_count(batch, exchange, body.ids, "replace")
+    audience = indexing.find(batch, exchange, PLATFORM, body.name)
     members = [_change("add", member.id, member.attributes) for member in body.ids]
-    return indexing.write(batch, exchange, PLATFORM, audience, "replace", members)
+    return _accepted(indexing.write(batch, exchange, PLATFORM, audience, "replace", members))
 
 
 def remove(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
     """Delete an audience."""
     indexing.admit(batch, exchange, owner)
     body = indexing.decode(exchange, RemoveBody)
-    return indexing.drop(batch, exchange, PLATFORM, body.name)
+    return _accepted(indexing.drop(batch, exchange, PLATFORM, body.name))
 
 
 def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
-    """List the project's audiences, in order of creation."""
+    """List a page of the project's audiences, in order of creation.
+
+    The first page is asked for without ``from``, the others with the cursor of the page before.
+    """
     indexing.admit(batch, exchange, owner)
-    found = []
-    for audience in batch.audiences.of(PLATFORM).values():
-        audience.settle(batch.clock.steady())
-        found.append(_shown(audience))
-    return indexing.page(exchange, found)
+    parameters = exchange.parameters("from", "limit")
+    cursor = parameters.get("from")
+    found = batch.audiences.page(PLATFORM, cursor, indexing.limit(parameters))
+    if found is None:
+        raise Refused.malformed("from is a cursor that came with a page; the first page has none")
+    page, following = found
+    content: dict[str, Any] = {"audiences": [_shown(batch, audience) for audience in page]}
+    if cursor is None:
+        content["count"] = len(batch.audiences.of(PLATFORM))
+    content["has_more"] = following is not None
+    if following is not None:
+        content["next_from"] = following
+    return json_answer(200, content)
 
 
 def view(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
     """Show an audience and the state of its index."""
     indexing.admit(batch, exchange, owner)
     parameters = exchange.parameters("name", "indexing_token")
-    audience = indexing.find(batch, PLATFORM, parameters.get("name", ""))
-    state = indexing.state(audience, parameters.get("indexing_token"))
-    return json_answer(200, {**_shown(audience), "indexing_state": state})
+    audience = indexing.find(batch, exchange, PLATFORM, parameters.get("name", ""))
+    return json_answer(200, _shown(batch, audience, parameters.get("indexing_token")))
 
 
 def _change(action: str, identifier: str, attributes: dict[str, Any] | UnsetType) -> MemberChange:
@@ -128,12 +138,19 @@ def _change(action: str, identifier: str, attributes: dict[str, Any] | UnsetType
     return MemberChange(action, identifier, {"attributes": given} if given else None)
 
 
-def _shown(audience: Audience) -> dict[str, Any]:
+def _accepted(token: str) -> Answer:
+    return json_answer(202, {"indexing_token": token})
+
+
+def _shown(batch: LocalBatch, audience: Audience, token: str | None = None) -> dict[str, Any]:
+    """Show an audience as a list and a view do; the state is that of one change or of the last."""
+    audience.settle(batch.clock.steady())
     return {
         "name": audience.name,
         "display_name": audience.label,
         "type": audience.kind,
         "nb_ids": len(audience.members),
+        "indexing_state": indexing.state(audience, token),
         "created": _time(audience.created),
         "updated": _time(audience.updated),
     }

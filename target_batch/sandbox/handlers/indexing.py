@@ -1,10 +1,9 @@
 """What project audiences and app audiences have in common."""
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from target_batch.sandbox.answers import Answer, json_answer
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.refusals import Refused
@@ -13,6 +12,9 @@ from target_batch.sandbox.rules.limits import LIST_DEFAULT, LIST_LIMIT
 from target_batch.sandbox.store.audiences import Action, Audience, MemberChange
 
 Body = TypeVar("Body")
+
+_UNKNOWN: Final = {"audiences/update": 400, "audiences/replace": 400, "audiences/remove": 400}
+"""Endpoints whose documentation names no 404; the others answer it for an unknown audience."""
 
 
 def admit(batch: LocalBatch, exchange: Exchange, owner: str) -> None:
@@ -58,40 +60,47 @@ def check(violation: str | None) -> None:
         raise Refused.malformed(violation)
 
 
-def check_count(exchange: Exchange, ids: list[Any]) -> None:
+def check_count(batch: LocalBatch, exchange: Exchange, ids: list[Any], action: Action) -> None:
     """Note how many members a call names, and check the number.
 
     Raises:
         Refused: With 400, when there are none or too many.
     """
     exchange.entries = len(ids)
-    check(count_violation(len(ids)))
+    may_be_empty = action == "replace" and batch.options.readings["empty_replace"] == "accepted"
+    if ids or not may_be_empty:
+        check(count_violation(len(ids)))
 
 
-def find(batch: LocalBatch, platform: str, name: str) -> Audience:
+def find(batch: LocalBatch, exchange: Exchange, platform: str, name: str) -> Audience:
     """Find an audience and index what is due.
 
     Raises:
-        Refused: With 404, when there is none of that name.
+        Refused: With 404 or 400, when there is none of that name.
     """
     audience = batch.audiences.of(platform).get(check_name(name))
     if audience is None:
-        raise Refused(404, "AUDIENCE_NOT_FOUND", "there is no audience of this name")
+        reading = batch.options.readings["unknown_audience"]
+        status = _UNKNOWN.get(exchange.endpoint, 404) if reading == "documented" else int(reading)
+        raise Refused(status, "AUDIENCE_NOT_FOUND", "there is no audience of this name")
     audience.settle(batch.clock.steady())
     return audience
 
 
-def make(batch: LocalBatch, exchange: Exchange, platform: str, audience: Audience) -> Answer:
-    """Create an empty audience.
+def make(batch: LocalBatch, exchange: Exchange, platform: str, audience: Audience) -> str:
+    """Create an empty audience; return the creation's indexing token.
 
     Raises:
-        Refused: With 400, when the name is taken.
+        Refused: With 400, 403 or 409, when the name is taken.
     """
-    named = batch.audiences.of(platform)
-    if audience.name in named:
-        raise Refused(400, "AUDIENCE_ALREADY_EXISTS", "an audience of this name exists")
-    named[audience.name] = audience
-    return write(batch, exchange, platform, audience, "create", [])
+    existing = batch.audiences.of(platform).get(audience.name)
+    if existing is None:
+        batch.audiences.add(platform, audience)
+        return write(batch, exchange, platform, audience, "create", [])
+    reading = batch.options.readings["existing_audience"]
+    if reading != "accepted":
+        raise Refused(int(reading), "AUDIENCE_ALREADY_EXISTS", "an audience of this name exists")
+    return existing.accept("create", [], batch.clock.steady())
 
 
 def write(
@@ -101,37 +110,45 @@ def write(
     audience: Audience,
     action: Action,
     members: list[MemberChange],
-) -> Answer:
-    """Accept a change of an audience, to be indexed later."""
+) -> str:
+    """Accept a change of an audience, to be indexed later; return its indexing token."""
     now = batch.clock.steady()
     audience.settle(now)
     token = audience.accept(action, members, now + batch.options.index_seconds)
     audience.settle(now)
     audience.updated = exchange.wall
     _note(batch, exchange, platform, audience.name, action, members)
-    return json_answer(202, {"indexing_token": token})
+    return token
 
 
-def drop(batch: LocalBatch, exchange: Exchange, platform: str, name: str) -> Answer:
-    """Delete an audience, at once."""
-    find(batch, platform, name)
+def drop(batch: LocalBatch, exchange: Exchange, platform: str, name: str) -> str:
+    """Delete an audience, at once; return the deletion's indexing token."""
+    find(batch, exchange, platform, name)
     del batch.audiences.of(platform)[name]
     _note(batch, exchange, platform, name, "delete", [])
-    return json_answer(202, {"indexing_token": f"{exchange.number:032x}"})
+    return f"{exchange.number:032x}"
 
 
-def page(exchange: Exchange, audiences: list[dict[str, Any]]) -> Answer:
-    """Answer with the part of a list that ``from`` and ``limit`` ask for."""
-    parameters = exchange.parameters("from", "limit")
-    start = _whole(parameters.get("from", "0"), 0, None)
-    limit = _whole(parameters.get("limit", str(LIST_DEFAULT)), 1, LIST_LIMIT)
-    end = start + limit
-    found = audiences[start:end]
-    more = end < len(audiences)
-    content: dict[str, Any] = {"audiences": found, "count": len(found), "has_more": more}
-    if more:
-        content["next_from"] = end
-    return json_answer(200, content)
+def limit(parameters: dict[str, str]) -> int:
+    """Read the ``limit`` of a list.
+
+    Raises:
+        Refused: With 400, when it is not a whole number from 1 to 100.
+    """
+    return whole(parameters, "limit", LIST_DEFAULT, 1, LIST_LIMIT)
+
+
+def whole(parameters: dict[str, str], name: str, default: int, least: int, most: int) -> int:
+    """Read a whole number of a query.
+
+    Raises:
+        Refused: With 400, when it is none or out of bounds.
+    """
+    text = parameters.get(name, str(default))
+    number = int(text) if text.isascii() and text.isdigit() else least - 1
+    if not least <= number <= most:
+        raise Refused.malformed(f"{name} is a whole number from {least} to {most}")
+    return number
 
 
 def state(audience: Audience, token: str | None) -> str:
@@ -174,11 +191,3 @@ def _note(
     ]
     batch.totals.member_changes += len(lines)
     batch.journal.append(lines or [{**head, "action": action}])
-
-
-def _whole(text: str, least: int, most: int | None) -> int:
-    """Read a whole number of a query."""
-    number = int(text) if text.isascii() and text.isdigit() else -1
-    if number < least or (most is not None and number > most):
-        raise Refused.malformed(f"from counts from 0, limit goes from 1 to {LIST_LIMIT}")
-    return number

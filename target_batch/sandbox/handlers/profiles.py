@@ -7,11 +7,12 @@ from msgspec import UNSET
 from target_batch.sandbox.answers import Answer, json_answer, success
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
+from target_batch.sandbox.readings import Readings
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.routing import Route
-from target_batch.sandbox.rules.entries import Blame, Verdict, judge
+from target_batch.sandbox.rules.entries import Blame, Verdict, entry_violation, judge, refuse
 from target_batch.sandbox.rules.limits import MASS_UPDATE_ENTRIES, UPDATE_ENTRIES
-from target_batch.sandbox.rules.shapes import Entry, check_count, check_ids, decode_entries
+from target_batch.sandbox.rules.shapes import Entry, check_count, check_ids, read_entry, split_entries
 
 _ENTRIES: Final = {
     "profiles/update": UPDATE_ENTRIES,
@@ -22,12 +23,13 @@ _ENTRIES: Final = {
 def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
     """Take a call on profiles: refuse it as a whole, or accept each entry as far as it is well."""
     exchange.check_body()
-    entries = decode_entries(exchange.body)
-    exchange.entries = len(entries)
-    check_count(entries, _ENTRIES[route.endpoint])
-    if not batch.rates.admit(owner, route.endpoint, len(entries), exchange.steady):
+    raw = split_entries(exchange.body)
+    exchange.entries = len(raw)
+    check_count(len(raw), _ENTRIES[route.endpoint])
+    if not batch.rates.admit(owner, route.endpoint, len(raw), exchange.steady):
         raise Refused.too_many()
-    check_ids(entries)
+    entries = [read_entry(one) for one in raw]
+    _check_call(entries, batch.options.readings)
     blames = _accept(batch, exchange, entries)
     exchange.applied = True
     if exchange.scripted is None:
@@ -36,19 +38,37 @@ def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> A
     return json_answer(202, content, len(exchange.scripted))
 
 
-def _accept(batch: LocalBatch, exchange: Exchange, entries: list[Entry]) -> list[Blame]:
+def _check_call(entries: list[Entry | str], readings: Readings) -> None:
+    """Check what refuses a whole call.
+
+    Raises:
+        Refused: With 400.
+    """
+    if readings["bad_entry"] != "partial_error":
+        rules_too = readings["bad_entry"] == "call"
+        for index, entry in enumerate(entries):
+            reason = entry if isinstance(entry, str) else entry_violation(entry) if rules_too else None
+            if reason:
+                raise Refused.malformed(f"{reason} - at $[{index}]")
+    if readings["repeated_id"] == "refused":
+        check_ids(entries)
+
+
+def _accept(batch: LocalBatch, exchange: Exchange, entries: list[Entry | str]) -> list[Blame]:
     """Apply the entries in order; return everything refused."""
     blames: list[Blame] = []
     lines: list[dict[str, Any]] = []
     for index, entry in enumerate(entries):
-        verdict = judge(entry, index, exchange.wall)
-        refused = verdict.refused or _blamed_by_script(exchange.scripted, index, verdict)
-        if not refused:
-            _apply(batch, exchange, entry, verdict, index)
-            lines.append(_line(exchange, entry, verdict))
-        batch.totals.entries_refused += refused
+        if isinstance(entry, str):
+            verdict = refuse(index, entry)
+        else:
+            verdict = judge(entry, index, exchange.wall, batch.options.readings)
+            if not verdict.refused and not _blamed_by_script(exchange.scripted, index, verdict):
+                _apply(batch, exchange, entry, verdict, index)
+                lines.append(_line(exchange, entry, verdict))
         blames.extend(verdict.blames)
     batch.totals.entries += len(lines)
+    batch.totals.entries_refused += len(entries) - len(lines)
     batch.journal.append(lines)
     return blames
 

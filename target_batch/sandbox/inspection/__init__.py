@@ -26,8 +26,9 @@
                                                      ``"refused": [120 numbers]}]}``, oldest second
                                                      first
 ``GET /_/settings``, ``POST /_/settings``            ``{"rates": bool, "latency": seconds,``
-                                                     ``"index_seconds": seconds}``; in a POST each
-                                                     is optional
+                                                     ``"index_seconds": seconds, "readings": {name:``
+                                                     ``value}}``; in a POST each is optional, each
+                                                     reading too
 ``POST /_/reset``                                    forget everything received; settings and
                                                      faults stay, their counts start anew; calls
                                                      on their way are answered 503, not applied

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.inspection.answering import fail, show
 from target_batch.sandbox.rates import HISTORY_SECONDS
+from target_batch.sandbox.readings import ReadingError
 
 Seconds = Annotated[float, Meta(ge=0)]
 """A duration."""
@@ -22,6 +23,7 @@ class SettingsBody(Struct, forbid_unknown_fields=True):
     rates: bool | UnsetType = UNSET
     latency: Seconds | UnsetType = UNSET
     index_seconds: Seconds | UnsetType = UNSET
+    readings: dict[str, str] | UnsetType = UNSET
 
 
 def summary(batch: LocalBatch) -> dict[str, Any]:
@@ -62,6 +64,7 @@ def settings(batch: LocalBatch) -> dict[str, Any]:
         "rates": batch.rates.enforced,
         "latency": options.latency,
         "index_seconds": options.index_seconds,
+        "readings": options.readings.show(),
     }
 
 
@@ -89,7 +92,9 @@ async def change_settings(batch: LocalBatch, request: Request) -> Response:
     """Change the behaviour at run time."""
     try:
         body = msgspec.json.decode(await request.body(), type=SettingsBody)
-    except msgspec.MsgspecError as error:
+        if body.readings is not UNSET:
+            batch.options.readings.choose(body.readings)
+    except (msgspec.MsgspecError, ReadingError) as error:
         return fail(400, str(error))
     if body.rates is not UNSET:
         batch.options.rates = batch.rates.enforced = body.rates

@@ -1,12 +1,17 @@
 """Audiences: names, members and their attributes; a broken rule refuses the whole call."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from target_batch.sandbox.rules.ids import id_violation
 from target_batch.sandbox.rules.limits import AUDIENCE_ENTRIES, AUDIENCE_NAME_LENGTH, MEMBER_ATTRIBUTES
 from target_batch.sandbox.rules.names import split_key
+from target_batch.sandbox.rules.times import date_violation
 from target_batch.sandbox.rules.values import value_violation
+
+DateRules = tuple[Callable[[object], str | None], ...]
+"""Forms of a date: one of them must be met."""
 
 _NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{AUDIENCE_NAME_LENGTH}}}")
 
@@ -27,12 +32,15 @@ def count_violation(count: int) -> str | None:
     return None
 
 
-def member_violation(identifier: str, attributes: dict[str, Any] | None = None) -> str | None:
+def member_violation(
+    identifier: str, attributes: dict[str, Any] | None = None, dates: DateRules = (date_violation,)
+) -> str | None:
     """Say why one member is refused, and with it the call.
 
     Args:
         identifier: The member's ID.
         attributes: Its attributes for personalisation, where it has some.
+        dates: The forms that a date may have.
     """
     if reason := id_violation(identifier):
         return reason
@@ -42,7 +50,7 @@ def member_violation(identifier: str, attributes: dict[str, Any] | None = None) 
         return f"a member has at most {MEMBER_ATTRIBUTES} attributes"
     if len({split_key(key).name for key in attributes}) < len(attributes):
         return "an attribute is given twice"
-    reasons = (_attribute_violation(key, value) for key, value in attributes.items())
+    reasons = (_attribute_violation(key, value, dates) for key, value in attributes.items())
     return next((reason for reason in reasons if reason), None)
 
 
@@ -58,10 +66,13 @@ def tags_violation(tags: Any) -> str | None:
     return next((reason for reason in reasons if reason), None)
 
 
-def _attribute_violation(key: str, value: Any) -> str | None:
+def _attribute_violation(key: str, value: Any, dates: DateRules) -> str | None:
     _name, kind, reason = split_key(key)
     if reason:
         return reason
     if isinstance(value, bool):
-        return "a member's attribute is no boolean"
+        return "a member's attribute is not a boolean"
+    if kind == "date":
+        reasons = [violation(value) for violation in dates]
+        return reasons[0] if all(reasons) else None
     return value_violation(kind, value)

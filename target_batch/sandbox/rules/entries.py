@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from target_batch.sandbox.readings import Readings
 from target_batch.sandbox.rules.attributes import attribute_rule
 from target_batch.sandbox.rules.events import event_violation
 from target_batch.sandbox.rules.ids import id_violation
@@ -23,8 +24,7 @@ class Blame(Struct, omit_defaults=True):
         category: What it is about.
         bulk_index: The entry's place in the call, from 0.
         reason: The rule that is broken.
-        attribute: The attribute's key as sent, or the event's name; without it the whole entry is
-            refused.
+        attribute: The attribute's key as sent, or the event's name; absent for a whole entry.
     """
 
     category: Category
@@ -40,7 +40,7 @@ class Verdict:
     Attributes:
         attributes: Accepted, with their keys as sent.
         events: Accepted.
-        late: Outside the last 24 hours: dropped without a partial error.
+        late: Refused because they are outside the last 24 hours.
         blames: Everything refused.
     """
 
@@ -52,30 +52,35 @@ class Verdict:
     @property
     def refused(self) -> bool:
         """Whether the entry is refused as a whole."""
-        return any(blame.attribute is UNSET for blame in self.blames)
+        return any(blame.category == "profile" for blame in self.blames)
 
 
-def judge(entry: Entry, index: int, now: float) -> Verdict:
+def refuse(index: int, reason: str) -> Verdict:
+    """Refuse a whole entry."""
+    return Verdict(blames=[Blame("profile", index, reason)])
+
+
+def judge(entry: Entry, index: int, now: float, readings: Readings) -> Verdict:
     """Judge one entry.
 
     Args:
         entry: The entry, well-formed.
         index: Its place in the call, from 0.
         now: Unix time of the arrival, in seconds.
+        readings: What to do where the documentation is silent.
     """
+    if reason := entry_violation(entry):
+        return refuse(index, reason)
     verdict = Verdict()
-    if reason := _entry_violation(entry):
-        verdict.blames.append(Blame("profile", index, reason))
-        return verdict
     if isinstance(entry.attributes, dict):
-        _judge_attributes(entry.attributes, index, verdict)
+        _judge_attributes(entry.attributes, index, verdict, readings)
     if isinstance(entry.events, list):
         for event in entry.events:
-            _judge_event(event, index, now, verdict)
+            _judge_event(event, index, now, verdict, readings)
     return verdict
 
 
-def _entry_violation(entry: Entry) -> str | None:
+def entry_violation(entry: Entry) -> str | None:
     """Say why an entry is refused as a whole."""
     if isinstance(entry.identifiers.custom_id, str) and (reason := id_violation(entry.identifiers.custom_id)):
         return reason
@@ -86,9 +91,11 @@ def _entry_violation(entry: Entry) -> str | None:
     return None
 
 
-def _judge_attributes(attributes: dict[str, Any], index: int, verdict: Verdict) -> None:
+def _judge_attributes(attributes: dict[str, Any], index: int, verdict: Verdict, readings: Readings) -> None:
     rules = [attribute_rule(key) for key in attributes]
     repeated = _repeated([rule.name for rule in rules])
+    if repeated and readings["repeated_name"] == "last_wins":
+        repeated = set()
     for rule, (key, value) in zip(rules, attributes.items(), strict=True):
         reason = rule.violation(value)
         if rule.name in repeated:
@@ -105,13 +112,18 @@ def _repeated(names: list[str]) -> set[str]:
     return {name for name in names if names.count(name) > 1}
 
 
-def _judge_event(event: Event, index: int, now: float, verdict: Verdict) -> None:
-    violation = event_violation(event)
-    if violation:
+def _judge_event(event: Event, index: int, now: float, verdict: Verdict, readings: Readings) -> None:
+    reason = None
+    if violation := event_violation(event):
         where = f" - at {violation.where}" if violation.where else ""
-        blame = Blame("event", index, violation.reason + where, event.name)
-        verdict.blames.append(blame)
-    elif isinstance(event.time, str) and is_outside_window(event.time, now):
+        reason = violation.reason + where
+    elif not isinstance(event.time, str):
+        if readings["event_without_time"] == "refused":
+            reason = "an event has a time"
+    elif is_outside_window(event.time, now):
         verdict.late.append(event)
+        reason = "the time of an event lies within the last 24 hours"
+    if reason:
+        verdict.blames.append(Blame("event", index, reason, event.name))
     else:
         verdict.events.append(event)

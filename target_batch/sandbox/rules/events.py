@@ -1,7 +1,7 @@
 """Events of a profile: one that breaks a rule is refused alone."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -18,7 +18,14 @@ from target_batch.sandbox.rules.limits import (
 from target_batch.sandbox.rules.names import name_violation, split_key
 from target_batch.sandbox.rules.shapes import Event
 from target_batch.sandbox.rules.times import time_violation
-from target_batch.sandbox.rules.values import text_violation, texts_violation, value_violation
+from target_batch.sandbox.rules.values import (
+    has_line_break,
+    text_violation,
+    texts_violation,
+    value_violation,
+)
+
+_NATIVES: Final = frozenset({"$label", "$tags"})
 
 
 class EventViolation(NamedTuple):
@@ -44,15 +51,15 @@ def event_violation(event: Event) -> EventViolation | None:
         return None
     if len(msgspec.json.encode(event)) > EVENT_BYTES:
         return EventViolation(f"an event has at most {EVENT_BYTES} bytes")
-    return next(_level(event.attributes, 1), None)
+    return next(_level(event.attributes, 0), None)
 
 
 def _level(attributes: dict[str, Any], depth: int) -> Iterator[EventViolation]:
-    """Find what is wrong on one level of objects and below."""
+    """Find what is wrong on one level of objects and below; ``attributes`` itself has depth 0."""
     if depth > EVENT_DEPTH:
-        yield EventViolation(f"an event has at most {EVENT_DEPTH} levels")
+        yield EventViolation(f"an event has at most {EVENT_DEPTH} levels below its attributes")
         return
-    if len(attributes) > EVENT_LEVEL_ATTRIBUTES:
+    if len(attributes.keys() - _NATIVES) > EVENT_LEVEL_ATTRIBUTES:
         yield EventViolation(f"a level has at most {EVENT_LEVEL_ATTRIBUTES} attributes")
     names: set[str] = set()
     for key, value in attributes.items():
@@ -76,15 +83,24 @@ def _attribute(key: str, value: Any, depth: int) -> str | None:
         return None
     if kind == "plain" and isinstance(value, list) and dict in map(type, value):
         return _objects(value)
-    return value_violation(kind, value)
+    return value_violation(kind, value) or (_line_violation(value) if kind == "plain" else None)
 
 
 def _native(key: str, value: Any, depth: int) -> str | None:
-    if depth > 1 or key not in {"$label", "$tags"}:
+    if depth > 0 or key not in _NATIVES:
         return "$label and $tags stand on the first level, nothing else begins with $"
     if key == "$label":
-        return text_violation(value, LABEL_LENGTH)
-    return texts_violation(value, TAGS, TAG_LENGTH)
+        return text_violation(value, LABEL_LENGTH) or _line_violation(value)
+    return texts_violation(value, TAGS, TAG_LENGTH) or _line_violation(value)
+
+
+def _line_violation(value: Any) -> str | None:
+    """Say why a well-formed value is refused in an event although a profile takes it."""
+    texts = value if isinstance(value, list) else [value]
+    for text in texts:
+        if isinstance(text, str) and (not text.strip() or has_line_break(text)):
+            return "a text of an event is not blank and has no line breaks"
+    return None
 
 
 def _objects(values: list[Any]) -> str | None:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from target_batch.sandbox.rules.limits import CUSTOM_ID_LENGTH
+from target_batch.sandbox.rules.values import has_line_break
 
 FORBIDDEN: Final = frozenset(
     {
@@ -36,6 +37,6 @@ def id_violation(identifier: str) -> str | None:
         return f"the ID is longer than {CUSTOM_ID_LENGTH} characters"
     if identifier.lower() in FORBIDDEN:
         return "the ID is a reserved word"
-    if identifier.splitlines() != [identifier]:
+    if has_line_break(identifier):
         return "the ID holds a line break"
     return None

@@ -1,6 +1,6 @@
 """Every limit the local Batch enforces, once, with where it comes from.
 
-Marks: **doc** Batch's documentation; **batch** code that Batch publishes; **said** a third party
+Marks: **doc** Batch's documentation; **sdk** code that Batch publishes; **read** a third party
 that quotes the documentation; **open** not documented, the strictest reading is enforced.
 """
 
@@ -16,15 +16,15 @@ AUDIENCE_ENTRIES: Final = 10_000
 UPDATE_RATE: Final = 300.0
 """Custom IDs per second on ``/profiles/update`` (doc)."""
 UPDATE_BURST: Final = 1_000.0
-"""Custom IDs the bucket of ``/profiles/update`` holds (doc)."""
+"""Custom IDs the bucket of ``/profiles/update`` holds: what may come at once after a pause (doc)."""
 MASS_UPDATE_RATE: Final = 10_000.0
 """Custom IDs per second on ``/profiles/mass-update`` (doc)."""
 MASS_UPDATE_BURST: Final = 10_000.0
-"""Custom IDs the bucket of ``/profiles/mass-update`` holds: one full call, no burst (doc)."""
+"""Custom IDs within any one second on ``/profiles/mass-update``: no burst beyond the rate (doc)."""
 DEFAULT_RATE: Final = 1.0
-"""Requests per second on everything else, one budget per project (said)."""
+"""Requests per second on everything else, one budget per project (read)."""
 DEFAULT_BURST: Final = 1.0
-"""Requests the default bucket holds (said)."""
+"""Requests the default bucket holds (read)."""
 RATE_TOLERANCE: Final = 0.020
 """Seconds a call may come early, for the granularity of clocks (the local Batch's own choice)."""
 
@@ -32,26 +32,28 @@ BODY_BYTES: Final = 5_000_000
 """Bytes of a request body; more are answered 413 (open)."""
 
 CUSTOM_ID_LENGTH: Final = 512
-"""Characters of a custom ID: the smaller of the two figures published (batch)."""
+"""Characters of a custom ID: the smaller of the two figures published (read)."""
 NAME_LENGTH: Final = 30
-"""Characters of an attribute's or event's name (said)."""
+"""Characters of an attribute's or event's name (read)."""
 STRING_LENGTH: Final = 300
-"""Characters of a string attribute; empty is refused (said)."""
+"""Characters of a string attribute; empty is refused (read)."""
 URL_LENGTH: Final = 2_048
-"""Characters of a URL attribute (said)."""
+"""Characters of a URL attribute (read)."""
 ARRAY_ITEMS: Final = 25
-"""Items of an array, and members of an array after ``$add`` (batch)."""
+"""Items of an array, and members of an array after ``$add`` (sdk)."""
 ARRAYS_PER_PROFILE: Final = 15
-"""Array attributes one profile may hold (batch)."""
+"""Array attributes one profile may hold (sdk)."""
 ATTRIBUTES_PER_ENTRY: Final = 50
-"""Attributes per entry, native ones counted too (said; counting natives: open)."""
+"""Attributes per entry, native ones counted too (read; counting natives: open)."""
 EVENTS_PER_ENTRY: Final = 15
-"""Events per entry (said)."""
+"""Events per entry (read)."""
 INTEGER_MAX: Final = 2**63 - 1
-"""Largest integer: a signed 64-bit number (open)."""
+"""Largest integer: a signed 64-bit number (sdk)."""
+PORT_MAX: Final = 65_535
+"""Largest port of a URL (TCP)."""
 
 EMAIL_LENGTH: Final = 128
-"""Characters of an e-mail address: the smaller of the two figures published (doc)."""
+"""Characters of an e-mail address: the smaller of the two figures published (sdk)."""
 PHONE_DIGITS: Final = 15
 """Digits of a telephone number after ``+`` (doc, E.164)."""
 TOPICS: Final = 25
@@ -60,19 +62,19 @@ TOPIC_LENGTH: Final = 300
 """Characters of one topic (doc)."""
 
 EVENT_BYTES: Final = 25_000
-"""Bytes of one event as compact JSON (said: 25 kB)."""
+"""Bytes of one event as compact JSON (read: 25 kB)."""
 EVENT_WINDOW_SECONDS: Final = 86_400.0
-"""How old an event may be; an older or a future one is dropped alone (said)."""
+"""How old an event may be; an older or a future one is refused alone (read)."""
 EVENT_DEPTH: Final = 3
-"""Levels of objects in an event, its ``attributes`` being the first (batch)."""
+"""Levels of objects below an event's ``attributes`` (sdk)."""
 EVENT_LEVEL_ATTRIBUTES: Final = 20
-"""Attributes on each level of an event, ``$label`` and ``$tags`` counted (batch)."""
+"""Attributes on each level of an event, ``$label`` and ``$tags`` not counted (sdk)."""
 LABEL_LENGTH: Final = 200
-"""Characters of an event's ``$label`` (batch)."""
+"""Characters of an event's ``$label`` (sdk)."""
 TAGS: Final = 10
-"""Tags of an event's ``$tags`` (batch)."""
+"""Tags of an event's ``$tags`` (sdk)."""
 TAG_LENGTH: Final = 64
-"""Characters of one tag (batch)."""
+"""Characters of one tag (sdk)."""
 
 MEMBER_ATTRIBUTES: Final = 15
 """Attributes of one audience member (doc)."""
@@ -81,7 +83,7 @@ AUDIENCE_NAME_LENGTH: Final = 255
 LIST_LIMIT: Final = 100
 """Largest ``limit`` of a list of audiences (doc)."""
 LIST_DEFAULT: Final = 10
-"""Audiences listed when no ``limit`` is given (open: small, so that clients must page)."""
+"""Audiences listed when no ``limit`` is given (doc)."""
 
 PROJECT_VERSIONS: Final = frozenset(f"2.{minor}" for minor in (*range(1, 9), 10, 11, 13))
 """Versions of the project API that were seen (doc)."""

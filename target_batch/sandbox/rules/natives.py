@@ -8,7 +8,7 @@ from target_batch.sandbox.rules.codes import LANGUAGES, REGIONS, TIMEZONES
 from target_batch.sandbox.rules.limits import EMAIL_LENGTH, PHONE_DIGITS, TOPIC_LENGTH, TOPICS
 from target_batch.sandbox.rules.values import CHANGES
 
-_EMAIL: Final = re.compile(r"[^@\s.]+(\.[^@\s.]+)*@[^@\s.]+(\.[^@\s.]+)+")
+_EMAIL: Final = re.compile(r"[^@\s]+@[A-Za-z0-9.-]+\.[A-Za-z0-9]+")
 _PHONE: Final = re.compile(rf"\+[1-9][0-9]{{0,{PHONE_DIGITS - 1}}}")
 _TOPIC: Final = re.compile(rf"[a-z0-9_]{{1,{TOPIC_LENGTH}}}")
 _CONSENTS: Final = frozenset({"subscribed", "unsubscribed"})
@@ -33,7 +33,7 @@ def native_violation(name: str, value: object) -> str | None:
 
 
 def _email(value: object) -> str | None:
-    if not isinstance(value, str) or not _EMAIL.fullmatch(value) or not value.isprintable():
+    if not isinstance(value, str) or not _EMAIL.fullmatch(value):
         return "an e-mail address is expected"
     if len(value) > EMAIL_LENGTH:
         return f"an e-mail address has at most {EMAIL_LENGTH} characters"

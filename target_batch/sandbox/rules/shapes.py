@@ -1,5 +1,6 @@
-"""The shape of a call on profiles: what is malformed refuses the whole call with 400."""
+"""The shape of a call on profiles and of its entries."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -56,47 +57,56 @@ class Entry(Struct, forbid_unknown_fields=True):
         return f"installation:{msgspec.json.encode(self.identifiers.installation).decode()}"
 
 
-_DECODER = msgspec.json.Decoder(list[Entry])
+_RAW_ENTRIES = msgspec.json.Decoder(list[msgspec.Raw])
+_ENTRY = msgspec.json.Decoder(Entry)
+_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def decode_entries(body: bytes) -> list[Entry]:
-    """Read the body of a call on profiles.
+def split_entries(body: bytes) -> list[msgspec.Raw]:
+    """Split the body of a call on profiles into its entries.
 
     Raises:
-        Refused: With 400, when it is not an array of well-formed entries.
+        Refused: With 400, when it is not a JSON array.
     """
     try:
-        return _DECODER.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _RAW_ENTRIES.decode(body)
+    except _BROKEN as error:
         raise Refused.malformed(str(error)) from None
 
 
-def check_count(entries: list[Entry], limit: int) -> None:
+def read_entry(raw: msgspec.Raw) -> Entry | str:
+    """Read one entry; return the reason as a text when its shape is bad."""
+    try:
+        entry = _ENTRY.decode(raw)
+    except _BROKEN as error:
+        return str(error)
+    if (entry.identifiers.custom_id is UNSET) == (entry.identifiers.installation is UNSET):
+        return "exactly one identifier is expected"
+    return entry
+
+
+def check_count(count: int, limit: int) -> None:
     """Check how many entries a call has.
 
     Args:
-        entries: The entries of the call.
+        count: Entries of the call.
         limit: How many the endpoint takes.
 
     Raises:
         Refused: With 400, when there are none or too many.
     """
-    if not entries:
+    if not count:
         raise Refused.malformed("the array is empty")
-    if len(entries) > limit:
-        raise Refused.malformed(f"a call has at most {limit} entries, this one {len(entries)}")
+    if count > limit:
+        raise Refused.malformed(f"a call has at most {limit} entries, this one {count}")
 
 
-def check_ids(entries: list[Entry]) -> None:
-    """Check that each entry has exactly one identifier, and no two the same.
+def check_ids(entries: Iterable[Entry | str]) -> None:
+    """Check that no two entries have the same ID.
 
     Raises:
         Refused: With 400.
     """
-    seen: set[str] = set()
-    for index, entry in enumerate(entries):
-        if (entry.identifiers.custom_id is UNSET) == (entry.identifiers.installation is UNSET):
-            raise Refused.malformed(f"exactly one identifier is expected - at $[{index}]")
-        seen.add(entry.profile_id)
-    if len(seen) < len(entries):
+    ids = [entry.profile_id for entry in entries if isinstance(entry, Entry)]
+    if len(set(ids)) < len(ids):
         raise Refused.malformed("the same ID stands twice in one call")

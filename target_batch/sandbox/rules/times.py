@@ -7,7 +7,7 @@ from typing import Final
 from target_batch.sandbox.rules.limits import EVENT_WINDOW_SECONDS
 
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
-
+_LOCAL: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -31,6 +31,13 @@ def date_violation(value: object) -> str | None:
     if value[-1:] == "Z" and _INSTANT.fullmatch(value) and _is_in_calendar(value):
         return None
     return "a date is written as RFC 3339 with Z"
+
+
+def local_date_violation(value: object) -> str | None:
+    """Say why a ``date(name)`` of an app audience's member is refused: it has no zone."""
+    if isinstance(value, str) and _LOCAL.fullmatch(value) and _is_in_calendar(value):
+        return None
+    return "a date is written like 2012-08-12T22:30:05, without a zone"
 
 
 def time_violation(text: str) -> str | None:

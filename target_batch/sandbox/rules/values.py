@@ -1,10 +1,17 @@
 """Values of custom attributes: of profiles, of events and of audience members."""
 
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import urlsplit
 
-from target_batch.sandbox.rules.limits import ARRAY_ITEMS, INTEGER_MAX, STRING_LENGTH, URL_LENGTH
+from target_batch.sandbox.rules.limits import (
+    ARRAY_ITEMS,
+    INTEGER_MAX,
+    PORT_MAX,
+    STRING_LENGTH,
+    URL_LENGTH,
+)
 from target_batch.sandbox.rules.names import Kind
 from target_batch.sandbox.rules.times import date_violation
 
@@ -41,10 +48,15 @@ def text_violation(value: object, limit: int = STRING_LENGTH) -> str | None:
     return f"a text has 1 to {limit} characters"
 
 
+def has_line_break(text: str) -> bool:
+    """Tell whether a text that is not empty has more than one line, or ends with a line break."""
+    return text.splitlines() != [text]
+
+
 def number_violation(value: object) -> str | None:
     """Say why a value that is no text and no array is refused.
 
-    Booleans, floats and integers of 64 bits are well; objects are not.
+    Booleans, finite floats and integers of 64 bits are well; objects are not.
     """
     if type(value) in _FREE:
         return None
@@ -75,19 +87,26 @@ def change_violation(change: dict[str, object]) -> str | None:
 
 
 def url_violation(value: object) -> str | None:
-    """Say why a ``url(name)`` value is refused: scheme and authority, no blanks."""
+    """Say why a ``url(name)`` value is refused: scheme, host and perhaps a port, no blanks."""
     if not isinstance(value, str):
         return "a URL is a text"
     if len(value) > URL_LENGTH:
         return f"a URL has at most {URL_LENGTH} characters"
     if any(character.isspace() or not character.isprintable() for character in value):
         return "a URL holds no blanks and no control characters"
+    return None if _is_url(value) else "a URL has a scheme, a host and at most a port below 65,536"
+
+
+def _is_url(text: str) -> bool:
+    """Tell whether a text without blanks parses as ``scheme://authority…``."""
     try:
-        parts = urlsplit(value)
-        whole = bool(parts.scheme and parts.hostname) and (parts.port is None or parts.port >= 0)
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+        if "[" in parts.netloc or "]" in parts.netloc:
+            IPv6Address(host or "")
     except ValueError:
-        whole = False
-    return None if whole else "a URL has a scheme and an authority"
+        return False
+    return bool(parts.scheme and host) and (port is None or 0 <= port <= PORT_MAX)
 
 
 _CHECKS: Final[dict[type, Callable[[object], str | None]]] = {

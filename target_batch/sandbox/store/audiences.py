@@ -54,7 +54,7 @@ class Audience:
         updated: Unix time of the last accepted call.
         members: Those indexed, with what personalises them packed as JSON.
         pending: Calls not indexed yet, oldest first.
-        tokens: What each indexed call did, by token.
+        number: Its place in the order of creation, over all platforms.
     """
 
     name: str
@@ -64,8 +64,11 @@ class Audience:
     updated: float
     members: dict[str, bytes] = field(default_factory=dict)
     pending: deque[Change] = field(default_factory=deque)
-    tokens: dict[str, Action] = field(default_factory=dict)
-    last: Action = "create"
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        self._indexed: dict[str, int] = {}
+        self._replaced = -1
 
     def accept(self, action: Action, members: list[MemberChange], ready: float) -> str:
         """Take a call in; return its indexing token."""
@@ -77,21 +80,31 @@ class Audience:
         """Index what is due at `now`, on the steady clock."""
         while self.pending and self.pending[0].ready <= now:
             change = self.pending.popleft()
-            self.tokens[change.token] = self.last = change.action
+            self._indexed[change.token] = len(self._indexed)
             if change.action == "replace":
+                self._replaced = self._indexed[change.token]
                 self.members.clear()
             for member in change.members:
                 self._index(member)
 
     def state(self, token: str | None = None) -> str | None:
-        """Tell the state of one call, or of all; None for an unknown token."""
+        """Tell the state of one call, or of the last one.
+
+        Args:
+            token: The call's indexing token; None for the last call.
+
+        Returns:
+            ``IN_PROGRESS``; ``REPLACED`` when a replace that came after the call is indexed; else
+            ``APPLIED``. None for an unknown token.
+        """
         waiting = [change.token for change in self.pending]
-        if token is not None and token not in waiting and token not in self.tokens:
-            return None
-        if (token in waiting) if token else waiting:
+        if token is None:
+            return "IN_PROGRESS" if waiting else "APPLIED"
+        if token in waiting:
             return "IN_PROGRESS"
-        done = self.tokens[token] if token else self.last
-        return "REPLACED" if done == "replace" else "APPLIED"
+        if token not in self._indexed:
+            return None
+        return "REPLACED" if self._indexed[token] < self._replaced else "APPLIED"
 
     def page(self, start: int, limit: int) -> list[dict[str, Any]]:
         """List indexed members in order of arrival."""
@@ -110,10 +123,37 @@ class Audiences:
 
     def __init__(self) -> None:
         self._platforms: dict[str, dict[str, Audience]] = {}
+        self._created = 0
+        self._cursors: dict[str, int] = {}
 
     def of(self, platform: str) -> dict[str, Audience]:
-        """Return the audiences of one platform by name, to read and to change."""
+        """Return the audiences of one platform by name, in order of creation."""
         return self._platforms.setdefault(platform, {})
+
+    def add(self, platform: str, audience: Audience) -> None:
+        """Keep a new audience."""
+        self._created += 1
+        audience.number = self._created
+        self.of(platform)[audience.name] = audience
+
+    def page(self, platform: str, cursor: str | None, limit: int) -> tuple[list[Audience], str | None] | None:
+        """Return one page of a platform's audiences, in order of creation.
+
+        Args:
+            platform: Whose audiences.
+            cursor: Where to go on, as given with the page before; None for the first page.
+            limit: How many at most.
+
+        Returns:
+            The page, and the cursor of the next one where there is one. None when the cursor was never
+            given out.
+        """
+        after = 0 if cursor is None else self._cursors.get(cursor)
+        if after is None:
+            return None
+        left = [audience for audience in self.of(platform).values() if audience.number > after]
+        page = left[:limit]
+        return page, self._cursor(page[-1].number) if len(left) > limit else None
 
     def settled(self, now: float) -> list[tuple[str, Audience]]:
         """Index what is due and return every audience with its platform."""
@@ -121,3 +161,9 @@ class Audiences:
         for _platform, audience in everything:
             audience.settle(now)
         return everything
+
+    def _cursor(self, number: int) -> str:
+        """Make a cursor that says nothing and is not a number."""
+        cursor = f"c{token_hex(8)}".upper()
+        self._cursors[cursor] = number
+        return cursor

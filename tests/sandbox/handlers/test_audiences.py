@@ -58,7 +58,7 @@ def test_a_replace_removes_all_others(server: Any) -> None:
     body = {"name": "vip", "ids": [{"id": "u2"}, {"id": "u3"}]}
     assert server.project("POST", "replace", body).status_code == 202
     assert ids(server) == ["u2", "u3"]
-    assert server.project("GET", "view?name=vip").json()["indexing_state"] == "REPLACED"
+    assert server.project("GET", "view?name=vip").json()["indexing_state"] == "APPLIED"
     assert [line["action"] for line in server.journal(3)] == ["replace", "replace"]
 
 
@@ -88,11 +88,19 @@ def test_the_list_is_paged(server: Any) -> None:
     for number in range(12):
         create(server, f"a{number}")
     first = server.project("GET", "list").json()
-    assert (first["count"], first["has_more"], first["next_from"]) == (10, True, 10)
+    assert (len(first["audiences"]), first["count"], first["has_more"]) == (10, 12, True)
+    assert isinstance(first["next_from"], str)
     rest = server.project("GET", f"list?from={first['next_from']}&limit=100").json()
-    assert (rest["count"], rest["has_more"]) == (2, False)
-    assert "next_from" not in rest
+    assert set(rest) == {"audiences", "has_more"}
+    assert rest["has_more"] is False
     assert [audience["name"] for audience in rest["audiences"]] == ["a10", "a11"]
+    assert rest["audiences"][0] == server.project("GET", "view?name=a10").json()
+
+
+def test_a_cursor_is_only_what_a_page_gave(server: Any) -> None:
+    create(server)
+    for made_up in ("", "0", "1", "10", "vip"):
+        assert server.project("GET", f"list?from={made_up}").status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -121,10 +129,18 @@ def test_the_list_is_paged(server: Any) -> None:
             {"name": "vip", "ids": [{"action": "add", "id": f"u{n}"} for n in range(10_001)]},
             400,
         ),
-        ("POST", "update", {"name": "other", "ids": [{"action": "add", "id": "u1"}]}, 404),
+        ("POST", "update", {"name": "other", "ids": [{"action": "add", "id": "u1"}]}, 400),
+        ("POST", "update?name=vip", {"name": "vip", "ids": [{"action": "add", "id": "u1"}]}, 400),
+        (
+            "POST",
+            "update",
+            {"name": "vip", "ids": [{"action": "add", "id": "u1", "attributes": {"a": 2**63}}]},
+            400,
+        ),
         ("POST", "replace", {"name": "vip", "ids": []}, 400),
         ("POST", "replace", {"name": "vip", "ids": [{"action": "add", "id": "u1"}]}, 400),
-        ("POST", "remove", {"name": "other"}, 404),
+        ("POST", "remove", {"name": "other"}, 400),
+        ("GET", "list", {"limit": 10}, 400),
         ("GET", "view", None, 400),
         ("GET", "view?name=other", None, 404),
         ("GET", "view?name=vip&indexing_token=x", None, 400),

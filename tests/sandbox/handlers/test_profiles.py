@@ -62,13 +62,16 @@ def test_what_the_profile_forbids_is_a_partial_error_too(server: Any) -> None:
     assert server.journal()[-1]["attributes"] == {"b": 1}
 
 
-def test_a_late_event_is_dropped_alone_inside_a_plain_202(server: Any) -> None:
+def test_a_late_event_is_refused_alone_and_named(server: Any) -> None:
     events = [
         {"name": "late", "time": ago(hours=25)},
         {"name": "early", "time": ago(hours=-1)},
         {"name": "good", "time": ago(hours=23)},
     ]
-    assert server.update([entry(events=events)]).json() == {"code": "SUCCESS"}
+    content = server.update([entry(attributes={"a": 1}, events=events)]).json()
+    blamed = [(e["category"], e["bulk_index"], e["attribute"]) for e in content["errors"]]
+    assert blamed == [("event", 0, "late"), ("event", 0, "early")]
+    assert server.get("profiles/u1")["attributes"] == {"a": 1}
     summary = server.get("summary")
     assert (summary["events"], summary["events_late"]) == (1, 2)
     assert [event["name"] for event in server.get("profiles/u1")["events"]] == ["good"]
@@ -141,6 +144,11 @@ def test_the_journal_tells_every_accepted_entry_in_order(server: Any) -> None:
     assert lines[0]["endpoint"] == "profiles/update"
     assert [line["n"] for line in server.journal(1)] == [1, 2]
     assert server.journal(3) == []
+
+
+def test_a_query_is_refused(server: Any) -> None:
+    assert server.update([entry()], "/2.11/profiles/update?async=true").status_code == 400
+    assert server.get("summary")["profiles"] == 0
 
 
 def test_an_installation_has_a_profile_of_its_own(server: Any) -> None:

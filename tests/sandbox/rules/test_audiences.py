@@ -10,6 +10,7 @@ from target_batch.sandbox.rules.audiences import (
     member_violation,
     tags_violation,
 )
+from target_batch.sandbox.rules.times import date_violation, local_date_violation
 
 
 @pytest.mark.parametrize("name", ["a", "A-b_0", "x" * 255])
@@ -59,6 +60,14 @@ def test_a_member_is_accepted(attributes: Any) -> None:
 )
 def test_a_member_is_refused(identifier: str, attributes: Any) -> None:
     assert member_violation(identifier, attributes)
+
+
+def test_the_forms_of_a_date_are_the_platforms() -> None:
+    zoned, local = {"date(a)": "2024-01-01T00:00:00Z"}, {"date(a)": "2024-01-01T00:00:00"}
+    assert member_violation("u1", local)
+    assert member_violation("u1", local, (local_date_violation,)) is None
+    assert member_violation("u1", zoned, (local_date_violation,))
+    assert member_violation("u1", zoned, (local_date_violation, date_violation)) is None
 
 
 @pytest.mark.parametrize("tags", [["a"], {"hobbies": ["a", "b"]}])

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET, convert
 
+from target_batch.sandbox.readings import Readings
 from target_batch.sandbox.rules.entries import Verdict, judge
 from target_batch.sandbox.rules.shapes import Entry
 
@@ -12,8 +13,9 @@ NOON = 1_700_049_600.0
 """2023-11-15T12:00:00Z."""
 
 
-def verdict(custom_id: str = "u1", **entry: Any) -> Verdict:
-    return judge(convert({"identifiers": {"custom_id": custom_id}, **entry}, Entry), 3, NOON)
+def verdict(custom_id: str = "u1", reading: dict[str, str] | None = None, **entry: Any) -> Verdict:
+    whole = convert({"identifiers": {"custom_id": custom_id}, **entry}, Entry)
+    return judge(whole, 3, NOON, Readings(reading))
 
 
 def blamed(found: Verdict) -> list[Any]:
@@ -52,11 +54,25 @@ def test_only_the_event_at_fault_is_refused() -> None:
 
 
 @pytest.mark.parametrize("time", ["2023-11-14T11:59:59Z", "2023-11-15T12:00:01Z"])
-def test_an_event_outside_the_window_is_dropped_without_a_blame(time: str) -> None:
-    found = verdict(events=[{"name": "late", "time": time}, {"name": "now"}])
+def test_an_event_outside_the_window_is_refused_alone_and_named(time: str) -> None:
+    found = verdict(attributes={"a": 1}, events=[{"name": "late", "time": time}, {"name": "now"}])
     assert [event.name for event in found.late] == ["late"]
     assert [event.name for event in found.events] == ["now"]
-    assert not found.blames
+    assert found.attributes == {"a": 1}
+    assert blamed(found) == [("event", 3, "late")]
+    assert not found.refused
+
+
+def test_an_event_without_a_time_is_taken_unless_the_reading_refuses_it() -> None:
+    events = [{"name": "e"}]
+    assert not verdict(events=events).blames
+    assert blamed(verdict(reading={"event_without_time": "refused"}, events=events)) == [("event", 3, "e")]
+
+
+def test_of_a_name_given_twice_the_last_one_is_kept_where_the_reading_says_so() -> None:
+    attributes = {"a": "x", "date(a)": "2024-01-01T00:00:00Z"}
+    found = verdict(reading={"repeated_name": "last_wins"}, attributes=attributes)
+    assert found.attributes == attributes
 
 
 @pytest.mark.parametrize(

@@ -4,30 +4,41 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from target_batch.sandbox.refusals import Refused
-from target_batch.sandbox.rules.shapes import check_count, check_ids, decode_entries
+from target_batch.sandbox.rules.shapes import Entry, check_count, check_ids, read_entry, split_entries
 
 WHO = {"custom_id": "u1"}
 
 
+def read(*entries: Any) -> list[Entry | str]:
+    return [read_entry(raw) for raw in split_entries(json.dumps(entries).encode())]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"null", b'[{"identifiers": {"custom_id": "u"}}', b"[" * 5000])
+def test_a_body_that_is_not_an_array_refuses_the_call(body: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        split_entries(body)
+    assert refused.value.status == 400
+
+
 @pytest.mark.parametrize(
-    "body",
+    "entry",
     [
-        b"",
-        b"{}",
+        b"1",
         b"null",
-        b"[1]",
-        b"[null]",
-        b"[{}]",
-        b'[{"identifiers": {}, "attributes": NaN}]',
-        b'[{"identifiers": {"custom_id": "\xff"}}]',
-        b'[{"identifiers": {"custom_id": "u"}}',
-        b"[" * 5000,
+        b"{}",
+        b'{"identifiers": {"custom_id": "u"}, "attributes": NaN}',
+        b'{"identifiers": {"custom_id": "u"}, "attributes": {"a": 1e400}}',
+        b'{"identifiers": {"custom_id": "u"}, "attributes": {"a": -1e400}}',
+        b'{"identifiers": {"custom_id": "\xff"}}',
         *(
-            json.dumps([entry]).encode()
-            for entry in (
+            json.dumps(bad).encode()
+            for bad in (
                 {"identifiers": None},
+                {"identifiers": {}},
+                {"identifiers": {"custom_id": "a", "installation": "b"}},
                 {"identifiers": {"custom_id": 5}},
                 {"identifiers": {"custom_id": None}},
                 {"identifiers": {"email": "x"}},
@@ -44,38 +55,30 @@ WHO = {"custom_id": "u1"}
         ),
     ],
 )
-def test_a_malformed_body_refuses_the_call(body: bytes) -> None:
-    with pytest.raises(Refused) as refused:
-        decode_entries(body)
-    assert refused.value.status == 400
+def test_an_entry_of_a_bad_shape_is_not_read(entry: bytes) -> None:
+    assert isinstance(read_entry(Raw(entry)), str)
 
 
 @pytest.mark.parametrize(
     "identifiers",
     [
-        [{}],
-        [{"custom_id": "a", "installation": "b"}],
         [{"custom_id": "a"}, {"custom_id": "b"}, {"custom_id": "a"}],
         [{"installation": "a"}, {"installation": "a"}],
     ],
 )
-def test_identifiers_refuse_the_call(identifiers: list[Any]) -> None:
-    entries = decode_entries(json.dumps([{"identifiers": one} for one in identifiers]).encode())
+def test_the_same_id_twice_refuses_the_call(identifiers: list[Any]) -> None:
     with pytest.raises(Refused):
-        check_ids(entries)
+        check_ids(read(*({"identifiers": one} for one in identifiers)))
 
 
 def test_ids_that_differ_in_case_or_blanks_are_different() -> None:
-    names = ["a", "A", " a", "a "]
-    body = json.dumps([{"identifiers": {"custom_id": name}} for name in names])
-    check_ids(decode_entries(body.encode()))
+    check_ids(read(*({"identifiers": {"custom_id": name}} for name in ("a", "A", " a", "a "))))
 
 
 @pytest.mark.parametrize(("count", "well"), [(0, False), (1, True), (200, True), (201, False)])
 def test_the_number_of_entries_is_bounded(count: int, *, well: bool) -> None:
-    entries = decode_entries(json.dumps([{"identifiers": WHO}] * count).encode())
     if well:
-        check_count(entries, 200)
+        check_count(count, 200)
     else:
         with pytest.raises(Refused):
-            check_count(entries, 200)
+            check_count(count, 200)

@@ -5,6 +5,7 @@ import pytest
 from target_batch.sandbox.rules.times import (
     date_violation,
     is_outside_window,
+    local_date_violation,
     parse_instant,
     time_violation,
 )
@@ -50,6 +51,12 @@ def test_a_date_is_accepted(text: str) -> None:
 )
 def test_a_date_is_refused(value: object) -> None:
     assert date_violation(value)
+
+
+def test_a_local_date_has_no_zone() -> None:
+    assert local_date_violation("2012-08-12T22:30:05") is None
+    for value in ("2012-08-12T22:30:05Z", "2012-08-12", "2012-13-12T22:30:05", 5, ""):
+        assert local_date_violation(value)
 
 
 @pytest.mark.parametrize("zone", ["Z", "+00:00", "-11:30", "+14:00"])

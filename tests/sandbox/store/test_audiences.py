@@ -1,6 +1,6 @@
 """Audiences and their index."""
 
-from target_batch.sandbox.store.audiences import Audience, MemberChange
+from target_batch.sandbox.store.audiences import Audience, Audiences, MemberChange
 
 
 def audience() -> Audience:
@@ -24,7 +24,24 @@ def test_changes_are_indexed_in_order_when_they_are_due() -> None:
         "IN_PROGRESS",
     )
     one.settle(30.0)
-    assert (list(one.members), one.state(second), one.state()) == (["u2"], "REPLACED", "REPLACED")
+    assert (list(one.members), one.state(second), one.state()) == (["u2"], "APPLIED", "APPLIED")
+
+
+def test_a_token_older_than_an_indexed_replace_is_replaced() -> None:
+    one = audience()
+    first = one.accept("update", add("u1"), 1.0)
+    second = one.accept("replace", add("u2"), 2.0)
+    third = one.accept("update", add("u3"), 3.0)
+    one.settle(1.0)
+    assert (one.state(first), one.state(second)) == ("APPLIED", "IN_PROGRESS")
+    one.settle(3.0)
+    assert [one.state(token) for token in (first, second, third)] == ["REPLACED", "APPLIED", "APPLIED"]
+    fourth = one.accept("replace", [], 4.0)
+    assert [one.state(token) for token in (second, fourth, None)] == ["APPLIED", "IN_PROGRESS", "IN_PROGRESS"]
+    one.settle(4.0)
+    states = [one.state(token) for token in (first, second, third, fourth)]
+    assert states == ["REPLACED", "REPLACED", "REPLACED", "APPLIED"]
+    assert one.state() == "APPLIED"
 
 
 def test_an_unknown_token_has_no_state() -> None:
@@ -39,3 +56,22 @@ def test_a_change_never_overtakes_an_older_one() -> None:
     assert len(one.pending) == 2
     one.settle(10.0)
     assert not one.members
+
+
+def test_pages_go_on_from_an_opaque_cursor_that_may_be_used_again() -> None:
+    kept = Audiences()
+    for number in range(5):
+        kept.add("project", Audience(f"a{number}", "custom_ids", "", 0.0, 0.0))
+    kept.add("app-1", Audience("other", "custom_ids", "", 0.0, 0.0))
+    first = kept.page("project", None, 2)
+    assert first
+    page, cursor = first
+    assert [audience.name for audience in page] == ["a0", "a1"]
+    assert cursor
+    assert not cursor.isdigit()
+    del kept.of("project")["a1"]
+    for _ in range(2):
+        second = kept.page("project", cursor, 3)
+        assert second
+        assert ([audience.name for audience in second[0]], second[1]) == (["a2", "a3", "a4"], None)
+    assert kept.page("project", "2", 2) is None

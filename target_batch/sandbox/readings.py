@@ -1,0 +1,241 @@
+"""How the local Batch answers where Batch's documentation leaves something open.
+
+Each `Reading` is one open point with every plausible answer, the default first: the strictest one, or
+the one that the documentation suggests. ``target-batch sandbox --reading NAME=VALUE`` chooses another.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+
+class Reading(NamedTuple):
+    """One open point.
+
+    Attributes:
+        name: What it is called on the command line.
+        page: The section of the page of facts about Batch's API: 0 answers in general, 1 platforms and
+            errors, 2 profiles, 3 project audiences, 4 app audiences.
+        about: What is open.
+        values: What may be chosen, with its meaning; the first is the default.
+    """
+
+    name: str
+    page: str
+    about: str
+    values: dict[str, str]
+
+    @property
+    def default(self) -> str:
+        """The value in force unless another is chosen."""
+        return next(iter(self.values))
+
+
+READINGS: Final = (
+    Reading(
+        "accepted_status",
+        "0",
+        "the status of an accepted write",
+        {"202": "as documented", "200": "200 instead of 202", "201": "201 instead of 202"},
+    ),
+    Reading(
+        "numbers",
+        "0",
+        "numbers in answers",
+        {"number": "JSON numbers", "text": "texts of digits"},
+    ),
+    Reading(
+        "extra_keys",
+        "0",
+        "keys of answers that are not documented",
+        {"absent": "none", "present": "one in every object"},
+    ),
+    Reading(
+        "optional_keys",
+        "0",
+        "documented keys that a client can do without",
+        {
+            "present": "all of them",
+            "absent": "no category of a partial error; no type, label, times and nb_ids of an audience",
+        },
+    ),
+    Reading(
+        "indexing_token",
+        "0",
+        "the token of an accepted change of an audience",
+        {"present": "as documented", "absent": "no token at all"},
+    ),
+    Reading(
+        "retry_after",
+        "1",
+        "the header Retry-After of a 429",
+        {"absent": "no such header", "seconds": "a number of seconds"},
+    ),
+    Reading(
+        "app_errors",
+        "1",
+        "the body of an error on the app platform",
+        {
+            "error_code": "error_code and error_message, as on the project platform",
+            "code": "code and message",
+        },
+    ),
+    Reading(
+        "bad_entry",
+        "2",
+        "an entry of a call on profiles that cannot be used as a whole",
+        {
+            "mixed": "a bad shape refuses the call with 400, a broken rule is a partial error",
+            "call": "both refuse the call with 400",
+            "partial_error": "both are partial errors that name no attribute",
+        },
+    ),
+    Reading(
+        "refused_event",
+        "2",
+        "the partial error of an event",
+        {"named": "names the event in attribute", "unnamed": "names only the entry"},
+    ),
+    Reading(
+        "event_without_time",
+        "2",
+        "an event without a time",
+        {"arrival": "the time of its arrival", "refused": "a partial error"},
+    ),
+    Reading(
+        "repeated_id",
+        "2",
+        "the same ID twice in a call on profiles",
+        {"refused": "the call is refused with 400", "applied": "both are applied, in order"},
+    ),
+    Reading(
+        "repeated_name",
+        "2",
+        "an attribute given under two keys, such as a and date(a)",
+        {"refused": "both are refused", "last_wins": "the last one is kept"},
+    ),
+    Reading(
+        "list_count",
+        "3",
+        "the count of a list's first page",
+        {"present": "as documented", "absent": "no count"},
+    ),
+    Reading(
+        "pending_state",
+        "3",
+        "the state of a change that is not indexed yet",
+        {"IN_PROGRESS": "as most pages write it", "IN_PROCESS": "as one page writes it"},
+    ),
+    Reading(
+        "existing_audience",
+        "3, 4",
+        "the creation of an audience that exists",
+        {
+            "400": "refused with 400",
+            "403": "refused with 403",
+            "409": "refused with 409",
+            "accepted": "a success that changes nothing",
+        },
+    ),
+    Reading(
+        "unknown_audience",
+        "3, 4",
+        "a call on an audience that does not exist",
+        {
+            "documented": "404 for a view and on the app platform, 400 for a project's writes",
+            "400": "always 400",
+            "404": "always 404",
+        },
+    ),
+    Reading(
+        "empty_replace",
+        "3, 4",
+        "a replace without members",
+        {"refused": "refused with 400", "accepted": "the audience is emptied"},
+    ),
+    Reading(
+        "app_change",
+        "4",
+        "the answer to an update or replace of an app's audience",
+        {
+            "202_with_token": "202 and an indexing_token",
+            "200_with_token": "200 and an indexing_token",
+            "202_without_token": "202 and an empty object",
+            "200_without_token": "200 and an empty object",
+        },
+    ),
+    Reading(
+        "app_member_dates",
+        "4",
+        "dates among the attributes of an app audience's member",
+        {"without_zone": "only as in the sample, without a zone", "any": "with Z as well"},
+    ),
+)
+"""Every open point, in the order of the page of facts."""
+_BY_NAME: Final = {reading.name: reading for reading in READINGS}
+
+
+class ReadingError(ValueError):
+    """A reading or one of its values is not known."""
+
+
+class Readings:
+    """The readings in force.
+
+    Args:
+        chosen: Values by name; what is absent has its default.
+
+    Raises:
+        ReadingError: When a name or a value is not known.
+    """
+
+    def __init__(self, chosen: Mapping[str, str] | None = None) -> None:
+        self._values = {reading.name: reading.default for reading in READINGS}
+        self.choose(chosen or {})
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def choose(self, chosen: Mapping[str, str]) -> None:
+        """Choose other values; all or none.
+
+        Raises:
+            ReadingError: When a name or a value is not known.
+        """
+        for name, value in chosen.items():
+            if name not in _BY_NAME:
+                raise ReadingError(f"{name} is not a reading; there are {', '.join(_BY_NAME)}")
+            if value not in _BY_NAME[name].values:
+                raise ReadingError(f"{name} is one of {', '.join(_BY_NAME[name].values)}")
+        self._values.update(chosen)
+
+    def show(self) -> dict[str, str]:
+        """Return every value by name."""
+        return dict(self._values)
+
+    def deviating(self) -> dict[str, str]:
+        """Return the values that are not the default ones, in the order of `READINGS`."""
+        return {name: value for name, value in self._values.items() if value != _BY_NAME[name].default}
+
+
+def parse_readings(texts: Iterable[str]) -> Readings:
+    """Read ``NAME=VALUE`` texts of the command line.
+
+    Raises:
+        ReadingError: When one has another form, or a name or value that is not known.
+    """
+    chosen = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ReadingError(f"{text} is not NAME=VALUE")
+        chosen[name] = value
+    return Readings(chosen)
+
+
+def describe_readings() -> str:
+    """Describe every reading, for the command's help."""
+    lines = ["Readings, where the documentation is silent (the first value is the default):"]
+    for reading in READINGS:
+        lines += ["", "\b", f"{reading.name}: {reading.about}"]
+        lines += [f"  {value}: {meaning}" for value, meaning in reading.values.items()]
+    return "\n".join(lines)

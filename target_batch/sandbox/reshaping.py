@@ -1,0 +1,88 @@
+"""Giving Batch's answers the other forms that its documentation leaves open."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from target_batch.sandbox.answers import Answer
+from target_batch.sandbox.readings import Readings
+
+Rewrite = Callable[[dict[str, Any]], dict[str, Any]]
+"""Takes one object of an answer and returns it in another form."""
+
+UNKNOWN_KEY: Final = "trace"
+"""The key added by ``extra_keys``."""
+_OPTIONAL: Final = frozenset(
+    {"category", "type", "display_name", "description", "created", "updated", "nb_ids"}
+)
+_RETRY_AFTER: Final = ((b"retry-after", b"1"),)
+
+
+def reshape(answer: Answer, readings: Readings, *, is_app: bool) -> Answer:
+    """Give an answer the form that the readings ask for.
+
+    Args:
+        answer: The answer in its default form.
+        readings: The readings in force.
+        is_app: Whether it is one of the app platform.
+    """
+    chosen = readings.deviating()
+    if not chosen:
+        return answer
+    content = msgspec.json.decode(answer.body)
+    if is_app and "error_code" in content and "app_errors" in chosen:
+        content = {"code": content["error_code"], "message": content["error_message"]}
+    for (name, value), rewrite in _REWRITES.items():
+        if chosen.get(name) == value:
+            content = _everywhere(content, rewrite)
+    status, headers = answer.status, answer.headers
+    if status == HTTPStatus.ACCEPTED:
+        status = int(readings["accepted_status"])
+    if status == HTTPStatus.TOO_MANY_REQUESTS and "retry_after" in chosen:
+        headers += _RETRY_AFTER
+    return replace(answer, status=status, body=msgspec.json.encode(content), headers=headers)
+
+
+def _everywhere(content: Any, rewrite: Rewrite) -> Any:
+    """Rewrite every object, the inner ones first."""
+    if isinstance(content, list):
+        return [_everywhere(item, rewrite) for item in content]
+    if isinstance(content, dict):
+        return rewrite({key: _everywhere(value, rewrite) for key, value in content.items()})
+    return content
+
+
+def _without(*keys: str) -> Rewrite:
+    return lambda one: {key: value for key, value in one.items() if key not in keys}
+
+
+def _with_texts_for_numbers(one: dict[str, Any]) -> dict[str, Any]:
+    return {key: str(value) if type(value) in {int, float} else value for key, value in one.items()}
+
+
+def _with_an_unknown_key(one: dict[str, Any]) -> dict[str, Any]:
+    return {**one, UNKNOWN_KEY: {"id": "x-1", "steps": [1, None]}}
+
+
+def _without_the_name_of_an_event(one: dict[str, Any]) -> dict[str, Any]:
+    return _without("attribute")(one) if one.get("category") == "event" else one
+
+
+def _in_process(one: dict[str, Any]) -> dict[str, Any]:
+    pending = one.get("indexing_state") == "IN_PROGRESS"
+    return {**one, "indexing_state": "IN_PROCESS"} if pending else one
+
+
+_REWRITES: Final[dict[tuple[str, str], Rewrite]] = {
+    ("refused_event", "unnamed"): _without_the_name_of_an_event,
+    ("numbers", "text"): _with_texts_for_numbers,
+    ("optional_keys", "absent"): _without(*_OPTIONAL),
+    ("indexing_token", "absent"): _without("indexing_token"),
+    ("list_count", "absent"): _without("count"),
+    ("pending_state", "IN_PROCESS"): _in_process,
+    ("extra_keys", "present"): _with_an_unknown_key,
+}
+"""What each reading makes of every object of an answer, in the order of application."""
