@@ -20,11 +20,18 @@ STARTED_WITHIN = 20.0
 
 
 class LocalBatch:
-    """A running `target-batch sandbox`; a context manager."""
+    """A running `target-batch sandbox`; a context manager.
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    Args:
+        folder: Where its port is written.
+        options: Options of the command.
+        readings: What it answers where Batch's documentation is silent, as `--reading` takes it.
+    """
+
+    def __init__(self, folder: Path, *options: str, readings: dict[str, str] | None = None) -> None:
         self._port_file = folder / f"port-{time.monotonic_ns()}"
-        self._options = options
+        chosen = [f"--reading={name}={value}" for name, value in (readings or {}).items()]
+        self._options = (*options, *chosen)
         self._session = requests.Session()
         self._session.trust_env = False
         self.url = ""
@@ -60,6 +67,15 @@ class LocalBatch:
         """Forget everything that was recorded, faults included."""
         self.post("reset")
         self._session.delete(f"{self.url}/_/faults", timeout=20)
+
+    def choose(self, **readings: str) -> None:
+        """Choose readings while it runs; they stay until others are chosen."""
+        self.post("settings", {"readings": readings})
+
+    def readings(self) -> dict[str, str]:
+        """Return the readings in force, by name."""
+        found: dict[str, str] = self.get("settings")["readings"]
+        return found
 
     def script(self, rules: list[dict[str, Any]]) -> list[int]:
         """Put faults in force; return their IDs."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from target_batch.sandbox.readings import Readings
+
 
 def entry(custom_id: str, **more: Any) -> dict[str, Any]:
     return {"identifiers": {"custom_id": custom_id}, **more}
@@ -113,6 +115,8 @@ def test_faults_are_added_switched_and_removed(server: Any) -> None:
         ("faults", 5),
         ("settings", {"latency": -1}),
         ("settings", {"speed": 1}),
+        ("settings", {"readings": {"speed": "high"}}),
+        ("settings", {"readings": {"numbers": "roman"}}),
         ("settings", []),
     ],
 )
@@ -123,11 +127,9 @@ def test_nonsense_is_refused_with_a_reason(server: Any, path: str, body: Any) ->
 
 
 def test_settings_change_at_run_time(server: Any) -> None:
-    assert server.post("settings", {"rates": True, "latency": 0.1}) == {
-        "rates": True,
-        "latency": 0.1,
-        "index_seconds": 0,
-    }
+    changed = server.post("settings", {"rates": True, "latency": 0.1, "readings": {"numbers": "text"}})
+    assert (changed["rates"], changed["latency"], changed["index_seconds"]) == (True, 0.1, 0)
+    assert changed["readings"] == Readings({"numbers": "text"}).show()
     assert server.get("rates")["enforced"] is True
 
 

@@ -10,6 +10,23 @@ from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.rules.shapes import Entry, check_count, check_ids, read_entry, split_entries
 
 WHO = {"custom_id": "u1"}
+BAD: list[Any] = [
+    {"identifiers": None},
+    {"identifiers": {}},
+    {"identifiers": {"custom_id": "a", "installation": "b"}},
+    {"identifiers": {"custom_id": 5}},
+    {"identifiers": {"custom_id": None}},
+    {"identifiers": {"email": "x"}},
+    {"identifiers": WHO, "attributes": None},
+    {"identifiers": WHO, "attributes": []},
+    {"identifiers": WHO, "events": {}},
+    {"identifiers": WHO, "events": [1]},
+    {"identifiers": WHO, "events": [{}]},
+    {"identifiers": WHO, "events": [{"name": 1}]},
+    {"identifiers": WHO, "events": [{"name": "e", "time": None}]},
+    {"identifiers": WHO, "events": [{"name": "e", "when": "now"}]},
+    {"identifiers": WHO, "traits": {}},
+]
 
 
 def read(*entries: Any) -> list[Entry | str]:
@@ -33,26 +50,7 @@ def test_a_body_that_is_not_an_array_refuses_the_call(body: bytes) -> None:
         b'{"identifiers": {"custom_id": "u"}, "attributes": {"a": 1e400}}',
         b'{"identifiers": {"custom_id": "u"}, "attributes": {"a": -1e400}}',
         b'{"identifiers": {"custom_id": "\xff"}}',
-        *(
-            json.dumps(bad).encode()
-            for bad in (
-                {"identifiers": None},
-                {"identifiers": {}},
-                {"identifiers": {"custom_id": "a", "installation": "b"}},
-                {"identifiers": {"custom_id": 5}},
-                {"identifiers": {"custom_id": None}},
-                {"identifiers": {"email": "x"}},
-                {"identifiers": WHO, "attributes": None},
-                {"identifiers": WHO, "attributes": []},
-                {"identifiers": WHO, "events": {}},
-                {"identifiers": WHO, "events": [1]},
-                {"identifiers": WHO, "events": [{}]},
-                {"identifiers": WHO, "events": [{"name": 1}]},
-                {"identifiers": WHO, "events": [{"name": "e", "time": None}]},
-                {"identifiers": WHO, "events": [{"name": "e", "when": "now"}]},
-                {"identifiers": WHO, "traits": {}},
-            )
-        ),
+        *(json.dumps(bad).encode() for bad in BAD),
     ],
 )
 def test_an_entry_of_a_bad_shape_is_not_read(entry: bytes) -> None:
