@@ -16,6 +16,7 @@ import yaml
 from target_batch.commands import COMMANDS, CommandGroup
 from target_batch.options import StreamOptions
 from target_batch.reasons import Reason
+from target_batch.sandbox.readings import READINGS, SECTIONS
 from target_batch.settings import SDK_SETTINGS
 from target_batch.settings_schema import json_schema
 from target_batch.target import TargetBatch
@@ -97,6 +98,16 @@ def commands_table() -> str:
         command = group.get_command(None, name)  # type: ignore[arg-type]
         assert command is not None
         rows.append(f"| `target-batch {name}` | {command.get_short_help_str(200)} |")
+    return "\n".join(rows)
+
+
+def readings_table() -> str:
+    """Make the table of what the local Batch may answer where Batch's documentation is silent."""
+    rows = ["| reading | about | values, the default first |", "|---|---|---|"]
+    for reading in READINGS:
+        sections = ", ".join(SECTIONS[section] for section in reading.page.split(", "))
+        values = "; ".join(f"`{value}` {meaning}" for value, meaning in reading.values.items())
+        rows.append(f"| `{reading.name}` | {reading.about} ({sections}) | {values} |")
     return "\n".join(rows)
 
 
@@ -184,6 +195,7 @@ def documents() -> dict[Path, str]:
         "options": options_table(),
         "reasons": reasons_table(),
         "commands": commands_table(),
+        "readings": readings_table(),
     }
     found = {}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))):

@@ -7,14 +7,22 @@ the one that the documentation suggests. ``target-batch sandbox --reading NAME=V
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+SECTIONS: Final = {
+    "0": "answers in general",
+    "1": "platforms and errors",
+    "2": "profiles and events",
+    "3": "project audiences",
+    "4": "app audiences",
+}
+"""Sections of the page of facts about Batch's API."""
+
 
 class Reading(NamedTuple):
     """One open point.
 
     Attributes:
         name: What it is called on the command line.
-        page: The section of the page of facts about Batch's API: 0 answers in general, 1 platforms and
-            errors, 2 profiles, 3 project audiences, 4 app audiences.
+        page: The section of the page of facts that leaves it open, or several: keys of `SECTIONS`.
         about: What is open.
         values: What may be chosen, with its meaning; the first is the default.
     """
