@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import UNSET, Struct, UnsetType
 
 Attributes: TypeAlias = dict[str, Any] | UnsetType
-Tags: TypeAlias = list[Any] | dict[str, Any] | UnsetType
+Tags: TypeAlias = list[str] | UnsetType
 OldType: TypeAlias = Literal["custom_ids", "advertising_ids"]
 
 

@@ -8,7 +8,7 @@ from target_batch.sandbox.rules.ids import id_violation
 from target_batch.sandbox.rules.limits import AUDIENCE_ENTRIES, AUDIENCE_NAME_LENGTH, MEMBER_ATTRIBUTES
 from target_batch.sandbox.rules.names import split_key
 from target_batch.sandbox.rules.times import date_violation
-from target_batch.sandbox.rules.values import value_violation
+from target_batch.sandbox.rules.values import texts_violation, value_violation
 
 DateRules = tuple[Callable[[object], str | None], ...]
 """Forms of a date: one of them must be met."""
@@ -55,15 +55,8 @@ def member_violation(
 
 
 def tags_violation(tags: Any) -> str | None:
-    """Say why the tags of an app's member are refused.
-
-    Their form is not documented: an array of texts, or such arrays by collection.
-    """
-    collections = tags.values() if isinstance(tags, dict) else [tags]
-    reasons = (value_violation("plain", collection) for collection in collections)
-    if not all(isinstance(collection, list) for collection in collections):
-        return "tags are texts in an array, or in arrays by collection"
-    return next((reason for reason in reasons if reason), None)
+    """Say why the tags of an app's member are refused: they are texts in an array."""
+    return texts_violation(tags)
 
 
 def _attribute_violation(key: str, value: Any, dates: DateRules) -> str | None:

@@ -61,7 +61,7 @@ function tiles(summary) {
   const shown = [
     ["Profiles", summary.profiles],
     ["Events", summary.events],
-    ["Events too late", summary.events_late],
+    ["Events outside 24 hours", summary.events_late],
     ["Audiences", summary.audiences],
     ["Members", summary.members],
     ["Requests", summary.null.on ? summary.null.requests : summary.requests.total],
