@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from target_batch.sandbox.refusals import Refused
-from target_batch.sandbox.rules.entries import Blame
+from target_batch.sandbox.rules.entries import PartialError
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Headers as ASGI wants them."""
@@ -45,12 +45,12 @@ def json_answer(status: int, content: Any, partial_errors: int = 0) -> Answer:
     return Answer(status, msgspec.json.encode(content), JSON, partial_errors)
 
 
-def success(blames: list[Blame]) -> Answer:
+def success(errors: list[PartialError]) -> Answer:
     """Make the 202 of a call on profiles, with its partial errors if there are some."""
-    if not blames:
+    if not errors:
         return json_answer(202, {"code": "SUCCESS"})
-    content = {"code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": blames}
-    return json_answer(202, content, len(blames))
+    content = {"code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": errors}
+    return json_answer(202, content, len(errors))
 
 
 def refusal(refused: Refused, *, is_app: bool = False) -> Answer:

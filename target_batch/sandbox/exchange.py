@@ -101,7 +101,7 @@ class Exchange:
 
 
 def _ids(content: Any) -> Iterator[str]:
-    """Find the IDs of a decoded body, whatever its form."""
+    """Find the IDs of a decoded body of any form."""
     members = content.get("ids") if isinstance(content, dict) else content
     for member in members if isinstance(members, list) else ():
         if not isinstance(member, dict):

@@ -91,7 +91,7 @@ class Gateway:
             await stage.answer(stage.normal)
 
     def _respond(self, log: Requests, exchange: Exchange) -> Answer:
-        """Apply a call, unless everything was forgotten since it came: it is no part of what follows."""
+        """Apply a call, unless everything was forgotten since it came: it does not belong to what follows."""
         if log is not self.batch.requests:
             return refusal(Refused(503, "RESET", "the local Batch was emptied meanwhile"))
         return respond(self.batch, exchange)

@@ -44,7 +44,7 @@ BUDGETS: Final = {
     "profiles/mass-update": Budget("custom IDs", MASS_UPDATE_RATE, MASS_UPDATE_BURST),
     "default": Budget("requests", DEFAULT_RATE, DEFAULT_BURST),
 }
-"""Budgets by endpoint; whatever has none of its own shares ``default``."""
+"""Budgets by endpoint; every endpoint without one shares ``default``."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class TokenBucket:
         self.tokens = self.budget.burst
 
     def take(self, units: int, now: float) -> bool:
-        """Take units out if they are there; tell whether they were."""
+        """Take units out if they are there; return whether they were."""
         elapsed = max(0.0, now - self.updated)
         self.updated = max(now, self.updated)
         self.tokens = min(self.budget.burst, self.tokens + elapsed * self.budget.rate)
@@ -112,7 +112,7 @@ class Meter:
         self._latest = now
 
     def take(self, units: int, now: float, *, enforced: bool) -> bool:
-        """Take units out if the budget allows it; tell whether they are let through.
+        """Take units out if the budget allows it; return whether they are let through.
 
         Calls whose bodies arrive in another order than their headers count as simultaneous.
         """
@@ -172,7 +172,7 @@ class Rates:
         self.clear()
 
     def admit(self, owner: str, endpoint: str, units: int, now: float) -> bool:
-        """Tell whether a call is within its budget, and take it out of there.
+        """Return whether a call is within its budget, and take it out of there.
 
         Args:
             owner: The project or app whose budget it is.

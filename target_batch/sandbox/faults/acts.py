@@ -25,7 +25,7 @@ class Act(Struct, forbid_unknown_fields=True):
     """Something done to a request instead of the normal answer."""
 
     def concerns(self, _exchange: Exchange) -> bool:
-        """Tell whether the request gives a reason to act."""
+        """Return whether the request gives a reason to act."""
         return True
 
     async def perform(self, stage: Stage) -> None:
@@ -149,7 +149,7 @@ class RefuseIds(Act):
     ids: list[str]
 
     def concerns(self, exchange: Exchange) -> bool:
-        """Tell whether the body names one of the IDs."""
+        """Return whether the body names one of the IDs."""
         return not exchange.ids.isdisjoint(self.ids)
 
     async def perform(self, stage: Stage) -> None:
@@ -163,7 +163,7 @@ class MaxBody(Act):
     bytes: Size
 
     def concerns(self, exchange: Exchange) -> bool:
-        """Tell whether the body is larger."""
+        """Return whether the body is larger."""
         return len(exchange.body) > self.bytes
 
     async def perform(self, stage: Stage) -> None:

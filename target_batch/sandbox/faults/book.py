@@ -35,7 +35,7 @@ class Fault:
         self._random = Random(self.rule.match.seed)  # noqa: S311 - repeatable, not secret
 
     def is_due(self, exchange: Exchange) -> bool:
-        """Count a request and tell whether it is this rule's turn."""
+        """Count a request and return whether it is this rule's turn."""
         match = self.rule.match
         if not self.enabled or not self._fits(exchange):
             return False

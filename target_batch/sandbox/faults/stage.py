@@ -61,7 +61,7 @@ class Stage:
         return self._normally(self.exchange)
 
     def has_left(self) -> bool:
-        """Tell whether the connection is being closed, from either side."""
+        """Return whether the connection is being closed, from either side."""
         return self.transport.is_closing()
 
     async def answer(self, answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""Calls whose keys are well: what each endpoint does with them."""
+"""Calls that passed the check of their keys: what each endpoint does with them."""
 
 from collections.abc import Callable
 from typing import Final

@@ -2,7 +2,7 @@
 
 Version 1.0 takes ``custom_ids`` and ``advertising_ids``, version 1.1 ``install_ids``; attributes and
 tags of members exist in 1.1 only. Both versions show the same audiences of an app. A creation answers
-200 and an empty object; there is no cursor in a list.
+200 and an empty object; lists have offsets instead of cursors.
 """
 
 import sys

@@ -82,7 +82,7 @@ def find(batch: LocalBatch, exchange: Exchange, platform: str, name: str) -> Aud
     if audience is None:
         reading = batch.options.readings["unknown_audience"]
         status = _UNKNOWN.get(exchange.endpoint, 404) if reading == "documented" else int(reading)
-        raise Refused(status, "AUDIENCE_NOT_FOUND", "there is no audience of this name")
+        raise Refused(status, "AUDIENCE_NOT_FOUND", "audience not found")
     audience.settle(batch.clock.steady())
     return audience
 
@@ -152,7 +152,7 @@ def whole(parameters: dict[str, str], name: str, default: int, least: int, most:
 
 
 def state(audience: Audience, token: str | None) -> str:
-    """Tell the indexing state of a call or of the whole audience.
+    """Return the indexing state of a call or of the whole audience.
 
     Raises:
         Refused: With 400, when the token is unknown.

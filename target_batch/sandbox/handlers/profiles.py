@@ -10,7 +10,7 @@ from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.readings import Readings
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.routing import Route
-from target_batch.sandbox.rules.entries import Blame, Verdict, entry_violation, judge, refuse
+from target_batch.sandbox.rules.entries import PartialError, Verdict, entry_violation, judge, refuse
 from target_batch.sandbox.rules.limits import MASS_UPDATE_ENTRIES, UPDATE_ENTRIES
 from target_batch.sandbox.rules.shapes import Entry, check_count, check_ids, read_entry, split_entries
 
@@ -21,7 +21,7 @@ _ENTRIES: Final = {
 
 
 def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
-    """Take a call on profiles: refuse it as a whole, or accept each entry as far as it is well."""
+    """Take a call on profiles: refuse it as a whole, or accept what is valid of each entry."""
     exchange.check_body()
     raw = split_entries(exchange.body)
     exchange.entries = len(raw)
@@ -30,10 +30,10 @@ def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> A
         raise Refused.too_many()
     entries = [read_entry(one) for one in raw]
     _check_call(entries, batch.options.readings)
-    blames = _accept(batch, exchange, entries)
+    errors = _accept(batch, exchange, entries)
     exchange.applied = True
     if exchange.scripted is None:
-        return success(blames)
+        return success(errors)
     content = {"code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": exchange.scripted}
     return json_answer(202, content, len(exchange.scripted))
 
@@ -54,31 +54,31 @@ def _check_call(entries: list[Entry | str], readings: Readings) -> None:
         check_ids(entries)
 
 
-def _accept(batch: LocalBatch, exchange: Exchange, entries: list[Entry | str]) -> list[Blame]:
+def _accept(batch: LocalBatch, exchange: Exchange, entries: list[Entry | str]) -> list[PartialError]:
     """Apply the entries in order; return everything refused."""
-    blames: list[Blame] = []
+    errors: list[PartialError] = []
     lines: list[dict[str, Any]] = []
     for index, entry in enumerate(entries):
         if isinstance(entry, str):
             verdict = refuse(index, entry)
         else:
             verdict = judge(entry, index, exchange.wall, batch.options.readings)
-            if not verdict.refused and not _blamed_by_script(exchange.scripted, index, verdict):
+            if not verdict.refused and not _take_out_scripted(exchange.scripted, index, verdict):
                 _apply(batch, exchange, entry, verdict, index)
                 lines.append(_line(exchange, entry, verdict))
-        blames.extend(verdict.blames)
+        errors.extend(verdict.errors)
     batch.totals.entries += len(lines)
     batch.totals.entries_refused += len(entries) - len(lines)
     batch.journal.append(lines)
-    return blames
+    return errors
 
 
 def _apply(batch: LocalBatch, exchange: Exchange, entry: Entry, verdict: Verdict, index: int) -> None:
-    """Apply what is accepted of an entry; what the profile's state forbids joins the blames."""
+    """Apply what is accepted of an entry; what the profile's state forbids joins the errors."""
     held_back = batch.profiles.apply(entry.profile_id, verdict.attributes, verdict.events, exchange.wall)
     for key, reason in held_back:
         del verdict.attributes[key]
-        verdict.blames.append(Blame("attribute", index, reason, key))
+        verdict.errors.append(PartialError("attribute", index, reason, key))
     batch.totals.events += len(verdict.events)
     batch.totals.events_late += len(verdict.late)
 
@@ -97,8 +97,8 @@ def _line(exchange: Exchange, entry: Entry, verdict: Verdict) -> dict[str, Any]:
     return line
 
 
-def _blamed_by_script(scripted: list[Any] | None, index: int, verdict: Verdict) -> bool:
-    """Take out of a verdict what scripted partial errors name; tell whether that is everything."""
+def _take_out_scripted(scripted: list[Any] | None, index: int, verdict: Verdict) -> bool:
+    """Take out of a verdict what scripted partial errors name; return whether that is everything."""
     for error in scripted or ():
         if not isinstance(error, dict) or error.get("bulk_index") != index:
             continue

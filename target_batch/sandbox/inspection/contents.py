@@ -21,7 +21,7 @@ def profile(batch: LocalBatch, request: Request) -> Response:
     """Show the profile that the path or the query names."""
     asked = request.path_params.get("id") or request.query_params.get("id", "")
     found = batch.profiles.detail(asked, whole(request, "events", ALL, ALL))
-    return show(found) if found else fail(404, "there is no such profile")
+    return show(found) if found else fail(404, "profile not found")
 
 
 def journal(batch: LocalBatch, request: Request) -> Response:
@@ -57,7 +57,7 @@ def audience(batch: LocalBatch, request: Request) -> Response:
         if where == platform and one.name == request.path_params["name"]
     ]
     if not found:
-        return fail(404, "there is no such audience")
+        return fail(404, "audience not found")
     members = found[0].page(position(request), whole(request, "limit", 100))
     return show({**_audience(platform, found[0], now), "ids": members})
 

@@ -62,7 +62,7 @@ async def switch(batch: LocalBatch, request: Request) -> Response:
     """Switch a fault on or off."""
     fault = batch.faults.find(request.path_params["number"])
     if fault is None:
-        return fail(404, "there is no such fault")
+        return fail(404, "fault not found")
     try:
         fault.enabled = msgspec.json.decode(await request.body(), type=Switch).enabled
     except msgspec.MsgspecError as error:
@@ -73,6 +73,6 @@ async def switch(batch: LocalBatch, request: Request) -> Response:
 def remove(batch: LocalBatch, number: int | None) -> Response:
     """Remove one fault, or all."""
     if number is not None and batch.faults.find(number) is None:
-        return fail(404, "there is no such fault")
+        return fail(404, "fault not found")
     batch.faults.remove(number)
     return show({"faults": len(batch.faults.faults)})

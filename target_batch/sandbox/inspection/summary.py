@@ -58,7 +58,7 @@ def summary(batch: LocalBatch) -> dict[str, Any]:
 
 
 def settings(batch: LocalBatch) -> dict[str, Any]:
-    """Tell how the local Batch behaves, as far as it can be changed."""
+    """Show how the local Batch behaves, as far as it can be changed."""
     options = batch.options
     return {
         "rates": batch.rates.enforced,

@@ -17,7 +17,7 @@ Category = Literal["profile", "attribute", "event"]
 """What a partial error is about; Batch's own words are not documented."""
 
 
-class Blame(Struct, omit_defaults=True):
+class PartialError(Struct, omit_defaults=True):
     """A partial error, as Batch writes it.
 
     Attributes:
@@ -41,30 +41,30 @@ class Verdict:
         attributes: Accepted, with their keys as sent.
         events: Accepted.
         late: Refused because they are outside the last 24 hours.
-        blames: Everything refused.
+        errors: Everything refused.
     """
 
     attributes: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     late: list[Event] = field(default_factory=list)
-    blames: list[Blame] = field(default_factory=list)
+    errors: list[PartialError] = field(default_factory=list)
 
     @property
     def refused(self) -> bool:
         """Whether the entry is refused as a whole."""
-        return any(blame.category == "profile" for blame in self.blames)
+        return any(error.category == "profile" for error in self.errors)
 
 
 def refuse(index: int, reason: str) -> Verdict:
     """Refuse a whole entry."""
-    return Verdict(blames=[Blame("profile", index, reason)])
+    return Verdict(errors=[PartialError("profile", index, reason)])
 
 
 def judge(entry: Entry, index: int, now: float, readings: Readings) -> Verdict:
     """Judge one entry.
 
     Args:
-        entry: The entry, well-formed.
+        entry: The entry, of the right shape.
         index: Its place in the call, from 0.
         now: Unix time of the arrival, in seconds.
         readings: What to do where the documentation is silent.
@@ -101,7 +101,7 @@ def _judge_attributes(attributes: dict[str, Any], index: int, verdict: Verdict, 
         if rule.name in repeated:
             reason = "the attribute is given twice"
         if reason:
-            verdict.blames.append(Blame("attribute", index, reason, key))
+            verdict.errors.append(PartialError("attribute", index, reason, key))
         else:
             verdict.attributes[key] = value
 
@@ -124,6 +124,6 @@ def _judge_event(event: Event, index: int, now: float, verdict: Verdict, reading
         verdict.late.append(event)
         reason = "the time of an event lies within the last 24 hours"
     if reason:
-        verdict.blames.append(Blame("event", index, reason, event.name))
+        verdict.errors.append(PartialError("event", index, reason, event.name))
     else:
         verdict.events.append(event)

@@ -41,7 +41,7 @@ class EventViolation(NamedTuple):
 
 
 def event_violation(event: Event) -> EventViolation | None:
-    """Say why Batch refuses an event, its age apart; None when it is well."""
+    """Say why Batch refuses an event, its age apart; None when it is valid."""
     reason = name_violation(event.name)
     if not reason and event.time is not UNSET:
         reason = time_violation(str(event.time))
@@ -95,7 +95,7 @@ def _native(key: str, value: Any, depth: int) -> str | None:
 
 
 def _line_violation(value: Any) -> str | None:
-    """Say why a well-formed value is refused in an event although a profile takes it."""
+    """Say why a value that a profile would take is refused in an event."""
     texts = value if isinstance(value, list) else [value]
     for text in texts:
         if isinstance(text, str) and (not text.strip() or has_line_break(text)):

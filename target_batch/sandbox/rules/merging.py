@@ -63,7 +63,7 @@ def _put_array(held: Attributes, name: str, value: Any) -> str | None:
 
 
 def _changed(current: Any, change: dict[str, list[str]]) -> list[str] | None:
-    """Return an array after ``$add`` and ``$remove``; None when the attribute is no array."""
+    """Return an array after ``$add`` and ``$remove``; None when the attribute is not an array."""
     if current is not None and not isinstance(current, list):
         return None
     removed = set(change.get("$remove", ()))

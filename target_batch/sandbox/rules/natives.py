@@ -19,7 +19,7 @@ def native_violation(name: str, value: object) -> str | None:
 
     Args:
         name: Its name, with ``$``.
-        value: The value, decoded from JSON; null removes the attribute and is always well.
+        value: The value, decoded from JSON; null removes the attribute and is always valid.
 
     Returns:
         The reason, or None.
@@ -78,8 +78,8 @@ def _topics(value: object) -> str | None:
         return "topics are an array that is not empty"
     if len(value) > TOPICS:
         return f"at most {TOPICS} topics are kept"
-    well = all(isinstance(topic, str) and _TOPIC.fullmatch(topic) for topic in value)
-    return None if well else f"a topic is 1 to {TOPIC_LENGTH} characters of a-z, 0-9 and _"
+    valid = all(isinstance(topic, str) and _TOPIC.fullmatch(topic) for topic in value)
+    return None if valid else f"a topic is 1 to {TOPIC_LENGTH} characters of a-z, 0-9 and _"
 
 
 _CHECKS: Final[dict[str, Callable[[object], str | None]]] = {

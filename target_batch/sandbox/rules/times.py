@@ -46,7 +46,7 @@ def time_violation(text: str) -> str | None:
 
 
 def is_outside_window(text: str, now: float) -> bool:
-    """Tell whether a readable event time is older than 24 hours or in the future.
+    """Return whether a readable event time is older than 24 hours or in the future.
 
     Args:
         text: The time, already found readable.
@@ -60,7 +60,7 @@ def is_outside_window(text: str, now: float) -> bool:
 
 
 def _is_in_calendar(text: str) -> bool:
-    """Tell whether a time of the right form names a day and an hour that exist."""
+    """Return whether a time of the right form names a day and an hour that exist."""
     try:
         datetime.fromisoformat(text[:19])
     except ValueError:

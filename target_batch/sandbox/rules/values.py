@@ -18,7 +18,7 @@ from target_batch.sandbox.rules.times import date_violation
 CHANGES: Final = frozenset({"$add", "$remove"})
 """Keys of a partial change of an array."""
 _FREE: Final = frozenset({bool, float})
-"""Types every value of which is well."""
+"""Types whose every value is valid."""
 
 
 def value_violation(kind: Kind, value: object) -> str | None:
@@ -49,14 +49,14 @@ def text_violation(value: object, limit: int = STRING_LENGTH) -> str | None:
 
 
 def has_line_break(text: str) -> bool:
-    """Tell whether a text that is not empty has more than one line, or ends with a line break."""
+    """Return whether a text that is not empty has more than one line, or ends with a line break."""
     return text.splitlines() != [text]
 
 
 def number_violation(value: object) -> str | None:
-    """Say why a value that is no text and no array is refused.
+    """Say why a value that is neither a text nor an array is refused.
 
-    Booleans, finite floats and integers of 64 bits are well; objects are not.
+    Booleans, finite floats and integers of 64 bits are valid; objects are not.
     """
     if type(value) in _FREE:
         return None
@@ -98,7 +98,7 @@ def url_violation(value: object) -> str | None:
 
 
 def _is_url(text: str) -> bool:
-    """Tell whether a text without blanks parses as ``scheme://authority…``."""
+    """Return whether a text without blanks parses as ``scheme://authority…``."""
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port

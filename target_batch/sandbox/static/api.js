@@ -10,7 +10,7 @@ async function ask(path, options) {
 /** Read something. */
 export const get = (path) => ask(path);
 
-/** Tell something. */
+/** Send something. */
 export const post = (path, body = {}) =>
   ask(path, {
     method: "POST",

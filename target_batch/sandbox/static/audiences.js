@@ -59,7 +59,7 @@ async function detail() {
     if (error.status !== 404) throw error;
   }
   if (!audience) {
-    const none = chosen ? "There is no such audience." : "Choose an audience.";
+    const none = chosen ? "Audience not found." : "Choose an audience.";
     replaceWhenNew(sheet, none, () => [make("p", { class: "empty" }, none)]);
     return;
   }

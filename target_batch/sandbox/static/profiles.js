@@ -57,7 +57,7 @@ async function detail() {
   } catch (error) {
     if (error.status !== 404) throw error;
   }
-  const none = chosen === null ? "Choose a profile." : "There is no such profile.";
+  const none = chosen === null ? "Choose a profile." : "Profile not found.";
   replaceWhenNew(sheet, [profile, none], () =>
     profile ? shown(profile) : [make("p", { class: "empty" }, none)],
   );

@@ -88,7 +88,7 @@ class Audience:
                 self._index(member)
 
     def state(self, token: str | None = None) -> str | None:
-        """Tell the state of one call, or of the last one.
+        """Return the state of one call, or of the last one.
 
         Args:
             token: The call's indexing token; None for the last call.

@@ -19,7 +19,7 @@ def verdict(custom_id: str = "u1", reading: dict[str, str] | None = None, **entr
 
 
 def blamed(found: Verdict) -> list[Any]:
-    return [(b.category, b.bulk_index, b.attribute) for b in found.blames]
+    return [(b.category, b.bulk_index, b.attribute) for b in found.errors]
 
 
 def test_what_is_well_is_accepted_with_its_keys_as_sent() -> None:
@@ -27,7 +27,7 @@ def test_what_is_well_is_accepted_with_its_keys_as_sent() -> None:
     found = verdict(attributes=attributes, events=[{"name": "e"}])
     assert found.attributes == attributes
     assert [event.name for event in found.events] == ["e"]
-    assert not found.blames
+    assert not found.errors
 
 
 def test_only_the_attribute_at_fault_is_refused() -> None:
@@ -65,7 +65,7 @@ def test_an_event_outside_the_window_is_refused_alone_and_named(time: str) -> No
 
 def test_an_event_without_a_time_is_taken_unless_the_reading_refuses_it() -> None:
     events = [{"name": "e"}]
-    assert not verdict(events=events).blames
+    assert not verdict(events=events).errors
     assert blamed(verdict(reading={"event_without_time": "refused"}, events=events)) == [("event", 3, "e")]
 
 
@@ -97,4 +97,4 @@ def test_an_entry_is_refused_as_a_whole(entry: dict[str, Any]) -> None:
     [{}, {"attributes": {f"a{n}": 1 for n in range(50)}}, {"events": [{"name": "e"}] * 15}],
 )
 def test_an_entry_at_the_limits_is_accepted(entry: dict[str, Any]) -> None:
-    assert not verdict(**entry).blames
+    assert not verdict(**entry).errors
