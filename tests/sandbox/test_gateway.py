@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from target_batch.sandbox.batch import LocalBatch, Options
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.gateway import respond
+from target_batch.sandbox.readings import READINGS, Readings
 
 HEADERS = [
     (b"authorization", b"Bearer k"),
@@ -72,6 +73,11 @@ ENTRIES = st.lists(
 )
 
 
+ANY_READINGS = st.fixed_dictionaries(
+    {}, optional={reading.name: st.sampled_from(list(reading.values)) for reading in READINGS}
+)
+
+
 def respond_to(batch: LocalBatch, method: str, path: str, content: Any) -> Any:
     body = json.dumps(content).encode()
     answer = respond(batch, Exchange(1, method, path, b"", HEADERS, 1.7e9, 0.0, body))
@@ -102,3 +108,33 @@ def test_every_entry_is_in_the_journal_or_blamed_and_never_both(entries: Any) ->
     expected = [e["identifiers"]["custom_id"] for n, e in enumerate(entries) if n not in refused]
     assert [line["custom_id"] for line in lines] == expected
     assert len(batch.profiles) == len(expected)
+
+
+@settings(max_examples=150, deadline=None)
+@given(entries=ENTRIES, chosen=ANY_READINGS)
+def test_under_any_readings_a_call_is_refused_whole_or_every_entry_is_accounted_for(
+    entries: Any, chosen: dict[str, str]
+) -> None:
+    batch = LocalBatch(Options(rates=False, readings=Readings(chosen)))
+    status, answer = respond_to(batch, *CALLS[0], entries)
+    if status >= 400:
+        assert not len(batch.profiles)
+        assert isinstance(answer["error_message"], str)
+        return
+    assert status == int(batch.options.readings["accepted_status"])
+    assert batch.totals.entries + batch.totals.entries_refused == len(entries)
+    assert batch.journal.total == batch.totals.entries
+    named = {str(error["bulk_index"]) for error in answer.get("errors", [])}
+    assert len(named) >= batch.totals.entries_refused
+    assert answer["code"] == ("SUCCESS_WITH_PARTIAL_ERRORS" if named else "SUCCESS")
+
+
+@settings(max_examples=100, deadline=None)
+@given(call=st.sampled_from(CALLS[1:]), content=VALUES, chosen=ANY_READINGS)
+def test_under_any_readings_any_json_is_answered(
+    call: tuple[str, str], content: Any, chosen: dict[str, str]
+) -> None:
+    batch = LocalBatch(Options(rates=False, readings=Readings(chosen)))
+    status, answer = respond_to(batch, *call, content)
+    assert 200 <= status < 500
+    assert isinstance(answer, dict)

@@ -1,11 +1,22 @@
 """The documented rates."""
 
+import json
 import time
 from typing import Any
 
 import pytest
 
+from target_batch.sandbox.batch import LocalBatch
+from target_batch.sandbox.clock import Clock
+from target_batch.sandbox.exchange import Exchange
+from target_batch.sandbox.gateway import respond
 from target_batch.sandbox.rates import BUDGETS, Rates
+
+HEADERS = [
+    (b"authorization", b"Bearer k"),
+    (b"x-batch-project", b"p"),
+    (b"content-type", b"application/json"),
+]
 
 
 def admitted(calls: list[tuple[float, int]], endpoint: str) -> list[bool]:
@@ -111,6 +122,28 @@ def test_the_budgets_are_the_documented_ones() -> None:
         "profiles/mass-update": (10_000, 10_000),
         "default": (1, 1),
     }
+
+
+def test_a_burst_of_mass_updates_is_refused_and_the_peak_is_what_was_let_through() -> None:
+    now = 1000.0
+    batch = LocalBatch(clock=Clock(lambda: 1.7e9, lambda: now))
+    entries = [{"identifiers": {"custom_id": f"u{n}"}} for n in range(2_500)]
+
+    def send() -> int:
+        body = json.dumps(entries).encode()
+        path = "/2.11/profiles/mass-update"
+        call = Exchange(1, "POST", path, b"", HEADERS, batch.clock.wall(), batch.clock.steady(), body)
+        return respond(batch, call).status
+
+    statuses = []
+    for step in range(10):
+        now = 1000.0 + step * 0.1
+        statuses.append(send())
+    assert statuses == [202] * 4 + [429] * 6
+    now = 1001.0
+    assert send() == 202
+    usage = batch.rates.usage["profiles/mass-update"]
+    assert (usage.total, usage.peak) == (12_500, 10_000)
 
 
 def test_a_call_above_the_rate_is_answered_429_and_not_applied(server: Any) -> None:
