@@ -118,7 +118,7 @@ READINGS: Final = (
     Reading(
         "repeated_name",
         "2",
-        "an attribute given under two keys, such as a and date(a)",
+        "a profile's attribute given under two keys, such as a and date(a)",
         {"refused": "both are refused", "last_wins": "the last one is kept"},
     ),
     Reading(
@@ -126,6 +126,12 @@ READINGS: Final = (
         "3",
         "the count of a list's first page",
         {"present": "as documented", "absent": "no count"},
+    ),
+    Reading(
+        "last_page",
+        "3",
+        "the cursor of a list's last page",
+        {"absent": "no next_from", "null": "next_from is null", "cursor": "a cursor of an empty page"},
     ),
     Reading(
         "pending_state",

@@ -114,6 +114,16 @@ def repeated_name(call: Caller) -> Any:
     return call.attributes("u1")
 
 
+def last_page(call: Caller) -> Any:
+    call.create()
+    listed = call.content("GET", "/2.11/audiences/list")
+    assert listed["has_more"] is False
+    found = listed.get("next_from", "absent")
+    if found not in {None, "absent"}:
+        return call.content("GET", f"/2.11/audiences/list?from={found}")["audiences"]
+    return found
+
+
 def pending_state(call: Caller) -> Any:
     call.batch.options.index_seconds = 600
     call.create()
@@ -211,6 +221,7 @@ PROBES = {
         lambda call: call.content("GET", "/2.11/audiences/list").get("count"),
         {"present": 0, "absent": None},
     ),
+    "last_page": Probe(last_page, {"absent": "absent", "null": None, "cursor": []}),
     "pending_state": Probe(pending_state, {"IN_PROGRESS": "IN_PROGRESS", "IN_PROCESS": "IN_PROCESS"}),
     "existing_audience": Probe(
         existing, {"400": (400, 400), "403": (403, 403), "409": (409, 409), "accepted": (202, 200)}

@@ -90,8 +90,14 @@ def test_null_mode_counts_and_keeps_nothing(start: Any) -> None:
     view = server.call("GET", "/2.11/audiences/view?name=a").json()
     assert view["indexing_state"] == "APPLIED"
     assert server.call("GET", "/2.11/audiences/list").json()["has_more"] is False
+    app = "/1.0/K/custom-audience"
+    assert server.call("GET", app).json() == {"custom_audiences": []}
+    assert server.call("GET", f"{app}/a").json()["indexing_state"] == "APPLIED"
+    made = server.call("POST", f"{app}/a", {})
+    assert (made.status_code, made.json()) == (200, {})
+    assert set(server.call("PATCH", f"{app}/a", {}).json()) == {"indexing_token"}
     summary = server.get("summary")
-    assert summary["null"] == {"on": True, "requests": 4, "bytes": 1002}
+    assert summary["null"] == {"on": True, "requests": 8, "bytes": 1006}
     assert (summary["profiles"], summary["requests"]["total"]) == (0, 0)
 
 

@@ -46,6 +46,7 @@ class LocalBatch:
             assert time.monotonic() < end, "the local Batch took too long to start"
             time.sleep(0.02)
         self.url = f"http://127.0.0.1:{self._port_file.read_text().strip()}"
+        self._first_readings = self.readings()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,12 +65,13 @@ class LocalBatch:
         return answer.json() if answer.content else None
 
     def reset(self) -> None:
-        """Forget everything that was recorded, faults included."""
+        """Forget everything that was recorded, faults and later readings included."""
+        self.choose(**self._first_readings)
         self.post("reset")
         self._session.delete(f"{self.url}/_/faults", timeout=20)
 
     def choose(self, **readings: str) -> None:
-        """Choose readings while it runs; they stay until others are chosen."""
+        """Choose readings while it runs; they stay until others are chosen, or until `reset`."""
         self.post("settings", {"readings": readings})
 
     def readings(self) -> dict[str, str]:

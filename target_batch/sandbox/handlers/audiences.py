@@ -111,13 +111,15 @@ def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -
     found = batch.audiences.page(PLATFORM, cursor, indexing.limit(parameters))
     if found is None:
         raise Refused.malformed("from is a cursor that came with a page; the first page has none")
-    page, following = found
-    content: dict[str, Any] = {"audiences": [_shown(batch, audience) for audience in page]}
+    content: dict[str, Any] = {"audiences": [_shown(batch, audience) for audience in found.audiences]}
     if cursor is None:
         content["count"] = len(batch.audiences.of(PLATFORM))
-    content["has_more"] = following is not None
-    if following is not None:
-        content["next_from"] = following
+    content["has_more"] = found.has_more
+    at_the_end = batch.options.readings["last_page"]
+    if found.has_more or at_the_end == "cursor":
+        content["next_from"] = found.cursor
+    elif at_the_end == "null":
+        content["next_from"] = None
     return json_answer(200, content)
 
 

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
 from secrets import token_hex
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -118,6 +118,20 @@ class Audience:
             self.members[member.id] = msgspec.json.encode(member.extra) if member.extra else b"{}"
 
 
+class Page(NamedTuple):
+    """A page of a list of audiences.
+
+    Attributes:
+        audiences: What it holds.
+        cursor: Where the next page goes on, even if there is nothing yet.
+        has_more: Whether there is something.
+    """
+
+    audiences: list[Audience]
+    cursor: str
+    has_more: bool
+
+
 class Audiences:
     """All audiences by platform (``project``, ``app-1``, …) and name."""
 
@@ -136,7 +150,7 @@ class Audiences:
         audience.number = self._created
         self.of(platform)[audience.name] = audience
 
-    def page(self, platform: str, cursor: str | None, limit: int) -> tuple[list[Audience], str | None] | None:
+    def page(self, platform: str, cursor: str | None, limit: int) -> Page | None:
         """Return one page of a platform's audiences, in order of creation.
 
         Args:
@@ -145,15 +159,14 @@ class Audiences:
             limit: How many at most.
 
         Returns:
-            The page, and the cursor of the next one where there is one. None when the cursor was never
-            given out.
+            The page; None when the cursor was never given out.
         """
         after = 0 if cursor is None else self._cursors.get(cursor)
         if after is None:
             return None
         left = [audience for audience in self.of(platform).values() if audience.number > after]
         page = left[:limit]
-        return page, self._cursor(page[-1].number) if len(left) > limit else None
+        return Page(page, self._cursor(page[-1].number if page else after), len(left) > limit)
 
     def settled(self, now: float) -> list[tuple[str, Audience]]:
         """Index what is due and return every audience with its platform."""

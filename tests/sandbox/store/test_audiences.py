@@ -65,13 +65,14 @@ def test_pages_go_on_from_an_opaque_cursor_that_may_be_used_again() -> None:
     kept.add("app-1", Audience("other", "custom_ids", "", 0.0, 0.0))
     first = kept.page("project", None, 2)
     assert first
-    page, cursor = first
-    assert [audience.name for audience in page] == ["a0", "a1"]
-    assert cursor
+    cursor = first.cursor
+    assert [audience.name for audience in first.audiences] == ["a0", "a1"]
+    assert first.has_more
     assert not cursor.isdigit()
     del kept.of("project")["a1"]
     for _ in range(2):
         second = kept.page("project", cursor, 3)
         assert second
-        assert ([audience.name for audience in second[0]], second[1]) == (["a2", "a3", "a4"], None)
+        assert [audience.name for audience in second.audiences] == ["a2", "a3", "a4"]
+        assert not second.has_more
     assert kept.page("project", "2", 2) is None
