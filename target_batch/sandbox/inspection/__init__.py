@@ -42,6 +42,9 @@
 ``DELETE /_/faults``, ``DELETE /_/faults/{id}``      remove all, or one
 ===================================================  ===========================================
 
+A ``peak`` is the most that one project or app was let through within a second, measured as the limits
+are (less 20 ms): where a rate has no burst and is enforced, it never exceeds the limit.
+
 Lists have 100 elements unless ``limit`` says otherwise, 10,000 at most. ``platform`` is ``project``,
 ``app-1``, ``app-2``, … (in the order of ``--app-key``, else of the first
 call); in a path the app's key itself is understood too. Errors are ``{"error": text}``.
@@ -49,7 +52,7 @@ call); in a path the app's key itself is understood too. Errors are ``{"error": 
 Lines of the journal, ``n`` from 0 in order of arrival, ``at`` in Unix seconds::
 
     {"n", "request", "at", "endpoint", "custom_id", "attributes": {key as sent: value},
-     "events": [accepted], "late_events": [dropped, only when there are some]}
+     "events": [accepted], "late_events": [refused, only when there are some]}
     {"n", "request", "at", "endpoint", "platform", "audience", "action": "add"|"remove"|"replace",
      "id", "attributes"?, "tags"?}
     {"n", "request", "at", "endpoint", "platform", "audience", "action": "create"|"delete"}
