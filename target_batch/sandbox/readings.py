@@ -98,10 +98,19 @@ READINGS: Final = (
         },
     ),
     Reading(
+        "refused_attribute",
+        "2",
+        "the partial error of an attribute",
+        {"named": "names the attribute", "unnamed": "names only the entry, the rest of which is applied"},
+    ),
+    Reading(
         "refused_event",
         "2",
         "the partial error of an event",
-        {"named": "names the event in attribute", "unnamed": "names only the entry"},
+        {
+            "named": "names the event in attribute",
+            "unnamed": "names only the entry, the rest of which is applied",
+        },
     ),
     Reading(
         "event_without_time",

@@ -67,8 +67,10 @@ def _with_an_unknown_key(one: dict[str, Any]) -> dict[str, Any]:
     return {**one, UNKNOWN_KEY: {"id": "x-1", "steps": [1, None]}}
 
 
-def _without_the_name_of_an_event(one: dict[str, Any]) -> dict[str, Any]:
-    return _without("attribute")(one) if one.get("category") == "event" else one
+def _unnamed(category: str) -> Rewrite:
+    """Take the name of what was refused out of the partial errors of one category."""
+    unnamed = _without("attribute")
+    return lambda one: unnamed(one) if one.get("category") == category else one
 
 
 def _in_process(one: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +79,8 @@ def _in_process(one: dict[str, Any]) -> dict[str, Any]:
 
 
 _REWRITES: Final[dict[tuple[str, str], Rewrite]] = {
-    ("refused_event", "unnamed"): _without_the_name_of_an_event,
+    ("refused_attribute", "unnamed"): _unnamed("attribute"),
+    ("refused_event", "unnamed"): _unnamed("event"),
     ("numbers", "text"): _with_texts_for_numbers,
     ("optional_keys", "absent"): _without(*_OPTIONAL),
     ("indexing_token", "absent"): _without("indexing_token"),

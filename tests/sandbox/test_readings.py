@@ -104,6 +104,12 @@ def bad_entry(call: Caller) -> Any:
     return shape.status, rule.status, known
 
 
+def refused_attribute(call: Caller) -> Any:
+    errors = call.update(entry(attributes={"a": "", "b": 1}, events=LATE[0]["events"]))["errors"]
+    assert call.attributes("u1") == {"b": 1}
+    return tuple(error.get("attribute") for error in errors)
+
+
 def repeated_id(call: Caller) -> Any:
     call.update(entry("u1", attributes={"a": 1}), entry("u1", attributes={"a": 2}))
     return call.attributes("u1")
@@ -208,6 +214,7 @@ PROBES = {
             "partial_error": (202, 202, {"a": 1}),
         },
     ),
+    "refused_attribute": Probe(refused_attribute, {"named": ("a", "e"), "unnamed": (None, "e")}),
     "refused_event": Probe(
         lambda call: call.update(*LATE)["errors"][0].get("attribute"), {"named": "e", "unnamed": None}
     ),
