@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import requests
-from wire import Golden, fill, goldens
+from wire import Golden, documented, fill, goldens
 
 from target_batch.sandbox.handlers import HANDLERS
 from target_batch.sandbox.readings import Readings
@@ -136,6 +136,14 @@ def test_every_route_has_a_file() -> None:
         endpoint = resolve(golden.request["method"], path).endpoint
         answered.setdefault(endpoint, set()).add(golden.answer["status"] < 300)
     assert {endpoint for endpoint, kinds in answered.items() if True in kinds} == set(HANDLERS)
+
+
+def test_a_request_that_left_is_found_among_the_files() -> None:
+    headers = {"Authorization": "Bearer k", "X-Batch-Project": "p"}
+    url = "/2.13/audiences/list?limit=100"
+    assert "audiences-list" in documented("GET", url, headers, None)
+    assert documented("GET", f"{url}&from=CDEF", headers, None) == ["audiences-list-next-page"]
+    assert documented("GET", url, {"X-Authorization": "k"}, None) == []
 
 
 def test_a_request_is_compared_with_what_left() -> None:

@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from target_batch.sandbox.readings import READINGS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from typing_extensions import Self
 
 STARTED_WITHIN = 20.0
+OTHER_READINGS = [
+    {reading.name: value} for reading in READINGS for value in reading.values if value != reading.default
+]
+"""Every reading that is not a default, alone: what `LocalBatch` and `LocalBatch.choose` take."""
 
 
 class LocalBatch:

@@ -146,6 +146,22 @@ def goldens() -> dict[str, Golden]:
     }
 
 
+def documented(method: str, url: str, headers: dict[str, str], body: bytes | None) -> list[str]:
+    """Return the names of the files whose request has the shape of one that left; empty: undocumented.
+
+    Args:
+        method: Its HTTP method.
+        url: Path and query as sent.
+        headers: Its headers.
+        body: Its body.
+    """
+    return [
+        name
+        for name, golden in goldens().items()
+        if not golden.request_differences(method, url, headers, body)
+    ]
+
+
 def fill(shown: Any, values: dict[str, str]) -> Any:
     """Put values in the place of the words in capitals, everywhere in a part of a golden file."""
     if isinstance(shown, dict):

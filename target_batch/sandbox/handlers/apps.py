@@ -14,7 +14,7 @@ from msgspec import UNSET
 from target_batch.sandbox.answers import Answer, json_answer
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
-from target_batch.sandbox.handlers import indexing
+from target_batch.sandbox.handlers import audience_calls
 from target_batch.sandbox.handlers.app_bodies import (
     NewAction,
     NewCreate,
@@ -36,68 +36,68 @@ from target_batch.sandbox.store.audiences import Audience, MemberChange
 
 def create(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
     """Create an empty audience."""
-    indexing.admit(batch, exchange, owner)
-    name = indexing.check_name(route.name)
+    audience_calls.admit(batch, exchange, owner)
+    name = audience_calls.check_name(route.name)
     old = route.version == "1.0"
     body: OldCreate | NewCreate = (
-        indexing.decode(exchange, OldCreate) if old else indexing.decode(exchange, NewCreate)
+        audience_calls.decode(exchange, OldCreate) if old else audience_calls.decode(exchange, NewCreate)
     )
     now = exchange.wall
     audience = Audience(name, body.type, body.description, now, now)
-    indexing.make(batch, exchange, owner, audience)
+    audience_calls.make(batch, exchange, owner, audience)
     return json_answer(200, {})
 
 
 def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
     """Add and remove members."""
-    indexing.admit(batch, exchange, owner)
+    audience_calls.admit(batch, exchange, owner)
     old = route.version == "1.0"
     body: OldUpdate | NewUpdate = (
-        indexing.decode(exchange, OldUpdate) if old else indexing.decode(exchange, NewUpdate)
+        audience_calls.decode(exchange, OldUpdate) if old else audience_calls.decode(exchange, NewUpdate)
     )
-    indexing.check_count(batch, exchange, body.ids, "update")
+    audience_calls.check_count(batch, exchange, body.ids, "update")
     audience = _target(batch, route, exchange, owner, body)
     members = [_change(batch, member.action, member) for member in body.ids]
-    return _changed(batch, indexing.write(batch, exchange, owner, audience, "update", members))
+    return _changed(batch, audience_calls.write(batch, exchange, owner, audience, "update", members))
 
 
 def replace(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
     """Replace all members."""
-    indexing.admit(batch, exchange, owner)
+    audience_calls.admit(batch, exchange, owner)
     old = route.version == "1.0"
     body: OldReplace | NewReplace = (
-        indexing.decode(exchange, OldReplace) if old else indexing.decode(exchange, NewReplace)
+        audience_calls.decode(exchange, OldReplace) if old else audience_calls.decode(exchange, NewReplace)
     )
-    indexing.check_count(batch, exchange, body.ids, "replace")
+    audience_calls.check_count(batch, exchange, body.ids, "replace")
     audience = _target(batch, route, exchange, owner, body)
     members = [_change(batch, "add", member) for member in body.ids]
-    return _changed(batch, indexing.write(batch, exchange, owner, audience, "replace", members))
+    return _changed(batch, audience_calls.write(batch, exchange, owner, audience, "replace", members))
 
 
 def remove(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
     """Delete an audience."""
-    indexing.admit(batch, exchange, owner)
+    audience_calls.admit(batch, exchange, owner)
     exchange.parameters()
-    indexing.drop(batch, exchange, owner, route.name)
+    audience_calls.drop(batch, exchange, owner, route.name)
     return json_answer(200, {})
 
 
 def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
     """List a page of the app's audiences by offset, the newest first."""
-    indexing.admit(batch, exchange, owner)
+    audience_calls.admit(batch, exchange, owner)
     parameters = exchange.parameters("from", "limit")
-    offset = indexing.whole(parameters, "from", 0, 0, sys.maxsize)
+    offset = audience_calls.whole(parameters, "from", 0, 0, sys.maxsize)
     newest = list(batch.audiences.of(owner).values())[::-1]
-    page = newest[offset : offset + indexing.limit(parameters)]
+    page = newest[offset : offset + audience_calls.limit(parameters)]
     return json_answer(200, {"custom_audiences": [_shown(batch, audience) for audience in page]})
 
 
 def view(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
     """Show an audience and the state of its index."""
-    indexing.admit(batch, exchange, owner)
+    audience_calls.admit(batch, exchange, owner)
     token = exchange.parameters("indexing_token").get("indexing_token")
-    audience = indexing.find(batch, exchange, owner, route.name)
-    state = indexing.state(audience, token)
+    audience = audience_calls.find(batch, exchange, owner, route.name)
+    state = audience_calls.state(audience, token)
     return json_answer(200, {**_shown(batch, audience), "indexing_state": state})
 
 
@@ -109,7 +109,7 @@ def _target(
     body: OldUpdate | OldReplace | NewUpdate | NewReplace,
 ) -> Audience:
     """Find the audience of a call and check the call's type against it."""
-    audience = indexing.find(batch, exchange, platform, route.name)
+    audience = audience_calls.find(batch, exchange, platform, route.name)
     kind = body.type if isinstance(body, OldUpdate | OldReplace) else "install_ids"
     if kind != audience.kind:
         raise Refused.malformed(f"the audience holds {audience.kind}")
@@ -133,12 +133,12 @@ def _change(
             extra["attributes"] = member.attributes
         if member.tags is not UNSET:
             extra["tags"] = member.tags
-            indexing.check(tags_violation(member.tags))
+            audience_calls.check(tags_violation(member.tags))
     if action == "remove" and extra:
         raise Refused.malformed("attributes and tags come only with add")
     any_date = batch.options.readings["app_member_dates"] == "any"
     dates = (local_date_violation, date_violation) if any_date else (local_date_violation,)
-    indexing.check(member_violation(member.id, extra.get("attributes"), dates))
+    audience_calls.check(member_violation(member.id, extra.get("attributes"), dates))
     return MemberChange(action, member.id, extra or None)
 
 

@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 from target_batch.sandbox.answers import Answer, json_answer
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
-from target_batch.sandbox.handlers import indexing
+from target_batch.sandbox.handlers import audience_calls
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.routing import Route
 from target_batch.sandbox.rules.audiences import member_violation
@@ -63,41 +63,41 @@ class RemoveBody(Struct, forbid_unknown_fields=True):
 
 def create(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
     """Create an empty audience."""
-    indexing.admit(batch, exchange, owner)
-    body = indexing.decode(exchange, CreateBody)
-    name = indexing.check_name(body.name)
+    audience_calls.admit(batch, exchange, owner)
+    body = audience_calls.decode(exchange, CreateBody)
+    name = audience_calls.check_name(body.name)
     if body.display_name == "":
         raise Refused.malformed("display_name is empty")
     label = body.display_name if isinstance(body.display_name, str) else name
     audience = Audience(name, "CUSTOM_ID", label, exchange.wall, exchange.wall)
-    return _accepted(indexing.make(batch, exchange, PLATFORM, audience))
+    return _accepted(audience_calls.make(batch, exchange, PLATFORM, audience))
 
 
 def update(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
     """Add and remove members."""
-    indexing.admit(batch, exchange, owner)
-    body = indexing.decode(exchange, UpdateBody)
-    indexing.check_count(batch, exchange, body.ids, "update")
-    audience = indexing.find(batch, exchange, PLATFORM, body.name)
+    audience_calls.admit(batch, exchange, owner)
+    body = audience_calls.decode(exchange, UpdateBody)
+    audience_calls.check_count(batch, exchange, body.ids, "update")
+    audience = audience_calls.find(batch, exchange, PLATFORM, body.name)
     members = [_change(member.action, member.id, member.attributes) for member in body.ids]
-    return _accepted(indexing.write(batch, exchange, PLATFORM, audience, "update", members))
+    return _accepted(audience_calls.write(batch, exchange, PLATFORM, audience, "update", members))
 
 
 def replace(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
     """Replace all members."""
-    indexing.admit(batch, exchange, owner)
-    body = indexing.decode(exchange, ReplaceBody)
-    indexing.check_count(batch, exchange, body.ids, "replace")
-    audience = indexing.find(batch, exchange, PLATFORM, body.name)
+    audience_calls.admit(batch, exchange, owner)
+    body = audience_calls.decode(exchange, ReplaceBody)
+    audience_calls.check_count(batch, exchange, body.ids, "replace")
+    audience = audience_calls.find(batch, exchange, PLATFORM, body.name)
     members = [_change("add", member.id, member.attributes) for member in body.ids]
-    return _accepted(indexing.write(batch, exchange, PLATFORM, audience, "replace", members))
+    return _accepted(audience_calls.write(batch, exchange, PLATFORM, audience, "replace", members))
 
 
 def remove(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
     """Delete an audience."""
-    indexing.admit(batch, exchange, owner)
-    body = indexing.decode(exchange, RemoveBody)
-    return _accepted(indexing.drop(batch, exchange, PLATFORM, body.name))
+    audience_calls.admit(batch, exchange, owner)
+    body = audience_calls.decode(exchange, RemoveBody)
+    return _accepted(audience_calls.drop(batch, exchange, PLATFORM, body.name))
 
 
 def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
@@ -105,10 +105,10 @@ def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -
 
     The first page is asked for without ``from``, the others with the cursor of the page before.
     """
-    indexing.admit(batch, exchange, owner)
+    audience_calls.admit(batch, exchange, owner)
     parameters = exchange.parameters("from", "limit")
     cursor = parameters.get("from")
-    found = batch.audiences.page(PLATFORM, cursor, indexing.limit(parameters))
+    found = batch.audiences.page(PLATFORM, cursor, audience_calls.limit(parameters))
     if found is None:
         raise Refused.malformed("from is a cursor that came with a page; the first page has none")
     content: dict[str, Any] = {"audiences": [_shown(batch, audience) for audience in found.audiences]}
@@ -125,9 +125,9 @@ def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -
 
 def view(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
     """Show an audience and the state of its index."""
-    indexing.admit(batch, exchange, owner)
+    audience_calls.admit(batch, exchange, owner)
     parameters = exchange.parameters("name", "indexing_token")
-    audience = indexing.find(batch, exchange, PLATFORM, parameters.get("name", ""))
+    audience = audience_calls.find(batch, exchange, PLATFORM, parameters.get("name", ""))
     return json_answer(200, _shown(batch, audience, parameters.get("indexing_token")))
 
 
@@ -136,7 +136,7 @@ def _change(action: str, identifier: str, attributes: dict[str, Any] | UnsetType
     given = attributes if isinstance(attributes, dict) else None
     if action == "remove" and given is not None:
         raise Refused.malformed("attributes come only with add")
-    indexing.check(member_violation(identifier, given))
+    audience_calls.check(member_violation(identifier, given))
     return MemberChange(action, identifier, {"attributes": given} if given else None)
 
 
@@ -152,7 +152,7 @@ def _shown(batch: LocalBatch, audience: Audience, token: str | None = None) -> d
         "display_name": audience.label,
         "type": audience.kind,
         "nb_ids": len(audience.members),
-        "indexing_state": indexing.state(audience, token),
+        "indexing_state": audience_calls.state(audience, token),
         "created": _time(audience.created),
         "updated": _time(audience.updated),
     }

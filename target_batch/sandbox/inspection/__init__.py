@@ -55,5 +55,6 @@ Lines of the journal, ``n`` from 0 in order of arrival, ``at`` in Unix seconds::
      "events": [accepted], "late_events": [refused, only when there are some]}
     {"n", "request", "at", "endpoint", "platform", "audience", "action": "add"|"remove"|"replace",
      "id", "attributes"?, "tags"?}
-    {"n", "request", "at", "endpoint", "platform", "audience", "action": "create"|"delete"}
+    {"n", "request", "at", "endpoint", "platform", "audience", "action": "create"|"delete",
+     or "replace" without members}
 """

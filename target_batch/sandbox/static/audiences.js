@@ -5,7 +5,7 @@ import { byId, count, list, make, mark, moment, plural, replaceWhenNew, write } 
 import { pager } from "./pager.js";
 
 const PAGE = 50;
-const STATES = { APPLIED: "good", REPLACED: "good", IN_PROGRESS: "warn" };
+const STATES = { APPLIED: "good", IN_PROGRESS: "warn" };
 let chosen = null;
 let from = 0;
 let again = () => {};

@@ -122,6 +122,7 @@ def test_dates_of_members_have_no_zone(server: Any) -> None:
         ("GET", f"{OLD}/vip?indexing_token=x", None, 400),
         ("GET", f"{OLD}?from=-1", None, 400),
         ("GET", f"{OLD}?from=a", None, 400),
+        ("GET", f"{OLD}?from={'9' * 5000}", None, 400),
         ("GET", f"{OLD}?limit=101", None, 400),
         ("GET", f"{OLD}?page=1", None, 400),
         ("DELETE", f"{OLD}/vip?force=true", None, 400),

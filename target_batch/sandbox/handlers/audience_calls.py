@@ -145,7 +145,8 @@ def whole(parameters: dict[str, str], name: str, default: int, least: int, most:
         Refused: With 400, when it is none or out of bounds.
     """
     text = parameters.get(name, str(default))
-    number = int(text) if text.isascii() and text.isdigit() else least - 1
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    number = int(text) if is_number else least - 1
     if not least <= number <= most:
         raise Refused.malformed(f"{name} is a whole number from {least} to {most}")
     return number
