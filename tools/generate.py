@@ -183,7 +183,7 @@ def documents() -> dict[Path, str]:
         "reasons": reasons_table(),
         "commands": commands_table(),
     }
-    commands = {}
+    found: dict[Path, str] = {}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))):
         text = path.read_text(encoding="utf-8")
         for name, content in parts.items():
