@@ -84,7 +84,7 @@ def run(case: Case) -> None:
             base = {"rest_api_key": "k", "project_key": "p", "api_url": batch.url}
             streams = {"cohort": {"kind": "audiences", **case.options}}
             config.write_text(json.dumps({**base, "streams": streams, "work_path": str(folder / "work")}))
-            command = [sys.executable, "-m", "target_batch.target", "--config", str(config)]
+            command = [sys.executable, "-m", "target_batch", "--config", str(config)]
             with given.open("rb") as file:
                 process = subprocess.Popen(
                     command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

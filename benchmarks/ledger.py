@@ -23,16 +23,17 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from target_batch.api.bulk import Receipt  # noqa: E402 - found through the path above
-from target_batch.api.clock import Clock  # noqa: E402 - same
-from target_batch.fates import Fates, Origin, Ticket  # noqa: E402 - same
-from target_batch.ledger import Ledger  # noqa: E402 - same
-from target_batch.messages import record_in  # noqa: E402 - same
-from target_batch.mirror import MirrorLane  # noqa: E402 - same
-from target_batch.operations import AudienceChange, ProfileUpdate  # noqa: E402 - same
-from target_batch.options import StreamOptions  # noqa: E402 - same
-from target_batch.outbox import Outbox, seal  # noqa: E402 - same
-from target_batch.unchanged import PayloadMemory  # noqa: E402 - same
+from target_batch.batch_api.bulk import Receipt  # noqa: E402 - found through the path above
+from target_batch.common.clock import Clock  # noqa: E402 - same
+from target_batch.common.operations import AudienceChange, ProfileUpdate  # noqa: E402 - same
+from target_batch.common.records import Origin, Ticket  # noqa: E402 - same
+from target_batch.config.options import StreamOptions  # noqa: E402 - same
+from target_batch.delivery.fates import Fates  # noqa: E402 - same
+from target_batch.delivery.mirror.mirror import MirrorLane  # noqa: E402 - same
+from target_batch.delivery.profile_buffer import Outbox, seal  # noqa: E402 - same
+from target_batch.ledger.database import Ledger  # noqa: E402 - same
+from target_batch.ledger.sent_attributes import PayloadMemory  # noqa: E402 - same
+from target_batch.singer.messages import record_in  # noqa: E402 - same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -44,7 +44,7 @@ def main() -> None:
                 config = folder / "config.json"
                 base = {"rest_api_key": "k", "project_key": "p", "api_url": batch.url}
                 config.write_text(json.dumps({**base, **settings, "work_path": str(folder / "work")}))
-                command = [sys.executable, "-m", "target_batch.target", "--config", str(config)]
+                command = [sys.executable, "-m", "target_batch", "--config", str(config)]
                 begun = time.monotonic()
                 with given.open("rb") as file:
                     subprocess.run(command, stdin=file, stdout=subprocess.DEVNULL, check=True)

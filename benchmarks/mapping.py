@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from target_batch.config.routing import route
+from target_batch.config.settings import Settings
 from target_batch.mapping import SURPRISES, Plan, compile_plan
-from target_batch.routing import route
-from target_batch.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

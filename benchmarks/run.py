@@ -62,7 +62,7 @@ def target(folder: Path, url: str, name: str, **settings: object) -> list[str]:
     fast = {"max_updates_per_second": 1e9, "work_path": str(folder / name)}
     base = {"rest_api_key": "bench", "project_key": "bench", "api_url": url}
     config.write_text(json.dumps({**base, **fast, **settings}))
-    return [sys.executable, "-m", "target_batch.target", "--config", str(config)]
+    return [sys.executable, "-m", "target_batch", "--config", str(config)]
 
 
 def rounds(commands: dict[str, list[str]], given: Path, empty: Path, times: int) -> dict[str, list[Cost]]:

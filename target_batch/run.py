@@ -9,28 +9,29 @@ from functools import cached_property
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from target_batch import notify, runlog
-from target_batch.api.client import Client
-from target_batch.api.clock import Clock, Stop
-from target_batch.api.dry import DryTransport
-from target_batch.api.transport import Transport
-from target_batch.checkpoints import Checkpoints
-from target_batch.complaints import unmatched
-from target_batch.errors import DeliveryError, MirrorRefusedError, StopRun
-from target_batch.fates import Fates
-from target_batch.files import folder_at
-from target_batch.lanes import Lanes, Surroundings
-from target_batch.progress import Progress
-from target_batch.redaction import Scrubber, clean
-from target_batch.rejects import RejectsFolder
+from target_batch.batch_api.client import Client
+from target_batch.batch_api.dry_run import DryTransport
+from target_batch.batch_api.transport import Transport
+from target_batch.common.clock import Clock, Stop
+from target_batch.common.errors import DeliveryError, MirrorRefusedError, StopRun
+from target_batch.common.redaction import Scrubber, clean
+from target_batch.common.storage import folder_at
+from target_batch.config.problems import unmatched
+from target_batch.delivery.checkpoints import Checkpoints
+from target_batch.delivery.fates import Fates
+from target_batch.delivery.senders import Lanes, Surroundings
+from target_batch.report import run_log as runlog
+from target_batch.report import webhook as notify
+from target_batch.report.progress import Progress
+from target_batch.report.rejects import RejectsFolder
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
-    from target_batch.lanes import Lane
-    from target_batch.routing import Route
-    from target_batch.settings import Settings
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
+    from target_batch.delivery.senders import Lane
 
 GRACE_SECONDS: Final = 4.0
 """How long retries and attempts go on after a signal or a failure; the run ends within 5 seconds."""

@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import Sink
 
-from target_batch.blame import Blame
-from target_batch.fates import Origin, Ticket
+from target_batch.common.operations import AudienceChange, Ignored, ProfileUpdate, Rejected
+from target_batch.common.reasons import Fault, Reason
+from target_batch.common.records import Origin, Ticket
+from target_batch.common.redaction import clean
+from target_batch.config.routing import route
+from target_batch.delivery.muted_attributes import Blame
 from target_batch.mapping import SURPRISES, compile_plan
-from target_batch.messages import line_reader, record_in, record_line, without_utf8
-from target_batch.operations import AudienceChange, Ignored, ProfileUpdate, Rejected
-from target_batch.reasons import Fault, Reason
-from target_batch.redaction import clean
-from target_batch.rejects import MARK
-from target_batch.routing import route
-from target_batch.validation import Validator, without
+from target_batch.report.rejects import MARK
+from target_batch.singer.messages import line_reader, record_in, record_line, without_utf8
+from target_batch.singer.validation import Validator, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from target_batch.common.operations import Operation
     from target_batch.mapping.structure import Layout
     from target_batch.mapping.unrolled import Update
-    from target_batch.messages import Reading
-    from target_batch.operations import Operation
     from target_batch.run import Run
+    from target_batch.singer.messages import Reading
 
 
 NO_UTF8 = "The text holds half a surrogate pair, which has no UTF-8 form."

@@ -17,20 +17,20 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabiliti
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
 from singer_sdk.target_base import Target
 
-from target_batch.batches import OddLine, decoded, lines
-from target_batch.commands import CommandGroup, configuration
-from target_batch.commands.check import answer_connection_test, is_connection_test
-from target_batch.commands.nesting import nested
-from target_batch.complaints import stray_variables
-from target_batch.errors import ConfigurationError, DeliveryError, StopRun
-from target_batch.messages import is_utf8, record_line
-from target_batch.preflight import ready
-from target_batch.reader import LineReader, no_express
-from target_batch.reasons import Reason
-from target_batch.redaction import clean
-from target_batch.rejects import MARK
+from target_batch.common.errors import ConfigurationError, DeliveryError, StopRun
+from target_batch.common.reasons import Reason
+from target_batch.common.redaction import clean
+from target_batch.config import files as configuration
+from target_batch.config.nesting import nested
+from target_batch.config.problems import stray_variables
+from target_batch.config.schema import json_schema
+from target_batch.connection_test import answer_connection_test, is_connection_test
+from target_batch.mapping.settings_check import ready
+from target_batch.report.rejects import MARK
 from target_batch.run import Run
-from target_batch.settings_schema import json_schema
+from target_batch.singer.batch_files import OddLine, decoded, lines
+from target_batch.singer.messages import is_utf8, record_line
+from target_batch.singer.reader import LineReader, no_express
 from target_batch.sinks import StreamSink
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from target_batch.messages import Message
+    from target_batch.singer.messages import Message
 
 
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -305,11 +305,6 @@ class TargetBatch(Target):
         given.config = configuration.read([name for name in value if name != "ENV"])
         return given
 
-    @classmethod
-    def get_singer_command(cls) -> click.Command:
-        """Return the command line: the Singer target, and the commands beside it."""
-        return CommandGroup(super().get_singer_command())
-
     def listen_to_the_end(self, file_input: Any) -> int:
         """Listen, settle what is left whatever happens, and return the exit code."""
         code = self._guarded(lambda: self.listen(file_input))
@@ -365,7 +360,3 @@ def _where(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(frames))
     return clean(f"{type(error).__name__} at {places}", 300)
-
-
-if __name__ == "__main__":
-    TargetBatch.cli()

@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 
-from target_batch.commands import COMMANDS, CommandGroup
-from target_batch.options import StreamOptions
-from target_batch.reasons import Reason
+from target_batch.cli import COMMANDS, command
+from target_batch.common.reasons import Reason
+from target_batch.config.options import StreamOptions
+from target_batch.config.schema import json_schema
+from target_batch.config.settings import SDK_SETTINGS
 from target_batch.sandbox.readings import READINGS, SECTIONS
-from target_batch.settings import SDK_SETTINGS
-from target_batch.settings_schema import json_schema
 from target_batch.target import TargetBatch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,13 +91,12 @@ def reasons_table() -> str:
 
 def commands_table() -> str:
     """Make the table of commands."""
-    group = TargetBatch.get_singer_command()
-    assert isinstance(group, CommandGroup)
+    group = command()
     rows = ["| command | what it does |", "|---|---|"]
     for name in sorted(COMMANDS):
-        command = group.get_command(None, name)  # type: ignore[arg-type]
-        assert command is not None
-        rows.append(f"| `target-batch {name}` | {command.get_short_help_str(200)} |")
+        found = group.get_command(None, name)  # type: ignore[arg-type]
+        assert found is not None
+        rows.append(f"| `target-batch {name}` | {found.get_short_help_str(200)} |")
     return "\n".join(rows)
 
 
@@ -162,16 +161,15 @@ def plugin_definition() -> dict[str, Any]:
 
 def plugin_commands() -> dict[str, Any]:
     """Make the commands of Meltano's plugin definition."""
-    group = TargetBatch.get_singer_command()
-    assert isinstance(group, CommandGroup)
-    found = {}
+    group = command()
+    commands = {}
     for name in sorted(COMMANDS):
-        command = group.get_command(None, name)  # type: ignore[arg-type]
-        assert command is not None
-        takes_config = any("--config" in parameter.opts for parameter in command.params)
+        found = group.get_command(None, name)  # type: ignore[arg-type]
+        assert found is not None
+        takes_config = any("--config" in parameter.opts for parameter in found.params)
         args = f"{name} --config ENV" if takes_config else name
-        found[name] = {"args": args, "description": command.get_short_help_str(200)}
-    return found
+        commands[name] = {"args": args, "description": found.get_short_help_str(200)}
+    return commands
 
 
 def _yaml(document: Any) -> str:
@@ -197,7 +195,7 @@ def documents() -> dict[Path, str]:
         "commands": commands_table(),
         "readings": readings_table(),
     }
-    found = {}
+    found: dict[Path, str] = {}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))):
         text = path.read_text(encoding="utf-8")
         for name, content in parts.items():

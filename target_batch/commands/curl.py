@@ -8,22 +8,22 @@ from urllib.parse import quote
 import msgspec
 import requests
 
-from target_batch.api.audiences import AppAudiences, ProjectAudiences
-from target_batch.api.endpoints import UPDATE, App, Project
-from target_batch.api.limits import BODY_BYTES
-from target_batch.fates import Origin, Tally, Ticket
-from target_batch.messages import record_in
-from target_batch.operations import AudienceChange, ProfileUpdate
-from target_batch.outbox import Outbox, seal
-from target_batch.parcels import Member
+from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
+from target_batch.batch_api.endpoints import UPDATE, App, Project
+from target_batch.batch_api.limits import BODY_BYTES
+from target_batch.common.operations import AudienceChange, ProfileUpdate
+from target_batch.common.records import Origin, Tally, Ticket
+from target_batch.delivery.audience_requests import Member
+from target_batch.delivery.profile_buffer import Outbox, seal
+from target_batch.singer.messages import record_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from target_batch.api.audiences import Platform
-    from target_batch.api.transport import Call
+    from target_batch.batch_api.audiences import Platform
+    from target_batch.batch_api.transport import Call
     from target_batch.commands.study import Study
-    from target_batch.settings import Settings
+    from target_batch.config.settings import Settings
 
 KEYS: Final = {"rest_api_key": "$REST_API_KEY", "project_key": "$PROJECT_KEY", "app": "$APP_KEY"}
 

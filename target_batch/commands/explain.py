@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from target_batch.commands import configuration
-from target_batch.commands.configuration import Stopped, Wrong, config_option
+from target_batch.commands import options
+from target_batch.commands.options import Stopped, config_option
+from target_batch.config import files as configuration
+from target_batch.config.files import Wrong
 
 if TYPE_CHECKING:
     from target_batch.commands.survey import Survey
-    from target_batch.settings import Settings
+    from target_batch.config.settings import Settings
 
 RECORDS = 10_000
 """Records looked at unless told otherwise."""
@@ -42,10 +44,10 @@ def explain(
     """
     from target_batch.commands.samples import read_sample, stream_of  # noqa: PLC0415 - slow
     from target_batch.commands.survey import Survey  # noqa: PLC0415 - slow
-    from target_batch.errors import ConfigurationError, StopRun  # noqa: PLC0415 - only where caught
+    from target_batch.common.errors import ConfigurationError, StopRun  # noqa: PLC0415 - only where caught
 
     config = configuration.read(files)
-    settings = configuration.load_without_keys(config)
+    settings = options.load_without_keys(config)
     if stream is None and file is not sys.stdin.buffer and getattr(file, "name", "-") not in {"-", "<stdin>"}:
         stream = stream_of(str(file.name))
     try:
@@ -61,7 +63,7 @@ def explain(
 
 
 def _moment(at: str | None) -> float:
-    from target_batch.mapping.dates import instant, seconds_since_epoch  # noqa: PLC0415 - slow
+    from target_batch.mapping.converters.dates import instant, seconds_since_epoch  # noqa: PLC0415 - slow
     from target_batch.mapping.refusals import Unfit  # noqa: PLC0415 - same
 
     if at is None:
@@ -85,8 +87,8 @@ def _print(survey: Survey, settings: Settings, form: str) -> None:
         _print_curls(survey, settings)
     else:
         from target_batch.commands.explain_text import shown  # noqa: PLC0415 - only here
-        from target_batch.complaints import unmatched  # noqa: PLC0415 - same
-        from target_batch.plaintext import wrapped  # noqa: PLC0415 - same
+        from target_batch.common.plain_text import wrapped  # noqa: PLC0415 - same
+        from target_batch.config.problems import unmatched  # noqa: PLC0415 - same
 
         blocks = ["\n".join(shown(one)) for one in found] or ["There is no SCHEMA in the input."]
         if idle := unmatched(settings.streams, survey.studies):

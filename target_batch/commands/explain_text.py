@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from target_batch.plaintext import counted, cut, number, share, table, wrapped
-from target_batch.redaction import clean
+from target_batch.common.plain_text import counted, cut, number, share, table, wrapped
+from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_batch.errors import ConfigurationError
-from target_batch.files import folder_at
-from target_batch.rejects import MARK
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.storage import folder_at
+from target_batch.report.rejects import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_batch.redaction import clean
-from target_batch.routing import CUSTOM_ID_NAMES, kind_by_name, kind_by_shape, options_for
+from target_batch.common.redaction import clean
+from target_batch.config.routing import CUSTOM_ID_NAMES, kind_by_name, kind_by_shape, options_for
 
 if TYPE_CHECKING:
     from target_batch.commands.samples import Schema
-    from target_batch.routing import Route
-    from target_batch.settings import Settings
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
 
 
 def kind_origin(schema: Schema, settings: Settings) -> str:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from target_batch.commands import configuration
-from target_batch.commands.configuration import Wrong, config_option
+from target_batch.commands import options
+from target_batch.commands.options import config_option
+from target_batch.config import files as configuration
+from target_batch.config.files import Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,9 +58,9 @@ def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records:
     `--format singer` writes every refusal as a Singer stream, without people's data unless asked for.
     """
     from target_batch.commands import history  # noqa: PLC0415 - slow
-    from target_batch.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
+    from target_batch.common.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
 
-    settings = configuration.load_without_keys(configuration.read(files))
+    settings = options.load_without_keys(configuration.read(files))
     try:
         if run == "last":
             run = history.last_refused(settings.work_path)
@@ -91,9 +93,9 @@ def _print(found: Iterable[Refusal], files: tuple[str, ...], dry: set[str], run:
 
 
 def _text(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
-    from target_batch.plaintext import cut, number, wrapped  # noqa: PLC0415 - only here
-    from target_batch.reasons import Reason  # noqa: PLC0415 - same
-    from target_batch.redaction import clean  # noqa: PLC0415 - same
+    from target_batch.common.plain_text import cut, number, wrapped  # noqa: PLC0415 - only here
+    from target_batch.common.reasons import Reason  # noqa: PLC0415 - same
+    from target_batch.common.redaction import clean  # noqa: PLC0415 - same
 
     advice = {reason.code: reason.advice for reason in Reason}
     stream = None
@@ -155,7 +157,7 @@ def _write_singer(found: Iterable[Refusal], *, with_records: bool) -> None:
 
 
 def _record(refusal: Refusal, *, with_records: bool) -> dict[str, Any]:
-    from target_batch.reasons import Reason  # noqa: PLC0415 - only here
+    from target_batch.common.reasons import Reason  # noqa: PLC0415 - only here
 
     mark = refusal.mark
     reason = next((reason for reason in Reason if reason.code == mark.get("code")), None)

@@ -25,7 +25,7 @@ def replay(
     counts, rejects and limits are those of the target; the setting `replay` narrows the time and the
     types. States go to standard output: keep them, and `--state` goes on where they end.
     """
-    from target_batch.archives import ArchiveReader  # noqa: PLC0415 - start-up of other commands
+    from target_batch.singer.archives import ArchiveReader  # noqa: PLC0415 - start-up of other commands
     from target_batch.target import TargetBatch  # noqa: PLC0415 - it imports this package
 
     expanded = [found for file in files for found in _expanded(file)]

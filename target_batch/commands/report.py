@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from target_batch.api.limits import ENTRY_ATTRIBUTES, ENTRY_EVENTS
+from target_batch.batch_api.limits import ENTRY_ATTRIBUTES, ENTRY_EVENTS
 from target_batch.commands.envelope import around
 from target_batch.commands.origins import custom_id_origin, kind_origin
+from target_batch.common.reasons import Reason
 from target_batch.mapping.limits import EVENT_ATTRIBUTES, MEMBER_ATTRIBUTES
-from target_batch.reasons import Reason
 
 if TYPE_CHECKING:
     from target_batch.commands.study import Study
+    from target_batch.config.settings import Settings
     from target_batch.mapping.claims import PlanRow
-    from target_batch.settings import Settings
 
 ADVICE: Final = {reason.code: reason.advice for reason in Reason}
 OBJECTS_REFUSED: Final = "profiles have no objects; only {$add: [...]} and {$remove: [...]} can go"

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from target_batch.commands import configuration
-from target_batch.commands.configuration import Wrong, config_option
+from target_batch.commands import options
+from target_batch.commands.options import config_option
+from target_batch.config import files as configuration
+from target_batch.config.files import Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +32,9 @@ def runs(*, files: tuple[str, ...], last: int, form: str) -> None:
     `--format singer` writes them as Singer streams, for a warehouse target to load.
     """
     from target_batch.commands import history  # noqa: PLC0415 - slow
-    from target_batch.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
+    from target_batch.common.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
 
-    settings = configuration.load_without_keys(configuration.read(files))
+    settings = options.load_without_keys(configuration.read(files))
     try:
         found = history.runs(settings.work_path)[-last:]
     except ConfigurationError as error:
@@ -51,7 +53,7 @@ def runs(*, files: tuple[str, ...], last: int, form: str) -> None:
 
 
 def _table(found: list[dict[str, Any]]) -> Iterator[str]:
-    from target_batch.plaintext import table  # noqa: PLC0415 - only here
+    from target_batch.common.plain_text import table  # noqa: PLC0415 - only here
 
     tallies = [tally for entry in found for tally in _object(entry.get("streams")).values()]
     shown = [name for name in COUNTS if name in ALWAYS or any(_integer(tally.get(name)) for tally in tallies)]
@@ -61,7 +63,7 @@ def _table(found: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _rows(entry: dict[str, Any], shown: list[str]) -> Iterator[list[str]]:
-    from target_batch.redaction import clean  # noqa: PLC0415 - only here
+    from target_batch.common.redaction import clean  # noqa: PLC0415 - only here
 
     started = clean(str(entry.get("started", ""))[:19].replace("T", " "))
     code = f"{_integer(entry.get('exit'))}{' dry' if entry.get('dry_run') is True else ''}"

@@ -15,10 +15,10 @@ import msgspec
 
 from target_batch.commands.catalogs import described
 from target_batch.commands.inference import schema_of, typed_columns
-from target_batch.errors import InputError
-from target_batch.messages import Message, decimal_in, record_line
-from target_batch.reader import BOM, LineReader
-from target_batch.redaction import clean
+from target_batch.common.errors import InputError
+from target_batch.common.redaction import clean
+from target_batch.singer.messages import Message, decimal_in, record_line
+from target_batch.singer.reader import BOM, LineReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,24 +6,24 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from target_batch.errors import StopRun
+from target_batch.common.errors import StopRun
+from target_batch.common.operations import AudienceChange, Ignored, ProfileUpdate, Rejected, by_name
+from target_batch.common.reasons import Fault, Reason
+from target_batch.common.redaction import clean
+from target_batch.config.routing import route
 from target_batch.mapping import compile_plan
 from target_batch.mapping.names import base_name
 from target_batch.mapping.times import own_time
-from target_batch.operations import AudienceChange, Ignored, ProfileUpdate, Rejected, by_name
-from target_batch.reasons import Fault, Reason
-from target_batch.redaction import clean
-from target_batch.routing import route
-from target_batch.validation import Validator, without
+from target_batch.singer.validation import Validator, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_batch.commands.samples import Row, Schema
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
     from target_batch.mapping import Plan
     from target_batch.mapping.claims import PlanRow
-    from target_batch.routing import Route
-    from target_batch.settings import Settings
 
 EXAMPLE_LINES: Final = 5
 SHOWN_OPERATIONS: Final = 3

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.commands.samples import Row, Schema
 from target_batch.commands.study import Study
-from target_batch.errors import ConfigurationError, InputError
-from target_batch.messages import record_line
-from target_batch.redaction import clean
-from target_batch.settings import SDK_SETTINGS
+from target_batch.common.errors import ConfigurationError, InputError
+from target_batch.common.redaction import clean
+from target_batch.config.settings import SDK_SETTINGS
+from target_batch.singer.messages import record_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.mapper import PluginMapper
 
-    from target_batch.settings import Settings
+    from target_batch.config.settings import Settings
 
 
 class Survey:

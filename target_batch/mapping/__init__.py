@@ -15,8 +15,8 @@ from target_batch.mapping.profiles import ProfilePlan
 from target_batch.mapping.segment import SegmentPlan
 
 if TYPE_CHECKING:
-    from target_batch.routing import Route
-    from target_batch.settings import Settings
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
 
 __all__ = ["SURPRISES", "Plan", "PlanRow", "compile_plan"]
 

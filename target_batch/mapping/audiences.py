@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from target_batch.mapping.arrays import strings
+from target_batch.common.operations import AudienceChange
+from target_batch.common.reasons import Fault, Reason
+from target_batch.mapping.converters.arrays import strings
 from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.limits import AUDIENCE_NAME_LENGTH, MEMBER_ATTRIBUTES
 from target_batch.mapping.members import attributes_refused, tags_refused
 from target_batch.mapping.memberships import MembershipPlan, original_name
 from target_batch.mapping.notes import surplus
 from target_batch.mapping.refusals import Unfit
-from target_batch.operations import AudienceChange
-from target_batch.reasons import Fault, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target_batch.common.operations import Operation
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
     from target_batch.mapping.targets import LeftOut
-    from target_batch.operations import Operation
-    from target_batch.routing import Route
-    from target_batch.settings import Settings
 
 _OUTSIDE = re.compile(r"[^A-Za-z0-9_-]")
 

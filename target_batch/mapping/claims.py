@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from target_batch.common.reasons import Reason
 from target_batch.mapping.targets import LeftOut, Target
-from target_batch.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

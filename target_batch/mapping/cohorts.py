@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.operations import ProfileUpdate
+from target_batch.common.reasons import Reason
 from target_batch.mapping.members import COHORTS_HOLD_NOTHING
 from target_batch.mapping.memberships import MembershipPlan
 from target_batch.mapping.names import is_name, snake_case
 from target_batch.mapping.refusals import Unfit
-from target_batch.operations import ProfileUpdate
-from target_batch.reasons import Reason
 
 if TYPE_CHECKING:
+    from target_batch.common.operations import Operation
     from target_batch.mapping.targets import LeftOut
-    from target_batch.operations import Operation
 
 
 class CohortPlan(MembershipPlan):

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_batch.errors import ConfigurationError
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.operations import ProfileUpdate
+from target_batch.common.reasons import Reason
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.filling import cut, fill
@@ -18,16 +20,14 @@ from target_batch.mapping.plan import Plan
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.targets import Scope
 from target_batch.mapping.times import FLAT_NAMES, event_time, own_time
-from target_batch.operations import ProfileUpdate
-from target_batch.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from target_batch.operations import Operation
-    from target_batch.reasons import Fault
-    from target_batch.routing import Route
-    from target_batch.settings import Settings
+    from target_batch.common.operations import Operation
+    from target_batch.common.reasons import Fault
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
 
 DEFAULT_NAME_PROPERTIES = ("event", "event_name")
 

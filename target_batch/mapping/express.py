@@ -18,9 +18,9 @@ from target_batch.mapping.structure import lay_out
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target_batch.common.operations import ProfileUpdate
     from target_batch.mapping.columns import Columns
     from target_batch.mapping.identity import Identity
-    from target_batch.operations import ProfileUpdate
 
 SURPRISES: Final = (msgspec.DecodeError, Unfit, Partly, UnicodeError, RecursionError, ArithmeticError)
 """What says that a record has to go the careful way."""

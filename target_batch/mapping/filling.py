@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping.limits import STRING_LENGTH
 from target_batch.mapping.names import base_name
 from target_batch.mapping.refusals import SKIP, Partly, Unfit
-from target_batch.reasons import Fault, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.reasons import Reason
 from target_batch.mapping.declared import is_whole, kind_of
 from target_batch.mapping.limits import CUSTOM_ID_LENGTH
 from target_batch.mapping.refusals import Unfit
-from target_batch.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_batch.mapping.dates import looks_like_a_date, utc
-from target_batch.mapping.refusals import SKIP, Partly, Unfit
-from target_batch.mapping.values import (
+from target_batch.common.reasons import Reason
+from target_batch.mapping.converters.dates import looks_like_a_date, utc
+from target_batch.mapping.converters.values import (
     boolean,
     decimal_text,
     integer,
@@ -17,7 +17,7 @@ from target_batch.mapping.values import (
     typed,
     url,
 )
-from target_batch.reasons import Reason
+from target_batch.mapping.refusals import SKIP, Partly, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_batch.mapping.arrays import strings
+from target_batch.common.reasons import Reason
+from target_batch.mapping.converters.arrays import strings
+from target_batch.mapping.converters.values import boolean
 from target_batch.mapping.kinds import by_type, step
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.targets import LeftOut
-from target_batch.mapping.values import boolean
-from target_batch.reasons import Reason
 
 if TYPE_CHECKING:
+    from target_batch.config.settings import StreamOptions
     from target_batch.mapping.columns import Column
     from target_batch.mapping.declared import Declared
     from target_batch.mapping.targets import Target
-    from target_batch.settings import StreamOptions
 
 COHORTS_HOLD_NOTHING = LeftOut(
     "a cohort attribute (`as_attribute`) holds nothing beside", Reason.DESTINATION_WITHOUT_ATTRIBUTES

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_batch.mapping.actions import ACTION_PROPERTIES, is_add
+from target_batch.common.reasons import Reason
 from target_batch.mapping.columns import Columns
+from target_batch.mapping.converters.actions import ACTION_PROPERTIES, is_add
+from target_batch.mapping.converters.values import encodable
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.identity import custom_id
 from target_batch.mapping.members import MemberDialect
@@ -14,15 +16,13 @@ from target_batch.mapping.notes import notes
 from target_batch.mapping.plan import DELETED_AT, Plan
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.targets import Scope
-from target_batch.mapping.values import encodable
-from target_batch.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
     from target_batch.mapping.targets import LeftOut
-    from target_batch.routing import Route
-    from target_batch.settings import Settings
 
 NAME_PROPERTIES = ("audience", "audience_name", "cohort", "cohort_name", "segment", "segment_name")
 

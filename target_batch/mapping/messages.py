@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.refusals import Unfit
-from target_batch.reasons import Fault, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

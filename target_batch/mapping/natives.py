@@ -6,19 +6,19 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from target_batch.mapping.arrays import CHANGES, limited, texts
+from target_batch.common.reasons import Reason
+from target_batch.mapping.converters.arrays import CHANGES, limited, texts
+from target_batch.mapping.converters.locales import language, locale_reader, region, timezone
+from target_batch.mapping.converters.phones import phone_reader
 from target_batch.mapping.declared import kind_of, zero_or_one
 from target_batch.mapping.limits import ARRAY_ITEMS, CACHED_VALUES, EMAIL_LENGTH, TOPIC_LENGTH
-from target_batch.mapping.locales import language, locale_reader, region, timezone
-from target_batch.mapping.phones import phone_reader
 from target_batch.mapping.refusals import SKIP, Unfit
-from target_batch.reasons import Reason
 
 if TYPE_CHECKING:
     from typing import Literal
 
+    from target_batch.config.settings import Settings
     from target_batch.mapping.refusals import Convert
-    from target_batch.settings import Settings
 
 LOCALE = ("$language", "$region")
 CONSENTS = ("$email_marketing", "$sms_marketing")

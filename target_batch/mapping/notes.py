@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from target_batch.options import StreamOptions
+from target_batch.config.options import StreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

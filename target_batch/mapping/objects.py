@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_batch.mapping.arrays import limited, strings, texts
+from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping.columns import Columns
+from target_batch.mapping.converters.arrays import limited, strings, texts
+from target_batch.mapping.converters.values import contradiction, encodable, too_long, typed
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.kinds import by_type, by_value, step
@@ -19,8 +21,6 @@ from target_batch.mapping.limits import (
 )
 from target_batch.mapping.refusals import Partly, Unfit
 from target_batch.mapping.targets import Scope
-from target_batch.mapping.values import contradiction, encodable, too_long, typed
-from target_batch.reasons import Fault, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

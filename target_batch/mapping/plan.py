@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.operations import Ignored, Rejected
+from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping.identity import Identity
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.times import Replay, time_names
-from target_batch.operations import Ignored, Rejected
-from target_batch.reasons import Fault, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target_batch.common.operations import Operation
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
     from target_batch.mapping.claims import PlanRow
     from target_batch.mapping.columns import Columns
     from target_batch.mapping.structure import Layout
-    from target_batch.operations import Operation
-    from target_batch.routing import Route
-    from target_batch.settings import Settings
 
 DELETED_AT = "_sdc_deleted_at"
 DELETED = Ignored(Reason.DELETED_AT_SOURCE.code)

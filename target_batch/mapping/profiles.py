@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.operations import ProfileUpdate, by_name
+from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping import natives
-from target_batch.mapping.arrays import strings_or_change
 from target_batch.mapping.columns import Columns
+from target_batch.mapping.converters.arrays import strings_or_change
+from target_batch.mapping.converters.values import typed
 from target_batch.mapping.express import Express
 from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.kinds import by_type, by_value, checked, step
@@ -15,20 +18,17 @@ from target_batch.mapping.names import attribute_namer
 from target_batch.mapping.notes import notes, surplus
 from target_batch.mapping.plan import DELETED_AT, Plan
 from target_batch.mapping.targets import Scope
-from target_batch.mapping.values import typed
-from target_batch.operations import ProfileUpdate, by_name
-from target_batch.reasons import Fault, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target_batch.common.operations import Operation
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
     from target_batch.mapping.columns import Column
     from target_batch.mapping.declared import Declared
     from target_batch.mapping.structure import Layout
     from target_batch.mapping.targets import Target
-    from target_batch.operations import Operation
-    from target_batch.routing import Route
-    from target_batch.settings import Settings
 
 CONVERTERS = by_type(strings_or_change, strings_or_change)
 

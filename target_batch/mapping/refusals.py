@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from target_batch.reasons import Fault, Reason
+    from target_batch.common.reasons import Fault, Reason
 
     Convert: TypeAlias = Callable[[Any], Any]
     """A value of the record → what is sent; None for what counts as null, `SKIP` for nothing."""

@@ -14,8 +14,8 @@ from target_batch.mapping.targets import Scope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_batch.routing import Route
-    from target_batch.settings import Settings
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
 
 _TRAITS = ("context.traits.", "traits.")
 _PROPERTIES = ("properties.",)

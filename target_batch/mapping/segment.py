@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.operations import Ignored, ProfileUpdate, Rejected
+from target_batch.common.reasons import Reason
 from target_batch.mapping.events import build, event_name
 from target_batch.mapping.filling import fill
 from target_batch.mapping.limits import ARRAYS_PER_PROFILE, LEARNED_NAMES
@@ -15,16 +17,14 @@ from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.scopes import context_columns, event_columns, trait_columns
 from target_batch.mapping.targets import is_bookkeeping
 from target_batch.mapping.times import SEGMENT_NAMES, event_time
-from target_batch.operations import Ignored, ProfileUpdate, Rejected
-from target_batch.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target_batch.common.operations import Operation
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
     from target_batch.mapping.claims import PlanRow
-    from target_batch.operations import Operation
-    from target_batch.routing import Route
-    from target_batch.settings import Settings
 
 NOT_SELECTED = Ignored(Reason.SEGMENT_TYPE_NOT_SELECTED.code)
 

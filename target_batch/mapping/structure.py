@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, get_args, get_origin
 import msgspec
 from msgspec import UNSET
 
-from target_batch.mapping.arrays import strings_or_change
 from target_batch.mapping.columns import nothing
-from target_batch.mapping.dates import utc
+from target_batch.mapping.converters.arrays import strings_or_change
+from target_batch.mapping.converters.dates import utc
+from target_batch.mapping.converters.phones import is_e164
+from target_batch.mapping.converters.values import boolean, integer, number, text
 from target_batch.mapping.exact import admits, alternatives, exact_type, is_plain
 from target_batch.mapping.limits import (
     ARRAY_ITEMS,
@@ -25,9 +27,7 @@ from target_batch.mapping.limits import (
     STRING_LENGTH,
 )
 from target_batch.mapping.natives import usual_email
-from target_batch.mapping.phones import is_e164
 from target_batch.mapping.unrolled import Step, Unrolled
-from target_batch.mapping.values import boolean, integer, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

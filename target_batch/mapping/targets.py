@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from target_batch.errors import ConfigurationError
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.reasons import Reason
 from target_batch.mapping import natives
 from target_batch.mapping.names import is_name, snake_case
-from target_batch.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

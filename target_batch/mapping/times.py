@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_batch.errors import ConfigurationError
-from target_batch.mapping.dates import instant, seconds_since_epoch, utc
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.operations import Ignored, Rejected
+from target_batch.common.reasons import Fault, Reason
+from target_batch.mapping.converters.dates import instant, seconds_since_epoch, utc
 from target_batch.mapping.limits import EVENT_AGE_SECONDS
 from target_batch.mapping.refusals import Unfit
-from target_batch.operations import Ignored, Rejected
-from target_batch.reasons import Fault, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from target_batch.settings import ReplayOptions
+    from target_batch.config.settings import ReplayOptions
 
 FLAT_NAMES = ("time", "timestamp", "event_time", "occurred_at", "created_at")
 SEGMENT_NAMES = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")

@@ -21,12 +21,13 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "support")]
 import psycopg  # noqa: E402, F401 - imported once, for every fork
 import warm  # noqa: E402 - found through the path above
 
-import target_batch.mirror  # noqa: E402 - imported once, for every fork
-import target_batch.target  # noqa: E402 - behind the path, to keep one place for it
-import target_batch.unchanged  # noqa: E402 - imported once, for every fork
-from target_batch.api.clock import Clock  # noqa: E402 - same
+import target_batch.cli  # noqa: E402 - behind the path, to keep one place for it
+import target_batch.delivery.mirror.mirror  # noqa: E402 - imported once, for every fork
+import target_batch.ledger.sent_attributes  # noqa: E402 - imported once, for every fork
+import target_batch.target  # noqa: E402 - same
+from target_batch.common.clock import Clock  # noqa: E402 - same
+from target_batch.config.settings import load  # noqa: E402 - same
 from target_batch.run import Run  # noqa: E402 - same
-from target_batch.settings import load  # noqa: E402 - same
 
 if TYPE_CHECKING:
     import threading
@@ -92,7 +93,7 @@ def start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        target_batch.target.TargetBatch = QuickTarget  # type: ignore[misc] # what the server then starts
+        setattr(target_batch.cli, "TargetBatch", QuickTarget)  # noqa: B010 - the class is replaced, not set
         warm.serve(sys.argv[2])
     else:
         QuickTarget.cli()

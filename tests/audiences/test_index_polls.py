@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 from fake_clock import FakeClock
 
-from target_batch.api.audiences import Look
-from target_batch.api.clock import Stop
-from target_batch.errors import DeliveryError
-from target_batch.indexing import BESIDE_CALLS, Index, Where
-from target_batch.parcels import Parcel
-from target_batch.patience import Patience
+from target_batch.batch_api.audiences import Look
+from target_batch.common.clock import Stop
+from target_batch.common.errors import DeliveryError
+from target_batch.delivery.audience_requests import Parcel
+from target_batch.delivery.index_polling import Patience
+from target_batch.delivery.indexing import BESIDE_CALLS, Index, Where
 
 DONE = Look(indexed=True, members=1, state="APPLIED")
 NOT_YET = Look(indexed=False, members=1, state="IN_PROGRESS")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from target_batch.fates import Tally
-from target_batch.proof import Proof
+from target_batch.common.records import Tally
+from target_batch.delivery.mirror.completeness import Proof
 
 
 class Input:

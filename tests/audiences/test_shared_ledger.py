@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from singer import STRING, record, schema, state
 from target_process import config_file, encoded, ended
 
-from target_batch.errors import ConfigurationError
-from target_batch.ledger import Ledger
-from target_batch.tables import STEPS, audiences
+from target_batch.common.errors import ConfigurationError
+from target_batch.ledger.database import Ledger
+from target_batch.ledger.tables import STEPS, audiences
 from tests.audiences import quick_target
 from tests.audiences.cohorts import (
     DONE,

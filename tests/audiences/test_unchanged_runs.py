@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 from singer import DATE_TIME, STRING, record, schema, state
 
-from target_batch.ledger import Ledger
-from target_batch.tables import payloads, writers
+from target_batch.ledger.database import Ledger
+from target_batch.ledger.tables import payloads, writers
 from tests.audiences.cohorts import DONE, feed, kill, numbered, wait_for
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from target_batch.commands import COMMANDS
+from target_batch.cli import COMMANDS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from local_batch import LocalBatch
 from singer import record, schema, state
 from target_process import KEY, PROJECT, finished
 
-from target_batch.commands import CommandGroup
+from target_batch.cli import CommandGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

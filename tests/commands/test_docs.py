@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from target_batch.commands import COMMANDS
+from target_batch.cli import COMMANDS
 
 if TYPE_CHECKING:
     from local_batch import LocalBatch
@@ -99,7 +99,7 @@ def test_no_command_of_a_page_escapes_the_tests(page: Path) -> None:
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "examples" / "README.md"], ids=lambda page: str(page.name))
 def test_every_json_of_a_page_is_a_configuration(page: Path) -> None:
     """Each names settings and options that there are."""
-    from target_batch.settings import load  # noqa: PLC0415 - the module under test
+    from target_batch.config.settings import load  # noqa: PLC0415 - the module under test
 
     for block in BLOCK.finditer(page.read_text(encoding="utf-8").replace("\n  ", "\n")):
         if block["kind"] == "json":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from target_batch.commands.nesting import nested
+from target_batch.config.nesting import nested
 
 
 def test_stream_options_are_put_back() -> None:

@@ -194,7 +194,7 @@ def replay(
 ) -> tuple[list[Any], dict[str, Any]]:
     """Run `target-batch replay` and return its states and its run's line."""
     config = config_file(folder, url, **settings)
-    command = [sys.executable, "-m", "target_batch.target", "replay", "--config", str(config), *arguments]
+    command = [sys.executable, "-m", "target_batch", "replay", "--config", str(config), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == expect, done.stderr
     states = [json.loads(line) for line in done.stdout.splitlines()]
@@ -251,7 +251,7 @@ def test_a_file_that_is_not_there_is_named_before_anything_begins(
     tmp_path: Path, batch: LocalBatch, name: str, told: str
 ) -> None:
     config = config_file(tmp_path, batch.url)
-    target = [sys.executable, "-m", "target_batch.target", "replay", "--config", str(config)]
+    target = [sys.executable, "-m", "target_batch", "replay", "--config", str(config)]
     done = subprocess.run(
         [*target, "--stream", "users", name], capture_output=True, text=True, check=False, timeout=60
     )

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import pytest
 
+from target_batch.common.operations import ProfileUpdate, by_name
+from target_batch.config.routing import route
+from target_batch.config.settings import Settings, StreamOptions
 from target_batch.mapping import compile_plan
-from target_batch.operations import ProfileUpdate, by_name
-from target_batch.routing import route
-from target_batch.settings import Settings, StreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from target_batch.common.operations import Operation
     from target_batch.mapping import Plan
-    from target_batch.operations import Operation
 
 
 class NamedPlan:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_batch.mapping.dates import instant, looks_like_a_date, seconds_since_epoch, utc
+from target_batch.mapping.converters.dates import instant, looks_like_a_date, seconds_since_epoch, utc
 from target_batch.mapping.refusals import Unfit
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_batch.errors import ConfigurationError
-from target_batch.operations import Ignored, ProfileUpdate, Rejected
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.operations import Ignored, ProfileUpdate, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from target_batch.common.operations import Ignored, ProfileUpdate, by_name
 from target_batch.mapping.express import SURPRISES, Express
 from target_batch.mapping.filling import fill
 from target_batch.mapping.identity import Identity
-from target_batch.operations import Ignored, ProfileUpdate, by_name
-from target_batch.validation import Validator
+from target_batch.singer.validation import Validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_batch.operations import ProfileUpdate
+from target_batch.common.operations import ProfileUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

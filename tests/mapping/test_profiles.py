@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_batch.errors import ConfigurationError
-from target_batch.operations import Ignored, ProfileUpdate, Rejected, by_name
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.operations import Ignored, ProfileUpdate, Rejected, by_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

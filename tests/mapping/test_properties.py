@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_batch.operations import AudienceChange, Ignored, ProfileUpdate, Rejected, by_name
+from target_batch.common.operations import AudienceChange, Ignored, ProfileUpdate, Rejected, by_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from target_batch.reasons import Reason
+from target_batch.common.reasons import Reason
 
 
 @pytest.mark.parametrize("reason", list(Reason), ids=lambda reason: reason.code)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_batch.errors import ConfigurationError
-from target_batch.operations import AudienceChange, Ignored, ProfileUpdate, Rejected
-from target_batch.settings import ReplayOptions
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.operations import AudienceChange, Ignored, ProfileUpdate, Rejected
+from target_batch.config.settings import ReplayOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_batch.api.clock import Clock
+from target_batch.common.clock import Clock
 
 if TYPE_CHECKING:
     import threading

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from target_batch.errors import InputError
-from target_batch.validation import Validator
+from target_batch.common.errors import InputError
+from target_batch.singer.validation import Validator
 
 if TYPE_CHECKING:
     from random import Random

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KEY = "canary-key-5e1f"
 PROJECT = "project_canary"
-TARGET = [sys.executable, "-m", "target_batch.target"]
+TARGET = [sys.executable, "-m", "target_batch"]
 ENDED_WITHIN = 90.0
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 """Variables of the machine that must not lead a test's calls elsewhere."""

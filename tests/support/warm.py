@@ -71,7 +71,7 @@ def ask(path: str, request: str) -> None:
 
 def serve(path: str) -> None:
     """Import the target, then fork for each request until the tests are over."""
-    from target_batch.target import TargetBatch  # noqa: PLC0415 - only this process imports it
+    from target_batch.cli import cli  # noqa: PLC0415 - only this process imports it
 
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
@@ -87,12 +87,12 @@ def serve(path: str) -> None:
         if os.fork() == 0:
             listener.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _fork(connection, TargetBatch)
+            _fork(connection, cli)
             return
         connection.close()
 
 
-def _fork(connection: socket.socket, target: Any) -> None:
+def _fork(connection: socket.socket, cli: Any) -> None:
     """Run the target in a fork of this fork and report how it ended."""
     data, streams, _, _ = socket.recv_fds(connection, MIB, 3)
     while not data.endswith(b"\n"):
@@ -107,7 +107,7 @@ def _fork(connection: socket.socket, target: Any) -> None:
         os.environ.clear()
         os.environ.update(request["environment"])
         sys.argv = ["target-batch", *request["arguments"]]
-        target.cli()
+        cli()
         return
     for stream in streams:
         os.close(stream)

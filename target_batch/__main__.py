@@ -1,0 +1,5 @@
+"""`python -m target_batch`."""
+
+from target_batch.cli import cli
+
+cli()

@@ -1,0 +1,157 @@
+"""One call, from the first attempt to a verdict: paced, retried with full jitter, counted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from target_batch.batch_api.answers import Answer, Denied, Retry, Verdict
+from target_batch.batch_api.circuit_breaker import Gate, ceilings
+from target_batch.batch_api.transport import Transport, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from requests.auth import AuthBase
+
+    from target_batch.batch_api.dry_run import DryTransport
+    from target_batch.batch_api.rate_limiter import Pacer
+    from target_batch.batch_api.transport import Call
+    from target_batch.common.clock import Clock, Stop
+
+THROTTLED_PAUSE: Final = 2.0
+"""Seconds without a request after a 429 that names none: "wait a few seconds" [doc]."""
+
+STOPPED: Final = Retry("the run ended before it was sent", ambiguous=False)
+
+
+@dataclass
+class Counters:
+    """What a run asked of Batch, for the run log."""
+
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+    possibly_twice: int = 0
+    trouble: dict[str, int] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def attempt(self) -> None:
+        """Count one request that leaves."""
+        with self._lock:
+            self.requests += 1
+
+    def again(self, retry: Retry, cost: int) -> None:
+        """Count one retry; `cost` operations may arrive twice when the first try was ambiguous."""
+        with self._lock:
+            self.retries += 1
+            self.throttled += retry.throttled
+            self.possibly_twice += cost if retry.ambiguous else 0
+            self.trouble[retry.what] = self.trouble.get(retry.what, 0) + 1
+
+
+class Client:
+    """Carries calls with retries until a verdict that another attempt would not change.
+
+    A key that was denied once is not tried again.
+    """
+
+    def __init__(
+        self, transport: Transport | DryTransport, clock: Clock, stop: Stop, max_retry_seconds: float
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._stop = stop
+        self._max_retry_seconds = max_retry_seconds
+        self._gate = Gate(clock, stop)
+        self._denied: dict[AuthBase, Denied] = {}
+        self.counters = Counters()
+
+    def hurry(self, seconds: float) -> None:
+        """End soon: retries give up after `seconds`, and no attempt takes longer any more."""
+        self._stop.request(seconds)
+        self._transport.hurry(seconds)
+
+    def send(self, call: Call, classify: Callable[[Answer], Verdict], pacer: Pacer, cost: int = 1) -> Verdict:
+        """Send until the verdict is final, or a `Retry` that the time no longer allows.
+
+        `max_retry_seconds` count from the first failure, so that waiting for the pace costs nothing.
+        """
+        failing_until = math.inf
+
+        def give_up() -> float:
+            return min(failing_until, self._stop.deadline)
+
+        def stop_waiting_for_the_pace() -> float:
+            return give_up() if failing_until < math.inf else math.inf
+
+        verdict: Verdict = STOPPED
+        pauses = ceilings()
+        while (round_ := self._gate.enter(give_up)) is not None:
+            if not pacer.acquire(cost, stop_waiting_for_the_pace):
+                self._gate.withdraw(round_)
+                break
+            if call.auth in self._denied:
+                self._gate.withdraw(round_)
+                return self._denied[call.auth]
+            if isinstance(verdict, Retry) and verdict is not STOPPED:
+                self.counters.again(verdict, cost)
+            verdict = self._attempt(call, classify)
+            pacer.answered()
+            if not isinstance(verdict, Retry):
+                return self._final(call, verdict, round_)
+            now = self._clock.monotonic()
+            failing_until = min(failing_until, now + self._max_retry_seconds)
+            if not self._wait_after(verdict, pacer, round_, next(pauses), give_up):
+                break
+        return verdict
+
+    def _final(self, call: Call, verdict: Verdict, round_: int) -> Verdict:
+        self._gate.answered(round_)
+        if isinstance(verdict, Denied):
+            self._denied.setdefault(call.auth, verdict)
+        return verdict
+
+    def _wait_after(
+        self, retry: Retry, pacer: Pacer, round_: int, ceiling: float, give_up: Callable[[], float]
+    ) -> bool:
+        """Wait as a failure asks for; False where there is no time for that.
+
+        A 429 is an answer: it slows the pace of all who share it. Any other trouble closes the gate.
+        """
+        now = self._clock.monotonic()
+        least = self._least_pause(retry)
+        if retry.throttled:
+            self._gate.answered(round_)
+            pacer.throttled(least)
+        else:
+            self._gate.failed(round_, least)
+        if now + least >= give_up():
+            return False
+        if retry.throttled:
+            self._pause(least + self._clock.uniform(0.0, ceiling), now + least, give_up)
+            return self._clock.monotonic() >= now + least
+        return True
+
+    def _attempt(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
+        self.counters.attempt()
+        try:
+            return classify(self._transport.send(call))
+        except TransportError as error:
+            return Retry(error.what, ambiguous=error.ambiguous)
+
+    def _least_pause(self, retry: Retry) -> float:
+        if retry.after is not None:
+            return retry.after
+        return THROTTLED_PAUSE if retry.throttled else 0.0
+
+    def _pause(self, pause: float, not_before: float, give_up: Callable[[], float]) -> None:
+        """Pause; a stop of the run cuts the jitter short, never what Batch asked for.
+
+        Where Batch asked for more than the stop leaves time for, the pause ends at once.
+        """
+        self._stop.pause(min(pause, give_up() - self._clock.monotonic()))
+        if self._stop.requested and not_before < give_up():
+            self._clock.sleep(max(0.0, not_before - self._clock.monotonic()))

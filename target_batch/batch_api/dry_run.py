@@ -1,0 +1,75 @@
+"""A transport that sends nothing: it keeps every request as a file and answers as Batch would."""
+
+from __future__ import annotations
+
+from collections import Counter
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from target_batch.batch_api.answers import Answer
+from target_batch.batch_api.limits import MASS_UPDATE_RATE, OTHER_RATE, UPDATE_RATE
+from target_batch.common.plain_text import counted, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from target_batch.batch_api.transport import Call
+
+ACCEPTED: Final = b'{"code":"SUCCESS"}'
+TOKEN: Final = b'{"indexing_token":"dry-run"}'
+LISTED: Final = b'{"audiences":[],"count":0,"has_more":false}'
+VIEWED: Final = b'{"indexing_state":"APPLIED"}'
+"""Without a number of members: nobody was sent, so there is nothing to compare one with."""
+
+
+class DryTransport:
+    """Keeps requests through `keep(name, body)` and counts what they would cost."""
+
+    def __init__(self, keep: Callable[[str, bytes], None]) -> None:
+        self._keep = keep
+        self._lock = Lock()
+        self._number = self._kept = 0
+        self.cost: Counter[str] = Counter()
+
+    def send(self, call: Call) -> Answer:
+        """Keep one call and answer it."""
+        kind = _kind(call)
+        with self._lock:
+            self._number += 1
+            if call.body is not None:
+                self._kept += 1
+                self._keep(f"{self._number:06d}-{kind}.json", call.body)
+            updates = kind in {"profiles-update", "profiles-mass-update"}
+            entries = len(msgspec.json.decode(call.body or b"[]", type=list[msgspec.Raw])) if updates else 1
+            self.cost[kind if updates else "other"] += entries
+        if updates:
+            return Answer(202, {}, ACCEPTED)
+        if call.method != "GET":
+            return Answer(202, {}, TOKEN)
+        return Answer(200, {}, LISTED if kind.endswith("list") else VIEWED)
+
+    def hurry(self, seconds: float) -> None:
+        """Do nothing: there is nothing to wait for."""
+
+    def forecast(self) -> str:
+        """Tell what the run would cost and how long it would take at the documented rates."""
+        updates, mass = self.cost["profiles-update"], self.cost["profiles-mass-update"]
+        seconds = max(0.0, updates - UPDATE_RATE.burst) / UPDATE_RATE.per_second
+        seconds += mass / MASS_UPDATE_RATE.per_second + self.cost["other"] / OTHER_RATE.per_second
+        calls = (
+            counted(updates + mass, "profile update") + " and " + counted(self.cost["other"], "audience call")
+        )
+        kept = f"{counted(self._kept, 'request')} in the folder `dry-run` of `work_path`"
+        return f"{calls}, {duration(seconds)} at Batch's documented rates; {kept}"
+
+
+def _kind(call: Call) -> str:
+    """Name a call without the keys that its path may hold."""
+    parts = call.path.strip("/").split("/")
+    if "custom-audience" in parts:
+        named = len(parts) > parts.index("custom-audience") + 1
+        verb = {"GET": "view" if named else "list"}.get(call.method, call.method.lower())
+        return f"custom-audience-{verb}"
+    return "-".join(parts[1:])

@@ -1,0 +1,136 @@
+"""One HTTP attempt: bytes out, an `Answer` in, within a deadline and a size."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from target_batch.batch_api.answers import Answer
+from target_batch.batch_api.deadline import DeadlineAdapter, Deadlines
+from target_batch.batch_api.limits import ANSWER_BYTES
+
+if TYPE_CHECKING:
+    from requests.auth import AuthBase
+
+    from target_batch.common.clock import Clock
+
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+# It logs what a broken answer said; every failure is told by its kind, where it is decided upon.
+
+READ_SIZE: Final = 64 * 1024
+
+
+class TransportError(Exception):
+    """No answer. `ambiguous` when the request may have reached Batch nevertheless."""
+
+    def __init__(self, what: str, *, ambiguous: bool) -> None:
+        super().__init__(what)
+        self.what = what
+        self.ambiguous = ambiguous
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP call: `path` begins with a slash and stands behind the API's URL."""
+
+    method: str
+    path: str
+    auth: AuthBase
+    body: bytes | None = None
+    query: dict[str, str] | None = None
+
+
+class Transport:
+    """Carries calls to one address; a session a thread, no redirects, TLS always verified."""
+
+    def __init__(self, api_url: str, timeout_seconds: float, user_agent: str, clock: Clock) -> None:
+        self._api_url = api_url.rstrip("/")
+        self._deadlines = Deadlines(timeout_seconds)
+        self._clock = clock
+        self._headers = {
+            "User-Agent": user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
+        self._local = threading.local()
+
+    def send(self, call: Call) -> Answer:
+        """Carry one call within the configured time-out, which holds for all of it together.
+
+        Raises:
+            TransportError: there was no whole answer in time.
+        """
+        with self._deadlines.attempt() as attempt:
+            try:
+                return self._attempt(call, self._deadlines.seconds)
+            except requests.exceptions.ConnectTimeout as error:
+                raise TransportError("no connection in time", ambiguous=False) from error
+            except requests.exceptions.SSLError as error:
+                raise TransportError("TLS could not be verified", ambiguous=False) from error
+            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                raise _failed(error, expired=attempt.expired) from error
+
+    def hurry(self, seconds: float) -> None:
+        """Cut what takes longer than `seconds` from now on: the run has to end."""
+        self._deadlines.hurry(seconds)
+
+    def _attempt(self, call: Call, seconds: float) -> Answer:
+        headers = dict(self._headers)
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        response = self._session().request(
+            call.method,
+            self._api_url + call.path,
+            params=call.query,
+            data=call.body,
+            headers=headers,
+            auth=call.auth,
+            timeout=seconds,
+            allow_redirects=False,
+            stream=True,
+        )
+        with response:
+            body = bytearray()
+            while chunk := response.raw.read(READ_SIZE, decode_content=False):
+                body += chunk
+                if len(body) > ANSWER_BYTES:
+                    raise TransportError("an answer without end", ambiguous=True)
+            return Answer(response.status_code, response.headers, bytes(body), self._clock.time())
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            adapter = DeadlineAdapter(pool_maxsize=1, max_retries=0)
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            self._local.session = session
+        return session
+
+
+def _failed(error: Exception, *, expired: bool) -> TransportError:
+    """Name a failure without its message, which may hold the address, a header or a body."""
+    if expired or isinstance(error, requests.exceptions.Timeout):
+        return TransportError("no answer in time", ambiguous=True)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return TransportError("the proxy refused", ambiguous=False)
+    if isinstance(error, requests.exceptions.ConnectionError) and _refused(error):
+        return TransportError("no connection", ambiguous=False)
+    return TransportError("the connection broke", ambiguous=True)
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether the connection was never made, so that nothing can have arrived."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if type(seen).__name__ in {"NewConnectionError", "NameResolutionError"}:
+            return True
+        reason = getattr(seen, "reason", None)
+        inner = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
+        seen = reason if isinstance(reason, BaseException) else inner
+    return False

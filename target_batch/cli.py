@@ -1,0 +1,81 @@
+"""The command line: the Singer target, and the commands beside it, each imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from target_batch.common.plain_text import is_plain
+from target_batch.target import TargetBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+COMMANDS: Final = {
+    "check": ("target_batch.commands.check", "check"),
+    "explain": ("target_batch.commands.explain", "explain"),
+    "replay": ("target_batch.commands.replay", "replay"),
+    "rejects": ("target_batch.commands.rejects", "rejects"),
+    "runs": ("target_batch.commands.runs", "runs"),
+    "sandbox": ("target_batch.sandbox.command", "sandbox"),
+}
+"""Name → module and object of a command."""
+
+
+FROM_TERMINAL: Final = (
+    "Reading Singer messages from this terminal. Pipe a tap into target-batch or name a file with --input; "
+    "target-batch --help tells what else there is."
+)
+
+
+class CommandGroup(click.Group):
+    """The Singer target as a command that has commands: without one of them it reads Singer messages."""
+
+    def __init__(self, singer: click.Command, **options: Any) -> None:
+        super().__init__(
+            singer.name,
+            params=singer.params,
+            callback=_unless_subcommand(singer.callback),
+            help=singer.help,
+            invoke_without_command=True,
+            context_settings={**singer.context_settings, **({"color": False} if is_plain() else {})},
+            **options,
+        )
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        _ = ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None when there is none of that name."""
+        _ = ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+def _unless_subcommand(callback: Callable[..., Any] | None) -> Callable[..., None]:
+    def called(**params: Any) -> None:
+        if callback is not None and click.get_current_context().invoked_subcommand is None:
+            if sys.stdin.isatty() and not params.get("about") and params.get("file_input") is None:
+                click.echo(FROM_TERMINAL, err=True)
+            callback(**params)
+
+    return called
+
+
+def command() -> CommandGroup:
+    """Return the command line; the SDK sets up its console logging on the way."""
+    return CommandGroup(TargetBatch.cli)
+
+
+def cli() -> None:
+    """Run the command line: the entry point `target-batch`."""
+    command()()

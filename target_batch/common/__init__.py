@@ -1,0 +1,1 @@
+"""What every package may use: errors, reasons, operations, storage, text, time."""

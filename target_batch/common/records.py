@@ -1,0 +1,70 @@
+"""A record on its way: the stream it came from, the line it came in, and the counts of that stream."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from target_batch.common.reasons import Fault
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one stream; read = delivered + unchanged + ignored + rejected + undelivered."""
+
+    read: int = 0
+    delivered: int = 0
+    merged: int = 0
+    unchanged: int = 0
+    ignored: int = 0
+    rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def undelivered(self) -> int:
+        """What nobody has vouched for."""
+        return self.read - self.delivered - self.unchanged - self.ignored - self.rejected
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as they stand in the run log."""
+        counts = ("read", "delivered", "merged", "unchanged", "ignored", "rejected", "undelivered")
+        return {name: getattr(self, name) for name in counts} | {"reasons": dict(self.reasons)}
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Origin:
+    """Where records come from: a stream under one schema, and how to trace a refusal back.
+
+    `identity` are the paths that a partial reject has to keep to mean the same record;
+    `properties_of` maps an attribute that Batch names to source properties; `blame` hears of every
+    attribute that was refused; `remembered` streams do not send a payload twice.
+    """
+
+    stream: str
+    schema: dict[str, Any]
+    key_properties: tuple[str, ...]
+    identity: tuple[str, ...]
+    properties_of: Callable[[str], tuple[str, ...]]
+    decode: Callable[[bytes], dict[str, Any]]
+    tally: Tally
+    blame: Callable[[Sequence[Fault]], None]
+    remembered: bool = False
+
+
+class Ticket(msgspec.Struct, gc=False):
+    """One record on its way: its origin, its input line, and its bytes to read it again if need be."""
+
+    origin: Origin
+    line: int
+    source: bytes
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record itself, decoded anew."""
+        return self.origin.decode(self.source)

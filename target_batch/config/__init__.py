@@ -1,0 +1,1 @@
+"""Settings: declared once, read from files and the environment, explained where they are wrong."""

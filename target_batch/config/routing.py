@@ -1,0 +1,123 @@
+"""Which kind a stream is and where its custom ID stands, decided once per SCHEMA."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.redaction import clean
+from target_batch.config.options import StreamOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_batch.config.options import Kind
+    from target_batch.config.settings import Settings
+
+KIND_BY_LAST_WORD: dict[str, Kind] = {
+    **dict.fromkeys(
+        ("user", "profile", "customer", "contact", "person", "subscriber", "lead", "identify"),
+        "profiles",
+    ),
+    **dict.fromkeys(("event", "track"), "events"),
+    **dict.fromkeys(("cohort", "audience", "segment", "membership"), "audiences"),
+    **dict.fromkeys(("cohort_member", "audience_member", "segment_member"), "audiences"),
+}
+IRREGULAR = {"people": "person", "persons": "person"}
+CUSTOM_ID_NAMES = ("custom_id", "user_id", "userId")
+SEGMENT_ENVELOPE = frozenset({"context", "traits", "properties", "event", "messageId", "anonymousId"})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a stream is: its kind, its options, and the property or path of its custom ID."""
+
+    stream: str
+    kind: Kind
+    options: StreamOptions
+    custom_id: str
+
+
+def options_for(stream: str, streams: dict[str, StreamOptions]) -> StreamOptions:
+    """Return the options of a stream: its exact name first, then the first glob that matches."""
+    if stream in streams:
+        return streams[stream]
+    for pattern, options in streams.items():
+        if fnmatchcase(stream, pattern):
+            return options
+    return StreamOptions()
+
+
+def route(stream: str, schema: dict[str, Any], key_properties: Sequence[str], settings: Settings) -> Route:
+    """Decide what a stream is.
+
+    Raises:
+        ConfigurationError: the kind or the custom ID cannot be told; the message names the setting.
+    """
+    options = options_for(stream, settings.streams)
+    properties = schema.get("properties") or {}
+    kind = options.kind or kind_by_shape(properties) or kind_by_name(stream) or settings.default_kind
+    if kind == "fail":
+        shown = clean(stream, 60)
+        raise ConfigurationError(
+            f"Stream '{shown}' is of no known kind. Set `streams.{shown}.kind` to profiles, "
+            "events, segment, audiences or ignore, or set `default_kind` for every such stream."
+        )
+    if kind == "ignore":
+        return Route(stream, kind, options, "")
+    if kind == "segment":
+        return Route(stream, kind, options, options.custom_id or settings.custom_id or "userId")
+    return Route(stream, kind, options, _custom_id(stream, options, properties, key_properties, settings))
+
+
+def kind_by_shape(properties: dict[str, Any]) -> Kind | None:
+    """Recognise a message of the Segment spec by its properties."""
+    if "type" in properties and ("userId" in properties or "anonymousId" in properties):
+        return "segment" if not SEGMENT_ENVELOPE.isdisjoint(properties) else None
+    return None
+
+
+def kind_by_name(stream: str) -> Kind | None:
+    """Read the kind from the last word of a stream's name, singular or plural."""
+    words = [word for word in re.split(r"[^a-z0-9]+", _spaced(stream)) if word]
+    if not words:
+        return None
+    words[-1] = _singular(words[-1])
+    return KIND_BY_LAST_WORD.get("_".join(words[-2:])) or KIND_BY_LAST_WORD.get(words[-1])
+
+
+def _spaced(stream: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", stream).lower()
+
+
+def _singular(word: str) -> str:
+    if word in IRREGULAR:
+        return IRREGULAR[word]
+    if word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
+
+
+def _custom_id(
+    stream: str,
+    options: StreamOptions,
+    properties: dict[str, Any],
+    key_properties: Sequence[str],
+    settings: Settings,
+) -> str:
+    if chosen := options.custom_id or settings.custom_id:
+        return chosen
+    for name in CUSTOM_ID_NAMES:
+        if name in properties:
+            return name
+    if len(key_properties) == 1:
+        return key_properties[0]
+    shown = clean(stream, 60)
+    raise ConfigurationError(
+        f"Stream '{shown}' has no custom ID: none of {', '.join(CUSTOM_ID_NAMES)} is in its schema "
+        f"and it has no single key property. Set `streams.{shown}.custom_id` to the property that "
+        "holds the Custom User ID, or `custom_id` for every stream."
+    )

@@ -1,0 +1,335 @@
+"""Every setting, declared once: the typed object, `--about`, the README and the plugin definition."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from target_batch.common.errors import ConfigurationError
+from target_batch.config.options import Kind, ReplayOptions, StreamOptions
+from target_batch.config.problems import unknown_settings, wrong_setting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Kind", "ReplayOptions", "Settings", "StreamOptions", "load"]
+
+DEFAULT_LEDGER: Final = "sqlite:///{work_path}/ledger.db"
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+def _setting(title: str, description: str, **extra: Any) -> msgspec.Meta:
+    return msgspec.Meta(title=title, description=description, extra_json_schema=extra)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The target's configuration, checked and typed; never printed (it holds secrets)."""
+
+    rest_api_key: Annotated[
+        str,
+        _setting(
+            "REST API key",
+            "The company's REST API key, from Batch's dashboard: Settings, then General.",
+            secret=True,
+        ),
+    ]
+    project_key: Annotated[
+        str | None,
+        _setting(
+            "Project key",
+            "The omnichannel project that profiles, events and project audiences go to.",
+        ),
+    ] = None
+    app_api_keys: Annotated[
+        tuple[str, ...],
+        _setting(
+            "App API keys",
+            "Live, Dev or SDK keys of the apps and sites that app audiences go to; "
+            "each call is repeated per key.",
+            secret=True,
+        ),
+    ] = ()
+    api_url: Annotated[
+        str,
+        _setting("API URL", "Where Batch answers: https only, http only towards loopback."),
+    ] = "https://api.batch.com"
+    api_version: Annotated[str, _setting("API version", "Version of the project API.")] = "2.11"
+    custom_id: Annotated[
+        str | None,
+        _setting(
+            "Custom ID property",
+            "Property that holds the Custom User ID, for every stream; a dotted path reaches into objects.",
+        ),
+    ] = None
+    default_kind: Annotated[
+        Literal["fail", "profiles", "events", "audiences", "ignore"],
+        _setting(
+            "Default kind",
+            "What a stream is when neither its options, its shape nor its name tell; "
+            "`fail` stops before anything of it is sent.",
+        ),
+    ] = "fail"
+    streams: Annotated[
+        dict[str, StreamOptions],
+        _setting("Streams", "Stream name or glob → the options of that stream."),
+    ] = {}
+    attribute_naming: Annotated[
+        Literal["snake_case", "segment"],
+        _setting(
+            "Attribute naming",
+            "How a property becomes a Batch name; `segment` gives the names that Batch's "
+            "destination on Segment gives.",
+        ),
+    ] = "snake_case"
+    nulls: Annotated[
+        Literal["delete", "skip"],
+        _setting("Nulls", "A null or an empty string deletes the attribute, or leaves it."),
+    ] = "delete"
+    consent: Annotated[
+        Literal["send", "unsubscribe_only", "ignore"],
+        _setting(
+            "Consent",
+            "What happens to `$email_marketing` and `$sms_marketing`; a null consent is never sent.",
+        ),
+    ] = "send"
+    late_events: Annotated[
+        Literal["reject", "now"],
+        _setting(
+            "Late events",
+            "An event outside Batch's window of 24 hours: rejected with its reason, "
+            "or sent without its time.",
+        ),
+    ] = "reject"
+    default_country: Annotated[
+        str | None,
+        _setting(
+            "Default country",
+            "ISO 3166 region in which national phone numbers are read, for example `FR`.",
+        ),
+    ] = None
+    replay: Annotated[
+        ReplayOptions | None,
+        _setting(
+            "Replay",
+            "Historical replay: only records whose own time lies in [start, end), only these Segment types.",
+        ),
+    ] = None
+    profile_endpoint: Annotated[
+        Literal["auto", "update", "mass_update"],
+        _setting(
+            "Profile endpoint",
+            "`auto`: up to 1,000 custom IDs at once, users and events together, go to /profiles/update, more "
+            "to /profiles/mass-update, and once a run has used the latter it stays with it.",
+        ),
+    ] = "auto"
+    max_updates_per_second: Annotated[
+        Positive | None,
+        _setting(
+            "Updates per second",
+            "Custom IDs a second, at most; the documented limits by default. Lower it to leave "
+            "quota to live traffic; raise it where Batch granted more.",
+        ),
+    ] = None
+    skip_unchanged: Annotated[
+        bool,
+        _setting(
+            "Skip unchanged",
+            "Do not send a profile whose mapped payload is the one last accepted (needs the ledger).",
+        ),
+    ] = False
+    unchanged_max_age_days: Annotated[
+        Positive,
+        _setting(
+            "Unchanged days",
+            "Days after which an unchanged profile is sent all the same, so that changes made elsewhere "
+            "are put right; the first ones after three quarters of it.",
+        ),
+    ] = 30
+    wait_for_indexing: Annotated[
+        bool,
+        _setting(
+            "Wait for indexing",
+            "Audiences: the state passes only once Batch has indexed what it accepted.",
+        ),
+    ] = True
+    max_indexing_seconds: Annotated[
+        Positive,
+        _setting("Indexing seconds", "How long the index may take before the run stops."),
+    ] = 900
+    max_audience_shrink: Annotated[
+        Share,
+        _setting(
+            "Audience shrink",
+            "Mirror: refuse to remove more than this share of an audience; an empty stream removes "
+            "nothing unless the stream's `allow_empty` is set.",
+        ),
+    ] = 0.5
+    checkpoint_records: Annotated[
+        Count,
+        _setting("Checkpoint records", "Records after which the state is confirmed and passed on."),
+    ] = 10_000
+    checkpoint_seconds: Annotated[
+        Positive,
+        _setting("Checkpoint seconds", "Seconds after which it is, even when the tap is idle."),
+    ] = 60
+    max_retry_seconds: Annotated[
+        Positive,
+        _setting("Retry seconds", "How long one request is retried before the run stops."),
+    ] = 300
+    request_timeout_seconds: Annotated[
+        Positive,
+        _setting("Request time-out", "How long one attempt may take in all."),
+    ] = 60
+    max_rejected_share: Annotated[
+        Share,
+        _setting(
+            "Rejected share",
+            "Breaker: the run stops once Batch has answered 1,000 operations and refused more than "
+            "this share of them.",
+        ),
+    ] = 0.5
+    max_attribute_rejects: Annotated[
+        Annotated[int, msgspec.Meta(ge=0)],
+        _setting(
+            "Attribute rejects",
+            "After so many refusals for one reason an attribute of a stream is left out for the "
+            "rest of the run and reported once with its count; 0 never leaves one out.",
+        ),
+    ] = 1000
+    work_path: Annotated[
+        str,
+        _setting("Work path", "Folder, or URL that fsspec knows (`s3://…`), for rejects and the run log."),
+    ] = ".target-batch"
+    ledger_url: Annotated[
+        str,
+        _setting(
+            "Ledger URL",
+            "The memory of what was delivered: SQLite, or `postgresql+psycopg://…` for containers whose "
+            "disk is gone afterwards; opened only when a feature needs it.",
+            secret=True,
+        ),
+    ] = DEFAULT_LEDGER
+    notify_url: Annotated[
+        str | None,
+        _setting(
+            "Notification URL",
+            "A webhook that gets the counts of a run (JSON, nobody's data) when it stopped or rejected "
+            "more than `notify_rejected`.",
+            secret=True,
+        ),
+    ] = None
+    notify_rejected: Annotated[
+        Annotated[int, msgspec.Meta(ge=0)] | None,
+        _setting(
+            "Notification threshold",
+            "Rejected records beyond which a run that ended well is notified of too; never by default.",
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool,
+        _setting(
+            "Dry run",
+            "Map, validate and count, and write what would be sent to `work_path`; no request leaves and "
+            "no state is emitted.",
+        ),
+    ] = False
+    validate_records: Annotated[
+        bool,
+        _setting("Validate records", "Check every record against its stream's SCHEMA."),
+    ] = True
+
+
+SDK_SETTINGS: Final = frozenset(
+    {
+        "stream_maps",
+        "stream_map_config",
+        "faker_config",
+        "flattening_enabled",
+        "flattening_max_depth",
+        "flattening_max_key_length",
+    }
+)
+"""Settings of the SDK that work in front of this target."""
+
+PRINTABLE = re.compile(r"[\x21-\x7e]+")
+VERSION = re.compile(r"2\.\d{1,3}")
+VERSION_AT_END = re.compile(r"/\d+\.\d+/*$")
+
+
+def load(config: Mapping[str, Any]) -> Settings:
+    """Check a configuration and make it typed; null counts as not set.
+
+    Raises:
+        ConfigurationError: naming every unknown setting, or the first wrong one, never its value.
+    """
+    given = {name: value for name, value in config.items() if value is not None}
+    own = {name: value for name, value in given.items() if name not in SDK_SETTINGS}
+    known = {field.name for field in msgspec.structs.fields(Settings)}
+    if unknown := sorted(own.keys() - known):
+        raise ConfigurationError(unknown_settings(unknown, known))
+    if "rest_api_key" not in own:
+        raise ConfigurationError(
+            "`rest_api_key` is missing: set it to the company's REST API key, from Batch's "
+            "dashboard under Settings, General."
+        )
+    try:
+        settings = msgspec.convert(own, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(wrong_setting(own, Settings, error)) from None
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    for name in ("rest_api_key", "project_key"):
+        value = getattr(settings, name)
+        if value is not None and not PRINTABLE.fullmatch(value):
+            raise ConfigurationError(
+                f"`{name}` is empty or holds a blank, a line break or a character outside ASCII. "
+                "Copy it again from Batch's dashboard."
+            )
+    if not all(PRINTABLE.fullmatch(key) for key in settings.app_api_keys):
+        raise ConfigurationError("`app_api_keys` holds an empty key, or one with a blank in it.")
+    if not VERSION.fullmatch(settings.api_version):
+        raise ConfigurationError("`api_version` is not of the form 2.N, for example 2.11.")
+    _check_url("api_url", settings.api_url)
+    if VERSION_AT_END.search(settings.api_url):
+        raise ConfigurationError(
+            "`api_url` ends with a version. Leave it out there: `api_version` says it, and it is added."
+        )
+    if settings.notify_url is not None:
+        _check_url("notify_url", settings.notify_url, query=True)
+
+
+def _check_url(name: str, value: str, *, query: bool = False) -> None:
+    try:
+        url = urlsplit(value)
+        host = url.hostname or ""
+        odd = bool(url.username or url.password or (url.query and not query) or url.fragment) or url.port == 0
+    except ValueError:
+        host, odd = "", True
+    if not host or odd or url.scheme not in {"https", "http"}:
+        raise ConfigurationError(
+            f"`{name}` is no plain address: https://HOST, without user, query or fragment."
+        )
+    if url.scheme == "http" and not _loopback(host):
+        raise ConfigurationError(
+            f"`{name}` uses http, which is allowed towards this machine only (localhost); use https, or "
+            "what it carries would travel in the clear."
+        )
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

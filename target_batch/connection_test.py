@@ -1,0 +1,199 @@
+"""One read-only call a platform and key, and what its answer says of the settings behind it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from target_batch.batch_api.answers import (
+    Accepted,
+    Denied,
+    Misrouted,
+    Retry,
+    Verdict,
+    classify_document,
+)
+from target_batch.batch_api.client import Client
+from target_batch.batch_api.endpoints import AUDIENCE_RATE, App, Project
+from target_batch.batch_api.rate_limiter import Pacer
+from target_batch.batch_api.transport import Transport
+from target_batch.common.clock import Clock, Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_batch.batch_api.transport import Call
+    from target_batch.config.settings import Settings
+
+TEST_STREAM: Final = "meltano_test_stream"
+TEST_PROPERTIES: Final = {"id", "name", "created_at"}
+ALL_WELL: Final = "All settings are right: Batch opens with these keys. Nothing was written."
+
+PATIENCE_SECONDS: Final = 4.0
+"""How long a failing call is tried again; a run has `max_retry_seconds`."""
+
+ATTEMPT_SECONDS: Final = 10.0
+PROJECT_KEY_BEGINS: Final = "project_"
+FIRST_PAGE: Final = {"from": "0", "limit": "1"}
+
+WHERE: Final = {
+    "rest_api_key": "find it in Batch's dashboard, Settings, General",
+    "project_key": "find it in Batch's dashboard, in the project's Settings (project_…)",
+    "app_api_keys": "find it in Batch's dashboard, in the app's or site's Settings (Live, Dev or SDK key)",
+    "api_url": "leave it out for https://api.batch.com",
+    "api_version": "leave it out for the version that this release was made for",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known of one setting: `good`, or `problem` in words; `exit_code` 2 when it is wrong."""
+
+    setting: str
+    good: str = ""
+    problem: str = ""
+    exit_code: int = 0
+
+    @property
+    def where(self) -> str:
+        """What to do about the value."""
+        return WHERE.get(self.setting.partition("[")[0], "")
+
+
+def probe(settings: Settings, command: str = "") -> list[Finding]:
+    """Make one read-only call for the project and for each app key, and judge the settings."""
+    user_agent = f"target-batch/{version('target-batch')} {command}".rstrip()
+    clock = Clock()
+    seconds = min(settings.request_timeout_seconds, ATTEMPT_SECONDS)
+    transport = Transport(settings.api_url, seconds, user_agent, clock)
+    client = Client(transport, clock, Stop(clock), min(settings.max_retry_seconds, PATIENCE_SECONDS))
+    pacer = Pacer(AUDIENCE_RATE, clock)
+    answers = {name: client.send(call, _classify, pacer) for name, call in _calls(settings)}
+    if not answers:
+        missing = "neither `project_key` nor `app_api_keys` is set, so there is nothing to deliver to"
+        return [Finding("project_key", problem=missing, exit_code=2)]
+    return _judged(answers, _suspicion(settings))
+
+
+def _calls(settings: Settings) -> Iterator[tuple[str, Call]]:
+    key = settings.rest_api_key
+    if settings.project_key is not None:
+        project = Project(key, settings.project_key, settings.api_version)
+        yield "project_key", project.get("/audiences/list", FIRST_PAGE)
+    for number, app_key in enumerate(settings.app_api_keys):
+        yield f"app_api_keys[{number}]", App(key, app_key).call("1.0", "GET", query=FIRST_PAGE)
+
+
+def _classify(answer: Any) -> Verdict:
+    return classify_document(answer, "audiences")
+
+
+def _suspicion(settings: Settings) -> str:
+    """Say what a refused key looks like, where that tells more than the answer does."""
+    swapped = settings.rest_api_key.startswith(PROJECT_KEY_BEGINS)
+    return ", or the two are swapped: it begins as project keys do" if swapped else ""
+
+
+def _judged(answers: dict[str, Verdict], suspicion: str) -> list[Finding]:
+    """Turn answers into findings; who is wrong where several keys open one call is told by the others."""
+    accepted = any(isinstance(verdict, Accepted) for verdict in answers.values())
+    denied = [name for name, verdict in answers.items() if isinstance(verdict, Denied)]
+    findings = [_finding(name, verdict) for name, verdict in answers.items()]
+    if accepted:
+        return [Finding("rest_api_key", good="opens Batch"), *findings]
+    if denied:
+        others = " or ".join(f"`{name}`" for name in denied)
+        problem = f"Batch refuses it together with {others}: one of them is mistyped, or of another company"
+        problem += suspicion
+        return [Finding("rest_api_key", problem=problem, exit_code=2), *findings]
+    if all(finding.setting == findings[0].setting for finding in findings):
+        return [findings[0], *(_unknown(name) for name in answers)]
+    return findings
+
+
+def _unknown(name: str) -> Finding:
+    return Finding(name, problem="not known: no answer that tells")
+
+
+def _finding(name: str, verdict: Verdict) -> Finding:
+    if isinstance(verdict, Accepted):
+        return Finding(name, good="opens its project" if name == "project_key" else "opens its app")
+    what = verdict.what
+    if isinstance(verdict, Denied):
+        return Finding(name, problem=f"Batch refuses the access ({what})", exit_code=2)
+    if isinstance(verdict, Misrouted) and what.startswith("404 "):
+        setting = "api_version" if name == "project_key" else name
+        told = f"Batch knows no such address ({what}); `api_url` may be wrong too"
+        return Finding(setting, problem=told, exit_code=2)
+    if isinstance(verdict, Misrouted) and not what.startswith("404"):
+        return Finding("api_url", problem=f"it leads elsewhere ({what})", exit_code=2)
+    if isinstance(verdict, Retry) and not what.startswith("a success"):
+        return Finding("api_url", problem=_unreachable(what), exit_code=1)
+    return Finding("api_url", problem=f"what answers there is not Batch ({what})", exit_code=2)
+
+
+def _unreachable(what: str) -> str:
+    if what[:1].isdigit():
+        return f"Batch is reached and cannot answer now ({what}); try again later"
+    if what.startswith("TLS"):
+        return f"{what}: is a proxy in between, or the machine's certificates out of date?"
+    return f"Batch is not reached ({what}); check the address, the network and the proxy"
+
+
+def report(findings: list[Finding]) -> Iterator[str]:
+    """Write a line for each setting, and where to find the value of one that is wrong."""
+    widest = max(len(finding.setting) for finding in findings)
+    for finding in findings:
+        mark = click.style("OK   ", fg="green") if finding.good else click.style("WRONG", fg="red")
+        if finding.problem and not finding.exit_code:
+            mark = click.style("?    ", fg="yellow")
+        yield f"{mark}  {finding.setting:<{widest}}  {finding.good or finding.problem}"
+        if finding.exit_code and finding.where:
+            yield f"{'':7}{'':{widest}}  {finding.where}"
+    yield last_line(findings)
+
+
+def last_line(findings: list[Finding]) -> str:
+    """Say in one line what to do now."""
+    wrong = next((finding for finding in findings if finding.exit_code), None)
+    if wrong is None:
+        return ALL_WELL
+    where = f" To put it right: {wrong.where}." if wrong.where else ""
+    spoken_of = (finding for finding in findings if f"`{finding.setting}`" in wrong.problem)
+    others = [finding for finding in spoken_of if finding is not wrong and finding.where]
+    where += "".join(f" `{finding.setting}`: {finding.where}." for finding in others)
+    return f"`{wrong.setting}`: {wrong.problem}.{where}"
+
+
+def exit_code(findings: list[Finding]) -> int:
+    """Return 0 when all is well, 2 when a setting is wrong, 1 when Batch cannot be reached."""
+    return max((finding.exit_code for finding in findings), default=0)
+
+
+def is_connection_test(line: int, stream: str | None, schema: dict[str, Any] | None) -> bool:
+    """Tell whether the first message is the one by which `meltano config test` begins.
+
+    A stream of a tap that happens to have that name has other properties or comes later.
+    """
+    if line != 1 or stream != TEST_STREAM or schema is None:
+        return False
+    return set(schema.get("properties") or {}) == TEST_PROPERTIES
+
+
+def answer_connection_test(settings: Settings) -> None:
+    """Check the keys instead of loading the test's record, then end the process with the exit code.
+
+    Meltano reads both outputs: a line with the word "error" or "exception" means failure, the last line
+    is what its user sees.
+    """
+    findings = probe(settings, "check")
+    for line in report(findings):
+        click.echo(line, err=True)
+    while os.read(0, 65_536):
+        continue
+    sys.exit(exit_code(findings))

@@ -1,0 +1,164 @@
+"""The one place that settles a record's fate.
+
+A record is delivered (Batch's answer says so), rejected (Batch or the mapping blames it, and it is
+on disk) or undelivered, which is what it stays for as long as nobody says otherwise here. `ignored`
+and `unchanged` are the two ways in which nothing had to be sent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from target_batch.common.errors import DeliveryError
+from target_batch.common.reasons import Fault, Reason
+from target_batch.common.records import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from target_batch.batch_api.answers import Refusal
+    from target_batch.common.records import Ticket
+
+BREAKER_AFTER: Final = 1000
+"""Operations that Batch answered before the share of refused ones can stop a run."""
+
+
+class Rejects(Protocol):
+    """Where what was refused is written down."""
+
+    def write(self, ticket: Ticket, faults: Sequence[Fault], *, whole: bool, replay: bool) -> None:
+        """Write one record, whole or only what was refused of it."""
+
+
+class Fates:
+    """Counts every record once and writes down every refusal."""
+
+    def __init__(self, rejects: Rejects, max_rejected_share: float) -> None:
+        self._rejects = rejects
+        self._max_rejected_share = max_rejected_share
+        self._answered = self._refused = 0
+        self.tallies: dict[str, Tally] = {}
+
+    def tally(self, stream: str) -> Tally:
+        """Return the counts of a stream."""
+        return self.tallies.setdefault(stream, Tally())
+
+    def ignored(self, stream: str, reason: str) -> None:
+        """Settle a record that asks for nothing."""
+        tally = self.tally(stream)
+        tally.ignored += 1
+        tally.reasons[reason] += 1
+
+    def rejected(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
+        """Settle a record that is refused as a whole."""
+        ticket.origin.tally.rejected += 1
+        self._note(ticket, faults)
+        self._rejects.write(ticket, faults, whole=True, replay=replay)
+
+    def went_without(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
+        """Write down what a record went without; its own fate is settled elsewhere."""
+        self._note(ticket, faults)
+        self._rejects.write(ticket, faults, whole=False, replay=replay)
+        ticket.origin.blame(faults)
+
+    def delivered(self, tickets: Sequence[Ticket]) -> None:
+        """Settle the records of one entry, or of one member, that Batch accepted."""
+        self.all_delivered((tickets,))
+
+    def all_delivered(self, groups: Sequence[Sequence[Ticket]]) -> None:
+        """Settle the records of many entries that Batch accepted, a group of records an entry."""
+        for origin, count in Counter([tickets[0].origin for tickets in groups]).items():
+            origin.tally.delivered += count
+        self._answered += sum(map(len, groups))
+        for tickets in groups:
+            for ticket in tickets[1:] if len(tickets) > 1 else ():
+                ticket.origin.tally.delivered += 1
+                ticket.origin.tally.merged += 1
+
+    def unchanged(self, tickets: Sequence[Ticket]) -> None:
+        """Settle the records of an entry that Batch has already."""
+        for ticket in tickets:
+            ticket.origin.tally.unchanged += 1
+
+    def refused(
+        self, tickets: Sequence[Ticket], refusals: Sequence[Refusal], *, named: Sequence[str] = ()
+    ) -> None:
+        """Settle the records of one entry that Batch blames.
+
+        `named` are the names of the tickets' events; where there are any, what cannot be told apart
+        must not be sent again, for some of it may have been applied.
+        """
+        wholly: dict[int, list[Fault]] = {}
+        partly: dict[int, list[Fault]] = {}
+        unsure = False
+        for refusal in refusals:
+            happened = [index for index, name in enumerate(named) if name and name == refusal.attribute]
+            index, fault = _traced(tickets, refusal, named)
+            if happened:
+                unsure |= len(happened) > 1
+                for which in happened:
+                    wholly.setdefault(which, []).append(fault)
+            elif refusal.attribute is None or index is None:
+                replay = not named or (refusal.attribute is None and len(tickets) == 1)
+                self._all_refused(tickets, fault, replay=replay)
+                return
+            else:
+                partly.setdefault(index, []).append(fault)
+        for index, faults in partly.items():
+            if index not in wholly:
+                self.went_without(tickets[index], faults, replay=not named)
+        for index, faults in wholly.items():
+            self.rejected(tickets[index], faults, replay=not unsure)
+        self._answered += len(wholly)
+        self._refused += len(wholly)
+        if taken := [ticket for index, ticket in enumerate(tickets) if index not in wholly]:
+            self.delivered(taken)
+
+    def _all_refused(self, tickets: Sequence[Ticket], fault: Fault, *, replay: bool) -> None:
+        for ticket in tickets:
+            self.rejected(ticket, (fault,), replay=replay)
+        self._answered += len(tickets)
+        self._refused += len(tickets)
+
+    def tripped(self) -> DeliveryError | None:
+        """Return the error to stop with, once too large a share of operations was refused."""
+        if self._answered < BREAKER_AFTER:
+            return None
+        if self._refused > self._answered * self._max_rejected_share:
+            return DeliveryError(
+                f"Batch refused {self._refused} of {self._answered} operations, more than "
+                f"`max_rejected_share` ({self._max_rejected_share}) allows. Look at the rejects, "
+                "correct the cause and run again, or raise the setting."
+            )
+        return None
+
+    @staticmethod
+    def _note(ticket: Ticket, faults: Iterable[Fault]) -> None:
+        reasons = ticket.origin.tally.reasons
+        for fault in faults:
+            reasons[fault.reason.code] += 1
+
+
+def _traced(
+    tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[str] = ()
+) -> tuple[int | None, Fault]:
+    """Find the record that set the refused attribute: the last one to name it has set it.
+
+    Batch names attributes of the profile; the records of events are asked last.
+    """
+    attribute = refusal.attribute or ""
+    happened = [index for index, name in enumerate(named) if name]
+    rest = [index for index in range(len(tickets)) if index not in happened]
+    for index in (*reversed(rest), *reversed(happened)):
+        ticket = tickets[index]
+        names = ticket.origin.properties_of(attribute)
+        if names:
+            fault = Fault(Reason.REFUSED_BY_BATCH, names[0], attribute, refusal.reason)
+            if len(tickets) == 1 or _holds(ticket.record, names):
+                return index, fault
+    return None, Fault(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
+
+
+def _holds(record: dict[str, Any], names: Iterable[str]) -> bool:
+    return any(name in record or name.split(".", 1)[0] in record for name in names)

@@ -1,0 +1,1 @@
+"""Mirrors: a stream is the whole truth of its audiences; only the differences are sent."""

@@ -1,0 +1,181 @@
+"""Where a mirror takes effect: an audience of a project or app, or a boolean attribute of profiles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
+
+from target_batch.batch_api.audiences import adding
+from target_batch.batch_api.bulk import BulkSender, Receipt
+from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE
+from target_batch.batch_api.limits import AUDIENCE_ENTRIES
+from target_batch.common.errors import DeliveryError
+from target_batch.common.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_batch.batch_api.audiences import AudienceSender, Look
+    from target_batch.delivery.index_polling import Patience
+
+Answer = TypeVar("Answer")
+_encode = msgspec.json.encode
+
+
+class Place(Protocol):
+    """One place that a mirror makes like its stream.
+
+    `scope` names it in the ledger, `where` in the log if there are several; neither holds a key.
+    """
+
+    scope: str
+    where: str
+    chunk: int
+    can_replace: bool
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is such an audience."""
+
+    def size(self, name: str) -> int | None:
+        """Return how many members there are now; None where there is no such audience."""
+
+    def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+        """Add members, or update them."""
+
+    def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
+        """Remove members."""
+
+    def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+        """Remove everybody, then add members."""
+
+    def settle(self, name: str, token: str) -> int | None:
+        """Wait until what was accepted has taken effect; return the size, None where that is not asked."""
+
+    def vouch(self) -> None:
+        """Take note that members were accepted here before: where one is refused, it is not the settings."""
+
+
+class AudiencePlace:
+    """An audience behind one key; a dry run, which is told nothing, takes what it would ask for as there."""
+
+    chunk = AUDIENCE_ENTRIES
+    can_replace = True
+
+    def __init__(self, sender: AudienceSender, scope: str, patience: Patience, *, asks: bool = True) -> None:
+        self.scope = scope
+        self.where = sender.where
+        self._sender = sender
+        self.vouch = sender.vouch
+        self._patience = patience
+        self._asks = asks
+
+    def exists(self, name: str) -> bool:
+        """Return whether Batch lists the audience.
+
+        Raises:
+            StopRun: Batch does not tell.
+        """
+        if not self._asks:
+            self._sender.assume(name)
+        return _told(self._sender.exists(name))
+
+    def size(self, name: str) -> int | None:
+        """Return the members that Batch counts, once its index is done; None for no such audience.
+
+        Raises:
+            StopRun: Batch does not tell, and without that number nobody may be replaced.
+        """
+        if not _told(self._sender.exists(name)):
+            return None
+        members = self._indexed(name, "").members
+        if members is None:
+            raise DeliveryError(
+                f"Batch does not tell how many members audience '{clean(name)}' has, so nobody is replaced."
+            )
+        return members
+
+    def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+        """Add members, or update them."""
+        return self._sender.change(name, label, [adding(body) for body in bodies])
+
+    def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
+        """Remove members."""
+        return self._sender.change(name, label, [_encode({"action": "remove", "id": id_}) for id_ in ids])
+
+    def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+        """Remove everybody, then add members."""
+        return self._sender.replace(name, label, bodies)
+
+    def settle(self, name: str, token: str) -> int | None:
+        """Poll until the index has everything, and return the size.
+
+        Raises:
+            StopRun: it took too long, or Batch does not tell.
+        """
+        return self._indexed(name, token).members if self._patience.waits else None
+
+    def _indexed(self, name: str, token: str) -> Look:
+        begun = self._patience.begin()
+        while not (look := _told(self._sender.look(name, token))).indexed:
+            self._patience.check(begun, name, look.state)
+            self._patience.pause_until(self._patience.next_poll(begun))
+        return look
+
+
+def _told(found: Answer | Receipt) -> Answer:
+    """Return what Batch told, or raise why it did not."""
+    if isinstance(found, Receipt):
+        raise found.failure or DeliveryError("Batch does not tell what an audience is like.")
+    return found
+
+
+class AttributePlace:
+    """A boolean attribute of the project's profiles: true for members, false for those who left.
+
+    `endpoint` is the setting `profile_endpoint`, `most_entries` what leaves room to others in one call.
+    """
+
+    can_replace = False
+    where = ""
+
+    def __init__(self, sender: BulkSender, scope: str, endpoint: str, most_entries: int) -> None:
+        self.scope = scope
+        self._sender = sender
+        self.vouch = sender.vouch
+        self._small = 0 if endpoint == "mass_update" else UPDATE.entries
+        self.chunk = min(most_entries, UPDATE.entries if endpoint == "update" else MASS_UPDATE.entries)
+
+    def exists(self, name: str) -> bool:
+        """Return True: an attribute is there as soon as a profile has it."""
+        _ = name
+        return True
+
+    def size(self, name: str) -> int | None:
+        """Return None: nobody can count profiles by an attribute."""
+        _ = name
+        return None
+
+    def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+        """Set the attribute."""
+        _ = label
+        return self._set(name, [msgspec.json.decode(body)["id"] for body in bodies], value=True)
+
+    def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
+        """Set the attribute to false."""
+        _ = label
+        return self._set(name, ids, value=False)
+
+    def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+        """Never called: `can_replace` is false."""
+        raise NotImplementedError
+
+    def settle(self, name: str, token: str) -> int | None:
+        """Return None: profiles have no index to wait for."""
+
+    def _set(self, name: str, ids: Sequence[str], *, value: bool) -> Receipt:
+        def entry(custom_id: str) -> dict[str, Any]:
+            return {"identifiers": {"custom_id": custom_id}, "attributes": {name: value}}
+
+        endpoint = UPDATE if len(ids) <= self._small else MASS_UPDATE
+        return self._sender.deliver(endpoint, [_encode(entry(custom_id)) for custom_id in ids])

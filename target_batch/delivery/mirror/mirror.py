@@ -1,0 +1,275 @@
+"""Mirror: the stream is the whole truth of its audiences; only the differences are sent.
+
+Nothing is changed before the input has proved complete and every guard has let every plan pass. What a
+call may change is unknown in the ledger from before the call until its answer, so that the next run
+heals whatever a crash leaves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from target_batch.common.errors import MirrorRefusedError, StopRun
+from target_batch.common.operations import by_name
+from target_batch.common.reasons import Reason
+from target_batch.common.records import Ticket
+from target_batch.common.redaction import clean
+from target_batch.delivery.mirror.completeness import Proof
+from target_batch.delivery.mirror.plan import Caller, Guards, Plan
+from target_batch.ledger.locks import Presence
+from target_batch.ledger.members import Snapshot, fed_before
+from target_batch.ledger.staging import Count, Row, Staging
+from target_batch.ledger.tables import members
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from target_batch.batch_api.answers import Refusal
+    from target_batch.common.clock import Clock
+    from target_batch.common.operations import AudienceChange, ProfileUpdate
+    from target_batch.common.records import Origin
+    from target_batch.config.options import StreamOptions
+    from target_batch.delivery.fates import Fates
+    from target_batch.delivery.mirror.destinations import Place
+    from target_batch.ledger.database import Ledger
+
+_encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
+"""A column that has moved in its schema changes no hash."""
+
+
+class MirrorLane:
+    """Stages the rows of one stream and, at the end, makes its audiences like it."""
+
+    def __init__(  # noqa: PLR0913 - it is where the ledger, the places and the run meet
+        self,
+        stream: str,
+        options: StreamOptions,
+        places: Sequence[Place],
+        *,
+        ledger: Ledger,
+        fates: Fates,
+        clock: Clock,
+        run: str,
+        max_shrink: float,
+        input_ended: Callable[[], bool],
+        tell: Callable[[str, str], None],
+        inform: Callable[[str], None],
+    ) -> None:
+        self._stream = stream
+        self._options = options
+        self._places = places
+        self._ledger = ledger
+        self._fates = fates
+        self._run = run
+        self._max_shrink = max_shrink
+        self._input_ended = input_ended
+        self._tell = tell
+        self.inform = inform
+        self._presence = Presence(ledger, run, clock.time)
+        self._staging = Staging(ledger, run, self._presence)
+        self._proof = Proof(stream, fates.tallies)
+        self._call = Caller(self._presence)
+        self._held: list[Snapshot] = []
+        self._labels: dict[str, str] = {}
+        self._origin: Origin | None = None
+        self._open_since: int | None = None
+        self._finished = self.failed = False
+
+    def put(self, operation: AudienceChange | ProfileUpdate, ticket: Ticket) -> None:
+        """Stage one row."""
+        self._since(ticket.line)
+        self._origin = ticket.origin
+        row, label = _row(operation, ticket)
+        self._labels[row.name] = label
+        self._staging.put(row)
+
+    def state(self, line: int, value: bytes) -> None:
+        """Take a STATE as proof that the stream was whole, unless it says that it is under way."""
+        self._since(line)
+        self._proof.state(value)
+
+    def activated(self, stream: str, line: int) -> None:
+        """Take an ACTIVATE_VERSION as proof that its stream was whole."""
+        _ = line
+        if stream == self._stream:
+            self._proof.activated()
+
+    def _since(self, line: int) -> None:
+        """Hold the states from here on: that a stream is empty is something to deliver, too."""
+        if self._open_since is None:
+            self._open_since = line
+
+    def flush(self) -> None:
+        """Do nothing: a mirror waits for the end of its stream."""
+
+    def settle(self, timeout: float = 0.0) -> None:
+        """Give a sign of life: a mirror waits for the end of its stream."""
+        _ = timeout
+        if not self._finished:
+            self._presence.beat()
+
+    def salvage(self) -> None:
+        """Do nothing: there is nothing on the wire."""
+
+    @property
+    def waiting(self) -> bool:
+        """Never: a checkpoint does not send a mirror."""
+        return False
+
+    @property
+    def in_flight(self) -> int:
+        """Nothing is on the wire between calls."""
+        return 0
+
+    def oldest_line(self) -> int | None:
+        """The line of the first row or STATE, until the mirror is done."""
+        return self._open_since
+
+    def finish(self) -> None:
+        """Guard, plan, send, and commit; once, for afterwards no row is there any more.
+
+        Raises:
+            MirrorRefusedError: a guard stands against it; nothing was changed.
+            StopRun: a call could not be delivered.
+        """
+        if self._finished:
+            return
+        self._finished = True
+        try:
+            self._mirror()
+        except StopRun:
+            self.failed = True
+            self._let_go()
+            raise
+        self._open_since = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Leave the ledger to others; where it does not answer, the next run finds this one dead."""
+        for snapshot in self._held:
+            snapshot.release()
+        self._staging.drop()
+
+    def _mirror(self) -> None:
+        if not self._proof.holds() or not self._input_ended():
+            self._refuse(
+                "the input did not prove complete: no STATE or ACTIVATE_VERSION came after its last record, "
+                "or the run was stopped. Let the tap run to its end"
+            )
+        if not self._staging.sort():
+            self._refuse("the ledger has lost some of its rows. Run again")
+        names = self._staging.names()
+        if not names:
+            self._guard_emptiness()
+        plans: list[tuple[Plan, str]] = []
+        for place in self._places:
+            fed = fed_before(self._ledger, place.scope, self._stream)
+            if names:
+                self._report_missing(fed.difference(names))
+            plans += [(self._plan(place, name), name) for name in names or sorted(fed)]
+        unchanged = [self._unchanged(plans, name) for name in names]
+        for plan, name in plans:
+            plan.apply(self._stream, self._labels.get(name, name))
+        self._ledger.take_stock(members)
+        self._count(unchanged)
+
+    def _guard_emptiness(self) -> None:
+        """An empty stream removes everybody, or it is a failed one: only the user can know."""
+        tally = self._fates.tally(self._stream)
+        if tally.rejected:
+            self._refuse(
+                f"none of its {tally.read} rows could be read. Correct them: they are in the rejects"
+            )
+        if not self._options.allow_empty:
+            self._refuse(
+                "it holds no row, so every member of its audiences would be removed. "
+                f"If that is meant, set `streams.{clean(self._stream)}.allow_empty` to true"
+            )
+
+    def _report_missing(self, missing: set[str]) -> None:
+        if missing:
+            shown = ", ".join(clean(name, 60) for name in sorted(missing)[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""  # noqa: PLR2004 - as shown
+            self.tell(f"no row came for {shown}{more}: their members stay as they are.")
+
+    def _plan(self, place: Place, name: str) -> Plan:
+        """Hold an audience and let its plan pass the guards."""
+        snapshot = Snapshot(self._ledger, place.scope, name, self._run)
+        if (why := snapshot.hold(self._presence, self._stream)) is not None:
+            self._refuse(f"audience '{clean(name)}': {why}")
+        self._held.append(snapshot)
+        if snapshot.fed_by not in {None, self._stream}:
+            self.tell(
+                f"audience '{clean(name)}' was mirrored from stream '{clean(snapshot.fed_by)}' until now. "
+                "Give each stream audiences of its own, or they undo each other's work"
+            )
+        plan = Plan(place, snapshot, self._staging, self._call, self)
+        plan.look()
+        if (why := plan.objection(self._guards())) is not None:
+            self._refuse(why)
+        return plan
+
+    def _guards(self) -> Guards:
+        """Rows without a usable ID can be about nobody who is a member."""
+        tally = self._fates.tally(self._stream)
+        nobody = sum(tally.reasons[reason.code] for reason in NAMELESS)
+        return Guards(self._max_shrink, self._options.allow_empty, max(0, tally.rejected - nobody))
+
+    def _refuse(self, why: str) -> None:
+        raise MirrorRefusedError(
+            f"Stream '{clean(self._stream)}' was not mirrored: {why}. Nothing was changed, the state is held."
+        )
+
+    def tell(self, note: str) -> None:
+        """Report something that the user should act upon."""
+        self._tell(self._stream, note)
+
+    def refused(self, name: str, member: str, refusals: Sequence[Refusal]) -> bool:
+        """Settle the records of a member that Batch refused; return whether there are any.
+
+        What one place has refused is sent to the others all the same, and is settled once.
+        """
+        found = self._staging.last_word(name, member)
+        if found is None or self._origin is None:
+            return False
+        if not found.refused:
+            tickets = [Ticket(self._origin, found.line, found.source)] * found.records
+            self._fates.refused(tickets, refusals)
+        return True
+
+    def _unchanged(self, plans: Sequence[tuple[Plan, str]], name: str) -> Count:
+        """Count the rows of an audience that are true already in every place, before anything is sent."""
+        every = [plan.unchanged() for plan, planned in plans if planned == name]
+        there = self._staging.count(self._staging.wanted(name), *(one.there for one in every))
+        gone = self._staging.count(self._staging.unwanted(name), *(one.gone for one in every))
+        return Count(there.members + gone.members, there.records + gone.records)
+
+    def _count(self, unchanged: Sequence[Count]) -> None:
+        """Settle every staged record: true already, refused before, or delivered."""
+        every, refused = self._staging.count(), self._staging.refused()
+        tally = self._fates.tally(self._stream)
+        kept = sum(count.records for count in unchanged)
+        sent = every.records - refused.records - kept
+        tally.unchanged += kept
+        tally.delivered += sent
+        tally.merged += sent - (every.members - refused.members - sum(count.members for count in unchanged))
+
+
+NAMELESS = (Reason.MISSING_CUSTOM_ID, Reason.INVALID_CUSTOM_ID)
+
+
+def _row(operation: AudienceChange | ProfileUpdate, ticket: Ticket) -> tuple[Row, str]:
+    """Read a membership from either form: a change of an audience, or a boolean attribute."""
+    if hasattr(operation, "custom_id"):
+        ((name, value),) = by_name(operation.attributes).items()
+        body = _encode({"id": operation.custom_id}) if value else None
+        return Row(name, operation.custom_id, body, ticket.line, ticket.source), name
+    member: dict[str, Any] = {"id": operation.member}
+    if operation.attributes:
+        member["attributes"] = operation.attributes
+    if operation.tags:
+        member["tags"] = operation.tags
+    body = _encode(member) if operation.add else None
+    return Row(operation.audience, operation.member, body, ticket.line, ticket.source), operation.display_name

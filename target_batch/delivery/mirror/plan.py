@@ -1,0 +1,234 @@
+"""The plan of one audience in one place: what it would do, what stands against it, and doing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+
+import sqlalchemy as sa
+
+from target_batch.common.redaction import clean
+from target_batch.delivery.workers import Threads
+from target_batch.ledger.members import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from target_batch.batch_api.answers import Refusal
+    from target_batch.batch_api.bulk import Receipt
+    from target_batch.delivery.mirror.destinations import Place
+    from target_batch.ledger.locks import Presence
+    from target_batch.ledger.members import Snapshot
+    from target_batch.ledger.staging import Staging
+
+Answer = TypeVar("Answer")
+
+PULSE_SECONDS: Final = 1.0
+"""How often a mirror that waits for an answer looks whether a sign of life is due."""
+
+
+class Caller:
+    """Makes calls on a thread of its own, so that signs of life are given while one is waited for."""
+
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
+        self._threads = Threads("batch-mirror", 1)
+
+    def __call__(self, job: Callable[[], Answer]) -> Answer:
+        """Make a call and return its answer."""
+        answers: list[Answer] = []
+        self._threads.submit(job, answers.append)
+        while not self._threads.settle(PULSE_SECONDS):
+            self._presence.beat()
+        self._presence.beat()
+        return answers[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What a plan must not do: lose more than a share, or anybody because of rows nobody could read."""
+
+    max_shrink: float
+    allow_empty: bool
+    unread: int
+
+
+class Unchanged(NamedTuple):
+    """Which rows are true already, of those who should be in and of those who should be out."""
+
+    there: sa.ColumnElement[bool]
+    gone: sa.ColumnElement[bool]
+
+
+class Journal(Protocol):
+    """Where a plan notes what it does: for the log, and for the records that Batch refuses."""
+
+    def tell(self, note: str) -> None:
+        """Report something that the user should act upon."""
+
+    def inform(self, note: str) -> None:
+        """Report what is about to happen."""
+
+    def refused(self, name: str, member: str, refusals: Sequence[Refusal]) -> bool:
+        """Settle the records of a member that Batch refused; return whether there are any."""
+
+
+class Plan:
+    """Makes one audience in one place like the stream."""
+
+    def __init__(
+        self, place: Place, snapshot: Snapshot, staging: Staging, call: Caller, journal: Journal
+    ) -> None:
+        self._place = place
+        self._snapshot = snapshot
+        self._staging = staging
+        self._call = call
+        self._journal = journal
+        self._name = snapshot.name
+        where = f" ({place.where})" if place.where else ""
+        self._shown = f"'{clean(snapshot.name)}'{where}"
+
+    def look(self) -> None:
+        """Find out what there is and what would be done, and say so."""
+        name = self._name
+        in_ledger = self._snapshot.is_known()
+        there = in_ledger and self._call(partial(self._place.exists, name))
+        self._by_difference = there or not self._place.can_replace
+        self._strangers = not in_ledger and not self._place.can_replace
+        if self._strangers:
+            self._snapshot.doubt_named_exits(self._staging)
+        self._size = self._snapshot.size(self._staging)
+        if self._by_difference:
+            if self._size.same:
+                self._place.vouch()
+            self._before = self._size.before
+            self.text = str(self._size)
+            news = "" if in_ledger else " (new to the ledger, which does not know who was in it before)"
+        else:
+            self._before = 0 if in_ledger else self._call(partial(self._place.size, name)) or 0
+            self.text = f"replace {self._before} by {self._size.after}"
+            news = " (it is not in Batch any more)" if in_ledger else " (it is not in the ledger)"
+        self._journal.inform(f"Audience {self._shown}: {self.text}{news}")
+
+    def unchanged(self) -> Unchanged:
+        """Choose the staged rows about which nothing has to be sent; a replace sends all who are in."""
+        if not self._by_difference:
+            return Unchanged(sa.false(), sa.true())
+        return Unchanged(self._snapshot.has(), self._snapshot.lacks())
+
+    def objection(self, guards: Guards) -> str | None:
+        """Return what stands against the plan."""
+        size, before = self._size, self._before
+        losing = size.removes if self._by_difference else before - size.after
+        if losing <= 0 or self._strangers:
+            return None
+        audience = f"audience {self._shown} would lose {losing} of its {before} members ({self.text})"
+        if guards.unread and guards.max_shrink < 1:
+            return (
+                f"{audience}, but {guards.unread} rows were rejected and may be about them. Correct those "
+                "rows, or set `max_audience_shrink` to 1 for one run to remove them all the same"
+            )
+        emptied = guards.allow_empty and not size.after and not guards.unread
+        if losing > before * guards.max_shrink and not emptied:
+            return (
+                f"{audience}, more than `max_audience_shrink` ({guards.max_shrink}) allows. "
+                "If that is meant, raise it for one run"
+            )
+        if not self._by_difference and not size.after:
+            return (
+                f"{audience}, but the ledger does not know who they are, and Batch replaces nobody by "
+                "nobody. Remove the audience in Batch's dashboard"
+            )
+        return None
+
+    def apply(self, stream: str, label: str) -> None:
+        """Send what is different and wait until it has taken effect.
+
+        Raises:
+            StopRun: a call could not be delivered; what it concerns is unknown in the ledger.
+        """
+        self._snapshot.begin(stream, known=self._by_difference)
+        token, replaced = self._add(label)
+        if replaced:
+            token = self._remove(label) or token
+        else:
+            self._journal.tell(f"Batch refused every member of {self._shown}, so it stays as it is.")
+        if token:
+            self._settle(token)
+
+    def _add(self, label: str) -> tuple[str, bool]:
+        """Add in calls that fit, the first one a replace where the ledger does not know the members."""
+        token, after, calls = "", "", 0
+        replaced = self._by_difference or not self._size.after
+        if self._by_difference and not self._size.adds:
+            return token, replaced
+        while adds := self._snapshot.next_adds(self._staging, after, self._place.chunk):
+            span = Span(after, adds[-1].member)
+            after = adds[-1].member
+            make = self._place.add if replaced else self._place.replace
+            self._snapshot.doubt_adds(self._staging, span)
+            receipt = self._delivered(partial(make, self._name, label, [add.body for add in adds]))
+            refused = {adds[index].member: found for index, found in receipt.refused.items()}
+            self._reject(refused)
+            if replaced:
+                self._snapshot.added(self._staging, span, list(refused))
+            elif len(refused) < len(adds):
+                self._snapshot.replaced(self._staging, span, list(refused))
+                replaced = True
+            calls += 1
+            if calls.bit_count() == 1 and len(adds) == self._place.chunk:
+                self._snapshot.take_stock()
+            token = _token(receipt) or token
+        return token, replaced
+
+    def _remove(self, label: str) -> str:
+        token, after = "", ""
+        if self._by_difference and not self._size.removes:
+            return token
+        while members := self._snapshot.next_removes(self._staging, after, self._place.chunk):
+            after = members[-1]
+            self._snapshot.doubt_removes(members)
+            receipt = self._delivered(partial(self._place.remove, self._name, label, members))
+            self._not_removed({members[index]: found for index, found in receipt.refused.items()})
+            gone = [member for index, member in enumerate(members) if index not in receipt.refused]
+            self._snapshot.removed(gone)
+            token = _token(receipt) or token
+        return token
+
+    def _delivered(self, job: Callable[[], Receipt]) -> Receipt:
+        receipt = self._call(job)
+        if receipt.failure is not None:
+            raise receipt.failure
+        return receipt
+
+    def _reject(self, refused: dict[str, Any]) -> int:
+        """Reject the records of members that Batch refuses; return how many members have none."""
+        named = [self._journal.refused(self._name, member, found) for member, found in refused.items()]
+        self._staging.refuse(self._name, list(refused))
+        return named.count(False)
+
+    def _not_removed(self, refused: dict[str, Any]) -> None:
+        """Report members without a record of their own; the next run tries again."""
+        if silent := self._reject(refused):
+            self._journal.tell(f"Batch refused to remove {silent} members of {self._shown}; they stay in it.")
+
+    def _settle(self, token: str) -> None:
+        """Wait for the index, and compare what Batch counts: others may change the audience, too."""
+        counted = self._call(partial(self._place.settle, self._name, token))
+        sure, possible = self._snapshot.counts()
+        if counted is None or sure <= counted <= possible:
+            return
+        what = f"Batch counts {counted} members in {self._shown} where {possible} are expected"
+        if counted > possible:
+            what += ": something else adds to this audience, and whom the ledger does not know stays in it"
+        elif self._size.same and self._by_difference:
+            self._snapshot.doubt_everybody()
+            what += ": something else took members out. The next run adds them all again"
+        else:
+            what += ": something else takes members out, or its index is still at work"
+        self._journal.tell(f"{what}.")
+
+
+def _token(receipt: Receipt) -> str:
+    return str(receipt.document.get("indexing_token", ""))

@@ -1,0 +1,264 @@
+"""Profile updates that wait to be sent: merged per custom ID, in arrival order per custom ID.
+
+Batch counts custom IDs, so what waits for the same one goes in one entry. An ID that is in flight is
+busy: what arrives for it meanwhile gathers here until the answer is there. That alone keeps the
+order, whatever the concurrency and the retries.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from target_batch.batch_api.limits import ENTRY_ARRAYS, ENTRY_ATTRIBUTES, ENTRY_EVENTS
+from target_batch.common.operations import by_name, names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from target_batch.common.operations import Attributes, ProfileUpdate
+    from target_batch.common.records import Ticket
+
+_encoder: Final = msgspec.json.Encoder(decimal_format="number")
+_encode, _encode_lines = _encoder.encode, _encoder.encode_lines
+
+NO_ATTRIBUTES: Final = b',"attributes":{}}'
+
+
+class Identifiers(msgspec.Struct, gc=False):
+    """Whom an entry is about, as Batch wants it."""
+
+    custom_id: str
+
+
+class Body(msgspec.Struct, gc=False, omit_defaults=True):
+    """An entry as Batch wants it."""
+
+    identifiers: Identifiers
+    attributes: Attributes = {}
+    events: list[dict[str, Any]] = []
+
+
+class _Sealed(msgspec.Struct, gc=False):
+    """The part of a sealed entry that a later update changes."""
+
+    attributes: dict[str, Any] = {}
+
+
+_decode: Final = msgspec.json.Decoder(_Sealed, float_hook=Decimal).decode
+
+
+class Entry(msgspec.Struct, gc=False):
+    """What one custom ID gets in one request, and the tickets of the records it came from.
+
+    `then` is what the same custom ID gets after it, and the first of such a row knows the `last`.
+    An entry never refers to itself: it goes with its last user, the collector need not look at it.
+    """
+
+    custom_id: str
+    attributes: Attributes
+    events: list[dict[str, Any]]
+    tickets: list[Ticket]
+    size: int
+    """Bytes of the records it came from."""
+    named: list[str] = []
+    """Names of the tickets' events, in their order; empty without events, "" where one has none."""
+    then: Entry | None = None
+    last: Entry | None = None
+    body: bytes = b""
+    """The entry as Batch wants it, once it is sealed; its attributes are nowhere else then."""
+
+    def seal(self) -> None:
+        """Encode the attributes while they are at hand, not a thousand records later.
+
+        Then they would have to be fetched from far away, and till then they would take twice the room.
+        What has no UTF-8 form stays as it is: the request's `seal` tells.
+        """
+        attributes = self.attributes
+        try:
+            self.body = _encode(Body(Identifiers(self.custom_id), attributes))
+        except UnicodeEncodeError:
+            return
+        if self.body.endswith(NO_ATTRIBUTES):
+            self.body = self.body[: -len(NO_ATTRIBUTES)] + b"}"
+        self.attributes = _nothing(type(attributes))
+
+    def _open(self) -> None:
+        self.attributes = _decode(self.body).attributes
+        self.body = b""
+
+    def merge(self, update: ProfileUpdate, ticket: Ticket) -> bool:
+        """Take a later update in, attributes last-wins, events appended; False if it does not fit."""
+        if len(self.events) + len(update.events) > ENTRY_EVENTS:
+            return False
+        if self.body:
+            self._open()
+        if update.attributes and not self._merge_attributes(update.attributes, ticket):
+            return False
+        if update.events or self.events:
+            self.named += [""] * (len(self.tickets) - len(self.named)) + _names(update)
+        self.events = [*self.events, *update.events]
+        self.tickets.append(ticket)
+        self.size += len(ticket.source)
+        return True
+
+    def _merge_attributes(self, added: Attributes, ticket: Ticket) -> bool:
+        mine, new = by_name(self.attributes), by_name(added)
+        for name, value in new.items():
+            if type(value) is dict and name in mine:
+                return False
+        if ticket.origin is not self.tickets[-1].origin and names_of(new) & names_of(mine) != (
+            new.keys() & mine.keys()
+        ):
+            return False
+        merged = mine | new
+        if len(merged) > len(mine) and _is_too_much(merged):
+            return False
+        self.attributes = merged
+        return True
+
+    def parted(self) -> Entry:
+        """Part with what the same custom ID gets next, and return it."""
+        following = self.then
+        assert following is not None  # noqa: S101 - asked only where something follows
+        following.last = self.last if self.last is not following else None
+        self.then = self.last = None
+        return following
+
+    def expire(self, before: str) -> list[Ticket]:
+        """Take out events whose own time lies before a moment (RFC 3339, UTC), and return their tickets."""
+        late = [event.get("time", before) < before for event in self.events]
+        if not any(late):
+            return []
+        whose = [place for place, name in enumerate(self.named) if name]
+        gone = {place for place, is_late in zip(whose, late, strict=True) if is_late}
+        tickets = [ticket for place, ticket in enumerate(self.tickets) if place in gone]
+        self.size -= sum(len(ticket.source) for ticket in tickets)
+        self.events = [event for event, is_late in zip(self.events, late, strict=True) if not is_late]
+        self.tickets = [ticket for place, ticket in enumerate(self.tickets) if place not in gone]
+        self.named = [name for place, name in enumerate(self.named) if place not in gone]
+        return tickets
+
+
+def _is_too_much(attributes: dict[str, Any]) -> bool:
+    if len(attributes) > ENTRY_ATTRIBUTES:
+        return True
+    return len(attributes) > ENTRY_ARRAYS < sum(type(value) is list for value in attributes.values())
+
+
+def _names(update: ProfileUpdate) -> list[str]:
+    return [update.events[0]["name"] if update.events else ""]
+
+
+class Cut(NamedTuple):
+    """The entries of one request, the input line of their oldest record, and their records."""
+
+    entries: list[Entry]
+    line: int
+    records: int
+
+
+class Outbox:
+    """Waiting entries; `entries` and `records` count them, `bytes` is the size of those records."""
+
+    def __init__(self) -> None:
+        self._heads: dict[str, Entry] = {}
+        self._busy: set[str] = set()
+        self.ready: deque[Entry] = deque()
+        """Entries that could leave now."""
+        self.entries = self.records = self.bytes = 0
+
+    def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
+        """Take an update in: into an entry that waits for its custom ID, or as a new one."""
+        custom_id = update.custom_id
+        self.bytes += len(ticket.source)
+        self.records += 1
+        head = self._heads.get(custom_id)
+        last = head and (head.last or head)
+        if last is not None and last.merge(update, ticket):
+            return
+        entry = Entry(custom_id, update.attributes, update.events, [ticket], len(ticket.source))
+        if update.events:
+            entry.named = _names(update)
+        elif type(update.attributes) is not dict:
+            entry.seal()
+        self.entries += 1
+        if head is None or last is None:
+            self._heads[custom_id] = entry
+            if custom_id not in self._busy:
+                self.ready.append(entry)
+        else:
+            last.then = head.last = entry
+
+    def cut(self, most_entries: int, most_bytes: int) -> Cut:
+        """Take out what can leave in one request, oldest first; its custom IDs are busy from now.
+
+        `most_bytes` are counted in the records it came from; one entry always leaves.
+        """
+        taken: list[Entry] = []
+        line, records, size = 0, 0, 0
+        ready, busy, heads = self.ready, self._busy, self._heads
+        while ready and len(taken) < most_entries:
+            entry = ready[0]
+            size += entry.size
+            if size > most_bytes and taken:
+                size -= entry.size
+                break
+            ready.popleft()
+            busy.add(entry.custom_id)
+            if entry.then is None:
+                del heads[entry.custom_id]
+            else:
+                heads[entry.custom_id] = entry.parted()
+            records += len(entry.tickets)
+            first = entry.tickets[0].line
+            if first < line or not line:
+                line = first
+            taken.append(entry)
+        self.entries -= len(taken)
+        self.records -= records
+        self.bytes -= size
+        return Cut(taken, line, records)
+
+    def free(self, entries: Iterable[Entry]) -> None:
+        """Take note that these are answered: what waited for their custom IDs can leave."""
+        heads, busy = self._heads, self._busy
+        for entry in entries:
+            busy.discard(entry.custom_id)
+            if entry.custom_id in heads:
+                self.ready.append(heads[entry.custom_id])
+
+    def oldest_line(self) -> int | None:
+        """The input line of the oldest record that waits."""
+        return min((head.tickets[0].line for head in self._heads.values()), default=None)
+
+
+def seal(entries: list[Entry]) -> list[Entry]:
+    """Encode what is not sealed yet, each entry into its `body`; nothing is merged into it after.
+
+    Returns:
+        Entries that have no UTF-8 form, and no body; a mapping that lets one through is to blame.
+    """
+    open_ones = [entry for entry in entries if not entry.body]
+    try:
+        lines = _encode_lines(
+            [Body(Identifiers(entry.custom_id), entry.attributes, entry.events) for entry in open_ones]
+        )
+    except UnicodeEncodeError:
+        if len(open_ones) == 1:
+            return open_ones
+        middle = len(open_ones) // 2
+        return seal(open_ones[:middle]) + seal(open_ones[middle:])
+    for entry, body in zip(open_ones, lines.splitlines(), strict=True):
+        entry.body = body
+    return []
+
+
+@cache
+def _nothing(structure: type[Attributes]) -> Attributes:
+    """Return attributes of a kind that hold nothing, as those of a sealed entry."""
+    return structure()

@@ -1,0 +1,294 @@
+"""The way of a batch: operations → requests → answers → fates. Read this page first.
+
+The main thread puts operations in, cuts requests and settles fates; a few threads carry requests.
+Nothing here knows of Singer, and nothing here decides what an answer means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Final
+
+from target_batch.batch_api.answers import Refusal
+from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, BulkEndpoint
+from target_batch.batch_api.limits import BODY_BYTES, EVENT_AGE_SECONDS
+from target_batch.common.errors import StopRun
+from target_batch.common.reasons import Fault, Reason
+from target_batch.delivery.profile_buffer import Entry, Outbox, seal
+from target_batch.delivery.workers import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from target_batch.batch_api.bulk import BulkSender, Receipt
+    from target_batch.common.operations import ProfileUpdate
+    from target_batch.common.records import Ticket
+    from target_batch.delivery.fates import Fates
+    from target_batch.ledger.sent_attributes import PayloadMemory
+
+REQUESTS_IN_FLIGHT: Final = 16
+"""At 10,000 custom IDs a second and answers after 2 seconds, 8 requests of 2,500 are always out: twice as
+many leave room for answers that take 4."""
+
+MANY: Final = 6
+A_MOMENT: Final = 0.01
+"""Seconds for which reading pauses before another request is made of those that are `MANY` already: the
+senders need the interpreter, too, and what piles up before them would only fill memory."""
+
+ALONE: Final = 0.5
+"""Seconds for which the first request goes alone; a key or an address that is wrong is refused by then."""
+
+MASS_UPDATE_CUT: Final = 2500
+"""Entries we put in one mass update: a quarter of what is allowed. Batch's bucket holds one second's
+worth, so small steps leave room for requests that arrive late (a full bucket overflows) or together."""
+
+SMALL_DRAIN: Final = 1000
+"""Custom IDs that /profiles/update takes at once (its burst): up to here `auto` prefers it."""
+
+ON_ITS_WAY: Final = 60.0
+"""Seconds before the end of Batch's window for events at which we do not send one any more."""
+
+TOO_LATE: Final = Fault(Reason.EVENT_OUTSIDE_WINDOW, message="It waited past Batch's window of 24 hours.")
+NO_UTF8: Final = Refusal("It holds text that has no UTF-8 form.")
+
+WAITING_ENTRIES: Final = 10_000
+"""Entries that may wait, most of them behind busy custom IDs, before reading has to wait too."""
+
+WAITING_BYTES: Final = 2 * BODY_BYTES
+BLOCKED_WAIT: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How to deliver.
+
+    `profile_endpoint` is `auto`, `update` or `mass_update`; `most_ahead` are the records that may be
+    confirmed behind an older one that is not: after a crash they are sent again. `most_entries` bound
+    one request. With `late_as_now` an event that became too old goes without its time.
+    """
+
+    profile_endpoint: str = "auto"
+    most_ahead: int = 10_000
+    most_entries: int = MASS_UPDATE_CUT
+    late_as_now: bool = False
+
+
+class Delivery:
+    """Delivers profile updates in order per custom ID, several requests at a time.
+
+    The first request goes alone for a while: a wrong key or address costs one, not as many as there
+    are threads.
+    """
+
+    def __init__(
+        self,
+        sender: BulkSender,
+        fates: Fates,
+        policy: Policy,
+        now: Callable[[], float],
+        memory: PayloadMemory | None = None,
+    ) -> None:
+        self._now = now
+        self._memory = memory
+        self._sender = sender
+        self._fates = fates
+        self._policy = policy
+        self._outbox = Outbox()
+        self._threads = Threads("batch-sender", REQUESTS_IN_FLIGHT)
+        self._in_flight: dict[int, tuple[int, int]] = {}
+        self._newest = 0
+        self._number = 0
+        self._mass_used = self._proven = False
+        self._failure: StopRun | None = None
+        largest = UPDATE.entries if policy.profile_endpoint == "update" else MASS_UPDATE_CUT
+        self._cut = min(largest, policy.most_entries)
+
+    def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
+        """Take an operation in; it leaves with the next request that has room for it.
+
+        Raises:
+            StopRun: an earlier request could not be delivered.
+        """
+        outbox = self._outbox
+        self._newest = ticket.line
+        outbox.put(update, ticket)
+        if len(outbox.ready) >= self._cut or outbox.bytes >= BODY_BYTES:
+            self._relieve()
+
+    def _relieve(self) -> None:
+        """Send full requests; while too much waits behind busy IDs, wait for answers."""
+        self.settle()
+        while len(self._outbox.ready) >= self._cut or (
+            self._outbox.ready and self._outbox.bytes >= BODY_BYTES
+        ):
+            self._dispatch()
+        while self._outbox.bytes >= WAITING_BYTES or self._outbox.entries >= WAITING_ENTRIES:
+            if not self._outbox.ready:
+                self.settle(BLOCKED_WAIT)
+            else:
+                self._dispatch()
+
+    def flush(self) -> None:
+        """Send everything that can leave now."""
+        self.settle()
+        while self._outbox.ready:
+            self._dispatch()
+
+    def finish(self) -> None:
+        """Send everything and wait for every answer.
+
+        Raises:
+            StopRun: something could not be delivered.
+        """
+        while self._outbox.entries or self._threads.in_flight:
+            self.flush()
+            self.settle(BLOCKED_WAIT)
+        self.settle()
+
+    def settle(self, timeout: float = 0.0) -> None:
+        """Settle the answers that have arrived, waiting at most `timeout` seconds for one.
+
+        Raises:
+            StopRun: one of the requests could not be delivered.
+        """
+        self._threads.settle(timeout)
+        if self._failure is not None:
+            raise self._failure
+
+    def salvage(self) -> None:
+        """After a failure: settle one more answer of those on the wire, whatever the others say."""
+        self._threads.settle(BLOCKED_WAIT)
+
+    @property
+    def endpoint(self) -> BulkEndpoint:
+        """The endpoint that bounds the rate of the moment."""
+        return MASS_UPDATE if self._mass_used else UPDATE
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an operation has not left yet."""
+        return self._outbox.entries > 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be delivered."""
+        return self._failure is not None
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on the wire."""
+        return self._threads.in_flight
+
+    def oldest_line(self) -> int | None:
+        """The input line of the oldest record whose fate is open."""
+        lines = [line for line, _ in self._in_flight.values()]
+        if (waiting := self._outbox.oldest_line()) is not None:
+            lines.append(waiting)
+        return min(lines, default=None)
+
+    def _endpoint(self) -> BulkEndpoint:
+        """Choose: what went through the slow endpoint must not be overtaken by the quick one."""
+        chosen = self._policy.profile_endpoint
+        if chosen == "auto":
+            small = self._outbox.entries <= SMALL_DRAIN and not self._mass_used
+            chosen = "update" if small else "mass_update"
+        self._mass_used |= chosen == "mass_update"
+        return UPDATE if chosen == "update" else MASS_UPDATE
+
+    def _dispatch(self) -> None:
+        if self._threads.in_flight and not self._proven:
+            self.settle(ALONE)
+            self._proven = True
+        while self._threads.in_flight and (self._threads.full or self._too_far_ahead()):
+            self.settle(BLOCKED_WAIT)
+        if self._threads.in_flight >= MANY:
+            self.settle(A_MOMENT)
+        if not self._outbox.ready:
+            return
+        endpoint = self._endpoint()
+        cut = self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES)
+        self._number = number = self._number + 1
+        self._in_flight[number] = cut.line, cut.records
+        entries = self._sendable(cut.entries)
+        if not entries:
+            del self._in_flight[number]
+            return
+        bodies = [entry.body for entry in entries]
+        self._threads.submit(
+            lambda: self._sender.deliver(endpoint, bodies),
+            lambda receipt: self._settled(number, entries, receipt),
+        )
+
+    def _sendable(self, entries: list[Entry]) -> list[Entry]:
+        """Settle what must not, cannot or need not be sent, and return the rest with their bodies.
+
+        Until this returns, or if it raises, what was cut counts as in flight and holds the state.
+        """
+        left = self._timely(entries) if any(entry.events for entry in entries) else entries
+        unfit = seal(left)
+        for entry in unfit:
+            self._fates.refused(entry.tickets, (NO_UTF8,), named=entry.named)
+        if unfit:
+            left = [entry for entry in left if entry.body]
+        left = self._changed(left)
+        if len(left) < len(entries):
+            kept = set(map(id, left))
+            self._outbox.free(entry for entry in entries if id(entry) not in kept)
+        return left
+
+    def _timely(self, entries: list[Entry]) -> list[Entry]:
+        """Reject events that have waited past Batch's window, where they would vanish in a success."""
+        oldest = datetime.fromtimestamp(self._now() - EVENT_AGE_SECONDS + ON_ITS_WAY, timezone.utc)
+        before = f"{oldest:%Y-%m-%dT%H:%M:%SZ}"
+        for entry in entries:
+            if not entry.events:
+                continue
+            if self._policy.late_as_now:
+                for event in entry.events:
+                    if event.get("time", before) < before:
+                        del event["time"]
+            for ticket in entry.expire(before):
+                self._fates.rejected(ticket, (TOO_LATE,))
+        return [entry for entry in entries if entry.tickets]
+
+    def _too_far_ahead(self) -> bool:
+        oldest = self.oldest_line()
+        flying = sum(records for _, records in self._in_flight.values())
+        waiting = self._outbox.records
+        return oldest is not None and self._newest - oldest - flying - waiting > self._policy.most_ahead
+
+    def _changed(self, entries: list[Entry]) -> list[Entry]:
+        """Settle what Batch has already, and return what has to be sent."""
+        if self._memory is None:
+            return entries
+        same = self._memory.unchanged(entries)
+        if same:
+            self._sender.vouch()
+        unchanged = [entry for index, entry in enumerate(entries) if index in same]
+        for entry in unchanged:
+            self._fates.unchanged(entry.tickets)
+        return [entry for index, entry in enumerate(entries) if index not in same]
+
+    def _settled(self, number: int, entries: list[Entry], receipt: Receipt) -> None:
+        try:
+            self._settle_fates(number, entries, receipt)
+        except StopRun as error:
+            self._failure = self._failure or error
+            raise
+        self._failure = self._failure or receipt.failure or self._fates.tripped()
+
+    def _settle_fates(self, number: int, entries: list[Entry], receipt: Receipt) -> None:
+        blamed = receipt.unconfirmed | receipt.refused.keys()
+        accepted = entries
+        if blamed:
+            accepted = [entry for index, entry in enumerate(entries) if index not in blamed]
+        self._fates.all_delivered([entry.tickets for entry in accepted])
+        for index in sorted(receipt.refused):
+            entry = entries[index]
+            self._fates.refused(entry.tickets, receipt.refused[index], named=entry.named)
+        if self._memory is not None:
+            self._memory.accepted(accepted)
+        if not receipt.unconfirmed:
+            self._outbox.free(entries)
+            del self._in_flight[number]

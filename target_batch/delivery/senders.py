@@ -1,0 +1,295 @@
+"""What delivers what: a lane for profile updates, one per sort of audience, one per mirrored stream."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from target_batch.batch_api.audiences import AppAudiences, AudienceSender, ProjectAudiences
+from target_batch.batch_api.bulk import BulkSender
+from target_batch.batch_api.endpoints import AUDIENCE_RATE, MASS_UPDATE, UPDATE, App, Project
+from target_batch.batch_api.limits import Rate
+from target_batch.batch_api.rate_limiter import Pacer
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.redaction import clean
+from target_batch.common.storage import LocalFolder
+from target_batch.delivery.audiences import AudienceDelivery
+from target_batch.delivery.index_polling import Patience
+from target_batch.delivery.mirror.destinations import AttributePlace, AudiencePlace
+from target_batch.delivery.profiles import MASS_UPDATE_CUT, SMALL_DRAIN, Delivery, Policy
+from target_batch.ledger.database import scope_of
+from target_batch.report.progress import Quota
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from target_batch.batch_api.client import Client
+    from target_batch.common.clock import Clock, Stop
+    from target_batch.common.records import Ticket
+    from target_batch.common.storage import Folder
+    from target_batch.config.options import StreamOptions
+    from target_batch.config.routing import Route
+    from target_batch.config.settings import Settings
+    from target_batch.delivery.fates import Fates
+    from target_batch.delivery.mirror.destinations import Place
+    from target_batch.delivery.mirror.mirror import MirrorLane
+    from target_batch.ledger.database import Ledger
+
+
+class Lane(Protocol):
+    """What delivers one sort of operation, in order, and knows what is not confirmed."""
+
+    def put(self, operation: Any, ticket: Ticket) -> None:
+        """Take an operation in."""
+
+    def flush(self) -> None:
+        """Send what waits."""
+
+    def settle(self, timeout: float = 0.0) -> None:
+        """Settle the answers that have arrived."""
+
+    def finish(self) -> None:
+        """Send everything and wait for every answer."""
+
+    def salvage(self) -> None:
+        """Settle one more answer after a failure."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an operation has not left yet."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on the wire."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be delivered."""
+
+    def oldest_line(self) -> int | None:
+        """The input line of the oldest record whose fate is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What lanes need of the run they are part of."""
+
+    run: str
+    client: Client
+    fates: Fates
+    clock: Clock
+    stop: Stop
+    folder: Folder
+    input_ended: Callable[[], bool]
+    tell: Callable[[str, str], None]
+    inform: Callable[[str], None]
+
+
+class Lanes:
+    """Makes lanes as streams ask for them; streams of one sort share one."""
+
+    def __init__(self, settings: Settings, run: Surroundings) -> None:
+        self._settings = settings
+        self._run = run
+        self._lanes: dict[str, Lane] = {}
+        self._of_profiles: set[str] = set()
+        self.mirrors: list[MirrorLane] = []
+
+    def __iter__(self) -> Iterator[Lane]:
+        """Give the lanes, those of mirrors last: they end only when everything else has."""
+        mirrors = set(self.mirrors)
+        return iter(sorted(self._lanes.values(), key=lambda lane: lane in mirrors))
+
+    @property
+    def limit(self) -> Quota:
+        """The custom IDs a second that bound the run at the moment, and the streams they bound."""
+        lane = self._lanes.get("profiles")
+        endpoint = lane.endpoint if isinstance(lane, Delivery) else MASS_UPDATE
+        return Quota(self._rate(endpoint.rate).per_second, frozenset(self._of_profiles))
+
+    def checkpoint(self) -> None:
+        """Send what waits; calls about audiences are too dear to leave half empty."""
+        for lane in self:
+            if isinstance(lane, AudienceDelivery):
+                lane.checkpoint()
+            else:
+                lane.flush()
+
+    def oldest_line(self) -> int | None:
+        """The input line of the oldest record whose fate is open."""
+        lines = (lane.oldest_line() for lane in self._lanes.values())
+        return min((line for line in lines if line is not None), default=None)
+
+    def of(self, route: Route) -> Lane:
+        """Return what delivers the operations of a stream; streams of one sort share it.
+
+        Raises:
+            ConfigurationError: a setting that this sort of stream needs is missing.
+        """
+        options = route.options
+        membership = route.kind == "audiences"
+        if not membership or options.as_attribute:
+            self._of_profiles.add(route.stream)
+        if options.destination == "project" or options.as_attribute or not membership:
+            self._needs_project(route.stream)
+        elif not self._settings.app_api_keys:
+            raise ConfigurationError(
+                f"Stream '{clean(route.stream)}' goes to apps, but `app_api_keys` is empty. "
+                "Set it to the Live, Dev or SDK keys of the apps and sites."
+            )
+        if membership and options.mode == "mirror":
+            name = f"mirror {route.stream}"
+            return self._lanes.get(name) or self._open(name, self._mirror_lane(route))
+        if not membership or options.as_attribute:
+            return self._lanes.get("profiles") or self._open("profiles", self._profile_lane())
+        name = f"{options.destination} {options.id_type}"
+        return self._lanes.get(name) or self._open(name, self._audience_lane(options))
+
+    def _open(self, name: str, lane: Lane) -> Lane:
+        self._lanes[name] = lane
+        return lane
+
+    @cached_property
+    def _bulk(self) -> BulkSender:
+        pacers = {
+            endpoint.route: Pacer(self._rate(endpoint.rate), self._run.clock, largest)
+            for endpoint, largest in ((UPDATE, UPDATE.entries), (MASS_UPDATE, self._most_entries))
+        }
+        return BulkSender(self._run.client, self._project, pacers)
+
+    def _profile_lane(self) -> Delivery:
+        settings = self._settings
+        memory = None
+        if settings.skip_unchanged:
+            from target_batch.ledger.sent_attributes import PayloadMemory  # noqa: PLC0415 - SQLAlchemy costs start-up
+
+            project = scope_of("project", settings.api_url, settings.project_key or "")
+            max_age = settings.unchanged_max_age_days * 86_400
+            run = self._run
+            memory = PayloadMemory(self._ledger, project, max_age, run.clock.time, run.tell, run.run)
+        policy = Policy(
+            settings.profile_endpoint,
+            settings.checkpoint_records,
+            self._most_entries,
+            settings.late_events == "now",
+        )
+        return Delivery(self._bulk, self._run.fates, policy, self._run.clock.time, memory)
+
+    @property
+    def _most_entries(self) -> int:
+        """Entries in one request: at a low pace no more than a second's worth, to leave room to others.
+
+        For a pace beyond that of /profiles/update `auto` gathers more than a small drain: only the other
+        endpoint can keep it.
+        """
+        chosen = self._settings.max_updates_per_second
+        if chosen is None:
+            return MASS_UPDATE_CUT
+        least = SMALL_DRAIN + 1 if self._auto and chosen > UPDATE.rate.per_second else 1
+        return max(least, min(MASS_UPDATE_CUT, int(chosen)))
+
+    @property
+    def _auto(self) -> bool:
+        return self._settings.profile_endpoint == "auto"
+
+    def _audience_lane(self, options: StreamOptions) -> AudienceDelivery:
+        senders = [sender for sender, _ in self._audience_senders(options)]
+        longest_wait = self._settings.checkpoint_seconds
+        return AudienceDelivery(senders, self._run.fates, self._run.clock, self._patience, longest_wait)
+
+    @property
+    def _patience(self) -> Patience:
+        settings, run = self._settings, self._run
+        return Patience(run.clock, settings.max_indexing_seconds, run.stop, waits=settings.wait_for_indexing)
+
+    def _audience_senders(self, options: StreamOptions) -> Iterator[tuple[AudienceSender, str]]:
+        """Give a sender for the project, or one for each app, and its name in the ledger."""
+        settings = self._settings
+        if options.destination == "project":
+            scope = scope_of("project", settings.api_url, settings.project_key or "")
+            yield AudienceSender(self._run.client, ProjectAudiences(self._project), self._slow_pacer), scope
+            return
+        keys = list(dict.fromkeys(settings.app_api_keys))
+        for number, key in enumerate(keys, start=1):
+            where = f"`app_api_keys`, key {number} of {len(keys)}"
+            platform = AppAudiences(App(settings.rest_api_key, key), options.id_type)
+            scope = scope_of("app", settings.api_url, key, options.id_type)
+            yield AudienceSender(self._run.client, platform, self._slow_pacer, where), scope
+
+    def _mirror_lane(self, route: Route) -> MirrorLane:
+        from target_batch.delivery.mirror.mirror import MirrorLane  # noqa: PLC0415 - SQLAlchemy costs start-up
+
+        settings, options = self._settings, route.options
+        places: list[Place] = [
+            AudiencePlace(sender, scope, self._patience, asks=not settings.dry_run)
+            for sender, scope in self._audience_senders(options)
+        ]
+        if options.as_attribute:
+            scope = scope_of("attribute", settings.api_url, settings.project_key or "")
+            places = [AttributePlace(self._bulk, scope, settings.profile_endpoint, 2 * self._most_entries)]
+        lane = MirrorLane(
+            route.stream,
+            options,
+            places,
+            ledger=self._ledger,
+            fates=self._run.fates,
+            clock=self._run.clock,
+            run=self._run.run,
+            max_shrink=settings.max_audience_shrink,
+            input_ended=self._run.input_ended,
+            tell=self._run.tell,
+            inform=self._run.inform,
+        )
+        self.mirrors.append(lane)
+        return lane
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        from target_batch.ledger.database import Ledger, opened_copy  # noqa: PLC0415 - SQLAlchemy costs start-up
+
+        url, work_path = self._settings.ledger_url, self._local_work_path()
+        if self._settings.dry_run:
+            return opened_copy(url, work_path, Path(self._scratch.name))
+        return Ledger(url, work_path)
+
+    @cached_property
+    def _scratch(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="target-batch-")
+
+    def _local_work_path(self) -> Path:
+        if isinstance(self._run.folder, LocalFolder):
+            return self._run.folder.root
+        if "{work_path}" in self._settings.ledger_url:
+            raise ConfigurationError(
+                "`work_path` is behind a URL, where no SQLite file can live: set `ledger_url`, for example "
+                "to a PostgreSQL database."
+            )
+        return Path()
+
+    @cached_property
+    def _slow_pacer(self) -> Pacer:
+        return Pacer(Rate(math.inf, math.inf) if self._settings.dry_run else AUDIENCE_RATE, self._run.clock)
+
+    @cached_property
+    def _project(self) -> Project:
+        settings = self._settings
+        return Project(settings.rest_api_key, settings.project_key or "", settings.api_version)
+
+    def _rate(self, documented: Rate) -> Rate:
+        chosen = math.inf if self._settings.dry_run else self._settings.max_updates_per_second
+        if chosen is None:
+            return documented
+        if self._auto and documented.per_second < chosen <= MASS_UPDATE.rate.per_second:
+            return documented  # it lowers mass updates; nobody has said that Batch grants more here
+        return Rate(chosen, documented.burst if chosen > documented.per_second else max(chosen, 1.0))
+
+    def _needs_project(self, stream: str) -> None:
+        if self._settings.project_key is None:
+            raise ConfigurationError(
+                f"Stream '{clean(stream)}' goes to a project, but `project_key` is not set. "
+                "Set it to the project's key, from Batch's dashboard under Settings."
+            )

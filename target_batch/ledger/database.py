@@ -1,0 +1,286 @@
+"""The memory of what was delivered: who is in a mirrored audience, what a profile last got.
+
+It lives in SQLite or PostgreSQL. What a crash leaves unknown is stored as unknown before the call
+that may change it, never guessed afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from target_batch.common.errors import ConfigurationError, DeliveryError
+from target_batch.common.storage import private_folder
+from target_batch.ledger.tables import (
+    STEPS,
+    Step,
+    audiences,
+    members,
+    metadata,
+    payloads,
+    scopes,
+    versions,
+    writers,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+BUSY_SECONDS: Final = 60
+"""How long a run waits for another one at the same SQLite file, which may be sorting ten million rows."""
+
+CONNECT_SECONDS: Final = 10
+CACHE_KIB: Final = 8_000
+"""Pages that SQLite keeps in memory, and what it sorts at once; twice and eight times that were no faster."""
+
+COPIED_AT_ONCE: Final = 10_000
+"""Rows in one step of a copy."""
+
+MIGRATION_LOCK: Final = 7213984501
+"""Number of the lock that lets one run at a time make or migrate the tables in PostgreSQL."""
+
+
+def scope_of(kind: str, *parts: str) -> str:
+    """Return the ledger's name of a place: the same each run, and no key can be read from it."""
+    return f"{kind}:{blake2b('|'.join(parts).encode(), digest_size=12).hexdigest()}"
+
+
+class Ledger:
+    """An open ledger; `begin()` gives a connection in a transaction.
+
+    One that is opened `to_copy` is not migrated, and can do nothing else.
+    """
+
+    def __init__(
+        self, url: str, work_path: Path, steps: Sequence[Step] = STEPS, *, to_copy: bool = False
+    ) -> None:
+        self._steps = steps
+        self._engine = _engine(url, work_path)
+        self._in_postgresql = self._engine.dialect.name == "postgresql"
+        self.insert: Any = postgresql.insert if self._in_postgresql else sqlite.insert
+        if to_copy:
+            return
+        try:
+            with self.begin() as connection:
+                self._migrate(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    def _migrate(self, connection: sa.Connection) -> None:
+        """Make the tables, or bring older ones up to date, in one transaction."""
+        newest = 1 + len(self._steps)
+        if _version(connection) == newest:
+            return
+        if self._in_postgresql:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        metadata.create_all(connection, tables=[versions])
+        found = _version(connection)
+        if found == newest:
+            return
+        if found is not None and found > newest:
+            raise ConfigurationError(
+                f"The ledger behind `ledger_url` was written by a newer target-batch (version {found} of "
+                f"its tables, this one knows {newest}). Upgrade target-batch, or name another ledger."
+            )
+        for step in self._steps[(found or newest) - 1 :]:
+            step(connection)
+        metadata.create_all(connection)
+        connection.execute(self.insert(versions).values(version=newest))
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Give a connection in a transaction.
+
+        Raises:
+            DeliveryError: the database does not answer; the run stops and the state is held.
+        """
+        with _trouble_told(), self._engine.begin() as connection:
+            yield connection
+
+    def append(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert whole rows whose keys are new."""
+        if not rows:
+            return
+        if not self._in_postgresql:
+            connection.exec_driver_sql(str(sa.insert(table).compile(connection)), rows)
+            return
+        driver: Any = connection.connection.driver_connection
+        try:
+            with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            raise sa.exc.OperationalError(None, None, error) from None
+
+    def upsert(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        rows: Sequence[tuple[Any, ...]],
+        changes: Callable[[Any], dict[str, Any]] | None = None,
+    ) -> None:
+        """Insert whole rows; one whose key is there takes the `changes`, or everything, of the new row.
+
+        Many rows go to the driver as they are: SQLAlchemy would take longer to look at them than the
+        database to store them.
+        """
+        if not rows:
+            return
+        columns = list(table.c)
+        names = [column.name for column in columns]
+        if self._in_postgresql:
+            arrays = [sa.func.unnest(sa.cast(sa.bindparam(c.name), sa.ARRAY(c.type))) for c in columns]
+            statement = self.insert(table).from_select(names, sa.select(*arrays))
+            given: Any = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        else:
+            statement = self.insert(table).values({name: sa.bindparam(name) for name in names})
+            given = rows
+        new = statement.excluded
+        set_ = changes(new) if changes else {c.name: new[c.name] for c in columns if not c.primary_key}
+        keys = [column.name for column in table.primary_key]
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=set_)
+        text = str(statement.compile(connection))
+        if self._in_postgresql:
+            text = text.replace(")s", ")b")  # binary: the driver would quote texts and bytes one by one
+        connection.exec_driver_sql(text, given)
+
+    def literal(self, value: bytes) -> sa.ColumnElement[Any]:
+        """Spell bytes as part of a statement whose parameters are rows."""
+        shown = f"'\\x{value.hex()}'::bytea" if self._in_postgresql else f"x'{value.hex()}'"
+        return sa.literal_column(shown)
+
+    def number_of(self, scope: str) -> int:
+        """Return the number under which a scope is known here."""
+        with self.begin() as connection:
+            insert = self.insert(scopes).values(scope=scope)
+            connection.execute(insert.on_conflict_do_nothing(index_elements=["scope"]))
+            return int(connection.scalar(sa.select(scopes.c.id).where(scopes.c.scope == scope)) or 0)
+
+    def take_stock(self, *tables: sa.Table) -> None:
+        """Let PostgreSQL count tables that have just grown: it would plan with what it knew before."""
+        if self._in_postgresql:
+            with self.begin() as connection:
+                connection.execute(sa.text("ANALYZE " + ", ".join(table.name for table in tables)))
+
+    def copy_into(self, other: Ledger) -> None:
+        """Copy what is remembered, but not who holds it, into an empty ledger; this one stays as it is."""
+        with self.begin() as source, other.begin() as connection:
+            self._migrate(source)
+            for table in (audiences, members, scopes, payloads, writers):
+                rows = source.execute(sa.select(table), execution_options={"stream_results": True})
+                for part in rows.partitions(COPIED_AT_ONCE):
+                    other.upsert(connection, table, [tuple(row) for row in part])
+            connection.execute(sa.update(audiences).values(held_by=None))
+            source.rollback()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+
+def opened_copy(url: str, work_path: Path, folder: Path) -> Ledger:
+    """Open a copy of a ledger, for a dry run, which must not change it; one that is not there is empty."""
+    copy = Ledger(f"sqlite:///{folder}/ledger.db", folder)
+    if not _is_missing_file(url, work_path):
+        ledger = Ledger(url, work_path, to_copy=True)
+        try:
+            ledger.copy_into(copy)
+        finally:
+            ledger.close()
+    return copy
+
+
+def _version(connection: sa.Connection) -> int | None:
+    """Return the version of the tables; None where there are none."""
+    if not sa.inspect(connection).has_table(versions.name):
+        return None
+    found: int | None = connection.scalar(sa.select(sa.func.max(versions.c.version)))
+    return found
+
+
+def _is_missing_file(url: str, work_path: Path) -> bool:
+    with suppress(sa.exc.ArgumentError):
+        parsed = _parsed(url, work_path)
+        return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
+    return False
+
+
+def _parsed(url: str, work_path: Path) -> sa.URL:
+    return sa.make_url(url.replace("{work_path}", str(work_path)))
+
+
+def _engine(url: str, work_path: Path) -> sa.Engine:
+    try:
+        parsed = _parsed(url, work_path)
+        dialect = parsed.get_backend_name()
+    except sa.exc.ArgumentError:
+        dialect = ""
+    if dialect == "sqlite":
+        return _sqlite(parsed)
+    if dialect == "postgresql":
+        try:
+            arguments = {"connect_timeout": CONNECT_SECONDS}
+            return sa.create_engine(parsed, pool_pre_ping=True, connect_args=arguments)
+        except ModuleNotFoundError:
+            raise ConfigurationError(
+                "`ledger_url` names PostgreSQL, but its driver is missing: "
+                "pip install 'target-batch[postgres]' and begin the URL with postgresql+psycopg://."
+            ) from None
+    raise ConfigurationError(
+        "`ledger_url` is no URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…)."
+    )
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if not url.database or url.database == ":memory:":
+        raise ConfigurationError("`ledger_url` names no file: a ledger in memory would remember nothing.")
+    _private_file(Path(url.database))
+    arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    engine = sa.create_engine(url, connect_args=arguments)
+    folder = Path(url.database).parent
+    sa.event.listen(engine, "connect", lambda connection, _: _tune(connection, folder))
+    # A transaction that reads first and writes later would fail beside another run, without waiting.
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _private_file(path: Path) -> None:
+    with _trouble_told():
+        private_folder(path.parent)
+        if not path.exists():
+            flags = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            os.close(os.open(path, flags, 0o600))
+
+
+def _tune(connection: Any, folder: Path) -> None:
+    """Keep everything in one file, which can be copied and lie on a network's volume: no WAL.
+
+    What a sort cannot hold in the cache lies beside the ledger, where there is room and people's IDs may be.
+    """
+    connection.isolation_level = None
+    beside = str(folder.absolute()).replace("'", "''")
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=TRUNCATE")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    cursor.execute(f"PRAGMA temp_store_directory='{beside}'")
+    cursor.close()
+
+
+@contextmanager
+def _trouble_told() -> Iterator[None]:
+    """Name the trouble of a database by its type: its message may hold a password or a member."""
+    try:
+        yield
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        raise DeliveryError(
+            f"The ledger behind `ledger_url` cannot be used ({type(error).__name__}), so the state is held. "
+            "Check that the database answers, that its user may create tables, and that the disk has room."
+        ) from None

@@ -1,0 +1,282 @@
+"""One audience in one place, as the ledger knows it, beside the rows of a stream.
+
+Only the run that holds the audience changes what is written here, and it is written in pairs: before a
+call, that what it concerns is unknown; after its answer, what is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from target_batch.common.errors import DeliveryError
+from target_batch.common.redaction import clean
+from target_batch.ledger.locks import SILENT_SECONDS
+from target_batch.ledger.staging import ARRIVED, batches
+from target_batch.ledger.tables import arrivals, audiences, members, staged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_batch.ledger.database import Ledger
+    from target_batch.ledger.locks import Presence
+    from target_batch.ledger.staging import Staging
+
+
+class TakenOverError(DeliveryError):
+    """Another run holds the audience by now, so this one must not touch it any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"Another run took audience '{clean(name)}' over, so this one stops and the state is held. "
+            "Let only one run at a time mirror an audience."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a mirror would do: members to add (or update), to remove, and to leave as they are."""
+
+    adds: int
+    removes: int
+    same: int
+    before: int
+
+    def __str__(self) -> str:
+        return f"+{self.adds} \N{MINUS SIGN}{self.removes} ={self.same}"
+
+    @property
+    def after(self) -> int:
+        """Members that the stream names."""
+        return self.adds + self.same
+
+
+class Add(NamedTuple):
+    """A member to add, and what a call says of it."""
+
+    member: str
+    body: bytes
+
+
+class Span(NamedTuple):
+    """The members of one call: those behind one ID, up to another one or to the end."""
+
+    after: str
+    last: str | None = None
+
+    def holds(self, member: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        """Choose what lies in the span."""
+        inside: sa.ColumnElement[bool] = member > self.after
+        return inside if self.last is None else inside & (member <= self.last)
+
+
+EVERYBODY: Final = Span("")
+
+
+class Snapshot:
+    """What the ledger knows of an audience, what the stream wants of it, and the difference."""
+
+    def __init__(self, ledger: Ledger, scope: str, name: str, run: str) -> None:
+        self.name = name
+        self.fed_by: str | None = None
+        self._ledger = ledger
+        self._run = run
+        self._key = {"scope": scope, "name": name}
+
+    def hold(self, presence: Presence, stream: str) -> str | None:
+        """Hold the audience for this run; return why it cannot be held.
+
+        `fed_by` is then the stream that was mirrored to it until now.
+        """
+        row = {**self._key, "known": False}
+        with self._ledger.begin() as connection:
+            connection.execute(self._ledger.insert(audiences).values(row).on_conflict_do_nothing())
+            locked = sa.select(audiences).filter_by(**self._key).with_for_update()
+            found = connection.execute(locked).one()
+            self._id, self.fed_by = found.id, found.stream
+            if found.mirrored_by == self._run and found.stream != stream:
+                return (
+                    f"stream '{clean(found.stream)}' was mirrored to it in this run. "
+                    "Give each stream audiences of its own"
+                )
+            other = found.held_by is not None and found.held_by != self._run
+            if other and presence.alive(found.held_by, connection):
+                return (
+                    "another run is at it. Let it end, then run again; one that was killed elsewhere is "
+                    f"waited for {SILENT_SECONDS:.0f} seconds"
+                )
+            connection.execute(
+                sa.update(audiences).where(audiences.c.id == self._id).values(held_by=self._run)
+            )
+        return None
+
+    def release(self) -> None:
+        """Let other runs hold the audience."""
+        held = audiences.c.held_by == self._run
+        with self._ledger.begin() as connection:
+            connection.execute(sa.update(audiences).filter_by(**self._key).where(held).values(held_by=None))
+
+    def is_known(self) -> bool:
+        """Whether the ledger knows who may be in the audience."""
+        with self._ledger.begin() as connection:
+            return bool(connection.scalar(sa.select(audiences.c.known).where(audiences.c.id == self._id)))
+
+    def size(self, staging: Staging) -> Size:
+        """Count what would be done."""
+        with self._ledger.begin() as connection:
+            adds = _count(self._adds(staging, EVERYBODY), connection)
+            removes = _count(self._removes(staging, EVERYBODY), connection)
+            total = _count(sa.select(staged.c.member).where(staging.wanted(self.name)), connection)
+            before = self._count_members(connection)
+        return Size(adds, removes, total - adds, before)
+
+    def has(self) -> sa.ColumnElement[bool]:
+        """Choose the staged members who are in for sure, just as the stream wants them."""
+        here = self._mine & (members.c.member == staged.c.member)
+        return sa.exists().where(here, members.c.hash == staged.c.hash)
+
+    def lacks(self) -> sa.ColumnElement[bool]:
+        """Choose the staged members who are out for sure."""
+        return ~sa.exists().where(self._mine, members.c.member == staged.c.member)
+
+    def counts(self) -> tuple[int, int]:
+        """Count the members that are in for sure, and those that may be in as well as they."""
+        sure = sa.select(members.c.member).where(self._mine, members.c.hash.is_not(None))
+        with self._ledger.begin() as connection:
+            return _count(sure, connection), self._count_members(connection)
+
+    def _count_members(self, connection: sa.Connection) -> int:
+        return _count(sa.select(members.c.member).where(self._mine), connection)
+
+    def next_adds(self, staging: Staging, after: str, most: int) -> list[Add]:
+        """Return members to add behind `after`: those not known to be in as the stream has them."""
+        found = self._adds(staging, Span(after)).add_columns(arrivals.c.body).join(arrivals, ARRIVED)
+        query = found.order_by(staged.c.member).limit(most)
+        with self._ledger.begin() as connection:
+            return [Add(member, bytes(body)) for member, body in connection.execute(query)]
+
+    def next_removes(self, staging: Staging, after: str, most: int) -> list[str]:
+        """Return members to remove behind `after`: those that may be in and should not."""
+        query = self._removes(staging, Span(after)).order_by(members.c.member).limit(most)
+        with self._ledger.begin() as connection:
+            return list(connection.scalars(query))
+
+    def take_stock(self) -> None:
+        """Let the database see how many members there are by now."""
+        self._ledger.take_stock(members)
+
+    def begin(self, stream: str, *, known: bool) -> None:
+        """Note which stream is mirrored; without `known` anybody may be in the audience."""
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            mine = sa.update(audiences).where(audiences.c.id == self._id)
+            connection.execute(mine.values(stream=stream, mirrored_by=self._run, known=known))
+            if not known:
+                connection.execute(sa.update(members).where(self._mine).values(hash=None))
+
+    def doubt_everybody(self) -> None:
+        """Note that anybody the ledger knows may be in or not, so that the next run adds them all."""
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            connection.execute(sa.update(members).where(self._mine).values(hash=None))
+
+    def doubt_named_exits(self, staging: Staging) -> None:
+        """Note that those may be in whom the stream names as out, where the ledger knows nobody."""
+        scope: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
+        named = sa.select(*scope).where(staging.of(self.name), staged.c.hash.is_(None))
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            self._insert(connection, named)
+
+    def doubt_adds(self, staging: Staging, span: Span) -> None:
+        """Note before a call that the members it adds may be in or not from now on."""
+        scope: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
+        joining = self._adds(staging, span).with_only_columns(*scope)
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            self._insert(connection, joining)
+
+    def added(self, staging: Staging, span: Span, refused: Sequence[str]) -> None:
+        """Note that Batch accepted the members in doubt, but for those it refused."""
+        doubted = self._mine & members.c.hash.is_(None) & span.holds(members.c.member)
+        rows = self._accepted(staging, span).join(members, doubted & (members.c.member == staged.c.member))
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            self._insert(connection, rows)
+            self._doubt(connection, refused)
+
+    def replaced(self, staging: Staging, span: Span, refused: Sequence[str]) -> None:
+        """Note that Batch accepted a replace: these members but for the refused are in, and nobody else."""
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            connection.execute(sa.delete(members).where(self._mine))
+            connection.execute(sa.update(audiences).where(audiences.c.id == self._id).values(known=True))
+            self._insert(connection, self._accepted(staging, span))
+            self._delete(connection, refused)
+
+    def _accepted(self, staging: Staging, span: Span) -> sa.Select[Any]:
+        columns: list[Any] = [sa.literal(self._id), staged.c.member, staged.c.hash]
+        return sa.select(*columns).where(staging.wanted(self.name), span.holds(staged.c.member))
+
+    def _insert(self, connection: sa.Connection, rows: sa.Select[Any]) -> None:
+        statement = self._ledger.insert(members).from_select(["audience", "member", "hash"], rows)
+        new = {"hash": statement.excluded.hash}
+        keys = [column.name for column in members.primary_key]
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new))
+
+    def doubt_removes(self, ids: Sequence[str]) -> None:
+        """Note before a call that the members it removes may be in or not from now on."""
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            self._doubt(connection, ids)
+
+    def removed(self, ids: Sequence[str]) -> None:
+        """Note members that are out for sure."""
+        with self._ledger.begin() as connection:
+            self._check(connection)
+            self._delete(connection, ids)
+
+    def _doubt(self, connection: sa.Connection, ids: Sequence[str]) -> None:
+        for some in batches(ids):
+            chosen = self._mine & members.c.member.in_(some)
+            connection.execute(sa.update(members).where(chosen).values(hash=None))
+
+    def _delete(self, connection: sa.Connection, ids: Sequence[str]) -> None:
+        for some in batches(ids):
+            connection.execute(sa.delete(members).where(self._mine, members.c.member.in_(some)))
+
+    def _check(self, connection: sa.Connection) -> None:
+        query = sa.select(audiences.c.held_by).where(audiences.c.id == self._id).with_for_update()
+        if connection.scalar(query) != self._run:
+            raise TakenOverError(self.name)
+
+    @property
+    def _mine(self) -> sa.ColumnElement[bool]:
+        mine: sa.ColumnElement[bool] = members.c.audience == self._id
+        return mine
+
+    def _adds(self, staging: Staging, span: Span) -> sa.Select[Any]:
+        """Both tables are bound to the span: the database would walk through one of them up to it."""
+        pair = self._mine & (members.c.member == staged.c.member) & span.holds(members.c.member)
+        differs = members.c.hash.is_(None) | (members.c.hash != staged.c.hash)
+        here = staging.wanted(self.name) & span.holds(staged.c.member)
+        return sa.select(staged.c.member).outerjoin(members, pair).where(here, differs)
+
+    def _removes(self, staging: Staging, span: Span) -> sa.Select[Any]:
+        pair = staging.of(self.name) & (staged.c.member == members.c.member) & span.holds(staged.c.member)
+        absent = staged.c.member.is_(None) | staged.c.hash.is_(None)
+        here = self._mine & span.holds(members.c.member)
+        return sa.select(members.c.member).outerjoin(staged, pair).where(here, absent)
+
+
+def _count(query: sa.Select[Any], connection: sa.Connection) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+
+
+def fed_before(ledger: Ledger, scope: str, stream: str) -> set[str]:
+    """Return the audiences that a stream has mirrored in a place."""
+    query = sa.select(audiences.c.name).filter_by(scope=scope, stream=stream)
+    with ledger.begin() as connection:
+        return set(connection.scalars(query))

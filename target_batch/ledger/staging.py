@@ -1,0 +1,185 @@
+"""The rows of a mirror's stream, in the ledger until the stream has proved complete."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from target_batch.ledger.tables import arrivals, runs, staged, stagings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_batch.ledger.database import Ledger
+    from target_batch.ledger.locks import Presence
+
+ROWS: Final = 10_000
+"""Rows that wait in memory before they are written."""
+
+WAITING_BYTES: Final = 4_000_000
+"""Bytes of the records that wait in memory, at most."""
+
+ARRIVED: Final[sa.ColumnElement[bool]] = (arrivals.c.staging == staged.c.staging) & (
+    arrivals.c.number == staged.c.number
+)
+"""Joins a member with the last row on it."""
+
+
+def digest(body: bytes) -> bytes:
+    """Return the hash by which two payloads are told apart."""
+    return blake2b(body, digest_size=16).digest()
+
+
+class Row(NamedTuple):
+    """One member in the stream's latest word on it; without `body` it is out of the audience."""
+
+    name: str
+    member: str
+    body: bytes | None
+    line: int
+    source: bytes
+
+
+class LastWord(NamedTuple):
+    """The last record on a member, how many there were, and whether Batch has refused them."""
+
+    line: int
+    source: bytes
+    records: int
+    refused: bool
+
+
+class Count(NamedTuple):
+    """Members, and the records they came from."""
+
+    members: int
+    records: int
+
+
+class Staging:
+    """The rows of one run's mirror stream; the last row on a member wins.
+
+    They are appended as they come and sorted once, by the database: in the order of their arrival each would
+    touch another page of a sorted table, and that takes ever longer the more there are.
+    """
+
+    def __init__(self, ledger: Ledger, run: str, presence: Presence) -> None:
+        self._ledger = ledger
+        self._rows: list[tuple[Any, ...]] = []
+        self._bytes = 0
+        self.records = 0
+        with ledger.begin() as connection:
+            _forget_the_dead(connection, presence)
+            key: Any = connection.execute(sa.insert(stagings).values(run=run)).inserted_primary_key
+            self.id: int = key.id
+
+    def put(self, row: Row) -> None:
+        """Take a row in."""
+        name, member, body, line, source = row
+        hash_ = None if body is None else digest(body)
+        self._rows.append((self.id, self.records, name, member, hash_, body, line, source))
+        self.records += 1
+        self._bytes += len(source) + len(body or b"")
+        if len(self._rows) >= ROWS or self._bytes >= WAITING_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that wait."""
+        rows, self._rows, self._bytes = self._rows, [], 0
+        with self._ledger.begin() as connection:
+            self._ledger.append(connection, arrivals, rows)
+
+    def sort(self) -> bool:
+        """Find the last row on each member; return whether the ledger holds every row that was put in."""
+        self.flush()
+        with self._ledger.begin() as connection:
+            columns = [column.name for column in staged.c]
+            connection.execute(self._ledger.insert(staged).from_select(columns, self._last_words()))
+        self._ledger.take_stock(arrivals, staged)
+        return self.records == self.count().records
+
+    def _last_words(self) -> sa.Select[Any]:
+        member = [arrivals.c.staging, arrivals.c.name, arrivals.c.member]
+        latest_first = sa.func.row_number().over(partition_by=member, order_by=arrivals.c.number.desc())
+        records = sa.func.count().over(partition_by=member)
+        columns: list[Any] = [*member, arrivals.c.hash, arrivals.c.number, records.label("records")]
+        mine = arrivals.c.staging == self.id
+        every = sa.select(*columns, latest_first.label("rank")).where(mine).subquery()
+        kept = [column for column in every.c if column.name != "rank"]
+        return sa.select(*kept, sa.false()).where(every.c.rank == 1).order_by(every.c.name, every.c.member)
+
+    def names(self) -> list[str]:
+        """Return the audiences that rows have come for."""
+        query = sa.select(staged.c.name).where(self._mine).distinct().order_by(staged.c.name)
+        with self._ledger.begin() as connection:
+            return list(connection.scalars(query))
+
+    def refuse(self, name: str, members: Sequence[str]) -> None:
+        """Note which members of an audience Batch has refused."""
+        with self._ledger.begin() as connection:
+            for some in batches(members):
+                chosen = self.of(name) & staged.c.member.in_(some)
+                connection.execute(sa.update(staged).where(chosen).values(refused=True))
+
+    def count(self, *conditions: sa.ColumnElement[bool]) -> Count:
+        """Count the members for whom some conditions hold."""
+        columns = (sa.func.count(), sa.func.coalesce(sa.func.sum(staged.c.records), 0))
+        with self._ledger.begin() as connection:
+            members, records = connection.execute(sa.select(*columns).where(self._mine, *conditions)).one()
+        return Count(members, int(records))
+
+    def refused(self) -> Count:
+        """Count the members whom Batch has refused."""
+        return self.count(staged.c.refused)
+
+    def last_word(self, name: str, member: str) -> LastWord | None:
+        """Return the last record on a member; None where there is none."""
+        columns = arrivals.c.line, arrivals.c.source, staged.c.records, staged.c.refused
+        query = sa.select(*columns).join_from(staged, arrivals, ARRIVED)
+        query = query.where(self.of(name), staged.c.member == member)
+        with self._ledger.begin() as connection:
+            found = connection.execute(query).one_or_none()
+        return None if found is None else LastWord(*found)
+
+    def drop(self) -> None:
+        """Forget the rows."""
+        with self._ledger.begin() as connection:
+            _drop(connection, [self.id])
+
+    def of(self, name: str) -> sa.ColumnElement[bool]:
+        """Choose the rows of one audience."""
+        rows: sa.ColumnElement[bool] = self._mine & (staged.c.name == name)
+        return rows
+
+    def wanted(self, name: str) -> sa.ColumnElement[bool]:
+        """Choose the members that belong in one audience."""
+        return self.of(name) & staged.c.hash.is_not(None)
+
+    def unwanted(self, name: str) -> sa.ColumnElement[bool]:
+        """Choose the members that the stream names as out of one audience."""
+        return self.of(name) & staged.c.hash.is_(None)
+
+    @property
+    def _mine(self) -> sa.ColumnElement[bool]:
+        mine: sa.ColumnElement[bool] = staged.c.staging == self.id
+        return mine
+
+
+def _forget_the_dead(connection: sa.Connection, presence: Presence) -> None:
+    """Drop what killed runs have left."""
+    for run in presence.dead(connection):
+        of_run = stagings.c.run == run
+        _drop(connection, list(connection.scalars(sa.select(stagings.c.id).where(of_run))))
+        connection.execute(sa.delete(runs).where(runs.c.run == run))
+
+
+def _drop(connection: sa.Connection, ids: list[int]) -> None:
+    for staging in (staged.c.staging, arrivals.c.staging, stagings.c.id):
+        connection.execute(sa.delete(staging.table).where(staging.in_(ids)))
+
+
+def batches(rows: Sequence[Any], most: int = 2000) -> list[Sequence[Any]]:
+    """Cut rows into what one statement takes."""
+    return [rows[start : start + most] for start in range(0, len(rows), most)]

@@ -1,0 +1,1 @@
+"""Converters of values: from what a record holds to what Batch takes."""

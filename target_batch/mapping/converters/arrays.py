@@ -1,0 +1,83 @@
+"""Arrays of text, whole or as a change (`$add`, `$remove`)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from target_batch.common.reasons import Reason
+from target_batch.mapping.converters.values import contradiction, number, text
+from target_batch.mapping.declared import kind_of
+from target_batch.mapping.limits import ARRAY_ITEMS, STRING_LENGTH
+from target_batch.mapping.refusals import SKIP, Unfit
+
+CHANGES = frozenset({"$add", "$remove"})
+
+
+def strings(value: Any) -> list[str] | None:
+    """Return an array of at most 25 texts [batch]; numbers and booleans become text.
+
+    Nulls and empty texts hold nothing and are passed over; what is then empty is None.
+
+    Raises:
+        Unfit: it is no array, or has arrays, objects, too many or too long items.
+    """
+    if type(value) is not list:
+        if type(value) is dict:
+            raise Unfit(Reason.OBJECT_NOT_ALLOWED, "An object where only values and arrays can be.")
+        raise contradiction("array", value)
+    for item in value:
+        if type(item) is not str or not 0 < len(item) <= STRING_LENGTH or not item.isascii():
+            return limited(texts(value), ARRAY_ITEMS)
+    return limited(value, ARRAY_ITEMS)
+
+
+def strings_or_change(value: Any) -> Any:
+    """Return what `strings` does, or `{"$add": […], "$remove": […]}` without its empty parts.
+
+    A change of nothing is `SKIP`.
+
+    Raises:
+        Unfit: as `strings`; or an object that is no change.
+    """
+    if type(value) is dict and value and CHANGES.issuperset(value):
+        parts = {part: strings(items) for part, items in value.items() if items is not None}
+        return {part: items for part, items in parts.items() if items} or SKIP
+    return strings(value)
+
+
+def texts(items: list[Any]) -> list[str]:
+    """Return the items as text, without those that hold nothing.
+
+    Raises:
+        Unfit: an item is an array, an object, too long or no number.
+    """
+    return [item for item in map(_item, items) if item]
+
+
+def limited(items: list[str], limit: int) -> list[str] | None:
+    """Return the items, None if there are none.
+
+    Raises:
+        Unfit: there are more than `limit`.
+    """
+    if len(items) > limit:
+        raise Unfit(Reason.TOO_MANY_ITEMS, f"The array has more than {limit} items.")
+    return items or None
+
+
+def _item(item: Any) -> str | None:
+    if item is None or type(item) is str:
+        return None if item is None else text(item)
+    if type(item) is bool:
+        return "true" if item else "false"
+    if type(item) in {list, dict}:
+        raise Unfit(Reason.INVALID_ARRAY, f"The array holds an {kind_of(item)}.")
+    return text(_digits(number(item)))
+
+
+def _digits(item: Any) -> str:
+    try:
+        return f"{item:f}" if type(item) is Decimal and abs(item.adjusted()) < STRING_LENGTH else str(item)
+    except ValueError:
+        raise Unfit(Reason.VALUE_TOO_LONG, "A number of the array has too many digits.") from None

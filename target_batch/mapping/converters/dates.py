@@ -1,0 +1,155 @@
+"""Dates of every spelling that taps emit → RFC 3339 in UTC, and the seconds they stand for."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from target_batch.common.reasons import Reason
+from target_batch.mapping.limits import CACHED_VALUES
+from target_batch.mapping.refusals import Unfit
+
+_SPELLING = re.compile(
+    r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})"
+    r"(?:(?:[Tt]|[ ]+)([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]+))?)?"
+    r"[ ]?(?:([Zz]|UTC|GMT)|([+-])([0-9]{2}):?([0-9]{2})?)?)?"
+).fullmatch
+_LIKE_A_DATE = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:?(?:[0-9]{2})?)?)?"
+).fullmatch
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other times known to be UTC
+_EPOCH_UTC = _EPOCH.replace(tzinfo=timezone.utc)
+_DATE_LENGTH = len("2000-01-01")
+_LENGTHS = len("2000-01-01T00:00:00Z"), len("2000-01-01T00:00:00.123456Z")
+_MIDNIGHT_AFTER = 24
+_LEAP_SECOND = 60
+_SMALLEST_MILLISECONDS = 10**11
+"""As seconds this is the year 5138, as milliseconds 1973: an event's time is nearer to today."""
+
+
+def utc(value: Any) -> str | None:
+    """Return the instant as RFC 3339 with `Z`; fractions are rounded to microseconds.
+
+    A date is its midnight, a date-time without zone is taken as UTC. An empty text is None.
+
+    Raises:
+        Unfit: the value is no date, or none of the calendar.
+    """
+    if type(value) is str:
+        if len(value) == _DATE_LENGTH:
+            return midnight(value)
+        return _quick(value) or _respelled(value.strip())
+    if isinstance(value, datetime):
+        return _spelled(in_utc(value))
+    if isinstance(value, date):
+        return midnight(value.isoformat())
+    raise Unfit(Reason.INVALID_DATE, "A date is text in ISO 8601, not a number or a structure.")
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return the instant in UTC; without a zone it is taken as UTC.
+
+    Raises:
+        Unfit: in UTC the calendar has no such date.
+    """
+    try:
+        return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    except OverflowError:
+        raise _no_date() from None
+
+
+@lru_cache(maxsize=CACHED_VALUES)
+def midnight(day: str) -> str | None:
+    """Return the midnight of a date as `utc` does; days repeat, so they are remembered.
+
+    Raises:
+        Unfit: the text is no date, or none of the calendar.
+    """
+    return _respelled(day.strip())
+
+
+def looks_like_a_date(text: str) -> bool:
+    """Tell whether the text has the shape of an ISO 8601 date or date-time, valid or not."""
+    return _LIKE_A_DATE(text) is not None
+
+
+def instant(value: Any) -> str | None:
+    """Return a record's own time as `utc` does; numbers are seconds or milliseconds since 1970.
+
+    Raises:
+        Unfit: the value is no time.
+    """
+    if type(value) is int or isinstance(value, (float, Decimal)):
+        try:
+            seconds = float(value)
+            if abs(seconds) >= _SMALLEST_MILLISECONDS:
+                seconds /= 1000
+            moment = _EPOCH_UTC + timedelta(seconds=seconds)
+        except (OverflowError, ValueError):
+            raise _no_date() from None
+        return _spelled(moment)
+    return utc(value)
+
+
+def seconds_since_epoch(canonical: str) -> float:
+    """Return the seconds since 1970 of a text that `utc` returned."""
+    whole = (datetime.fromisoformat(canonical[:19]) - _EPOCH).total_seconds()
+    return whole + float("0" + canonical[19:-1]) if len(canonical) > len("2000-01-01T00:00:00Z") else whole
+
+
+def _quick(text: str) -> str | None:
+    """Read the spellings that data bases write with msgspec, None for all others."""
+    try:
+        moment = msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return None
+    if text[-1] == "Z" and text[10] == "T" and len(text) == _LENGTHS[moment.microsecond > 0]:
+        return text
+    return _spelled(in_utc(moment))
+
+
+def _respelled(text: str) -> str | None:
+    if not text:
+        return None
+    spelling = _SPELLING(text)
+    if spelling is None:
+        raise Unfit(Reason.INVALID_DATE, "The text is no date in ISO 8601.")
+    year, _, month, day, hour, minute, second, fraction, _, sign, *offset = spelling.groups()
+    try:
+        moment = datetime(int(year), int(month), int(day), tzinfo=timezone.utc)
+        moment += _time_of_day(int(hour or 0), int(minute or 0), int(second or 0))
+        moment += timedelta(microseconds=round(float(f"0.{fraction or 0}") * 1_000_000))
+        if sign:
+            moment -= _offset(sign, int(offset[0]), int(offset[1] or 0))
+    except (ValueError, OverflowError):
+        raise _no_date() from None
+    return _spelled(moment)
+
+
+def _time_of_day(hour: int, minute: int, second: int) -> timedelta:
+    past_the_end = hour == _MIDNIGHT_AFTER and (minute or second)
+    if hour > _MIDNIGHT_AFTER or minute > 59 or second > _LEAP_SECOND or past_the_end:  # noqa: PLR2004
+        raise ValueError
+    return timedelta(hours=hour, minutes=minute, seconds=second)
+
+
+def _offset(sign: str, hours: int, minutes: int) -> timedelta:
+    if hours > 23 or minutes > 59:  # noqa: PLR2004 - a clock's numbers
+        raise ValueError
+    ahead = timedelta(hours=hours, minutes=minutes)
+    return ahead if sign == "+" else -ahead
+
+
+def _spelled(moment: datetime) -> str:
+    """Spell an instant in UTC as msgspec encodes it."""
+    return moment.isoformat()[: -len("+00:00")] + "Z"
+
+
+def _no_date() -> Unfit:
+    return Unfit(Reason.INVALID_DATE, "The calendar has no such date.")

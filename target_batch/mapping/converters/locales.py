@@ -1,0 +1,128 @@
+"""Locales, languages, regions and time zones of any usual spelling; all of them repeat, so cached."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from target_batch.common.reasons import Reason
+from target_batch.mapping.declared import kind_of
+from target_batch.mapping.limits import CACHED_VALUES
+from target_batch.mapping.refusals import Unfit
+
+if TYPE_CHECKING:
+    from target_batch.mapping.refusals import Convert
+
+_POSIX_SUFFIX = re.compile(r"[.@].*", re.DOTALL)
+_LANGUAGE = re.compile(r"[a-z]{2,3}").fullmatch
+_NO_LANGUAGE = frozenset({"und", "root", "mul", "mis", "zxx"})
+_COUNTRY = re.compile(r"[A-Z]{2}").fullmatch
+_PRIVATE_USE = re.compile(r"AA|Q[M-Z]|X[A-JL-Z]|ZZ").fullmatch  # XK, Kosovo, is in general use
+_TWO_LETTERS = 2
+
+
+def locale_reader(names: tuple[str, ...]) -> Convert:
+    """Return what reads a locale into those of `$language` and `$region` that it feeds."""
+
+    @lru_cache(maxsize=CACHED_VALUES)
+    def read(word: str) -> dict[str, str] | None:
+        parts = _parts(word.strip())
+        if parts is None:
+            return None
+        if not parts[0]:
+            raise Unfit(Reason.INVALID_LANGUAGE, "The text is no locale of a known language.")
+        found = {"$language": parts[0], "$region": parts[1]}
+        return {name: found[name] for name in names if found[name]}
+
+    def locale(value: Any) -> dict[str, str] | None:
+        return read(value if type(value) is str else _word(value, Reason.INVALID_LANGUAGE))
+
+    return locale
+
+
+def language(value: Any) -> str | None:
+    """Return the ISO 639 code, lower case, of a language or a locale; an empty text is None.
+
+    Raises:
+        Unfit: it is neither.
+    """
+    parts = _parts(_word(value, Reason.INVALID_LANGUAGE))
+    if parts is None:
+        return None
+    if not parts[0]:
+        raise Unfit(Reason.INVALID_LANGUAGE, "The text is no ISO 639 language.")
+    return parts[0]
+
+
+def region(value: Any) -> str | None:
+    """Return the ISO 3166 code, upper case, of a country or of a locale's; an empty text is None.
+
+    Raises:
+        Unfit: it is neither.
+    """
+    word = _word(value, Reason.INVALID_REGION)
+    parts = _parts(f"und-{word}" if len(word) == _TWO_LETTERS else word)
+    if parts is None:
+        return None
+    if not parts[1]:
+        raise Unfit(Reason.INVALID_REGION, "The text is no ISO 3166 country.")
+    return parts[1]
+
+
+def timezone(value: Any) -> str | None:
+    """Return the IANA name, in its own case; an empty text is None.
+
+    Raises:
+        Unfit: there is no such zone.
+    """
+    word = _word(value, Reason.INVALID_TIMEZONE)
+    if not word:
+        return None
+    zone = _zones().get(word.replace(" ", "_").lower())
+    if zone is None:
+        raise Unfit(Reason.INVALID_TIMEZONE, "The text is no IANA time zone.")
+    return zone
+
+
+def _word(value: Any, reason: Reason) -> str:
+    if type(value) is not str:
+        raise Unfit(reason, f"Text is expected here, not {kind_of(value)}.")
+    return value.strip()
+
+
+@lru_cache(maxsize=CACHED_VALUES)
+def _parts(locale: str) -> tuple[str, str] | None:
+    if not locale:
+        return None
+    import langcodes  # noqa: PLC0415 - its tables load only where a stream has locales
+
+    tag = _POSIX_SUFFIX.sub("", locale)
+    try:
+        plain = langcodes.Language.get(tag, normalize=False)
+        usual = langcodes.Language.get(tag)
+    except (ValueError, LookupError):
+        return "", ""
+    return _language_of(plain, usual), _country_of(usual)
+
+
+def _language_of(plain: Any, usual: Any) -> str:
+    """Prefer two letters: `fra` is `fr`, `iw` is `he`, but `tl` does not become `fil`."""
+    if not usual.is_valid():
+        return ""
+    codes = [code for code in (usual.language, plain.language) if code and _LANGUAGE(code)]
+    codes.sort(key=len)
+    return codes[0] if codes and codes[0] not in _NO_LANGUAGE else ""
+
+
+def _country_of(usual: Any) -> str:
+    country = usual.territory or ""
+    known = _COUNTRY(country) and not _PRIVATE_USE(country) and usual.is_valid()
+    return country if known else ""
+
+
+@lru_cache(maxsize=1)
+def _zones() -> dict[str, str]:
+    from zoneinfo import available_timezones  # noqa: PLC0415 - reads the whole data base
+
+    return {name.lower(): name for name in sorted(available_timezones())}

@@ -1,0 +1,65 @@
+"""What a configuration tells before the first SCHEMA: settings whose values only the mapping can judge."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.storage import folder_at
+from target_batch.config.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_batch.config.options import StreamOptions
+    from target_batch.config.settings import Settings
+
+LEDGER = re.compile(r"(sqlite|postgresql)(\+\w+)?://")
+
+
+def ready(config: Mapping[str, Any]) -> Settings:
+    """Check a whole configuration: the target before it reads, a command before it begins.
+
+    Raises:
+        ConfigurationError: naming the setting that is wrong, never its value.
+    """
+    settings = load(config)
+    folder_at(settings.work_path)
+    if settings.replay is not None:
+        from target_batch.mapping.times import Replay  # noqa: PLC0415 - few configurations have it
+
+        Replay(settings.replay)
+    for stream, options in settings.streams.items():
+        if options.attributes:
+            _check_names(stream, options)
+    if settings.default_country is not None:
+        _check_country(settings.default_country)
+    if not LEDGER.match(settings.ledger_url):
+        raise ConfigurationError(
+            "`ledger_url` is no URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…)."
+        )
+    return settings
+
+
+def _check_names(stream: str, options: StreamOptions) -> None:
+    """Check what `attributes` names; which of Batch's own names fit is known once the kind is."""
+    from target_batch.mapping import natives, objects  # noqa: PLC0415 - slow
+    from target_batch.mapping.names import snake_case  # noqa: PLC0415 - same
+    from target_batch.mapping.targets import Scope  # noqa: PLC0415 - same
+
+    scope = Scope(stream, snake_case, options.attributes, reserved=natives.NAMES | objects.RESERVED)
+    for name in options.attributes:
+        scope.decide(name)
+
+
+def _check_country(country: str) -> None:
+    from target_batch.mapping.converters.locales import region  # noqa: PLC0415 - few configurations name a country
+    from target_batch.mapping.refusals import Unfit  # noqa: PLC0415 - same
+
+    try:
+        known = region(country)
+    except Unfit:
+        known = None
+    if known is None:
+        raise ConfigurationError("`default_country` is no ISO 3166 country of two letters, for example `FR`.")

@@ -1,0 +1,1 @@
+"""What a run shows and leaves behind: rejects, run log, progress, webhook."""

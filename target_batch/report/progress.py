@@ -1,0 +1,181 @@
+"""What a run is doing, as live lines on a terminal; nothing where standard error is none or a dumb one."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+from collections import deque
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
+
+import click
+
+from target_batch.common.plain_text import cut, is_dumb, is_plain, number, spelled, table
+from target_batch.common.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from target_batch.batch_api.client import Counters
+    from target_batch.common.clock import Clock
+    from target_batch.common.records import Tally
+
+EVERY: Final = 0.5
+"""Seconds between two pictures."""
+
+WINDOW: Final = 5.0
+"""Seconds over which a rate is measured."""
+
+MOST_STREAMS: Final = 12
+LONGEST_NAME: Final = 40
+USUAL_WIDTH: Final = 80
+LIVE: Final = (("read", 13), ("delivered", 13), ("rejected", 11), ("records/s", 11), ("of limit", 10))
+"""The columns of the live lines and how wide each is."""
+
+NARROW: Final = (("read", 10), ("delivered", 11), ("rejected", 10), ("records/s", 10), ("of limit", 9))
+"""The same where a terminal has few columns."""
+
+WIDE_ENOUGH: Final = 72
+
+ALWAYS: Final = ("read", "delivered", "rejected", "undelivered")
+COUNTS: Final = ("read", "delivered", "merged", "unchanged", "ignored", "rejected", "undelivered")
+"""The columns of the last table; those that are 0 in all streams and not among `ALWAYS` are left out."""
+
+
+class Quota(NamedTuple):
+    """The custom IDs a second that Batch takes at the moment, and the streams that live on them."""
+
+    per_second: float
+    streams: frozenset[str]
+
+
+class Pace(NamedTuple):
+    """How fast a stream is at the moment; `share` of the limit is None where it has another one."""
+
+    records: float
+    share: float | None
+
+
+class Progress:
+    """Draws a line per stream and one for the run."""
+
+    def __init__(self, clock: Clock, counters: Counters, output: TextIO | None = None) -> None:
+        self._clock = clock
+        self._counters = counters
+        self._output = output or sys.stderr
+        self.live = self._output.isatty() and not is_dumb()
+        self._plain = is_plain()
+        self._drawn = 0
+        self._next = 0.0
+        self._seen: deque[tuple[float, dict[str, tuple[int, int]]]] = deque()
+        self._began = clock.monotonic()
+        if self.live:
+            for handler in logging.getLogger().handlers:
+                handler.addFilter(self._make_room)
+
+    def _make_room(self, _: logging.LogRecord) -> bool:
+        """Take the live lines away before a log line is written; as a filter, let it pass."""
+        self.clear()
+        return True
+
+    def draw(self, tallies: dict[str, Tally], quota: Quota, size: tuple[int, int] | None = None) -> None:
+        """Draw the state of things, at most every half second; `size` is (bytes read, bytes in all)."""
+        now = self._clock.monotonic()
+        if not self.live or now < self._next or not tallies:
+            return
+        self._next = now + EVERY
+        paces = self._paces(now, tallies, quota)
+        width = self._width() - 1
+        lines = [*self._streams(tallies, paces, width), cut(self._run(paces, quota, size), width)]
+        self.clear()
+        self._write("\n".join(lines))
+        self._output.flush()
+        self._drawn = len(lines)
+
+    def clear(self) -> None:
+        """Take the live lines away, so that a log line or the end finds a clean place."""
+        if self._drawn:
+            self._output.write(f"\x1b[{self._drawn}F\x1b[J")
+            self._drawn = 0
+
+    def table(self, tallies: dict[str, Tally]) -> None:
+        """Write the totals as a table."""
+        if not self.live or not tallies:
+            return
+        self.clear()
+        counts = {clean(name, LONGEST_NAME): tally.as_dict() for name, tally in tallies.items()}
+        if len(counts) > 1:
+            totals = {name: sum(each[name] for each in counts.values()) for name in COUNTS}
+            counts[f"all {len(counts)} streams"] = totals
+        shown = [name for name in COUNTS if name in ALWAYS or any(each[name] for each in counts.values())]
+        room = max(8, self._width() - LIVE[0][1] * len(shown))
+        rows = [[cut(name, room), *(number(each[of]) for of in shown)] for name, each in counts.items()]
+        for line in table(["stream", *shown], rows, right=" " + "r" * len(shown)):
+            self._write(click.unstyle(line) if self._plain else line)
+        self._output.flush()
+
+    def _write(self, text: str) -> None:
+        self._output.write(spelled(text, self._output.encoding) + "\n")
+
+    def _width(self) -> int:
+        """Return the terminal's columns as they are now: a line that wraps could not be taken away."""
+        try:
+            return os.get_terminal_size(self._output.fileno()).columns or USUAL_WIDTH
+        except OSError:
+            return USUAL_WIDTH
+
+    def _paces(self, now: float, tallies: dict[str, Tally], quota: Quota) -> dict[str, Pace]:
+        counts = {name: (tally.delivered, tally.delivered - tally.merged) for name, tally in tallies.items()}
+        self._seen.append((now, counts))
+        while self._seen[0][0] < now - WINDOW:
+            self._seen.popleft()
+        then, before = self._seen[0]
+        seconds = (now - then) or math.inf
+        paces = {}
+        for name, (records, updates) in counts.items():
+            old = before.get(name, (0, 0))
+            bound = name in quota.streams and math.isfinite(quota.per_second)
+            share = (updates - old[1]) / seconds / quota.per_second if bound else None
+            paces[name] = Pace((records - old[0]) / seconds, share)
+        return paces
+
+    def _streams(self, tallies: dict[str, Tally], paces: dict[str, Pace], width: int) -> Iterator[str]:
+        columns = LIVE if width >= WIDE_ENOUGH else NARROW
+        room = max(8, width - sum(wide for _, wide in columns))
+        names = {name: cut(clean(name, LONGEST_NAME), room) for name in list(tallies)[:MOST_STREAMS]}
+        longest = max(len("stream"), *map(len, names.values()))
+        heads = _line("stream", longest, [head for head, _ in columns], columns)
+        yield self._styled(cut(heads, width), dim=True)
+        for name, shown in names.items():
+            tally, pace = tallies[name], paces[name]
+            cells = [number(count) for count in (tally.read, tally.delivered, tally.rejected)]
+            cells += [number(round(pace.records)), "" if pace.share is None else f"{pace.share:.0%}"]
+            line = cut(_line(shown, longest, cells, columns), width)
+            yield self._styled(line, fg="yellow") if tally.rejected else line
+        if len(tallies) > MOST_STREAMS:
+            yield f"… and {len(tallies) - MOST_STREAMS} more streams"
+
+    def _run(self, paces: dict[str, Pace], quota: Quota, size: tuple[int, int] | None) -> str:
+        elapsed = self._clock.monotonic() - self._began
+        parts = [f"{timedelta(seconds=round(elapsed))}"]
+        shares = [pace.share for pace in paces.values() if pace.share is not None]
+        if shares:
+            parts.append(f"{sum(shares):.0%} of {number(round(quota.per_second))} updates/s")
+        counters = self._counters
+        parts.append(f"{number(counters.requests)} requests, {number(counters.retries)} retries")
+        if size is not None and size[0]:
+            share = min(1.0, size[0] / size[1])
+            left = timedelta(seconds=round(elapsed * (1 - share) / share))
+            parts.append(f"{share:.0%} read, about {left} left")
+        return " · ".join(parts)
+
+    def _styled(self, line: str, **style: bool | str) -> str:
+        return line if self._plain else click.style(line, **style)  # type: ignore[arg-type]
+
+
+def _line(name: str, longest: int, cells: list[str], columns: Sequence[tuple[str, int]]) -> str:
+    """Lay a live line out."""
+    laid = (f"{cell:>{wide}}" for cell, (_, wide) in zip(cells, columns, strict=True))
+    return (f"{name:{longest}}" + "".join(laid)).rstrip()

@@ -1,0 +1,175 @@
+"""What was refused, as Singer files that `target-batch --input` delivers once the cause is gone."""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from target_batch.common.errors import DeliveryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from target_batch.common.reasons import Fault
+    from target_batch.common.records import Origin, Ticket
+    from target_batch.common.redaction import Scrubber
+    from target_batch.common.storage import Appender, Folder
+
+MARK: Final = "_batch_reject"
+"""The property of a rejected record that says why, and of a SCHEMA that says: a rejects file."""
+
+LONGEST_MESSAGE: Final = 300
+MARK_SCHEMA: Final[dict[str, Any]] = {"type": ["array", "null"], "items": {"type": "object"}}
+
+
+class RejectsFolder:
+    """One Singer file a stream under `rejects/`; `now` gives epoch seconds."""
+
+    def __init__(self, folder: Folder, run: str, now: Callable[[], float], scrub: Scrubber) -> None:
+        self._folder = folder
+        self._run = run
+        self._now = now
+        self._scrub = scrub
+        self._files: dict[str, Appender] = {}
+        self._heads: dict[str, tuple[Origin, bytes]] = {}
+        self._dirty: set[str] = set()
+        self.failed = False
+        """Whether something could not be written: then nothing here vouches for a state any more."""
+        self._encode = msgspec.json.Encoder(decimal_format="number").encode
+
+    @property
+    def names(self) -> list[str]:
+        """The files written so far."""
+        return [name for file in self._files.values() for name in file.names]
+
+    def write(self, ticket: Ticket, faults: Sequence[Fault], *, whole: bool, replay: bool) -> None:
+        """Write one record, whole or only the identity and what was refused of it.
+
+        Raises:
+            DeliveryError: the disk did not take it.
+        """
+        origin = ticket.origin
+        record = ticket.record
+        if not whole:
+            named = (fault.property for fault in faults if fault.property)
+            record = projected(record, (*origin.identity, *named))
+        at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
+        record[MARK] = [self._described(fault, ticket.line, at, replay=replay) for fault in faults]
+        message = {"type": "RECORD", "stream": origin.stream, "record": record}
+        with self._disk_trouble_told():
+            self._file(origin.stream).write(self._head(origin), self._encode(message) + b"\n")
+        self._dirty.add(origin.stream)
+
+    def _described(self, fault: Fault, line: int, at: str, *, replay: bool) -> dict[str, Any]:
+        """Describe a fault; attribute and message may be Batch's words, which are foreign text."""
+        described: dict[str, Any] = {
+            "code": fault.reason.code,
+            "property": fault.property,
+            "attribute": None if fault.attribute is None else self._scrub(fault.attribute),
+            "message": self._scrub(fault.message, LONGEST_MESSAGE),
+            "line": line,
+            "at": at,
+        }
+        return described if replay else described | {"replay": False}
+
+    def _file(self, stream: str) -> Appender:
+        file = self._files.get(stream)
+        if file is None:
+            file = self._folder.append(f"rejects/{self._run}-{_file_name(stream)}.singer.jsonl")
+            self._files[stream] = file
+        return file
+
+    def _head(self, origin: Origin) -> bytes:
+        declared = self._heads.get(origin.stream)
+        if declared is None or declared[0] is not origin:
+            declared = origin, self._encode(_schema_message(origin)) + b"\n"
+            self._heads[origin.stream] = declared
+        return declared[1]
+
+    def sync(self) -> None:
+        """Bring everything written onto the disk, before the state may pass.
+
+        Raises:
+            DeliveryError: the disk did not take it; the run must stop without a state.
+        """
+        with self._disk_trouble_told():
+            for stream in sorted(self._dirty):
+                self._files[stream].sync()
+        self._dirty.clear()
+
+    def close(self) -> None:
+        """Sync and close every file.
+
+        Raises:
+            DeliveryError: the disk did not take it.
+        """
+        for file in self._files.values():
+            with self._disk_trouble_told():
+                file.close()
+
+    @contextmanager
+    def _disk_trouble_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failed = True
+            raise DeliveryError(
+                f"The rejects cannot be written ({error.strerror or type(error).__name__}), so the state is "
+                "held. Make room in the folder of `work_path`, or point it elsewhere, and run again."
+            ) from None
+
+
+def projected(record: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """Return only what `paths` name: top-level properties, or dotted paths into objects."""
+    kept: dict[str, Any] = {}
+    for path in paths:
+        if path in record:
+            kept[path] = record[path]
+            continue
+        source: Any = record
+        target = kept
+        *parents, last = path.split(".")
+        for parent in parents:
+            source = source.get(parent) if isinstance(source, dict) else None
+            if not isinstance(source, dict):
+                break
+            nested = target.setdefault(parent, {})
+            if nested is source:
+                break
+            target = nested
+        if isinstance(source, dict) and last in source and source is not record:
+            target[last] = source[last]
+    return kept
+
+
+def _schema_message(origin: Origin) -> dict[str, Any]:
+    schema = _without_required(origin.schema)
+    schema["properties"] = {**(schema.get("properties") or {}), MARK: MARK_SCHEMA}
+    return {
+        "type": "SCHEMA",
+        "stream": origin.stream,
+        "schema": schema,
+        "key_properties": list(origin.key_properties),
+    }
+
+
+def _without_required(schema: Any) -> Any:
+    """Drop `required` everywhere: a partial record is meant to lack properties."""
+    if isinstance(schema, list):
+        return [_without_required(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _without_required(value)
+        for key, value in schema.items()
+        if key != "required" or not isinstance(value, list)
+    }
+
+
+def _file_name(stream: str) -> str:
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in stream)[:100]
+    return name if name == stream else f"{name}-{zlib.crc32(stream.encode()):08x}"

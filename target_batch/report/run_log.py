@@ -1,0 +1,45 @@
+"""`runs.jsonl`: one line a run, and the same totals in one line of the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from target_batch.common.plain_text import counted
+from target_batch.common.redaction import clean
+from target_batch.common.storage import LocalFolder
+
+if TYPE_CHECKING:
+    from target_batch.common.records import Tally
+    from target_batch.common.storage import Folder
+
+
+def append(folder: Folder, run: str, entry: dict[str, Any]) -> None:
+    """Append one run to `runs.jsonl`; behind a URL each run is an object, `runs/RUN….jsonl`.
+
+    Raises:
+        OSError: the disk did not take it.
+    """
+    name = "runs.jsonl" if isinstance(folder, LocalFolder) else f"runs/{run}.jsonl"
+    file = folder.append(name)
+    file.write(b"", msgspec.json.encode(entry) + b"\n")
+    file.close()
+
+
+def summary(tallies: dict[str, Tally]) -> str:
+    """Return the totals of a run in one line, stream by stream, and the quota that merging saved."""
+    line = "; ".join(f"{clean(stream)}: {_counted(tally)}" for stream, tally in tallies.items())
+    merged = sum(tally.merged for tally in tallies.values())
+    return f"{line}; merging saved {counted(merged, 'update')} of the quota" if merged else line
+
+
+def _counted(tally: Tally) -> str:
+    counts = tally.as_dict()
+    reasons = counts.pop("reasons")
+    shown = [f"{counts.pop('read')} read"]
+    shown += [f"{n} {name}" for name, n in counts.items() if n or name == "delivered"]
+    line = ", ".join(shown)
+    if reasons:
+        line += " (" + ", ".join(f"{n} {clean(code)}" for code, n in reasons.items()) + ")"
+    return line

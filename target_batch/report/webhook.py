@@ -1,0 +1,62 @@
+"""A webhook for runs that stopped or rejected too much: counts and reasons, nobody's data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from target_batch.common.plain_text import counted, number
+
+if TYPE_CHECKING:
+    import logging
+
+TIMEOUT_SECONDS: Final = 5.0
+"""How long the webhook has in all; the end of a run waits for it."""
+
+FIELDS: Final = ("run", "started", "seconds", "exit", "streams", "requests", "retries")
+"""What a notification holds of the run log's entry."""
+
+
+def is_due(entry: dict[str, Any], rejected_more_than: int | None) -> bool:
+    """Tell whether a run has to be told of: it stopped, or rejected more records than is usual."""
+    return entry["exit"] != 0 or (
+        rejected_more_than is not None and _total(entry, "rejected") > rejected_more_than
+    )
+
+
+def notify(url: str, entry: dict[str, Any], logger: logging.Logger) -> None:
+    """Post a run's counts; whatever goes wrong is logged, and the run stays as it is."""
+    body = {"text": _sentence(entry), "target": "target-batch"} | {name: entry[name] for name in FIELDS}
+    try:
+        status = _post(url, body)
+    except Exception as error:  # noqa: BLE001 - it may name the address, and must not change how the run ends
+        logger.warning("The notification could not be delivered to `notify_url` (%s).", type(error).__name__)
+        return
+    if not 200 <= status < 300:  # noqa: PLR2004 - what HTTP calls success; a redirect is not followed
+        logger.warning("`notify_url` answered the notification with status %d.", status)
+
+
+def _post(url: str, body: dict[str, Any]) -> int:
+    """Post under one deadline, read no more than the head of the answer, follow nothing."""
+    import requests  # noqa: PLC0415 - only runs that have something to tell
+
+    from target_batch.batch_api.deadline import DeadlineAdapter, Deadlines  # noqa: PLC0415 - same
+
+    with Deadlines(TIMEOUT_SECONDS).attempt(), requests.Session() as session:
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, DeadlineAdapter())
+        answer = session.post(url, json=body, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True)
+        return answer.status_code
+
+
+def _sentence(entry: dict[str, Any]) -> str:
+    """Tell the run in one sentence; chats show the field `text`."""
+    how = "ended" if entry["exit"] == 0 else f"stopped with exit code {entry['exit']}"
+    counts = [f"{number(_total(entry, name))} {name}" for name in ("delivered", "rejected", "undelivered")]
+    return (
+        f"target-batch {how}: {counted(_total(entry, 'read'), 'record')} read, {', '.join(counts)}. "
+        f"Run {entry['run']}."
+    )
+
+
+def _total(entry: dict[str, Any], name: str) -> int:
+    return sum(stream[name] for stream in entry["streams"].values())

@@ -1,0 +1,1 @@
+"""Singer in bytes: lines, messages, batch files and archives."""

@@ -1,0 +1,218 @@
+"""Singer lines in, as bytes and fast; a signal means "end of input", an idle tap gets a tick."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections import Counter
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import msgspec
+from singer_sdk.singerlib.encoding.base import GenericSingerReader
+
+from target_batch.common.errors import InputError
+from target_batch.common.redaction import clean
+from target_batch.singer.messages import decode, odd_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from target_batch.singer.messages import Message
+
+CHUNK: Final = 256 * 1024
+TICK_SECONDS: Final = 0.2
+BOM: Final = b"\xef\xbb\xbf"
+BLANK: Final = b" \t\r"
+FOR_ROWS: Final = (
+    "Rows are no Singer messages: `target-batch explain` shows what they would become, and "
+    "`target-batch replay` loads JSON lines and Parquet."
+)
+SEGMENT_TYPES: Final = frozenset({"identify", "track", "page", "screen", "group", "alias"})
+
+
+def no_express(line: bytes, number: int) -> bool:
+    """Take no line in: all are decoded."""
+    del line, number
+    return False
+
+
+class LineReader(GenericSingerReader[bytes]):
+    """Hands every message to its callback; `line` and `line_number` tell what is being read.
+
+    `odd` tells that the line was not strict JSON, so its record may hold NaN or half a surrogate pair.
+    `size` is (bytes read, bytes in all) where the input is a file, None where nobody knows the end.
+    `express` takes a line with its number in at once, if it can: it is asked before a line is decoded.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = b""
+        self.line_number = 0
+        self.stopped = False
+        self.tolerates_torn_end = False
+        self.odd = False
+        self.size: tuple[int, int] | None = None
+        self.tick: Callable[[], None] = lambda: None
+        self.warn: Callable[[str], None] = lambda _: None
+        self.express: Callable[[bytes, int], bool] = no_express
+        self._unknown_types: set[str] = set()
+
+    @property
+    def default_input(self) -> IO[bytes]:
+        """Standard input, as bytes: text would follow the locale.
+
+        Raises:
+            InputError: it is closed.
+        """
+        if sys.stdin is None:
+            raise InputError(
+                "The standard input is closed. Pipe a tap into it, or name a file: --input FILE."
+            )
+        return sys.stdin.buffer
+
+    def process_lines(
+        self,
+        file_input: IO[bytes] | None,
+        callbacks: dict[str, Callable[[Any], None]],
+    ) -> Counter[str]:
+        """Read until the end of the input or until `stopped` is set.
+
+        Raises:
+            InputError: a line is not a Singer message; the error names its number only.
+        """
+        stats: Counter[str] = Counter()
+        taken = 0
+        for line in self._lines(file_input or self.default_input):
+            self.line_number = number = self.line_number + 1
+            if self.express(line, number):
+                taken += 1
+            elif (message := self._message(line)) is not None:
+                callback = callbacks.get(message.type)
+                if callback is None:
+                    self._unknown(message.type)
+                else:
+                    callback(message)
+                    stats[message.type] += 1
+            if self.stopped:
+                break
+        stats["RECORD"] += taken
+        return stats
+
+    def _message(self, line: bytes) -> Message | None:
+        """Decode a line; None for one that says nothing."""
+        self.line = line
+        self.odd = False
+        try:
+            return decode(line)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return self._with_care(line)
+
+    def _lines(self, stream: IO[bytes]) -> Iterator[bytes]:
+        parts: list[bytes] = []
+        whole = _size(stream)
+        for chunk in _chunks(stream):
+            if whole:
+                self.size = ((self.size or (0, 0))[0] + len(chunk), whole)
+            self.tick()
+            if self.stopped:
+                return
+            if not chunk:
+                continue
+            first, *rest = chunk.split(b"\n")
+            parts.append(first)
+            if not rest:
+                continue
+            yield b"".join(parts)
+            parts = [rest.pop()]
+            yield from rest
+        last = b"".join(parts)
+        if last:
+            yield from self._last(last)
+
+    def _last(self, line: bytes) -> Iterator[bytes]:
+        """A last line without a line break is complete, or it is where the tap died."""
+        try:
+            msgspec.json.decode(line)
+        except (msgspec.DecodeError, RecursionError):
+            if self.tolerates_torn_end:
+                self.warn(f"Line {self.line_number + 1} is cut off: passed over in a rejects file.")
+                return
+        yield line
+
+    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+        """Decode one line to plain objects."""
+        decoded: dict[str, Any] = msgspec.json.decode(line)
+        return decoded
+
+    def _with_care(self, line: bytes) -> Message | None:
+        """Decode what the strict decoder refused: blank lines, a BOM, NaN, lone surrogates."""
+        if self.line_number == 1 and line.startswith(BOM):
+            line = self.line = line[len(BOM) :]
+        if not line.strip(BLANK):
+            return None
+        try:
+            message, self.line = odd_message(line)
+        except msgspec.ValidationError:
+            raise InputError(
+                f"Line {self.line_number} of the input is no Singer message: it lacks `type`, or a "
+                f"key has the wrong type. Correct the tap and run again.{self._no_tap()}"
+            ) from None
+        except ValueError:
+            raise InputError(
+                f"Line {self.line_number} of the input is not JSON in UTF-8, or it is cut off. "
+                "What came before it is finished and confirmed; correct the tap and run again."
+                f"{self._no_tap()}"
+            ) from None
+        self.odd = True
+        return message
+
+    def _no_tap(self) -> str:
+        """Say what rows are for, where the input begins with something else than a message."""
+        return f" {FOR_ROWS}" if self.line_number == 1 else ""
+
+    def incomplete(self, kind: str, needed: str) -> InputError:
+        """Make the error for a message that lacks what its type needs."""
+        return InputError(
+            f"Line {self.line_number} is a {kind} message without {needed}. Correct the tap and run again."
+        )
+
+    def _unknown(self, kind: str) -> None:
+        if kind not in self._unknown_types:
+            self._unknown_types.add(kind)
+            first = self._unknown_types == {kind}
+            rows = f" {FOR_ROWS}" if first and kind in SEGMENT_TYPES else ""
+            self.warn(f"Messages of type '{clean(kind, 40)}' are ignored.{rows}")
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield what is there, and an empty chunk now and then while nothing comes."""
+    stream = getattr(stream, "buffer", stream)
+    try:
+        descriptor = stream.fileno()
+        select.select([descriptor], [], [], 0)
+    except (OSError, ValueError, AttributeError):
+        yield from _read_whole(stream)
+        return
+    while True:
+        if not select.select([descriptor], [], [], TICK_SECONDS)[0]:
+            yield b""
+            continue
+        chunk = os.read(descriptor, CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+def _read_whole(stream: IO[Any]) -> Iterator[bytes]:
+    """Read a stream that is no file, as tests hand them in."""
+    while chunk := stream.read(CHUNK):
+        yield chunk.encode() if isinstance(chunk, str) else chunk
+
+
+def _size(stream: IO[bytes]) -> int:
+    """Return the bytes of a file, 0 for a pipe."""
+    try:
+        return os.fstat(stream.fileno()).st_size
+    except (OSError, ValueError, AttributeError):
+        return 0

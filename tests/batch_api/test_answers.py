@@ -1,0 +1,211 @@
+"""What an answer means: one table, read as documentation."""
+
+from __future__ import annotations
+
+import json
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target_batch.batch_api.answers import (
+    Accepted,
+    Answer,
+    Denied,
+    Malformed,
+    Misrouted,
+    Refusal,
+    Retry,
+    TooLarge,
+    Undocumented,
+    classify_bulk,
+    classify_document,
+    classify_token,
+    retry_after,
+)
+
+KEYS = ("code", "errors", "bulk_index", "reason", "attribute", "indexing_token", "error_code")
+
+
+def answer(status: int, body: Any = b"", **headers: str) -> Answer:
+    """Make an answer; anything but bytes becomes JSON."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, 1000.0)
+
+
+def partial(*errors: Any) -> dict[str, Any]:
+    """Make the body of a partial success."""
+    return {"code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": list(errors)}
+
+
+def blamed(index: Any) -> dict[str, Any]:
+    """Make one partial error."""
+    return {"category": "BAD", "bulk_index": index, "reason": "no", "attribute": "x"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(answer(202, {"code": "SUCCESS"}), Accepted, id="documented success"),
+        pytest.param(answer(202, {"code": "SUCCESS", "errors": []}), Accepted, id="success, no errors"),
+        pytest.param(answer(200, {"code": "SUCCESS"}), Undocumented, id="another 2xx"),
+        pytest.param(answer(204), Undocumented, id="204"),
+        pytest.param(answer(202, {"code": "SUCCESS", "errors": [blamed(0)]}), Undocumented, id="both"),
+        pytest.param(answer(202, {"code": "OK"}), Undocumented, id="unknown code"),
+        pytest.param(answer(202, {}), Undocumented, id="no code"),
+        pytest.param(answer(202, b"null"), Undocumented, id="null"),
+        pytest.param(answer(202, []), Undocumented, id="list"),
+        pytest.param(answer(202, b"<html>welcome</html>"), Retry, id="HTML"),
+        pytest.param(answer(202, b""), Retry, id="empty"),
+        pytest.param(answer(202, b'{"code": "SUCC'), Retry, id="truncated"),
+        pytest.param(answer(202, b"[" * 5000), Retry, id="nested beyond reading"),
+        pytest.param(answer(202, b"x", Content_Encoding="gzip"), Undocumented, id="gzip unasked"),
+        pytest.param(
+            answer(202, {"code": "SUCCESS"}, Content_Encoding="Identity"), Accepted, id="not encoded"
+        ),
+        pytest.param(answer(103), Undocumented, id="103"),
+        pytest.param(answer(205), Undocumented, id="205"),
+        pytest.param(answer(202, partial()), Undocumented, id="partial without errors"),
+        pytest.param(answer(202, partial(blamed(3))), Undocumented, id="index too high"),
+        pytest.param(answer(202, partial(blamed(-1))), Undocumented, id="negative index"),
+        pytest.param(answer(202, partial(blamed("1"))), Undocumented, id="index as text"),
+        pytest.param(answer(202, partial(blamed(True))), Undocumented, id="index as boolean"),  # noqa: FBT003
+        pytest.param(answer(202, partial(blamed(1.0))), Undocumented, id="index as float"),
+        pytest.param(answer(202, partial(blamed(None))), Undocumented, id="no index"),
+        pytest.param(answer(202, partial(blamed(10**30))), Undocumented, id="huge index"),
+        pytest.param(answer(202, partial("x")), Undocumented, id="an error that is no object"),
+        pytest.param(answer(400, {"error_code": "BAD_REQUEST"}), Malformed, id="400"),
+        pytest.param(answer(422), Malformed, id="422"),
+        pytest.param(answer(401, {"error_code": "AUTHENTICATION_INVALID"}), Denied, id="401"),
+        pytest.param(answer(403), Denied, id="403"),
+        pytest.param(answer(404), Misrouted, id="404"),
+        pytest.param(answer(405), Misrouted, id="405"),
+        pytest.param(answer(301, Location="https://elsewhere.test"), Misrouted, id="301"),
+        pytest.param(answer(308, Location="/x"), Misrouted, id="308"),
+        pytest.param(answer(413), TooLarge, id="413"),
+        pytest.param(answer(429), Retry, id="429"),
+        pytest.param(answer(500), Retry, id="500"),
+        pytest.param(answer(503, b"<html>"), Retry, id="503 by a proxy"),
+        pytest.param(answer(599), Retry, id="599"),
+        pytest.param(answer(408), Retry, id="408"),
+        pytest.param(answer(409), Undocumented, id="409"),
+        pytest.param(answer(100), Undocumented, id="100"),
+    ],
+)
+def test_a_bulk_answer_means(given: Answer, expected: type) -> None:
+    """Nothing but the documented forms is a success."""
+    assert type(classify_bulk(given, 3)) is expected
+
+
+def test_several_errors_may_name_one_entry() -> None:
+    """Every reason is kept, by the entry's index."""
+    verdict = classify_bulk(answer(202, partial(blamed(1), blamed(1), {"bulk_index": 2, "reason": "r"})), 3)
+    assert verdict == Accepted({1: (Refusal("no", "x", "BAD"),) * 2, 2: (Refusal("r", None, None),)})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"indexing_token": ""},
+        {"indexing_token": 3},
+        [],
+        "x",
+        {"indexing_token": "t", "code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": [blamed(0)]},
+        {"indexing_token": "t", "errors": {"0": "refused"}},
+        {"indexing_token": "t", "code": "QUEUED"},
+    ],
+)
+def test_an_audience_write_without_its_token_is_no_success(body: Any) -> None:
+    """The token is what the documentation promises."""
+    assert isinstance(classify_token(answer(202, body)), Undocumented)
+
+
+def test_a_document_needs_its_keys() -> None:
+    """A list without `audiences` is not Batch speaking."""
+    assert isinstance(classify_document(answer(200, {"audiences": []}), "audiences"), Accepted)
+    assert isinstance(classify_document(answer(200, {"other": []}), "audiences"), Undocumented)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("3", 3.0),
+        (" 120 ", 120.0),
+        ("1.5", 1.5),
+        (formatdate(1010, usegmt=True), 10.0),
+        (formatdate(900, usegmt=True), 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("NaN", None),
+        ("inf", None),
+        ("3, 4", None),
+        ("\u0663", None),
+        ("9" * 12, 999_999_999_999.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_299_799.0),
+        ("", None),
+        ("1e99", None),
+        ("9" * 40, None),
+        ("Fri, 99 Foo 2099", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_date(value: str, expected: float | None) -> None:
+    """What is absurd counts as not said."""
+    assert retry_after(value, now=1000.0) == expected
+
+
+def test_only_what_was_perhaps_applied_is_ambiguous() -> None:
+    """A 429 was refused for sure, a 500 may have been accepted."""
+    throttled, failed = classify_bulk(answer(429), 1), classify_bulk(answer(500), 1)
+    assert isinstance(throttled, Retry)
+    assert throttled.throttled
+    assert not throttled.ambiguous
+    assert isinstance(failed, Retry)
+    assert failed.ambiguous
+
+
+def test_the_server_s_message_stays_out_of_what_is_logged() -> None:
+    """A message may echo a record: it goes to the rejects, the log gets the code."""
+    body = {"error_code": "BAD_REQUEST", "error_message": "ada@example.com is wrong"}
+    verdict = classify_bulk(answer(400, body), 1)
+    assert verdict == Malformed("400 BAD_REQUEST", "ada@example.com is wrong")
+    hostile = classify_bulk(answer(401, {"error_code": "X\nada@example.com"}), 1)
+    assert hostile == Denied("401")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+)
+PARTIAL = st.fixed_dictionaries(
+    {"code": st.sampled_from(["SUCCESS", "SUCCESS_WITH_PARTIAL_ERRORS"])},
+    optional={
+        "errors": JSON
+        | st.lists(
+            st.fixed_dictionaries(
+                {"bulk_index": st.integers(-1, 3)},
+                optional={"attribute": JSON, "reason": JSON, "category": JSON},
+            ),
+            max_size=3,
+        )
+    },
+)
+BODIES = st.binary(max_size=20) | JSON | PARTIAL
+
+
+@given(st.integers(100, 599), st.none() | st.text(max_size=20), BODIES)
+def test_whatever_a_server_says_there_is_a_verdict(status: int, after: str | None, body: Any) -> None:
+    """No answer makes it stumble; success needs a 202, an object, a known code and possible indexes."""
+    headers = {} if after is None else {"Retry-After": after}
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    given_answer = Answer(status, headers, raw, 1000.0)
+    for verdict in (classify_bulk(given_answer, 3), classify_token(given_answer)):
+        if isinstance(verdict, Accepted):
+            assert status == 202
+            assert isinstance(body, dict)
+            assert all(0 <= index < 3 for index in verdict.refusals)
+            assert bool(body.get("errors")) == bool(verdict.refusals)
+        if isinstance(verdict, Retry) and verdict.after is not None:
+            assert verdict.after >= 0

@@ -1,0 +1,114 @@
+"""Bulk calls: who is guilty is singled out; what nobody vouches for is not rejected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target_batch.batch_api.answers import Accepted, Denied, Malformed, Misrouted, Refusal, TooLarge, Verdict
+from target_batch.batch_api.bulk import Divider
+from target_batch.common.errors import AccessRefusedError, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Batch:
+    """A server that refuses whole calls for the entries it finds guilty."""
+
+    def __init__(self, guilty: set[bytes], most: int = 10**6) -> None:
+        self.guilty = guilty
+        self.most = most
+        self.accepted: list[bytes] = []
+        self.calls = 0
+
+    def send(self, entries: Sequence[bytes]) -> Verdict:
+        """Answer one call."""
+        self.calls += 1
+        if sum(map(len, entries)) > self.most:
+            return TooLarge()
+        if self.guilty & set(entries):
+            return Malformed("400 BAD_REQUEST", "something is wrong with it")
+        self.accepted += entries
+        return Accepted()
+
+
+def entries(count: int) -> list[bytes]:
+    return [f"e{number:04d}".encode() for number in range(count)]
+
+
+def test_one_guilty_entry_costs_only_itself() -> None:
+    batch = Batch({b"e0077"})
+    receipt = Divider().deliver(entries(200), batch.send)
+    assert set(receipt.refused) == {77}
+    assert receipt.refused[77][0].reason == "something is wrong with it"
+    assert len(batch.accepted) == 199
+    assert batch.calls <= 2 * 8 + 1
+
+
+def test_what_is_too_large_is_split_in_order() -> None:
+    batch = Batch(set(), most=50)
+    receipt = Divider().deliver(entries(40), batch.send)
+    assert not receipt.refused
+    assert batch.accepted == entries(40)
+
+
+def test_refusals_without_any_success_are_the_configuration() -> None:
+    """Five operations singled out and nothing ever accepted: stop, and reject none of them."""
+    batch = Batch(set(entries(50)))
+    receipt = Divider().deliver(entries(50), batch.send)
+    assert isinstance(receipt.failure, ConfigurationError)
+    assert receipt.refused == {}
+    assert receipt.unconfirmed == set(range(50))
+    assert batch.calls < 20
+
+
+def test_a_single_refused_operation_with_nothing_accepted_is_doubted_too() -> None:
+    receipt = Divider().deliver([b"x"], Batch({b"x"}).send)
+    assert isinstance(receipt.failure, ConfigurationError)
+    assert receipt.unconfirmed == {0}
+
+
+def test_once_something_was_accepted_refusals_stand() -> None:
+    divider = Divider()
+    divider.deliver([b"fine"], Batch(set()).send)
+    receipt = divider.deliver(entries(8), Batch(set(entries(8))).send)
+    assert receipt.failure is None
+    assert set(receipt.refused) == set(range(8))
+
+
+def test_what_was_accepted_before_a_failure_stays_confirmed() -> None:
+    """401 in the middle of a bisection: the first half is in, the rest is unconfirmed."""
+    verdicts: list[Verdict] = [Malformed("400"), Accepted(), Denied("401")]
+    receipt = Divider().deliver(entries(4), lambda _: verdicts.pop(0))
+    assert isinstance(receipt.failure, AccessRefusedError)
+    assert receipt.unconfirmed == {2, 3}
+
+
+def test_a_wrong_address_leaves_nothing_refused() -> None:
+    receipt = Divider().deliver(entries(4), lambda _: Misrouted("404"))
+    assert isinstance(receipt.failure, ConfigurationError)
+    assert not receipt.refused
+
+
+def test_partial_errors_keep_their_place_in_a_split_call() -> None:
+    verdicts: list[Verdict] = [TooLarge(), Accepted(), Accepted({1: (Refusal("no", "x"),)})]
+    receipt = Divider().deliver(entries(4), lambda _: verdicts.pop(0))
+    assert receipt.refused == {3: (Refusal("no", "x"),)}
+
+
+@given(st.integers(1, 60), st.sets(st.integers(0, 59)), st.integers(5, 400))
+def test_every_entry_is_accepted_or_refused_exactly_once(count: int, guilty: set[int], most: int) -> None:
+    """Whatever is guilty and however small the limit, nothing is lost and nothing is sent twice."""
+    divider = Divider()
+    divider.deliver([b"fine"], Batch(set()).send)
+    given_entries = entries(count)
+    batch = Batch({given_entries[index] for index in guilty if index < count}, most)
+    receipt = divider.deliver(given_entries, batch.send)
+    accepted = {given_entries.index(entry) for entry in batch.accepted}
+    assert len(accepted) == len(batch.accepted)
+    assert accepted | receipt.refused.keys() == set(range(count))
+    assert not accepted & receipt.refused.keys()
+    assert batch.accepted == sorted(batch.accepted)

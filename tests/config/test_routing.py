@@ -1,0 +1,91 @@
+"""What a stream is, and where its custom ID stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from target_batch.common.errors import ConfigurationError
+from target_batch.config.routing import kind_by_name, options_for, route
+from target_batch.config.settings import StreamOptions, load
+
+
+def settings(**given: Any) -> Any:
+    return load({"rest_api_key": "k", **given})
+
+
+def properties(*names: str) -> dict[str, Any]:
+    return {"properties": {name: {} for name in names}}
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind"),
+    [
+        ("users", "profiles"),
+        ("public-customers", "profiles"),
+        ("CustomerProfiles", "profiles"),
+        ("crm_people", "profiles"),
+        ("identifies", "profiles"),
+        ("app.Subscriber", "profiles"),
+        ("events", "events"),
+        ("web-tracks", "events"),
+        ("cohort_members", "audiences"),
+        ("vip_audience", "audiences"),
+        ("memberships", "audiences"),
+        ("products", None),
+        ("user_orders", None),
+        ("address", None),
+        ("---", None),
+    ],
+)
+def test_the_last_word_of_a_name_tells_the_kind(stream: str, kind: str | None) -> None:
+    assert kind_by_name(stream) == kind
+
+
+def test_a_stream_of_no_known_kind_stops_the_run_with_the_setting() -> None:
+    with pytest.raises(ConfigurationError, match=r"streams\.products\.kind.*default_kind"):
+        route("products", properties("user_id"), (), settings())
+    found = route("products", properties("user_id"), (), settings(default_kind="ignore"))
+    assert found.kind == "ignore"
+
+
+def test_a_segment_message_names_itself() -> None:
+    schema = properties("type", "userId", "traits", "context")
+    found = route("archive", schema, (), settings())
+    assert (found.kind, found.custom_id) == ("segment", "userId")
+
+
+def test_a_type_and_a_user_alone_are_no_segment_message() -> None:
+    found = route("users", properties("type", "userId"), (), settings())
+    assert found.kind == "profiles"
+
+
+@pytest.mark.parametrize(
+    ("given", "stream", "keys", "expected"),
+    [
+        ({"streams": {"users": {"custom_id": "a"}}, "custom_id": "b"}, ["user_id"], ["k"], "a"),
+        ({"custom_id": "b"}, ["user_id"], ["k"], "b"),
+        ({}, ["userId", "user_id", "custom_id"], ["k"], "custom_id"),
+        ({}, ["userId", "user_id"], ["k"], "user_id"),
+        ({}, ["name"], ["k"], "k"),
+    ],
+)
+def test_the_custom_id_is_the_nearest_that_was_said(
+    given: dict[str, Any], stream: list[str], keys: list[str], expected: str
+) -> None:
+    assert route("users", properties(*stream), keys, settings(**given)).custom_id == expected
+
+
+def test_no_custom_id_stops_the_run_with_the_setting() -> None:
+    with pytest.raises(ConfigurationError, match=r"streams\.users\.custom_id"):
+        route("users", properties("name"), ["a", "b"], settings())
+
+
+def test_an_exact_name_goes_before_globs_and_globs_in_their_order() -> None:
+    first, second, exact = StreamOptions(event="1"), StreamOptions(event="2"), StreamOptions(event="3")
+    streams = {"shop-*": first, "*-orders": second, "shop-returns": exact}
+    assert options_for("shop-orders", streams) is first
+    assert options_for("web-orders", streams) is second
+    assert options_for("shop-returns", streams) is exact
+    assert options_for("other", streams) == StreamOptions()

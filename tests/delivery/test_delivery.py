@@ -1,0 +1,226 @@
+"""The way of a batch, with a sender of our own: order, endpoints, windows, and what a failure holds."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_batch.batch_api.answers import Refusal
+from target_batch.batch_api.bulk import Receipt
+from target_batch.common.errors import DeliveryError
+from target_batch.common.operations import ProfileUpdate
+from target_batch.common.records import Origin, Ticket
+from target_batch.delivery.fates import Fates
+from target_batch.delivery.profiles import Delivery, Policy
+from target_batch.singer.messages import record_in, record_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_batch.batch_api.endpoints import BulkEndpoint
+
+NOON = 1_790_000_000.0
+
+
+class Sender:
+    """Takes everything, keeps what it took; `answers` decide otherwise for the n-th call."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, list[dict[str, Any]]]] = []
+        self.answers: dict[int, Receipt] = {}
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def deliver(self, endpoint: BulkEndpoint, entries: Sequence[bytes]) -> Receipt:
+        """Take one request."""
+        number = len(self.calls)
+        self.calls.append((endpoint.route, [json.loads(entry) for entry in entries]))
+        self.gate.wait(10)
+        return self.answers.get(number, Receipt())
+
+    @property
+    def ids(self) -> list[list[str]]:
+        """The custom IDs of each request."""
+        return [[entry["identifiers"]["custom_id"] for entry in entries] for _, entries in self.calls]
+
+
+class Kept:
+    """Rejects in memory."""
+
+    def __init__(self) -> None:
+        self.codes: list[tuple[int, str]] = []
+
+    def write(self, ticket: Ticket, faults: Any, *, whole: bool, replay: bool) -> None:
+        """Keep one reject."""
+        self.codes += [(ticket.line, fault.reason.code) for fault in faults]
+
+
+class World:
+    """A delivery and everything around it."""
+
+    def __init__(self, **policy: Any) -> None:
+        self.sender, self.kept = Sender(), Kept()
+        self.fates = Fates(self.kept, 1.0)
+        self.now = NOON
+        self.delivery = Delivery(self.sender, self.fates, Policy(**policy), lambda: self.now)  # type: ignore[arg-type]
+        self.tally = self.fates.tally("s")
+        self.origin = Origin("s", {}, (), (), lambda _: (), record_in, self.tally, lambda _: None)
+        self.line = 0
+
+    def put(self, custom_id: str, *events: dict[str, Any], **attributes: Any) -> None:
+        """Put one record in."""
+        self.line += 1
+        self.tally.read += 1
+        ticket = Ticket(self.origin, self.line, record_line({"id": custom_id}))
+        self.delivery.put(ProfileUpdate(custom_id, attributes, list(events)), ticket)
+
+
+def test_a_small_drain_goes_to_update_in_calls_of_200() -> None:
+    world = World()
+    for number in range(450):
+        world.put(f"u{number}", x=1)
+    world.delivery.finish()
+    assert [route for route, _ in world.sender.calls] == ["/profiles/update"] * 3
+    assert [len(ids) for ids in world.sender.ids] == [200, 200, 50]
+    assert world.tally.delivered == 450
+
+
+def test_a_large_drain_goes_to_mass_update_and_the_run_stays_there() -> None:
+    """What went through the slow endpoint must not be overtaken through the quick one."""
+    world = World()
+    for number in range(1001):
+        world.put(f"u{number}", x=1)
+    world.delivery.flush()
+    world.put("u1", x=2)
+    world.delivery.finish()
+    assert [route for route, _ in world.sender.calls] == ["/profiles/mass-update"] * 2
+
+
+def test_events_count_like_attributes_for_the_choice() -> None:
+    """The size of a drain is its custom IDs, whatever they get."""
+    world = World()
+    for number in range(1001):
+        world.put(f"u{number}", {"name": "e"})
+    world.delivery.finish()
+    assert world.sender.calls[0][0] == "/profiles/mass-update"
+
+
+@pytest.mark.parametrize(("chosen", "most"), [("update", 200), ("mass_update", 2500)])
+def test_an_endpoint_may_be_chosen(chosen: str, most: int) -> None:
+    world = World(profile_endpoint=chosen)
+    for number in range(5200):
+        world.put(f"u{number}", x=1)
+    world.delivery.finish()
+    assert {route for route, _ in world.sender.calls} == {f"/profiles/{chosen.replace('_', '-')}"}
+    assert max(map(len, world.sender.ids)) == most
+
+
+def test_the_first_request_goes_alone() -> None:
+    """A wrong key costs one request, not as many as there are threads."""
+    world = World(profile_endpoint="update")
+    world.sender.answers[0] = Receipt(unconfirmed=set(range(200)), failure=DeliveryError("refused"))
+
+    def feed() -> None:
+        for number in range(5000):
+            world.put(f"u{number}", x=1)
+
+    with pytest.raises(DeliveryError):
+        feed()
+    assert len(world.sender.calls) == 1
+    assert world.delivery.failed
+    assert world.delivery.oldest_line() == 1
+
+
+def test_an_id_in_flight_is_never_in_a_second_request() -> None:
+    world = World(profile_endpoint="update")
+    world.put("first", x=0)
+    world.delivery.finish()
+    world.sender.gate.clear()
+    world.put("a", x=1)
+    world.delivery.flush()
+    world.put("a", x=2)
+    world.put("b", x=1)
+    world.delivery.flush()
+    world.sender.gate.set()
+    world.delivery.finish()
+    assert world.sender.ids == [["first"], ["a"], ["b"], ["a"]]
+
+
+def test_what_waits_past_the_window_is_rejected_and_not_dropped_in_a_success() -> None:
+    """The time was fine when it was mapped; before it leaves it is looked at again."""
+    world = World()
+    world.put("a", {"name": "old", "time": "2026-09-20T14:14:00Z"}, x=1)
+    world.put("a", {"name": "new", "time": "2026-09-21T14:00:00Z"})
+    world.put("b", {"name": "old", "time": "2026-09-20T14:13:00Z"})
+    world.delivery.finish()
+    ((_, entries),) = world.sender.calls
+    assert [event["name"] for event in entries[0]["events"]] == ["new"]
+    assert world.kept.codes == [(1, "event_outside_window"), (3, "event_outside_window")]
+    assert (world.tally.delivered, world.tally.rejected, world.tally.undelivered) == (1, 2, 0)
+
+
+def test_late_as_now_sends_it_without_its_time() -> None:
+    world = World(late_as_now=True)
+    world.put("a", {"name": "old", "time": "2026-09-20T14:13:00Z"})
+    world.delivery.finish()
+    assert world.sender.calls[0][1][0]["events"] == [{"name": "old"}]
+
+
+def test_what_cannot_be_prepared_holds_the_state() -> None:
+    """An error between the cut and the sending must not look like an end."""
+
+    class BrokenMemory:
+        """A ledger that is gone."""
+
+        def unchanged(self, _: Any) -> set[int]:
+            raise DeliveryError("The ledger is gone.")
+
+    world = World()
+    world.delivery._memory = BrokenMemory()  # type: ignore[assignment]  # noqa: SLF001 - a ledger that fails
+    world.put("a", x=1)
+    with pytest.raises(DeliveryError):
+        world.delivery.flush()
+    assert world.delivery.oldest_line() == 1
+
+
+def test_a_refused_entry_frees_its_id() -> None:
+    world = World()
+    world.sender.answers[0] = Receipt(refused={0: (Refusal("no"),)})
+    world.put("a", x=1)
+    world.delivery.flush()
+    world.put("a", x=2)
+    world.delivery.finish()
+    assert world.sender.ids == [["a"], ["a"]]
+    assert (world.tally.delivered, world.tally.rejected) == (1, 1)
+
+
+def test_confirmed_records_do_not_run_far_ahead_of_an_open_one() -> None:
+    """While one request hangs the others go on for a checkpoint's worth: a crash repeats no more."""
+    world = World(profile_endpoint="update", most_ahead=300)
+    world.put("first", x=0)
+    world.delivery.finish()
+    slow, deliver = threading.Event(), world.sender.deliver
+
+    def hanging(endpoint: BulkEndpoint, entries: Sequence[bytes]) -> Receipt:
+        if b'"u0"' in entries[0]:
+            slow.wait(10)
+        return deliver(endpoint, entries)
+
+    world.sender.deliver = hanging  # type: ignore[method-assign]
+
+    def feed() -> None:
+        for number in range(3000):
+            world.put(f"u{number}", x=1)
+        world.delivery.finish()
+
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    feeding.join(1.0)
+    ahead = sum(map(len, world.sender.ids)) - 1
+    slow.set()
+    feeding.join(10)
+    assert ahead <= 300 + 7 * 200
+    assert world.tally.delivered == 3001

@@ -1,0 +1,119 @@
+"""One place settles a record's fate; every record has one, every refusal is written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from target_batch.batch_api.answers import Refusal
+from target_batch.common.reasons import Fault, Reason
+from target_batch.common.records import Origin, Ticket
+from target_batch.delivery.fates import BREAKER_AFTER, Fates
+from target_batch.singer.messages import record_in, record_line
+
+
+class Kept:
+    """Rejects in memory: (line, faulted properties, whole, replay)."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, tuple[str | None, ...], bool, bool]] = []
+
+    def write(self, ticket: Ticket, faults: Any, *, whole: bool, replay: bool) -> None:
+        """Keep one reject."""
+        self.rows.append((ticket.line, tuple(fault.property for fault in faults), whole, replay))
+
+
+class World:
+    """Fates of one stream whose property `Plan` feeds the attribute `plan`."""
+
+    def __init__(self) -> None:
+        self.kept = Kept()
+        self.fates = Fates(self.kept, 0.5)
+        self.tally = self.fates.tally("users")
+        self.blamed: list[Fault] = []
+        self.origin = Origin(
+            "users",
+            {},
+            (),
+            ("id",),
+            lambda attribute: ("Plan",) if attribute == "plan" else (),
+            record_in,
+            self.tally,
+            self.blamed.extend,
+        )
+
+    def ticket(self, line: int, **record: Any) -> Ticket:
+        """Make a ticket of a record."""
+        self.tally.read += 1
+        return Ticket(self.origin, line, record_line({"id": "a", **record}))
+
+
+def test_records_of_one_entry_are_delivered_and_all_but_the_first_merged() -> None:
+    world = World()
+    world.fates.delivered([world.ticket(1), world.ticket(2), world.ticket(3)])
+    assert (world.tally.delivered, world.tally.merged, world.tally.undelivered) == (3, 2, 0)
+
+
+def test_an_error_without_attribute_rejects_every_record_of_the_entry() -> None:
+    world = World()
+    world.fates.refused([world.ticket(1), world.ticket(2)], [Refusal("no")])
+    assert world.tally.rejected == 2
+    assert world.kept.rows == [(1, (None,), True, True), (2, (None,), True, True)]
+
+
+def test_where_events_are_among_them_they_must_not_be_sent_again() -> None:
+    """Some of them may have been applied: `replay` is false; alone, nothing was."""
+    world = World()
+    world.fates.refused([world.ticket(1), world.ticket(2)], [Refusal("no")], named=["bought", "bought"])
+    world.fates.refused([world.ticket(3)], [Refusal("no")], named=["bought"])
+    assert [row[3] for row in world.kept.rows] == [False, False, True]
+
+
+def test_a_refused_attribute_is_traced_to_the_last_record_that_set_it() -> None:
+    world = World()
+    tickets = [world.ticket(1, Plan="x"), world.ticket(2, Plan="y"), world.ticket(3)]
+    world.fates.refused(tickets, [Refusal("too odd", "plan")])
+    assert world.kept.rows == [(2, ("Plan",), False, True)]
+    assert (world.tally.delivered, world.tally.rejected) == (3, 0)
+    assert world.blamed == [Fault(Reason.REFUSED_BY_BATCH, "Plan", "plan", "too odd")]
+    assert world.tally.reasons == {"refused_by_batch": 1}
+
+
+def test_a_refused_event_rejects_its_record_and_no_other() -> None:
+    """An error may name an event; the attributes and the other events were applied."""
+    world = World()
+    tickets = [world.ticket(1), world.ticket(2), world.ticket(3)]
+    world.fates.refused(tickets, [Refusal("late", "bought")], named=["viewed", "bought", ""])
+    assert world.kept.rows == [(2, (None,), True, True)]
+    assert (world.tally.delivered, world.tally.rejected) == (2, 1)
+
+
+def test_of_two_events_of_one_name_nobody_can_say_which() -> None:
+    world = World()
+    world.fates.refused([world.ticket(1), world.ticket(2)], [Refusal("late", "bought")], named=["bought"] * 2)
+    assert [row[3] for row in world.kept.rows] == [False, False]
+    assert world.tally.rejected == 2
+
+
+def test_an_attribute_that_nobody_set_blames_the_whole_entry() -> None:
+    """Never a guess."""
+    world = World()
+    world.fates.refused([world.ticket(1)], [Refusal("?", "unheard_of")])
+    assert world.tally.rejected == 1
+
+
+def test_the_breaker_trips_on_the_share_of_refused_operations() -> None:
+    world = World()
+    for line in range(BREAKER_AFTER // 2 + 1):
+        world.fates.refused([world.ticket(line)], [Refusal("no")])
+        assert world.fates.tripped() is None
+    for line in range(BREAKER_AFTER // 2 - 1):
+        world.fates.delivered([world.ticket(line)])
+    tripped = world.fates.tripped()
+    assert tripped is not None
+    assert "max_rejected_share" in str(tripped)
+
+
+def test_what_nobody_settles_is_undelivered() -> None:
+    world = World()
+    world.ticket(1)
+    assert world.tally.undelivered == 1

@@ -1,0 +1,272 @@
+"""A mirror ends with the audience equal to its stream, or with a refusal; never smaller by accident."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fake_clock import FakeClock
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from target_batch.batch_api.bulk import Receipt
+from target_batch.common.errors import DeliveryError, MirrorRefusedError
+from target_batch.common.operations import AudienceChange
+from target_batch.common.records import Origin, Ticket
+from target_batch.config.options import StreamOptions
+from target_batch.delivery.fates import Fates
+from target_batch.delivery.mirror.mirror import MirrorLane
+from target_batch.ledger.database import Ledger
+from target_batch.singer.messages import record_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class NoRejects:
+    """Rejects that nobody reads."""
+
+    def write(self, *_: Any, **__: Any) -> None:
+        """Forget it."""
+
+
+class CrashError(BaseException):
+    """The process is gone: no handler of the code under test may catch it."""
+
+
+class FakeAudience:
+    """An audience in memory; a call can be lost before it arrives or after it was applied."""
+
+    scope = "test"
+    where = ""
+    chunk = 3
+    can_replace = True
+
+    def __init__(self) -> None:
+        self.members: dict[str, bytes] = {}
+        self.exists_ = False
+        self.calls: list[str] = []
+        self.crash_at: tuple[int, bool] | None = None
+        self.smallest = 10**9
+
+    def exists(self, name: str) -> bool:
+        """Return whether anything was ever sent."""
+        return self.exists_
+
+    def size(self, name: str) -> int | None:
+        """Return how many members there are."""
+        return len(self.members) if self.exists_ else None
+
+    def _call(self, what: str, change: Any) -> Receipt:
+        crash = self.crash_at is not None and len(self.calls) == self.crash_at[0]
+        if crash and self.crash_at is not None and not self.crash_at[1]:
+            raise CrashError
+        self.exists_ = True
+        change()
+        self.calls.append(what)
+        self.smallest = min(self.smallest, len(self.members))
+        if crash:
+            raise CrashError
+        return Receipt(document={"indexing_token": "t"})
+
+    def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+        """Add members."""
+        return self._call("add", lambda: self.members.update({json.loads(b)["id"]: b for b in bodies}))
+
+    def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
+        """Remove members."""
+        return self._call("remove", lambda: [self.members.pop(id_, None) for id_ in ids])
+
+    def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+        """Remove everybody, then add."""
+
+        def change() -> None:
+            self.members = {json.loads(b)["id"]: b for b in bodies}
+
+        return self._call("replace", change)
+
+    def vouch(self) -> None:
+        """Nobody is refused here."""
+
+    def settle(self, name: str, token: str) -> int | None:
+        """Return the size: nothing is to be waited for."""
+        return len(self.members)
+
+
+class World:
+    """A ledger and an audience that outlive the runs."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.folder = folder
+        self.options = StreamOptions(kind="audiences", mode="mirror", audience="vip", **options)
+        self.place = FakeAudience()
+        self.runs = 0
+        self.told: list[str] = []
+
+    def run(self, ids: Sequence[str], *, complete: bool = True, shrink: float = 0.5) -> Fates:
+        """Run the mirror over a stream of members."""
+        self.runs += 1
+        fates = Fates(NoRejects(), 1.0)
+        ledger = Ledger(f"sqlite:///{self.folder}/ledger.db", self.folder)
+        lane = MirrorLane(
+            "cohort",
+            self.options,
+            [self.place],
+            ledger=ledger,
+            fates=fates,
+            clock=FakeClock(),
+            run=f"20260101-{self.runs}",
+            max_shrink=shrink,
+            input_ended=lambda: True,
+            tell=lambda _, note: self.told.append(note),
+            inform=self.told.append,
+        )
+        tally = fates.tally("cohort")
+        origin = Origin("cohort", {}, (), (), lambda _: (), record_in, tally, lambda _: None)
+        for line, member in enumerate(ids, start=2):
+            tally.read += 1
+            change = AudienceChange("vip", "VIP", member, add=True)
+            lane.put(change, Ticket(origin, line, b'{"type":"RECORD","record":{}}'))
+        if complete:
+            lane.state(len(ids) + 3, b'{"done": true}')
+        try:
+            lane.finish()
+        finally:
+            ledger.close()
+        return fates
+
+    @property
+    def members(self) -> set[str]:
+        """Who is in the audience."""
+        return set(self.place.members)
+
+
+def numbered(first: int, last: int) -> list[str]:
+    return [f"u{n}" for n in range(first, last + 1)]
+
+
+def test_the_first_mirror_replaces_and_then_adds(tmp_path: Path) -> None:
+    """More than one call's worth never loses the first part."""
+    world = World(tmp_path)
+    world.run(numbered(1, 8))
+    assert world.members == set(numbered(1, 8))
+    assert world.place.calls == ["replace", "add", "add"]
+
+
+def test_later_mirrors_send_only_the_differences(tmp_path: Path) -> None:
+    """The plan is told first; what is the same is counted as unchanged."""
+    world = World(tmp_path)
+    world.run(numbered(1, 8))
+    world.place.calls.clear()
+    fates = world.run(numbered(3, 9))
+    assert world.members == set(numbered(3, 9))
+    assert world.place.calls == ["add", "remove"]
+    assert "Audience 'vip': +1 \N{MINUS SIGN}2 =6" in world.told
+    tally = fates.tally("cohort")
+    assert (tally.delivered, tally.unchanged, tally.undelivered) == (1, 6, 0)
+
+
+def test_an_unchanged_stream_makes_no_call(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run(numbered(1, 4))
+    world.place.calls.clear()
+    fates = world.run([*numbered(1, 4), "u1"])
+    assert world.place.calls == []
+    assert fates.tally("cohort").unchanged == 5
+
+
+def test_an_incomplete_stream_changes_nothing(tmp_path: Path) -> None:
+    """A tap that died in the middle proves nothing."""
+    world = World(tmp_path)
+    world.run(numbered(1, 4))
+    with pytest.raises(MirrorRefusedError, match="did not prove complete"):
+        world.run(numbered(1, 2), complete=False)
+    assert world.members == set(numbered(1, 4))
+
+
+def test_an_empty_stream_removes_nobody_unless_it_may(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run(numbered(1, 4))
+    with pytest.raises(MirrorRefusedError, match="allow_empty"):
+        world.run([])
+    assert world.members == set(numbered(1, 4))
+    world.options = StreamOptions(kind="audiences", mode="mirror", audience="vip", allow_empty=True)
+    world.run([])
+    assert world.members == set()
+
+
+def test_a_large_loss_is_refused_with_the_setting_that_allows_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run(numbered(1, 8))
+    with pytest.raises(MirrorRefusedError, match=r"lose 5 of its 8 members .*max_audience_shrink"):
+        world.run(numbered(1, 3))
+    assert world.members == set(numbered(1, 8))
+    world.run(numbered(1, 3), shrink=1.0)
+    assert world.members == set(numbered(1, 3))
+
+
+def test_the_first_mirror_of_an_existing_audience_is_guarded_too(tmp_path: Path) -> None:
+    """Without a snapshot Batch is asked how many there are before anybody is replaced."""
+    world = World(tmp_path)
+    world.place.exists_ = True
+    world.place.members = dict.fromkeys(numbered(1, 10), b"")
+    with pytest.raises(MirrorRefusedError, match="lose 8 of its 10 members"):
+        world.run(numbered(1, 2))
+    assert len(world.members) == 10
+
+
+def test_a_member_whose_attributes_changed_is_sent_again(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run(["a", "b", "c"])
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db", tmp_path)
+    ledger.close()
+    world.place.members["a"] = b"stale"
+    world.run(["a", "b", "c"])
+    assert world.place.members["a"] == b"stale", "the ledger knows nothing of changes made elsewhere"
+
+
+RUNS = st.lists(
+    st.tuples(
+        st.sets(st.sampled_from(numbered(1, 12))),
+        st.one_of(st.none(), st.tuples(st.integers(0, 6), st.booleans())),
+        st.booleans(),
+        st.sampled_from([0.5, 1.0]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(RUNS)
+def test_any_sequence_of_runs_crashes_and_guards_ends_true_or_refused(runs: list[Any]) -> None:
+    """The audience equals the stream, or a refusal left it as it was."""
+    with tempfile.TemporaryDirectory() as name:
+        world = World(Path(name))
+        for ids, crash, complete, shrink in runs:
+            before = world.members
+            world.place.smallest = len(before)
+            world.place.crash_at = crash and (len(world.place.calls) + crash[0], crash[1])
+            try:
+                world.run(sorted(ids), complete=complete, shrink=shrink)
+            except MirrorRefusedError:
+                assert world.members == before
+            except CrashError:
+                if shrink < 1.0 and len(before) > world.place.chunk:
+                    assert world.place.smallest >= min(world.place.chunk, len(ids))
+            else:
+                assert complete
+                assert world.members == ids or (not ids and not before)
+        final = set(numbered(1, 12))
+        world.place.crash_at = None
+        world.run(sorted(final))
+        assert world.members == final
+
+
+def test_a_mirror_that_cannot_reach_its_ledger_says_so(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"this is no database, and long enough to be read as one" * 50)
+    with pytest.raises(DeliveryError, match="ledger_url"):
+        Ledger(f"sqlite:///{tmp_path}/ledger.db", tmp_path)
