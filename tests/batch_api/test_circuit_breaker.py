@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from fake_clock import FakeClock
 
 from target_batch.batch_api.answers import Accepted, Answer, Denied, Retry, classify_bulk
-from target_batch.batch_api.circuit_breaker import Gate
+from target_batch.batch_api.circuit_breaker import CircuitBreaker
 from target_batch.batch_api.client import Client
 from target_batch.batch_api.limits import Rate
-from target_batch.batch_api.rate_limiter import Pacer
+from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.batch_api.transport import Call
 from target_batch.common.clock import Clock, Stop
 
@@ -24,80 +24,80 @@ DOWN = Answer(503, {}, b"")
 REFUSED = Answer(401, {}, b'{"error_code":"AUTHENTICATION_INVALID"}')
 
 
-def world(chance: float = 1.0) -> tuple[Gate, FakeClock, Stop]:
+def world(chance: float = 1.0) -> tuple[CircuitBreaker, FakeClock, Stop]:
     clock = FakeClock(chance)
     stop = Stop(clock)
-    return Gate(clock, stop), clock, stop
+    return CircuitBreaker(clock, stop), clock, stop
 
 
 def never() -> float:
     return math.inf
 
 
-def entered(gate: Gate, clock: FakeClock, within: float) -> int | None:
+def entered(circuit: CircuitBreaker, clock: FakeClock, within: float) -> int | None:
     until = clock.now + within
-    return gate.enter(lambda: until)
+    return circuit.enter(lambda: until)
 
 
 def test_where_batch_answers_nobody_waits() -> None:
-    gate, clock, _ = world()
-    rounds = {gate.enter(never) for _ in range(16)}
+    circuit, clock, _ = world()
+    rounds = {circuit.enter(never) for _ in range(16)}
     assert len(rounds) == 1
     assert clock.waits == []
 
 
 def test_after_a_failure_one_goes_ahead_and_its_answer_opens_for_all() -> None:
-    gate, clock, _ = world()
-    first = gate.enter(never)
+    circuit, clock, _ = world()
+    first = circuit.enter(never)
     assert first is not None
-    gate.failed(first, 0.0)
-    scout = gate.enter(never)
+    circuit.failed(first, 0.0)
+    probe = circuit.enter(never)
     assert clock.now == 1001.0
-    assert scout is not None
-    assert entered(gate, clock, 5.0) is None
-    gate.answered(scout)
-    assert entered(gate, clock, 0.0001) is not None
+    assert probe is not None
+    assert entered(circuit, clock, 5.0) is None
+    circuit.answered(probe)
+    assert entered(circuit, clock, 0.0001) is not None
 
 
 def test_those_that_left_together_count_as_one_failure() -> None:
-    gate, clock, _ = world()
-    together = [gate.enter(never) for _ in range(9)]
+    circuit, clock, _ = world()
+    together = [circuit.enter(never) for _ in range(9)]
     for round_ in together:
-        gate.failed(round_ or 0, 0.0)
+        circuit.failed(round_ or 0, 0.0)
     began = clock.now
-    gate.enter(never)
+    circuit.enter(never)
     assert clock.now - began == 1.0
 
 
 def test_an_answer_from_before_does_not_open() -> None:
-    gate, clock, _ = world()
-    early, late = gate.enter(never), gate.enter(never)
-    gate.failed(early or 0, 0.0)
-    gate.answered(late or 0)
-    assert entered(gate, clock, 0.9) is None
+    circuit, clock, _ = world()
+    early, late = circuit.enter(never), circuit.enter(never)
+    circuit.failed(early or 0, 0.0)
+    circuit.answered(late or 0)
+    assert entered(circuit, clock, 0.9) is None
 
 
 def test_what_batch_asks_for_holds_for_all() -> None:
-    gate, clock, _ = world(chance=0.0)
-    early, late = gate.enter(never), gate.enter(never)
-    gate.failed(early or 0, 2.0)
-    gate.failed(late or 0, 7.0)
+    circuit, clock, _ = world(chance=0.0)
+    early, late = circuit.enter(never), circuit.enter(never)
+    circuit.failed(early or 0, 2.0)
+    circuit.failed(late or 0, 7.0)
     began = clock.now
-    gate.enter(never)
+    circuit.enter(never)
     assert clock.now - began == 7.0
 
 
 def test_an_attempt_that_was_not_made_lets_another_go_ahead() -> None:
-    gate, clock, _ = world()
-    gate.failed(gate.enter(never) or 0, 0.0)
-    scout = gate.enter(never)
-    gate.withdraw(scout or 0)
-    assert entered(gate, clock, 0.0001) is not None
+    circuit, clock, _ = world()
+    circuit.failed(circuit.enter(never) or 0, 0.0)
+    probe = circuit.enter(never)
+    circuit.withdraw(probe or 0)
+    assert entered(circuit, clock, 0.0001) is not None
 
 
 def test_a_stop_cuts_chance_short_but_not_what_batch_asked_for() -> None:
-    gate, clock, stop = world()
-    gate.failed(gate.enter(never) or 0, 3.0)
+    circuit, clock, stop = world()
+    circuit.failed(circuit.enter(never) or 0, 3.0)
     wait = clock.wait
 
     def stopping(event: threading.Event, seconds: float) -> None:
@@ -105,17 +105,17 @@ def test_a_stop_cuts_chance_short_but_not_what_batch_asked_for() -> None:
         wait(event, seconds)
 
     clock.wait = stopping  # type: ignore[method-assign]
-    assert gate.enter(lambda: stop.deadline) is not None
+    assert circuit.enter(lambda: stop.deadline) is not None
     assert clock.now == 1003.0
 
 
 def test_a_run_that_has_to_end_tries_more_than_once_in_the_time_it_has() -> None:
-    gate, clock, stop = world()
+    circuit, clock, stop = world()
     stop.request(4.0)
     tries = 0
-    while (round_ := gate.enter(lambda: stop.deadline)) is not None:
+    while (round_ := circuit.enter(lambda: stop.deadline)) is not None:
         tries += 1
-        gate.failed(round_, 0.0)
+        circuit.failed(round_, 0.0)
     assert tries == 9
     assert clock.now <= 1004.0
 
@@ -135,12 +135,12 @@ def together(answer: Callable[[int], Answer], senders: int = 16) -> tuple[Client
             return answer(len(numbers))
 
     client = Client(Transport(), clock, Stop(clock), 60.0)  # type: ignore[arg-type]
-    pacer = Pacer(Rate(1e9, 1e9), clock)
+    limiter = RateLimiter(Rate(1e9, 1e9), clock)
     verdicts: list[Any] = []
 
     def work() -> None:
         call = Call("POST", "/2.11/profiles/update", None, b"[]")  # type: ignore[arg-type]
-        verdicts.append(client.send(call, lambda found: classify_bulk(found, 1), pacer))
+        verdicts.append(client.send(call, lambda found: classify_bulk(found, 1), limiter))
 
     threads = [threading.Thread(target=work) for _ in range(senders)]
     for thread in threads:

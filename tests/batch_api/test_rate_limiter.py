@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import threading
 
+import pytest
 from fake_clock import FakeClock
+from hypothesis import given
+from hypothesis import strategies as st
 
 from target_batch.batch_api.limits import MASS_UPDATE_RATE, OTHER_RATE, UPDATE_RATE, Rate
-from target_batch.batch_api.rate_limiter import Pacer
+from target_batch.batch_api.rate_limiter import SENT_ROOM, WINDOW_ROOM, RateLimiter
 
 
 def never() -> float:
@@ -19,15 +22,52 @@ def never() -> float:
 def seconds_for(rate: Rate, cost: int, times: int) -> float:
     """Return the time that `times` requests of `cost` take at a rate."""
     clock = FakeClock()
-    pacer = Pacer(rate, clock, largest=cost)
+    limiter = RateLimiter(rate, clock, largest=cost)
     for _ in range(times):
-        pacer.acquire(cost, never)
+        limiter.acquire(cost, never)
     return clock.now - 1000.0
 
 
-def test_mass_updates_flow_at_their_rate() -> None:
-    """60 requests of 5,000 need 30 seconds, less the one that the full bucket grants."""
-    assert 29 <= seconds_for(MASS_UPDATE_RATE, 5000, 60) <= 30
+def most_within(moments: list[tuple[float, int]], seconds: float) -> int:
+    """Return the most units that arrived within any stretch of time of a length."""
+    return max(sum(cost for at, cost in moments if start <= at < start + seconds) for start, _ in moments)
+
+
+COSTS = st.lists(st.integers(1, 2500), min_size=1, max_size=80)
+
+
+@given(COSTS, st.lists(st.sampled_from([0.0, 0.0, 0.01, 0.4, 3.0]), min_size=80, max_size=80))
+def test_no_second_holds_more_than_the_limit_of_mass_updates(costs: list[int], pauses: list[float]) -> None:
+    """No burst: from the first call on, however large the calls are and whenever they come."""
+    clock = FakeClock()
+    limiter = RateLimiter(MASS_UPDATE_RATE, clock, largest=2500)
+    moments = []
+    for cost, pause in zip(costs, pauses, strict=False):
+        clock.now += pause
+        assert limiter.acquire(cost, never)
+        moments.append((clock.now, cost))
+    assert most_within(moments, 1.0 + WINDOW_ROOM) <= 10_000
+
+
+@given(st.lists(st.floats(0.0, 0.12), min_size=40, max_size=40))
+def test_a_request_that_leaves_late_counts_from_then(delays: list[float]) -> None:
+    """A first connection takes its time; the calls after it must not arrive within its second."""
+    clock = FakeClock()
+    limiter = RateLimiter(MASS_UPDATE_RATE, clock, largest=2500)
+    moments = []
+    for delay in delays:
+        grant = limiter.acquire(2500, never)
+        assert grant
+        clock.now += delay
+        limiter.sent(grant)
+        moments.append((clock.now, 2500))
+    assert most_within(moments, 1.0 + SENT_ROOM / 2) <= 10_000
+
+
+@pytest.mark.parametrize("cost", [500, 2500, 5000])
+def test_mass_updates_flow_at_97_percent_of_their_rate(cost: int) -> None:
+    seconds = seconds_for(MASS_UPDATE_RATE, cost, 300_000 // cost)
+    assert 0.97 <= (300_000 - cost) / 10_000 / seconds <= 1.0
 
 
 def test_updates_flow_at_their_rate_after_the_burst() -> None:
@@ -35,55 +75,60 @@ def test_updates_flow_at_their_rate_after_the_burst() -> None:
     assert 97 <= seconds_for(UPDATE_RATE, 200, 150) <= 100
 
 
-def test_what_has_no_burst_keeps_a_little_distance() -> None:
-    """One request a second has no room for jitter: 1 % of it is left."""
-    assert 9.05 <= seconds_for(OTHER_RATE, 1, 10) <= 9.2
+def test_audiences_get_one_request_a_second() -> None:
+    assert 9.1 <= seconds_for(OTHER_RATE, 1, 10) <= 9.4
 
 
-def test_what_has_no_burst_counts_from_the_answer() -> None:
-    """Batch may have seen a request late: the next one keeps its distance from that, up to a point."""
+def test_a_lowered_rate_has_no_burst() -> None:
+    """The rest of the quota is left to live traffic in every second, not on average."""
+    assert 5.5 <= seconds_for(Rate(100, 100), 50, 12) <= 5.7
+    assert 18.0 <= seconds_for(Rate(0.5, 1), 1, 10) <= 18.6
+
+
+def test_a_request_beyond_one_window_is_followed_by_silence() -> None:
+    """It is granted alone, and counts for as long as it would have taken."""
     clock = FakeClock()
-    pacer = Pacer(OTHER_RATE, clock)
-    for answered_after, distance in ((0.05, 1.06), (2.0, 2.0)):
-        pacer.acquire(1, never)
-        sent = clock.now
-        clock.now += answered_after
-        pacer.answered()
-        pacer.acquire(1, never)
-        assert distance <= clock.now - sent <= distance + 0.1
-        clock.now += 5
+    limiter = RateLimiter(Rate(100, 100), clock, largest=250)
+    limiter.acquire(250, never)
+    before = clock.now
+    limiter.acquire(1, never)
+    assert clock.now - before >= 2.5
+
+
+def test_without_a_limit_nothing_waits() -> None:
+    assert seconds_for(Rate(math.inf, math.inf), 10_000, 1000) == 0
 
 
 def test_a_429_silences_and_slows_and_time_heals() -> None:
     """Nothing leaves for as long as Batch asked; then the pace is lower and climbs back."""
     clock = FakeClock()
-    pacer = Pacer(UPDATE_RATE, clock, largest=200)
-    pacer.throttled(after=5.0)
+    limiter = RateLimiter(UPDATE_RATE, clock, largest=200)
+    limiter.throttled(after=5.0)
     before = clock.now
-    pacer.acquire(1, never)
+    limiter.acquire(1, never)
     assert clock.now - before >= 5.0
-    assert pacer.per_second < 300
+    assert limiter.per_second < 300
     clock.now += 120
-    pacer.acquire(1, never)
-    assert pacer.per_second == 300
+    limiter.acquire(1, never)
+    assert limiter.per_second == 300
 
 
 def test_a_storm_of_429_counts_once_a_pause() -> None:
     """Six threads that get a 429 together slow the pace once, not six times."""
     clock = FakeClock()
-    pacer = Pacer(UPDATE_RATE, clock, largest=200)
+    limiter = RateLimiter(UPDATE_RATE, clock, largest=200)
     for _ in range(6):
-        pacer.throttled(after=2.0)
-    assert pacer.per_second == 180
+        limiter.throttled(after=2.0)
+    assert limiter.per_second == 180
 
 
 def test_waiting_ends_when_it_is_given_up() -> None:
     """A request whose time is over is not sent."""
     clock = FakeClock()
-    pacer = Pacer(Rate(1, 1), clock)
-    assert pacer.acquire(1, never)
-    pacer.throttled(after=100.0)
-    assert not pacer.acquire(1, lambda: 1003.0)
+    limiter = RateLimiter(Rate(1, 1), clock)
+    assert limiter.acquire(1, never)
+    limiter.throttled(after=100.0)
+    assert not limiter.acquire(1, lambda: 1003.0)
     assert clock.now < 1004
 
 
@@ -112,12 +157,12 @@ class HeldClock(FakeClock):
 def test_who_asked_first_is_granted_first() -> None:
     """However the waiting threads wake up: one that is overtaken again and again would hold the state."""
     clock = HeldClock()
-    pacer = Pacer(Rate(100, 100), clock, largest=50)
-    assert pacer.acquire(50, never)
+    limiter = RateLimiter(Rate(100, 100), clock, largest=100)
+    assert limiter.acquire(100, never)
     granted: list[int] = []
 
     def ask(number: int) -> None:
-        pacer.acquire(50 if number % 2 else 10, never)
+        limiter.acquire(50 if number % 2 else 10, never)
         granted.append(number)
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
