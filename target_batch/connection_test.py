@@ -10,36 +10,30 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from target_batch.batch_api.answers import (
-    Accepted,
-    Denied,
-    Misrouted,
-    Retry,
-    Verdict,
-    classify_document,
-)
+from target_batch.batch_api.answers import NOT_FOUND, SUCCESSES, Accepted, Denied, Failure, Misrouted, Retry
+from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.client import Client
 from target_batch.batch_api.endpoints import AUDIENCE_RATE, App, Project
-from target_batch.batch_api.rate_limiter import Pacer
+from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.batch_api.transport import Transport
 from target_batch.common.clock import Clock, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from target_batch.batch_api.transport import Call
+    from target_batch.batch_api.answers import Verdict
+    from target_batch.batch_api.audiences import Platform
     from target_batch.config.settings import Settings
 
 TEST_STREAM: Final = "meltano_test_stream"
 TEST_PROPERTIES: Final = {"id", "name", "created_at"}
 ALL_WELL: Final = "All settings are right: Batch opens with these keys. Nothing was written."
 
-PATIENCE_SECONDS: Final = 4.0
-"""How long a failing call is tried again; a run has `max_retry_seconds`."""
+RETRY_SECONDS: Final = 4.0
+"""How long a failing call is retried; a run has `max_retry_seconds`."""
 
 ATTEMPT_SECONDS: Final = 10.0
 PROJECT_KEY_BEGINS: Final = "project_"
-FIRST_PAGE: Final = {"from": "0", "limit": "1"}
 
 WHERE: Final = {
     "rest_api_key": "find it in Batch's dashboard, Settings, General",
@@ -71,26 +65,25 @@ def probe(settings: Settings, command: str = "") -> list[Finding]:
     clock = Clock()
     seconds = min(settings.request_timeout_seconds, ATTEMPT_SECONDS)
     transport = Transport(settings.api_url, seconds, user_agent, clock)
-    client = Client(transport, clock, Stop(clock), min(settings.max_retry_seconds, PATIENCE_SECONDS))
-    pacer = Pacer(AUDIENCE_RATE, clock)
-    answers = {name: client.send(call, _classify, pacer) for name, call in _calls(settings)}
+    client = Client(transport, clock, Stop(clock), min(settings.max_retry_seconds, RETRY_SECONDS))
+    answers = {
+        name: client.send(
+            platform.list_call(limit=1), platform.classify_list, RateLimiter(AUDIENCE_RATE, clock)
+        )
+        for name, platform in _platforms(settings)
+    }
     if not answers:
         missing = "neither `project_key` nor `app_api_keys` is set, so there is nothing to deliver to"
         return [Finding("project_key", problem=missing, exit_code=2)]
     return _judged(answers, _suspicion(settings))
 
 
-def _calls(settings: Settings) -> Iterator[tuple[str, Call]]:
+def _platforms(settings: Settings) -> Iterator[tuple[str, Platform]]:
     key = settings.rest_api_key
     if settings.project_key is not None:
-        project = Project(key, settings.project_key, settings.api_version)
-        yield "project_key", project.get("/audiences/list", FIRST_PAGE)
+        yield "project_key", ProjectAudiences(Project(key, settings.project_key, settings.api_version))
     for number, app_key in enumerate(settings.app_api_keys):
-        yield f"app_api_keys[{number}]", App(key, app_key).call("1.0", "GET", query=FIRST_PAGE)
-
-
-def _classify(answer: Any) -> Verdict:
-    return classify_document(answer, "audiences")
+        yield f"app_api_keys[{number}]", AppAudiences(App(key, app_key), "custom_ids")
 
 
 def _suspicion(settings: Settings) -> str:
@@ -100,7 +93,7 @@ def _suspicion(settings: Settings) -> str:
 
 
 def _judged(answers: dict[str, Verdict], suspicion: str) -> list[Finding]:
-    """Turn answers into findings; who is wrong where several keys open one call is told by the others."""
+    """Turn answers into findings; where several keys open one call, the other calls show which is wrong."""
     accepted = any(isinstance(verdict, Accepted) for verdict in answers.values())
     denied = [name for name, verdict in answers.items() if isinstance(verdict, Denied)]
     findings = [_finding(name, verdict) for name, verdict in answers.items()]
@@ -117,32 +110,33 @@ def _judged(answers: dict[str, Verdict], suspicion: str) -> list[Finding]:
 
 
 def _unknown(name: str) -> Finding:
-    return Finding(name, problem="not known: no answer that tells")
+    return Finding(name, problem="not known: no answer speaks of it")
 
 
 def _finding(name: str, verdict: Verdict) -> Finding:
-    if isinstance(verdict, Accepted):
+    if not isinstance(verdict, Failure):
         return Finding(name, good="opens its project" if name == "project_key" else "opens its app")
     what = verdict.what
     if isinstance(verdict, Denied):
         return Finding(name, problem=f"Batch refuses the access ({what})", exit_code=2)
-    if isinstance(verdict, Misrouted) and what.startswith("404 "):
+    if isinstance(verdict, Misrouted) and verdict.status == NOT_FOUND and verdict.code:
         setting = "api_version" if name == "project_key" else name
-        told = f"Batch knows no such address ({what}); `api_url` may be wrong too"
-        return Finding(setting, problem=told, exit_code=2)
-    if isinstance(verdict, Misrouted) and not what.startswith("404"):
+        unknown = f"Batch knows no such address ({what}); `api_url` may be wrong too"
+        return Finding(setting, problem=unknown, exit_code=2)
+    if isinstance(verdict, Misrouted) and verdict.status != NOT_FOUND:
         return Finding("api_url", problem=f"it leads elsewhere ({what})", exit_code=2)
-    if isinstance(verdict, Retry) and not what.startswith("a success"):
-        return Finding("api_url", problem=_unreachable(what), exit_code=1)
+    if isinstance(verdict, Retry) and verdict.status not in SUCCESSES:
+        return Finding("api_url", problem=_unreachable(verdict), exit_code=1)
     return Finding("api_url", problem=f"what answers there is not Batch ({what})", exit_code=2)
 
 
-def _unreachable(what: str) -> str:
-    if what[:1].isdigit():
-        return f"Batch is reached and cannot answer now ({what}); try again later"
-    if what.startswith("TLS"):
-        return f"{what}: is a proxy in between, or the machine's certificates out of date?"
-    return f"Batch is not reached ({what}); check the address, the network and the proxy"
+def _unreachable(retry: Retry) -> str:
+    if retry.status is not None:
+        return f"Batch is reached and cannot answer now ({retry.what}); try again later"
+    return (
+        f"Batch is not reached ({retry.what}); check the address, the network, the proxy and, for TLS, "
+        "the machine's certificates"
+    )
 
 
 def report(findings: list[Finding]) -> Iterator[str]:
@@ -176,7 +170,7 @@ def exit_code(findings: list[Finding]) -> int:
 
 
 def is_connection_test(line: int, stream: str | None, schema: dict[str, Any] | None) -> bool:
-    """Tell whether the first message is the one by which `meltano config test` begins.
+    """Return whether the first message is the one by which `meltano config test` begins.
 
     A stream of a tap that happens to have that name has other properties or comes later.
     """

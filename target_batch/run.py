@@ -91,7 +91,7 @@ class Run:
             f"target-batch/{metadata.version('target-batch')}",
             self.clock,
         )
-        return Client(transport, self.clock, self.stop, self.settings.max_retry_seconds)
+        return Client(transport, self.clock, self.stop, self.settings.max_retry_seconds, self._logger.warning)
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(

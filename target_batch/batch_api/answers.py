@@ -1,7 +1,9 @@
 """What an answer means, by pure functions over status, headers and body; acting on it is elsewhere.
 
-An answer counts as success only in the form that Batch documents. Whatever else arrives with a 2xx,
-nothing behind it is delivered.
+Tolerant in what is read: a key that nothing depends on may be missing, unknown keys may be there, 200, 201
+and 202 mean the same, a number may come as text. Strict in what is believed: a write counts as accepted only
+where nothing in the answer contradicts it, and what has to be known (which entries were refused, which
+audiences exist) must be there.
 """
 
 from __future__ import annotations
@@ -15,25 +17,33 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
+from target_batch.common.plain_text import counted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ACCEPTED_STATUS: Final = 202
+ACCEPTED_STATUSES: Final = frozenset({200, 201, 202})
 SUCCESSES: Final = frozenset(range(200, 300))
 REDIRECTS: Final = frozenset(range(300, 400))
 SERVER_ERRORS: Final = frozenset(range(500, 600))
 RETRYABLE: Final = frozenset({408, 425})
 THROTTLED: Final = 429
-DENIED: Final = frozenset({401, 403})
+UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
 MALFORMED: Final = frozenset({400, 422})
+NOT_FOUND: Final = 404
 TOO_LARGE: Final = 413
-MISROUTED: Final = frozenset({404, 405, 410, 501, 505})
+MISROUTED: Final = frozenset({NOT_FOUND, 405, 410, 501, 505})
 ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{1,59}\Z")
+MEDIA_TYPE = re.compile(r"[A-Za-z0-9.+-]{1,40}/[A-Za-z0-9.+-]{1,40}")
+KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$-]{0,39}\Z")
+SHOWN_KEYS: Final = 8
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer, read whole: `received_at` is epoch seconds, for `Retry-After` dates."""
+    """One HTTP answer, read whole: `received_at` is the local time in epoch seconds."""
 
     status: int
     headers: Mapping[str, str]
@@ -43,149 +53,177 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What Batch says against one entry; without `attribute` the whole entry is refused."""
+    """What Batch says against one entry; without `attribute` it does not say what of it.
+
+    With `alone` the call that held nothing but this entry was refused, so that nothing of it was applied.
+    """
 
     reason: str
     attribute: str | None = None
     category: str | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A documented success; `refusals` by the entry's index in the request, `document` the body."""
+    """A success; `refusals` by the entry's index in the request, `document` the body."""
 
     refusals: dict[int, tuple[Refusal, ...]] = field(default_factory=dict)
     document: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
-    """A passing trouble: try again, not before `after` seconds; `ambiguous` when it may be applied."""
+class Failure:
+    """Anything but a success: `what` is for people only; `status` is None where no answer came.
+
+    `code` is Batch's own name for the error, which a proxy or a foreign server does not give.
+    """
 
     what: str
+    status: int | None = None
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(Failure):
+    """A temporary failure: try again, not before `after` seconds; `ambiguous` if it may be applied."""
+
     after: float | None = None
     throttled: bool = False
     ambiguous: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
-    """Batch refuses the whole call for what is in it: the guilty entry has to be singled out."""
+class Malformed(Failure):
+    """Batch refuses the whole call for what is in it: the guilty entry has to be singled out.
 
-    what: str
+    `detail` is Batch's message, which may quote a record.
+    """
+
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class TooLarge:
+class TooLarge(Failure):
     """The body is too large: split it."""
 
     what: str = "413"
 
 
 @dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(Failure):
     """401 or 403: the key does not open this."""
 
-    what: str
-
 
 @dataclass(frozen=True, slots=True)
-class Misrouted:
+class Misrouted(Failure):
     """No such route or version, or a redirect: the address is wrong, not the records."""
 
-    what: str
-
 
 @dataclass(frozen=True, slots=True)
-class Undocumented:
+class Undocumented(Failure):
     """Not what Batch documents: never a success, and trying again would not make it clearer."""
 
-    what: str
 
-
-Verdict: TypeAlias = Accepted | Retry | Malformed | TooLarge | Denied | Misrouted | Undocumented
+Verdict: TypeAlias = Accepted | Failure
 
 
 def classify_bulk(answer: Answer, entries: int) -> Verdict:
-    """Read the answer to a bulk call of `entries` entries."""
+    """Read the answer to a bulk call of `entries` entries: it has to say which of them were refused."""
     return _unsuccessful(answer) or _success(answer, lambda document: _bulk(document, entries))
 
 
-def classify_token(answer: Answer) -> Verdict:
-    """Read the answer to an audience write, which documents an `indexing_token`."""
-    return _unsuccessful(answer) or _success(answer, _token)
+def classify_change(answer: Answer) -> Verdict:
+    """Read the answer to an audience write; Batch documents an `indexing_token` for most, not for all."""
+    return _unsuccessful(answer) or _success(answer, _change)
+
+
+def classify_creation(answer: Answer) -> Verdict:
+    """Read the answer to a creation: a 403 is about this one audience, it may exist already."""
+    if answer.status == FORBIDDEN:
+        return Undocumented(_described(answer), answer.status, _error(answer.body)[0])
+    return classify_change(answer)
 
 
 def classify_document(answer: Answer, *required: str) -> Verdict:
     """Read the answer to a GET: an object that has the `required` keys."""
 
-    def complete(document: dict[str, Any]) -> Verdict:
-        if any(key not in document for key in required):
-            return Undocumented("an answer without the documented keys")
-        return Accepted(document=document)
+    def complete(document: dict[str, Any]) -> str:
+        missing = [key for key in required if key not in document]
+        return f"without {' and '.join(f'`{key}`' for key in missing)}" if missing else ""
 
-    return _unsuccessful(answer) or _success(answer, complete, statuses=(200, ACCEPTED_STATUS))
+    def read(document: dict[str, Any]) -> Accepted | str:
+        return complete(document) or Accepted(document=document)
+
+    return _unsuccessful(answer) or _success(answer, read)
+
+
+def undocumented(answer: Answer, problem: str) -> Undocumented:
+    """Describe an answer that is not what Batch documents: its form only, never a value of it."""
+    return Undocumented(f"{problem}: {_form(answer)}", answer.status)
+
+
+def whole_number(value: Any) -> int | None:
+    """Read a whole number, which may come as text; None for anything else."""
+    if type(value) is int:
+        return value
+    return int(value) if isinstance(value, str) and WHOLE_NUMBER.match(value) else None
 
 
 def _unsuccessful(answer: Answer) -> Verdict | None:
     status = answer.status
     if status in SUCCESSES:
         return None
-    what = _described(answer)
+    what, (code, message) = _described(answer), _error(answer.body)
     if status in MALFORMED:
-        return Malformed(what, _error(answer.body)[1])
+        return Malformed(what, status, code, message)
     if status == THROTTLED or status in RETRYABLE or status in SERVER_ERRORS - MISROUTED:
-        after = retry_after(answer.headers.get("Retry-After"), answer.received_at)
-        return Retry(what, after, status == THROTTLED, ambiguous=status != THROTTLED)
+        throttled = status == THROTTLED
+        return Retry(what, status, code, _asked_pause(answer), throttled, ambiguous=not throttled)
     if status in REDIRECTS:
-        return Misrouted(what)
-    return BY_STATUS.get(status, Undocumented)(what)
+        return Misrouted(what, status, code)
+    return BY_STATUS.get(status, Undocumented)(what, status, code)
 
 
-BY_STATUS: Final[dict[int, Callable[[str], Verdict]]] = {
-    **dict.fromkeys(DENIED, Denied),
+BY_STATUS: Final[dict[int, Callable[[str, int, str], Verdict]]] = {
+    **dict.fromkeys((UNAUTHORIZED, FORBIDDEN), Denied),
     **dict.fromkeys(MISROUTED, Misrouted),
     TOO_LARGE: TooLarge,
 }
 
 
-def _success(
-    answer: Answer,
-    read: Callable[[dict[str, Any]], Verdict],
-    statuses: tuple[int, ...] = (ACCEPTED_STATUS,),
-) -> Verdict:
-    if answer.status not in statuses:
-        return Undocumented(f"status {answer.status} where Batch documents {statuses[-1]}")
-    if any(
-        name.lower() == "content-encoding" and value.strip().lower() != "identity"
-        for name, value in answer.headers.items()
-    ):
-        return Undocumented("a compressed answer that nobody asked for")
-    try:
-        document = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, RecursionError):
-        return Retry("a success answer that is not JSON")
+def _success(answer: Answer, read: Callable[[dict[str, Any]], Accepted | str]) -> Verdict:
+    """Read a 2xx; `read` returns what was accepted, or the problem with it."""
+    if answer.status not in ACCEPTED_STATUSES:
+        return undocumented(answer, "another status than documented")
+    if _header(answer, "Content-Encoding").lower() not in {"", "identity"}:
+        return undocumented(answer, "compressed although that was not asked for")
+    document = _decoded(answer.body)
+    if document is _NOT_JSON:
+        return Retry(f"no JSON: {_form(answer)}", answer.status)
     if not isinstance(document, dict):
-        return Undocumented("a success answer that is not an object")
-    return read(document)
+        return undocumented(answer, "not an object")
+    found = read(document)
+    return undocumented(answer, found) if isinstance(found, str) else found
 
 
-def _bulk(document: dict[str, Any], entries: int) -> Verdict:
+def _bulk(document: dict[str, Any], entries: int) -> Accepted | str:
     code, errors = document.get("code"), document.get("errors")
-    if code == "SUCCESS" and not errors:
-        return Accepted()
+    if problem := _contradiction(document):
+        return problem
+    if code == "SUCCESS":
+        return "a success that names errors" if errors else Accepted(document=document)
     if code != "SUCCESS_WITH_PARTIAL_ERRORS":
-        return Undocumented("a success answer with an unknown code")
+        return "a success without a known `code`"
     if not isinstance(errors, list) or not errors:
-        return Undocumented("partial errors that name no error")
+        return "partial errors that name no error"
     refusals: dict[int, list[Refusal]] = {}
     for error in errors:
-        index = error.get("bulk_index") if isinstance(error, dict) else None
-        if type(index) is not int or not 0 <= index < entries:
-            return Undocumented("a partial error for an entry that was not in the request")
+        index = whole_number(error.get("bulk_index")) if isinstance(error, dict) else None
+        if index is None or not 0 <= index < entries:
+            return "a partial error for an entry that was not in the request"
         refusals.setdefault(index, []).append(_refusal(error))
-    return Accepted({index: tuple(found) for index, found in refusals.items()})
+    return Accepted({index: tuple(found) for index, found in refusals.items()}, document)
 
 
 def _refusal(error: dict[str, Any]) -> Refusal:
@@ -197,13 +235,21 @@ def _refusal(error: dict[str, Any]) -> Refusal:
     )
 
 
-def _token(document: dict[str, Any]) -> Verdict:
-    token = document.get("indexing_token")
-    if not isinstance(token, str) or not token:
-        return Undocumented("an audience answer without its indexing token")
+def _change(document: dict[str, Any]) -> Accepted | str:
+    if problem := _contradiction(document):
+        return problem
     if document.get("errors") or document.get("code", "SUCCESS") != "SUCCESS":
-        return Undocumented("an audience answer that names errors")
-    return Accepted(document=document)
+        return "an audience answer that names errors"
+    token = document.get("indexing_token")
+    if token is not None and not isinstance(token, str) and whole_number(token) is None:
+        return "an `indexing_token` that is not text"
+    return Accepted(document={**document, "indexing_token": "" if token is None else str(token)})
+
+
+def _contradiction(document: dict[str, Any]) -> str:
+    """Say what in an answer speaks against the success that its status claims."""
+    errors = [key for key in ("error_code", "error_message", "error") if document.get(key)]
+    return f"a success with `{errors[0]}`" if errors else ""
 
 
 def _described(answer: Answer) -> str:
@@ -211,29 +257,75 @@ def _described(answer: Answer) -> str:
     return f"{answer.status} {code}" if code else f"{answer.status}"
 
 
-def _error(body: bytes) -> tuple[str, str]:
+def _form(answer: Answer) -> str:
+    """Describe an answer by status, content type and the names of its top-level keys."""
+    media_type = MEDIA_TYPE.match(_header(answer, "Content-Type"))
+    parts = [str(answer.status), media_type[0] if media_type else "no content type"]
+    document = _decoded(answer.body)
+    if isinstance(document, dict):
+        keys = [key if KEY.match(key) else "?" for key in list(document)[:SHOWN_KEYS]]
+        more = len(document) - len(keys)
+        parts.append(f"keys {', '.join(keys)}" + (f" and {more} more" if more else "") if keys else "no keys")
+    elif isinstance(document, list):
+        parts.append(f"a list of {counted(len(document), 'item')}")
+    elif not answer.body:
+        parts.append("empty")
+    return ", ".join(parts)
+
+
+def _header(answer: Answer, name: str) -> str:
+    wanted = name.lower()
+    return next((value.strip() for key, value in answer.headers.items() if key.lower() == wanted), "")
+
+
+_NOT_JSON: Final = object()
+
+
+def _decoded(body: bytes) -> Any:
+    """Read JSON; an answer is bytes until it proves to be text."""
     try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return "", ""
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _NOT_JSON
+
+
+def _error(body: bytes) -> tuple[str, str]:
+    """Return code and message of an error body, in the spelling of either platform."""
+    document = _decoded(body)
+    if document is _NOT_JSON:
+        document = _decoded(body.decode("utf-8", "replace").encode())
     if not isinstance(document, dict):
         return "", ""
-    code, message = document.get("error_code"), document.get("error_message")
+    code = document.get("error_code", document.get("code"))
+    message = document.get("error_message", document.get("message"))
     named = isinstance(code, str) and ERROR_CODE.match(code)
     return (str(code) if named else ""), (message if isinstance(message, str) else "")
 
 
-def retry_after(value: str | None, now: float) -> float | None:
-    """Read `Retry-After`, seconds or an HTTP date, as seconds from `now`; None when absurd."""
-    if value is None:
-        return None
-    text = value.strip()
+def batch_time(answer: Answer) -> float | None:
+    """Return when Batch answered by its own clock (`Date`), in epoch seconds."""
+    date = _http_date(_header(answer, "Date"))
+    return None if date is None else date.timestamp()
+
+
+def _asked_pause(answer: Answer) -> float | None:
+    """Return the seconds of `Retry-After`; a date in it is by the clock that wrote the answer."""
+    now = batch_time(answer)
+    return retry_after(_header(answer, "Retry-After"), answer.received_at if now is None else now)
+
+
+def retry_after(text: str, now: float) -> float | None:
+    """Read `Retry-After`, seconds or an HTTP date, as seconds from `now`; None if absurd or absent."""
+    text = text.strip()
     if re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,9})?", text):
         return float(text)
+    date = _http_date(text)
+    return None if date is None else max(0.0, date.timestamp() - now)
+
+
+def _http_date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
+        return date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=timezone.utc)
-    return max(0.0, (date - datetime.fromtimestamp(now, timezone.utc)).total_seconds())

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from target_batch.batch_api.answers import (
+    FORBIDDEN,
     Accepted,
+    Denied,
+    Failure,
     Malformed,
     Misrouted,
+    Retry,
     Undocumented,
     Verdict,
+    classify_change,
+    classify_creation,
     classify_document,
-    classify_token,
+    undocumented,
+    whole_number,
 )
 from target_batch.batch_api.bulk import Divider, Receipt, failure_of
 from target_batch.batch_api.limits import AUDIENCE_LIST_PAGE
@@ -26,19 +34,31 @@ if TYPE_CHECKING:
     from target_batch.batch_api.answers import Answer
     from target_batch.batch_api.client import Client
     from target_batch.batch_api.endpoints import App, Project
-    from target_batch.batch_api.rate_limiter import Pacer
+    from target_batch.batch_api.rate_limiter import RateLimiter
     from target_batch.batch_api.transport import Call
 
 INDEXED: Final = frozenset({"APPLIED", "REPLACED"})
+"""States of a change that is settled: `REPLACED` is one whose content a later replace has removed [doc]."""
+
+MOST_PAGES: Final = 1000
+"""Pages of one list, 100,000 audiences: a list that is longer has no end."""
+
 _encode: Final = msgspec.json.encode
 
 
 class Look(NamedTuple):
-    """What Batch shows of an audience; `members` is None where it does not tell."""
+    """What Batch shows of an audience; `members` is None where it does not say."""
 
     indexed: bool
     members: int | None
     state: str
+
+
+class Page(NamedTuple):
+    """One page of a list: names of audiences, and where the next page begins; None after the last one."""
+
+    names: list[str]
+    following: str | None
 
 
 def adding(member: bytes) -> bytes:
@@ -49,8 +69,14 @@ def adding(member: bytes) -> bytes:
 class Platform(Protocol):
     """How one platform spells the audience calls."""
 
-    def list_call(self, start: int) -> Call:
-        """Make the call for one page of audiences."""
+    def list_call(self, start: str | None = None, limit: int = AUDIENCE_LIST_PAGE) -> Call:
+        """Make the call for one page of audiences, the first one without `start`."""
+
+    def classify_list(self, answer: Answer) -> Verdict:
+        """Read the answer to a list."""
+
+    def page(self, document: dict[str, Any], start: str | None) -> Page | None:
+        """Read an accepted list; None where it lacks what has to be known."""
 
     def create_call(self, name: str, display_name: str) -> Call:
         """Make the call that creates an empty audience."""
@@ -59,10 +85,10 @@ class Platform(Protocol):
         """Make the call that adds and removes encoded members."""
 
     def replace_call(self, name: str, members: Sequence[bytes]) -> Call:
-        """Make the call that removes everybody and adds encoded members."""
+        """Make the call that removes all members and adds encoded members."""
 
     def view_call(self, name: str, token: str) -> Call:
-        """Make the call that tells an audience's size and index state."""
+        """Make the call that shows an audience's size and index state."""
 
 
 class ProjectAudiences:
@@ -71,10 +97,23 @@ class ProjectAudiences:
     def __init__(self, project: Project) -> None:
         self._project = project
 
-    def list_call(self, start: int) -> Call:
-        """Make the call for one page of audiences."""
-        query = {"from": str(start), "limit": str(AUDIENCE_LIST_PAGE)}
+    def list_call(self, start: str | None = None, limit: int = AUDIENCE_LIST_PAGE) -> Call:
+        """Make the call for one page of audiences; a first page has no `from` [doc]."""
+        query = {"limit": str(limit)} if start is None else {"from": start, "limit": str(limit)}
         return self._project.get("/audiences/list", query)
+
+    def classify_list(self, answer: Answer) -> Verdict:
+        """Read the answer to a list."""
+        return _classify_list(answer, "audiences", "has_more")
+
+    def page(self, document: dict[str, Any], start: str | None) -> Page | None:
+        """Read an accepted list: an opaque cursor for as long as there is more [doc]."""
+        _ = start
+        names, more, cursor = _names(document["audiences"]), document["has_more"], document.get("next_from")
+        if more is False:
+            return Page(names, None)
+        cursor = str(cursor) if type(cursor) is int else cursor
+        return Page(names, cursor) if more is True and isinstance(cursor, str) and cursor else None
 
     def create_call(self, name: str, display_name: str) -> Call:
         """Make the call that creates an empty audience."""
@@ -86,11 +125,11 @@ class ProjectAudiences:
         return self._project.post("/audiences/update", _with_members({"name": name}, members))
 
     def replace_call(self, name: str, members: Sequence[bytes]) -> Call:
-        """Make the call that removes everybody and adds encoded members."""
+        """Make the call that removes all members and adds encoded members."""
         return self._project.post("/audiences/replace", _with_members({"name": name}, members))
 
     def view_call(self, name: str, token: str) -> Call:
-        """Make the call that tells an audience's size and index state."""
+        """Make the call that shows an audience's size and index state."""
         query = {"name": name, "indexing_token": token} if token else {"name": name}
         return self._project.get("/audiences/view", query)
 
@@ -104,10 +143,19 @@ class AppAudiences:
         self._version = "1.1" if id_type == "install_ids" else "1.0"
         self._type = {} if self._version == "1.1" else {"type": id_type}
 
-    def list_call(self, start: int) -> Call:
-        """Make the call for one page of audiences."""
-        query = {"from": str(start), "limit": str(AUDIENCE_LIST_PAGE)}
-        return self._app.call(self._version, "GET", query=query)
+    def list_call(self, start: str | None = None, limit: int = AUDIENCE_LIST_PAGE) -> Call:
+        """Make the call for one page of audiences, newest first, by offset [doc]."""
+        return self._app.call(self._version, "GET", query={"from": start or "0", "limit": str(limit)})
+
+    def classify_list(self, answer: Answer) -> Verdict:
+        """Read the answer to a list."""
+        return _classify_list(answer, "custom_audiences")
+
+    def page(self, document: dict[str, Any], start: str | None) -> Page | None:
+        """Read an accepted list: nothing says whether there is more, but a page that is not full [doc]."""
+        names = _names(document["custom_audiences"])
+        full = len(names) >= AUDIENCE_LIST_PAGE
+        return Page(names, str(int(start or "0") + len(names)) if full else None)
 
     def create_call(self, name: str, display_name: str) -> Call:
         """Make the call that creates an empty audience."""
@@ -119,11 +167,11 @@ class AppAudiences:
         return self._app.call(self._version, "PATCH", name, _with_members(self._type, members))
 
     def replace_call(self, name: str, members: Sequence[bytes]) -> Call:
-        """Make the call that removes everybody and adds encoded members."""
+        """Make the call that removes all members and adds encoded members."""
         return self._app.call(self._version, "PUT", name, _with_members(self._type, members))
 
     def view_call(self, name: str, token: str) -> Call:
-        """Make the call that tells an audience's size and index state."""
+        """Make the call that shows an audience's size and index state."""
         query = {"indexing_token": token} if token else None
         return self._app.call(self._version, "GET", name, query=query)
 
@@ -134,45 +182,199 @@ def _with_members(head: dict[str, str], members: Sequence[bytes]) -> bytes:
     return start + comma + b'"ids":[' + b",".join(members) + b"]}"
 
 
+def _names(audiences: list[dict[str, Any]]) -> list[str]:
+    return [audience["name"] for audience in audiences]
+
+
+def _classify_list(answer: Answer, key: str, *required: str) -> Verdict:
+    verdict = classify_document(answer, key, *required)
+    if not isinstance(verdict, Accepted):
+        return verdict
+    audiences = verdict.document[key]
+    named = isinstance(audiences, list) and all(
+        isinstance(audience, dict) and isinstance(audience.get("name"), str) for audience in audiences
+    )
+    return verdict if named else undocumented(answer, f"`{key}` without names")
+
+
+class Listing:
+    """The audiences of one platform and key: listed once, then kept up to date by who creates them.
+
+    Whoever carries calls with this key shares it, and the rate limiter.
+    """
+
+    def __init__(self, client: Client, platform: Platform, limiter: RateLimiter) -> None:
+        self._client = client
+        self._platform = platform
+        self.limiter = limiter
+        self._lock = Lock()
+        self._names: set[str] | None = None
+        self.paged = False
+        """Whether it took several pages: an audience may have moved from one to another meanwhile."""
+
+    def names(self) -> set[str] | Failure:
+        """Return every known name, or why they cannot be listed."""
+        with self._lock:
+            if self._names is None:
+                found = self._listed()
+                if isinstance(found, Failure):
+                    return found
+                self._names = found
+            return self._names
+
+    def _listed(self) -> set[str] | Failure:
+        """List every audience: one that a page leaves out would be taken as new, and be replaced."""
+        known: set[str] = set()
+        starts: set[str | None] = set()
+        start: str | None = None
+        while start not in starts and len(starts) < MOST_PAGES:
+            starts.add(start)
+            verdict = self._page_at(start)
+            if not isinstance(verdict, Page):
+                return verdict
+            if verdict.following is None:
+                return known.union(verdict.names)
+            if known.issuperset(verdict.names):
+                break
+            known.update(verdict.names)
+            start, self.paged = verdict.following, True
+        return Undocumented(
+            f"a list of audiences that does not end: {len(starts)} pages with {len(known)} names"
+        )
+
+    def _page_at(self, start: str | None) -> Page | Failure:
+        call = self._platform.list_call(start)
+        verdict = self._client.send(call, self._platform.classify_list, self.limiter)
+        if not isinstance(verdict, Accepted):
+            return verdict
+        page = self._platform.page(verdict.document, start)
+        return page or Undocumented("a list of audiences that has more, without where it goes on")
+
+
 class AudienceSender:
     """Carries audience calls of one platform (and, for apps, of one key), one after the other.
 
-    `where` names the key in what is told of a failure, where there are several.
+    `where` names the key in the message of a failure, where there are several.
     """
 
-    def __init__(self, client: Client, platform: Platform, pacer: Pacer, where: str = "") -> None:
+    def __init__(self, client: Client, platform: Platform, listing: Listing, where: str = "") -> None:
         self._client = client
         self.where = where
         self._platform = platform
-        self._pacer = pacer
-        self._divider = Divider()
+        self._listing = listing
+        self._divider = Divider(self._probe)
         self.vouch = self._divider.vouch
-        self._known: set[str] | None = None
-        self._not_created: dict[str, str] = {}
 
     def change(self, name: str, display_name: str, members: Sequence[bytes]) -> Receipt:
         """Add and remove members; an audience that is not listed is created first."""
-        if (failure := self._ensure(name, display_name)) is not None:
-            return failure
-        return self._located(
-            self._divider.deliver(members, partial(self._write, self._platform.change_call, name))
-        )
+        return self._deliver(name, display_name, members, partial(self._platform.change_call, name))
 
     def replace(self, name: str, display_name: str, members: Sequence[bytes]) -> Receipt:
-        """Remove everybody and add members, once; what Batch refuses with others is then added alone."""
-        if (failure := self._ensure(name, display_name)) is not None:
-            return failure
+        """Remove all members and add these, once; what Batch refuses with others is then added alone."""
         replaced = False
 
-        def send(part: Sequence[bytes]) -> Verdict:
-            nonlocal replaced
+        def call(part: Sequence[bytes]) -> Call:
             if replaced:
-                return self._write(self._platform.change_call, name, [adding(body) for body in part])
-            verdict = self._write(self._platform.replace_call, name, part)
-            replaced = isinstance(verdict, Accepted)
+                return self._platform.change_call(name, [adding(body) for body in part])
+            return self._platform.replace_call(name, part)
+
+        def accepted() -> None:
+            nonlocal replaced
+            replaced = True
+
+        return self._deliver(name, display_name, members, call, accepted)
+
+    def _deliver(
+        self,
+        name: str,
+        display_name: str,
+        members: Sequence[bytes],
+        call: Callable[[Sequence[bytes]], Call],
+        accepted: Callable[[], None] = lambda: None,
+    ) -> Receipt:
+        if (failure := self._ensure(name, display_name)) is not None:
+            return self._failed(failure)
+        there = False
+
+        def send(part: Sequence[bytes]) -> Verdict:
+            nonlocal there
+            verdict = self._send(call(part), classify_change)
+            if isinstance(verdict, Accepted):
+                accepted()
+                there = True
+            elif isinstance(verdict, Malformed | Misrouted) and not there:
+                missing = self._missing(name, verdict)
+                there = missing is None
+                return missing or verdict
             return verdict
 
         return self._located(self._divider.deliver(members, send))
+
+    def _missing(self, name: str, refusal: Failure) -> Failure | None:
+        """Find out whether a write was refused for its audience, and not for its members."""
+        found = self._viewed(name)
+        if isinstance(found, Failure):
+            return found
+        gone = f"{refusal.what}, audience '{clean(name)}' does not exist any more"
+        return None if found else Undocumented(gone, refusal.status, refusal.code)
+
+    def _ensure(self, name: str, display_name: str) -> Failure | None:
+        """Create the audience if it is not listed; where that is refused, see whether it exists after all."""
+        known = self._listing.names()
+        if isinstance(known, Failure):
+            return known
+        if name in known:
+            return None
+        verdict = self._send(self._platform.create_call(name, display_name), classify_creation)
+        if isinstance(verdict, Retry | Denied):
+            return verdict
+        if isinstance(verdict, Failure) and (found := self._viewed(name)) is not True:
+            return found or _not_created(name, verdict)
+        known.add(name)
+        return None
+
+    def exists(self, name: str) -> bool | Receipt:
+        """Return whether an audience exists; one that the pages of a list may have skipped is viewed."""
+        known = self._listing.names()
+        if isinstance(known, Failure):
+            return self._failed(known)
+        if name not in known and self._listing.paged:
+            found = self._viewed(name)
+            if isinstance(found, Failure):
+                return self._failed(found)
+            known.update([name] if found else [])
+        return name in known
+
+    def assume(self, name: str) -> None:
+        """Take an audience for listed, without asking."""
+        if not isinstance(known := self._listing.names(), Failure):
+            known.add(name)
+
+    def look(self, name: str, token: str = "") -> Look | Receipt:
+        """Return the members an audience has, and whether what `token` stands for is indexed.
+
+        Without a token it is the state of the audience's last change.
+        """
+        verdict = self._send(self._platform.view_call(name, token), _classify_view)
+        if not isinstance(verdict, Accepted):
+            return self._failed(verdict)
+        state = str(verdict.document["indexing_state"])
+        return Look(state in INDEXED, whole_number(verdict.document.get("nb_ids")), state)
+
+    def _viewed(self, name: str) -> bool | Failure:
+        """Return whether Batch shows an audience, or why that cannot be known."""
+        verdict = self._send(self._platform.view_call(name, ""), classify_document)
+        if isinstance(verdict, Malformed | Misrouted):
+            return False
+        return verdict if isinstance(verdict, Failure) else True
+
+    def _send(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
+        return self._client.send(call, classify, self._listing.limiter)
+
+    def _probe(self) -> Verdict:
+        """Return that keys and address are right: the list, a read-only call, was accepted before."""
+        known = self._listing.names()
+        return known if isinstance(known, Failure) else Accepted()
 
     def _located(self, receipt: Receipt) -> Receipt:
         """Say which key a failure is about."""
@@ -180,87 +382,16 @@ class AudienceSender:
             receipt.failure = type(receipt.failure)(f"{self.where}: {receipt.failure}")
         return receipt
 
-    def _failed(self, verdict: Verdict) -> Receipt:
-        return self._located(Receipt(failure=failure_of(verdict)))
-
-    def _write(
-        self, call: Callable[[str, Sequence[bytes]], Call], name: str, members: Sequence[bytes]
-    ) -> Verdict:
-        verdict = self._send(call(name, members), classify_token)
-        if isinstance(verdict, Misrouted):
-            refused = self._not_created.get(name)
-            why = f", and refused to create it ({refused})" if refused else ""
-            return Undocumented(f"{verdict.what}: it does not know audience '{clean(name)}'{why}")
-        return verdict
-
-    def _send(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
-        return self._client.send(call, classify, self._pacer)
-
-    def _ensure(self, name: str, display_name: str) -> Receipt | None:
-        """Create the audience if it is not listed; a 4xx on create means that it is there after all."""
-        known = self._all_known()
-        if isinstance(known, Receipt):
-            return known
-        if name in known:
-            return None
-        verdict = self._send(self._platform.create_call(name, display_name), classify_token)
-        if not isinstance(verdict, Accepted):
-            if not isinstance(verdict, Malformed | Undocumented) or not verdict.what.startswith("4"):
-                return self._failed(verdict)
-            self._not_created[name] = verdict.what
-        known.add(name)
-        return None
-
-    def exists(self, name: str) -> bool | Receipt:
-        """Return whether an audience is listed, as far as this run knows."""
-        known = self._all_known()
-        return known if isinstance(known, Receipt) else name in known
-
-    def assume(self, name: str) -> None:
-        """Take an audience for listed, without asking."""
-        if not isinstance(known := self._all_known(), Receipt):
-            known.add(name)
-
-    def _all_known(self) -> set[str] | Receipt:
-        if self._known is None:
-            listed = self._listed()
-            if isinstance(listed, Receipt):
-                return listed
-            self._known = listed
-        return self._known
-
-    def _listed(self) -> set[str] | Receipt:
-        """List every audience: one that a page leaves out would be taken as new, and be replaced."""
-        known: set[str] = set()
-        start = 0
-        while True:
-            verdict = self._send(self._platform.list_call(start), _classify_list)
-            if not isinstance(verdict, Accepted):
-                return self._failed(verdict)
-            known.update(audience["name"] for audience in verdict.document["audiences"])
-            if not verdict.document["has_more"]:
-                return known
-            following = verdict.document.get("next_from")
-            if type(following) is not int or following <= start:
-                return self._failed(Undocumented("a list of audiences without its next page"))
-            start = following
-
-    def look(self, name: str, token: str = "") -> Look | Receipt:
-        """Return the members an audience has, and whether what `token` stands for is indexed."""
-        call = self._platform.view_call(name, token)
-        verdict = self._send(call, lambda answer: classify_document(answer, "indexing_state"))
-        if isinstance(verdict, Accepted):
-            state, members = verdict.document["indexing_state"], verdict.document.get("nb_ids")
-            return Look(state in INDEXED, members if type(members) is int else None, str(state))
-        return self._failed(verdict)
+    def _failed(self, failure: Failure) -> Receipt:
+        return self._located(Receipt(failure=failure_of(failure)))
 
 
-def _classify_list(answer: Answer) -> Verdict:
-    verdict = classify_document(answer, "audiences", "has_more")
-    if not isinstance(verdict, Accepted):
-        return verdict
-    audiences = verdict.document["audiences"]
-    named = isinstance(audiences, list) and all(
-        isinstance(audience, dict) and isinstance(audience.get("name"), str) for audience in audiences
-    )
-    return verdict if named else Undocumented("a list of audiences without names")
+def _not_created(name: str, refusal: Failure) -> Failure:
+    """Name the refusal of an audience that does not exist; a 403 is about the key after all."""
+    what = f"{refusal.what}, audience '{clean(name)}' does not exist and cannot be created"
+    verdict = Denied if refusal.status == FORBIDDEN else Undocumented
+    return verdict(what, refusal.status, refusal.code)
+
+
+def _classify_view(answer: Answer) -> Verdict:
+    return classify_document(answer, "indexing_state")

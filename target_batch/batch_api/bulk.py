@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from target_batch.batch_api.answers import (
     Accepted,
     Denied,
+    Failure,
     Malformed,
     Misrouted,
     Refusal,
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 
     from target_batch.batch_api.client import Client
     from target_batch.batch_api.endpoints import BulkEndpoint, Project
-    from target_batch.batch_api.rate_limiter import Pacer
+    from target_batch.batch_api.rate_limiter import RateLimiter
 
 SINGLED_OUT: Final = 5
-"""Operations refused one by one, with nothing ever accepted, that make it the configuration."""
+"""Operations refused one by one, with nothing ever accepted, that prove the configuration wrong."""
 
 
 @dataclass
@@ -41,42 +42,60 @@ class Receipt:
     """What became of the entries of one delivery, by their index.
 
     An index that is neither refused nor unconfirmed was accepted. `failure` is why there are
-    unconfirmed ones, `document` the last success answer.
+    unconfirmed ones. `token` stands for the newest change of an audience: empty where Batch gave none,
+    None where nothing was changed.
     """
 
     refused: dict[int, tuple[Refusal, ...]] = field(default_factory=dict)
     unconfirmed: set[int] = field(default_factory=set)
     failure: StopRun | None = None
-    document: dict[str, Any] = field(default_factory=dict)
+    token: str | None = None
 
 
 class Trust:
-    """Whether Batch has accepted anything, in this run or, as the ledger knows, the same one before.
+    """Whether a refusal can be believed to be about the records, and not about the configuration.
 
-    Until then a refusal may be our fault.
+    It can once Batch has accepted anything, in this run or, as the ledger knows, in one before. Until then,
+    `SINGLED_OUT` refused operations make it the configuration; fewer prove nothing, so that `probe`, a
+    read-only call, finds out whether keys and address are right.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, probe: Callable[[], Verdict]) -> None:
+        self._probe = probe
         self._lock = Lock()
         self._accepted = False
         self._singled_out = 0
+        self._probed: Verdict | None = None
 
     def accept(self) -> None:
         """Something was accepted: keys, project and version are right."""
         self._accepted = True
 
-    def doubtful(self, *, last: bool) -> bool:
-        """Whether the operations singled out so far speak against the configuration."""
+    def objection(self, *, last: bool) -> StopRun | None:
+        """Return what stands against believing a refusal; `last`: nothing more will be known."""
         with self._lock:
             self._singled_out += not last
-            return not self._accepted and (last or self._singled_out >= SINGLED_OUT)
+            if self._accepted:
+                return None
+            if self._singled_out >= SINGLED_OUT:
+                return _misconfigured()
+            return self._probed_failure() if last else None
+
+    def _probed_failure(self) -> StopRun | None:
+        self._probed = self._probed or self._probe()
+        if isinstance(self._probed, Malformed):
+            return _misconfigured()
+        return None if isinstance(self._probed, Accepted) else failure_of(self._probed)
 
 
 class Divider:
-    """Delivers entries in one call, or in as many as it takes to single out what Batch refuses."""
+    """Delivers entries in one call, or in as many as it takes to single out what Batch refuses.
 
-    def __init__(self) -> None:
-        self._trust = Trust()
+    `probe` makes a read-only call: the answer decides whether keys and address are right.
+    """
+
+    def __init__(self, probe: Callable[[], Verdict]) -> None:
+        self._trust = Trust(probe)
 
     def vouch(self) -> None:
         """Take note that Batch has accepted such entries before: what it refuses now is to blame itself."""
@@ -101,7 +120,7 @@ class Divider:
         if isinstance(verdict, Accepted):
             self._trust.accept()
             receipt.refused.update((low + i, found) for i, found in verdict.refusals.items())
-            receipt.document = verdict.document
+            receipt.token = verdict.document.get("indexing_token", receipt.token)
             return None
         if not isinstance(verdict, Malformed | TooLarge):
             return failure_of(verdict)
@@ -109,29 +128,39 @@ class Divider:
             middle = (low + high) // 2
             ranges += [(middle, high), (low, middle)]
             return None
-        receipt.refused[low] = (_blamed_alone(verdict),)
-        return _suspicion() if self._trust.doubtful(last=False) else None
+        receipt.refused[low] = (_refused_alone(verdict),)
+        return self._trust.objection(last=False)
 
     def _doubted(self, receipt: Receipt) -> Receipt:
-        """Withdraw refusals that nothing vouches for: they must not fill the rejects."""
-        alone = {i for i, found in receipt.refused.items() if found[0].category == ALONE}
-        if not alone or not self._trust.doubtful(last=True):
+        """Withdraw refusals that cannot be believed: they must not fill the rejects."""
+        alone = {index for index, found in receipt.refused.items() if found[0].alone}
+        objection = self._trust.objection(last=True) if alone else None
+        if objection is None:
             return receipt
         for index in alone:
             del receipt.refused[index]
         receipt.unconfirmed |= alone
-        receipt.failure = receipt.failure or _suspicion()
+        receipt.failure = receipt.failure or objection
         return receipt
 
 
 class BulkSender:
-    """Delivers encoded entries to the profile endpoints of one project."""
+    """Delivers encoded entries to the profile endpoints of one project.
 
-    def __init__(self, client: Client, project: Project, pacers: dict[str, Pacer]) -> None:
+    `limiters` by the endpoint's route; `probe` makes a read-only call with the same keys.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        project: Project,
+        limiters: dict[str, RateLimiter],
+        probe: Callable[[], Verdict],
+    ) -> None:
         self._client = client
         self._project = project
-        self._pacers = pacers
-        self._divider = Divider()
+        self._limiters = limiters
+        self._divider = Divider(probe)
         self.vouch = self._divider.vouch
 
     def deliver(self, endpoint: BulkEndpoint, entries: Sequence[bytes]) -> Receipt:
@@ -139,29 +168,26 @@ class BulkSender:
 
         def send(part: Sequence[bytes]) -> Verdict:
             call = self._project.post(endpoint.route, b"[" + b",".join(part) + b"]")
-            pacer = self._pacers[endpoint.route]
-            return self._client.send(call, partial(classify_bulk, entries=len(part)), pacer, len(part))
+            limiter = self._limiters[endpoint.route]
+            return self._client.send(call, partial(classify_bulk, entries=len(part)), limiter, len(part))
 
         return self._divider.deliver(entries, send)
 
 
-ALONE: Final = "alone"
-
-
-def _blamed_alone(verdict: Malformed | TooLarge) -> Refusal:
+def _refused_alone(verdict: Malformed | TooLarge) -> Refusal:
     reason = verdict.detail if isinstance(verdict, Malformed) else "too large for one request"
-    return Refusal(reason or verdict.what, category=ALONE)
+    return Refusal(reason or verdict.what, alone=True)
 
 
-def _suspicion() -> ConfigurationError:
+def _misconfigured() -> ConfigurationError:
     return ConfigurationError(
-        "Batch refused every operation it was given and has accepted none in this run, so it is not "
-        "the records: check `project_key`, `api_version` and the `streams` options. "
-        "Nothing was written to the rejects."
+        "Batch refused every operation as a whole and has accepted none in this run, so the cause is the "
+        "configuration, not the records: check `project_key`, `api_version` and the `streams` options. "
+        "These operations are undelivered and the state is held."
     )
 
 
-def failure_of(verdict: Verdict) -> StopRun:
+def failure_of(verdict: Failure) -> StopRun:
     """Turn a verdict that ends a run into its error."""
     if isinstance(verdict, Denied):
         return AccessRefusedError(
@@ -170,15 +196,14 @@ def failure_of(verdict: Verdict) -> StopRun:
         )
     if isinstance(verdict, Misrouted):
         return ConfigurationError(
-            f"Nothing of Batch's answers at this address ({verdict.what}). Check `api_url` and `api_version`."
+            f"Batch does not answer at this address ({verdict.what}). Check `api_url` and `api_version`."
         )
     if isinstance(verdict, Retry):
         return DeliveryError(
             f"Batch did not take a request in time (last: {verdict.what}). What is not confirmed is "
             "undelivered and the state is held: run again, or raise `max_retry_seconds`."
         )
-    what = getattr(verdict, "what", "an unexpected answer")
     return DeliveryError(
-        f"Batch answered otherwise than documented ({what}), so nothing behind this answer counts "
+        f"Batch answered otherwise than documented ({verdict.what}), so nothing behind this answer counts "
         "as delivered and the state is held. Check `api_url` for a proxy, and `api_version`."
     )

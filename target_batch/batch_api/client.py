@@ -1,4 +1,4 @@
-"""One call, from the first attempt to a verdict: paced, retried with full jitter, counted."""
+"""One call, from the first attempt to a verdict: rate limited, retried with full jitter, counted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from target_batch.batch_api.answers import Answer, Denied, Retry, Verdict
-from target_batch.batch_api.circuit_breaker import Gate, ceilings
+from target_batch.batch_api.answers import Accepted, Answer, Denied, Retry, Verdict, batch_time
+from target_batch.batch_api.circuit_breaker import CircuitBreaker, ceilings
 from target_batch.batch_api.transport import Transport, TransportError
+from target_batch.common.plain_text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from target_batch.batch_api.dry_run import DryTransport
-    from target_batch.batch_api.rate_limiter import Pacer
+    from target_batch.batch_api.rate_limiter import RateLimiter
     from target_batch.batch_api.transport import Call
     from target_batch.common.clock import Clock, Stop
 
 THROTTLED_PAUSE: Final = 2.0
 """Seconds without a request after a 429 that names none: "wait a few seconds" [doc]."""
+
+CLOCK_TOLERANCE: Final = 60.0
+"""Seconds by which the machine's clock may differ from Batch's before that is reported."""
 
 STOPPED: Final = Retry("the run ended before it was sent", ambiguous=False)
 
@@ -55,18 +59,25 @@ class Counters:
 class Client:
     """Carries calls with retries until a verdict that another attempt would not change.
 
-    A key that was denied once is not tried again.
+    A key that was denied once is not tried again. The clock follows the `Date` of Batch's answers; `warn`
+    is called once if the machine's differs by more than a minute.
     """
 
     def __init__(
-        self, transport: Transport | DryTransport, clock: Clock, stop: Stop, max_retry_seconds: float
+        self,
+        transport: Transport | DryTransport,
+        clock: Clock,
+        stop: Stop,
+        max_retry_seconds: float,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._transport = transport
         self._clock = clock
         self._stop = stop
         self._max_retry_seconds = max_retry_seconds
-        self._gate = Gate(clock, stop)
+        self._circuit = CircuitBreaker(clock, stop)
         self._denied: dict[AuthBase, Denied] = {}
+        self._warn: Callable[[str], None] | None = warn
         self.counters = Counters()
 
     def hurry(self, seconds: float) -> None:
@@ -74,60 +85,61 @@ class Client:
         self._stop.request(seconds)
         self._transport.hurry(seconds)
 
-    def send(self, call: Call, classify: Callable[[Answer], Verdict], pacer: Pacer, cost: int = 1) -> Verdict:
+    def send(
+        self, call: Call, classify: Callable[[Answer], Verdict], limiter: RateLimiter, cost: int = 1
+    ) -> Verdict:
         """Send until the verdict is final, or a `Retry` that the time no longer allows.
 
-        `max_retry_seconds` count from the first failure, so that waiting for the pace costs nothing.
+        `max_retry_seconds` count from the first failure, so that waiting for the rate costs nothing.
         """
         failing_until = math.inf
 
         def give_up() -> float:
             return min(failing_until, self._stop.deadline)
 
-        def stop_waiting_for_the_pace() -> float:
+        def stop_waiting_for_the_rate() -> float:
             return give_up() if failing_until < math.inf else math.inf
 
         verdict: Verdict = STOPPED
         pauses = ceilings()
-        while (round_ := self._gate.enter(give_up)) is not None:
-            if not pacer.acquire(cost, stop_waiting_for_the_pace):
-                self._gate.withdraw(round_)
+        while (round_ := self._circuit.enter(give_up)) is not None:
+            if limiter.acquire(cost, stop_waiting_for_the_rate) is None:
+                self._circuit.withdraw(round_)
                 break
             if call.auth in self._denied:
-                self._gate.withdraw(round_)
+                self._circuit.withdraw(round_)
                 return self._denied[call.auth]
             if isinstance(verdict, Retry) and verdict is not STOPPED:
                 self.counters.again(verdict, cost)
             verdict = self._attempt(call, classify)
-            pacer.answered()
             if not isinstance(verdict, Retry):
                 return self._final(call, verdict, round_)
             now = self._clock.monotonic()
             failing_until = min(failing_until, now + self._max_retry_seconds)
-            if not self._wait_after(verdict, pacer, round_, next(pauses), give_up):
+            if not self._wait_after(verdict, limiter, round_, next(pauses), give_up):
                 break
         return verdict
 
     def _final(self, call: Call, verdict: Verdict, round_: int) -> Verdict:
-        self._gate.answered(round_)
+        self._circuit.answered(round_)
         if isinstance(verdict, Denied):
             self._denied.setdefault(call.auth, verdict)
         return verdict
 
     def _wait_after(
-        self, retry: Retry, pacer: Pacer, round_: int, ceiling: float, give_up: Callable[[], float]
+        self, retry: Retry, limiter: RateLimiter, round_: int, ceiling: float, give_up: Callable[[], float]
     ) -> bool:
         """Wait as a failure asks for; False where there is no time for that.
 
-        A 429 is an answer: it slows the pace of all who share it. Any other trouble closes the gate.
+        A 429 is an answer: it lowers the rate for all who share it. Any other failure opens the circuit.
         """
         now = self._clock.monotonic()
         least = self._least_pause(retry)
         if retry.throttled:
-            self._gate.answered(round_)
-            pacer.throttled(least)
+            self._circuit.answered(round_)
+            limiter.throttled(least)
         else:
-            self._gate.failed(round_, least)
+            self._circuit.failed(round_, least)
         if now + least >= give_up():
             return False
         if retry.throttled:
@@ -137,10 +149,34 @@ class Client:
 
     def _attempt(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
         self.counters.attempt()
+        begun = self._clock.monotonic()
         try:
-            return classify(self._transport.send(call))
+            answer = self._transport.send(call)
         except TransportError as error:
             return Retry(error.what, ambiguous=error.ambiguous)
+        verdict = classify(answer)
+        if isinstance(verdict, Accepted) or verdict.code:
+            self._follow_clock(answer, self._clock.monotonic() - begun)
+        return verdict
+
+    def _follow_clock(self, answer: Answer, elapsed: float) -> None:
+        """Take over Batch's time: it decides which events are too old."""
+        if (date := batch_time(answer)) is None:
+            return
+        ahead = self._clock.follow(date, elapsed)
+        if abs(ahead) > CLOCK_TOLERANCE and self._warn is not None:
+            warn, self._warn = self._warn, None
+            side = "ahead of" if ahead > 0 else "behind"
+            warn(
+                f"This machine's clock is {duration(abs(ahead))} {side} Batch's. Batch's time decides which "
+                "events are within its 24 hours; set the machine's clock right."
+            )
+
+    def glance(self, call: Call, classify: Callable[[Answer], Verdict], limiter: RateLimiter) -> Verdict:
+        """Make one attempt that is not repeated, for what is good to know and not needed."""
+        if limiter.acquire(1, lambda: self._stop.deadline) is None:
+            return STOPPED
+        return self._attempt(call, classify)
 
     def _least_pause(self, retry: Retry) -> float:
         if retry.after is not None:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 ACCEPTED: Final = b'{"code":"SUCCESS"}'
 TOKEN: Final = b'{"indexing_token":"dry-run"}'
-LISTED: Final = b'{"audiences":[],"count":0,"has_more":false}'
+LISTED: Final = b'{"audiences":[],"custom_audiences":[],"has_more":false}'
+"""For either platform."""
 VIEWED: Final = b'{"indexing_state":"APPLIED"}'
-"""Without a number of members: nobody was sent, so there is nothing to compare one with."""
+"""Without a number of members: none were sent, so there is nothing to compare it with."""
 
 
 class DryTransport:

@@ -11,13 +11,32 @@ from typing import Final
 
 
 class Clock:
-    """The machine's time and randomness."""
+    """Time and randomness; the time of day is the machine's until a better clock is known."""
 
     monotonic: Callable[[], float] = staticmethod(time.monotonic)
     """Return seconds that never go back."""
 
-    time: Callable[[], float] = staticmethod(time.time)
-    """Return epoch seconds; asked once a record, so it is the function itself."""
+    _ahead = 0.0
+    _following = threading.Lock()
+
+    def time(self) -> float:
+        """Return epoch seconds."""
+        return time.time() - self._ahead
+
+    def follow(self, date: float, elapsed: float) -> float:
+        """Take over the time of a better clock, which wrote a date in the `elapsed` seconds before now.
+
+        Corrects by no more than that proves: `date` is in whole epoch seconds and may have been on its way
+        for all of that time.
+
+        Returns:
+            Seconds that the machine's clock is ahead of the better one; negative where it is behind.
+        """
+        with self._following:
+            at_most = self.time() - date
+            at_least = at_most - elapsed - 1.0
+            self._ahead += max(0.0, at_least) + min(0.0, at_most)
+            return self._ahead
 
     def wait(self, event: threading.Event, seconds: float) -> None:
         """Wait, at most until the event is set."""

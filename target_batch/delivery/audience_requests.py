@@ -46,17 +46,18 @@ class Member:
 
 
 @dataclass(slots=True, eq=False)
-class Parcel:
-    """The members of one call, the line of the oldest record among them, and what is open of it.
+class AudienceRequest:
+    """The members of one request, the line of the oldest record among them, and what is open of it.
 
-    `open_answers` counts the calls that are out, `open_places` the places that have not taken effect.
+    It goes to every sender: `open_answers` counts those that have not answered, `open_indexes` those whose
+    index has not taken it in.
     """
 
     members: list[Member]
     bodies: list[bytes]
     line: int
     open_answers: int = 0
-    open_places: int = 0
+    open_indexes: int = 0
     _origins: Counter[tuple[Origin, ...]] = field(default_factory=Counter)
 
     def answered(self) -> None:
@@ -68,7 +69,7 @@ class Parcel:
             self.members, self.bodies = [], []
 
     def delivered(self) -> Iterator[list[Ticket]]:
-        """Give, for each member that was accepted, tickets that stand for those it came with."""
+        """Yield, for each member that was accepted, tickets that stand for those it came with."""
         for origins, members in self._origins.items():
             yield from repeat([Ticket(origin, self.line, b"") for origin in origins], members)
 
@@ -84,7 +85,7 @@ class Gathered:
     size: int = 0
 
 
-class Waiting:
+class PendingChanges:
     """What waits for every audience, bounded in records and in bytes; the audiences oldest first."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -129,8 +130,8 @@ class Waiting:
         waited = takewhile(lambda found: found[1].since <= moment, self._audiences.items())
         return [name for name, _ in waited]
 
-    def take(self, name: str) -> Iterator[Parcel]:
-        """Take out what waits for an audience, in parcels of at most 10,000 members and about 5 MB."""
+    def take(self, name: str) -> Iterator[AudienceRequest]:
+        """Take out what waits for an audience, in requests of at most 10,000 members and about 5 MB."""
         gathered = self._audiences.pop(name)
         self.records -= gathered.records
         self._bytes -= gathered.size
@@ -140,12 +141,12 @@ class Waiting:
         for member in gathered.members.values():
             body = member.encoded()
             if bodies and (len(bodies) >= AUDIENCE_ENTRIES or size + len(body) > BODY_BYTES):
-                yield Parcel(members, bodies, gathered.line)
+                yield AudienceRequest(members, bodies, gathered.line)
                 members, bodies, size = [], [], 0
             members.append(member)
             bodies.append(body)
             size += len(body) + 1
-        yield Parcel(members, bodies, gathered.line)
+        yield AudienceRequest(members, bodies, gathered.line)
 
     def names(self) -> list[str]:
         """Return the audiences that changes wait for."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from target_batch.batch_api.bulk import Receipt
 from target_batch.common.errors import StopRun
-from target_batch.delivery.audience_requests import Parcel, Waiting
-from target_batch.delivery.indexing import Index, Where
+from target_batch.delivery.audience_requests import AudienceRequest, PendingChanges
+from target_batch.delivery.index_polling import Audience, IndexPolling
 from target_batch.delivery.workers import Threads
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from target_batch.common.operations import AudienceChange
     from target_batch.common.records import Ticket
     from target_batch.delivery.fates import Fates
-    from target_batch.delivery.index_polling import Patience
+    from target_batch.delivery.index_polling import AcceptedRequest, PollTiming
 
 BLOCKED_WAIT: Final = 0.5
 
@@ -41,17 +41,17 @@ class AudienceDelivery:
         senders: Sequence[AudienceSender],
         fates: Fates,
         clock: Clock,
-        patience: Patience,
+        timing: PollTiming,
         longest_wait: float,
     ) -> None:
         self._senders = senders
         self._fates = fates
-        self._patience = patience
+        self._timing = timing
         self._now = clock.monotonic
         self._longest_wait = longest_wait
-        self._waiting = Waiting(clock.monotonic)
-        self._open: list[Parcel] = []
-        self._index = Index(patience)
+        self._waiting = PendingChanges(clock.monotonic)
+        self._open: list[AudienceRequest] = []
+        self._index = IndexPolling(timing)
         self._looking = False
         self._threads = Threads("batch-audiences", 1)
         self._failure: StopRun | None = None
@@ -77,41 +77,40 @@ class AudienceDelivery:
             self._dispatch(self._waiting.fullest())
 
     def _dispatch(self, name: str) -> None:
-        parcels = list(self._waiting.take(name))
-        self._open += parcels
-        for parcel in parcels:
+        requests = list(self._waiting.take(name))
+        self._open += requests
+        for request in requests:
             while self._threads.in_flight > len(self._senders):
                 self._progress(BLOCKED_WAIT)
-            parcel.open_answers = parcel.open_places = len(self._senders)
-            label = parcel.members[-1].change.display_name
+            request.open_answers = request.open_indexes = len(self._senders)
+            label = request.members[-1].change.display_name
             for sender in self._senders:
                 self._threads.submit(
-                    partial(sender.change, name, label, parcel.bodies),
-                    partial(self._answered, Where(sender, name), parcel),
+                    partial(sender.change, name, label, request.bodies),
+                    partial(self._answered, Audience(sender, name), request),
                 )
 
-    def _answered(self, where: Where, parcel: Parcel, receipt: Receipt) -> None:
+    def _answered(self, audience: Audience, request: AudienceRequest, receipt: Receipt) -> None:
         if receipt.failure is not None:
             self._failure = self._failure or receipt.failure
             return
         for index, refusals in sorted(receipt.refused.items()):
-            member = parcel.members[index]
+            member = request.members[index]
             if member.tickets:
                 self._fates.refused(member.tickets, refusals)
                 member.tickets = []
-        parcel.answered()
-        token = receipt.document.get("indexing_token")
-        if token and self._patience.waits:
-            self._index.accepted(where, token, parcel)
+        request.answered()
+        if receipt.token is not None and self._timing.waits:
+            self._index.accepted(audience, receipt.token, request)
         else:
-            self._confirmed(parcel)
+            self._confirmed(request)
 
-    def _confirmed(self, parcel: Parcel) -> None:
-        parcel.open_places -= 1
-        if parcel.open_places:
+    def _confirmed(self, request: AudienceRequest) -> None:
+        request.open_indexes -= 1
+        if request.open_indexes:
             return
-        self._open.remove(parcel)
-        self._fates.all_delivered(list(parcel.delivered()))
+        self._open.remove(request)
+        self._fates.all_delivered(list(request.delivered()))
         self._failure = self._failure or self._fates.tripped()
 
     def settle(self, timeout: float = 0.0) -> None:
@@ -131,20 +130,21 @@ class AudienceDelivery:
             raise self._failure
         if self._looking or (due := self._index.due(busy=self._threads.in_flight > 0)) is None:
             return
-        where, token = due
+        audience, asked = due
         self._looking = True
         self._threads.submit(
-            partial(where.sender.look, where.name, token), partial(self._looked, where, token)
+            partial(audience.sender.look, audience.name, asked.token),
+            partial(self._looked, audience, asked),
         )
 
-    def _looked(self, where: Where, token: str, look: Look | Receipt) -> None:
+    def _looked(self, audience: Audience, asked: AcceptedRequest, look: Look | Receipt) -> None:
         self._looking = False
         if isinstance(look, Receipt):
             self._failure = self._failure or look.failure
             return
         try:
-            for parcel in self._index.seen(where, token, look):
-                self._confirmed(parcel)
+            for request in self._index.seen(audience, asked, look):
+                self._confirmed(request)
         except StopRun as error:
             self._failure = self._failure or error
 
@@ -157,7 +157,7 @@ class AudienceDelivery:
         self.flush()
         while self._open:
             if self._index and not self._threads.in_flight:
-                self._patience.pause_until(self._index.next_poll)
+                self._timing.pause_until(self._index.next_poll)
             self._progress(BLOCKED_WAIT)
 
     def salvage(self) -> None:
@@ -181,7 +181,7 @@ class AudienceDelivery:
 
     def oldest_line(self) -> int | None:
         """The input line of the oldest record whose fate is open."""
-        lines = [parcel.line for parcel in self._open]
+        lines = [request.line for request in self._open]
         if (waiting := self._waiting.oldest_line()) is not None:
             lines.append(waiting)
         return min(lines, default=None)

@@ -1,25 +1,33 @@
-"""How long, and how often, the index of an audience is asked for."""
+"""What Batch has accepted for audiences and not indexed yet, and when it is asked whether it has."""
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from target_batch.common.errors import DeliveryError
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
+    from target_batch.batch_api.audiences import AudienceSender, Look
     from target_batch.common.clock import Clock, Stop
+    from target_batch.delivery.audience_requests import AudienceRequest
 
 SHARE: Final = 0.1
-"""A poll comes after this share of the time waited so far: soon at first, then without haste."""
+"""A poll comes after this share of the time waited so far: soon at first, less often later."""
 
 LONGEST_PAUSE: Final = 10.0
 
+BESIDE_CALLS: Final = 15.0
+"""Seconds between two polls while changes wait for their turn: one call in 15, so that the state passes on
+the way, too."""
 
-class Patience:
-    """Waits at most `seconds`, and not beyond the deadline of a run that has been told to end.
 
-    `waits` tells whether a run waits for its own changes at all.
+class PollTiming:
+    """Waits at most `seconds`, and not beyond the deadline of a run that has to end.
+
+    `waits` says whether a run waits for the index of its own changes at all.
     """
 
     def __init__(self, clock: Clock, seconds: float, stop: Stop, *, waits: bool = True) -> None:
@@ -28,35 +36,130 @@ class Patience:
         self.seconds = seconds
         self.waits = waits
 
-    def begin(self) -> float:
-        """Return the moment from which the waiting counts."""
+    def now(self) -> float:
+        """Return monotonic seconds."""
         return self._clock.monotonic()
 
-    def next_poll(self, begun: float) -> float:
-        """Return the moment before which nothing is asked again."""
-        now = self._clock.monotonic()
-        return now + min(LONGEST_PAUSE, (now - begun) * SHARE)
+    def next_poll(self, since: float) -> float:
+        """Return the moment of the next poll, where the index has been waited for `since` a moment."""
+        now = self.now()
+        return now + min(LONGEST_PAUSE, (now - since) * SHARE)
 
     def is_due(self, moment: float) -> bool:
-        """Whether a moment has come, or the run is in a hurry."""
-        return self._clock.monotonic() >= moment or self._stop.requested
+        """Return whether a moment has come, or the run has to end."""
+        return self.now() >= moment or self._stop.requested
 
     def pause_until(self, moment: float) -> None:
         """Wait until a moment; the end of the run cuts it short."""
-        self._stop.pause(moment - self._clock.monotonic())
+        self._stop.pause(moment - self.now())
 
-    def check(self, begun: float, name: str, state: str) -> None:
+    def check(self, since: float, name: str, state: str) -> None:
         """End the waiting once it took too long.
 
         Raises:
             DeliveryError: the index is not done, and the state is held.
         """
-        now = self._clock.monotonic()
+        now = self.now()
         audience = f"Audience '{clean(name)}' was accepted but not indexed"
-        if now - begun > self.seconds:
+        if now - since > self.seconds:
             raise DeliveryError(
                 f"{audience} within {self.seconds:.0f} seconds (it is {clean(state, 40)}), so the state is "
                 "held. Run again later, raise `max_indexing_seconds`, or set `wait_for_indexing` to false."
             )
         if now > self._stop.deadline:
             raise DeliveryError(f"{audience} when the run had to end, so the state is held. Run again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """One audience: the sender for its platform (and key), and its name."""
+
+    sender: AudienceSender
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AcceptedRequest:
+    """An accepted request: its token (empty where Batch gave none), and when that was."""
+
+    token: str
+    since: float
+    request: AudienceRequest
+
+
+@dataclass(slots=True)
+class Unindexed:
+    """The accepted requests of one audience, oldest first, and the one that was asked for last."""
+
+    accepted: deque[AcceptedRequest] = field(default_factory=deque)
+    next_poll: float = 0.0
+    asked: AcceptedRequest | None = None
+
+    def choose(self, *, newest: bool) -> AcceptedRequest:
+        """Choose what to ask for: the newest, or what was asked for until that is indexed."""
+        if newest or self.asked is None or self.asked not in self.accepted:
+            self.asked = self.accepted[-1]
+        return self.asked
+
+
+class IndexPolling:
+    """Keeps accepted requests until Batch shows that it has indexed them."""
+
+    def __init__(self, timing: PollTiming) -> None:
+        self._timing = timing
+        self._audiences: dict[Audience, Unindexed] = {}
+        self._asked_at = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._audiences)
+
+    @property
+    def next_poll(self) -> float:
+        """The moment before which nothing is asked."""
+        return min(unindexed.next_poll for unindexed in self._audiences.values())
+
+    def accepted(self, audience: Audience, token: str, request: AudienceRequest) -> None:
+        """Keep an accepted request."""
+        now = self._timing.now()
+        if not self._audiences:
+            self._asked_at = now
+        unindexed = self._audiences.setdefault(audience, Unindexed())
+        unindexed.accepted.append(AcceptedRequest(token, now, request))
+        unindexed.next_poll = now
+
+    def due(self, *, busy: bool) -> tuple[Audience, AcceptedRequest] | None:
+        """Return what to ask for now; while changes wait for their turn that is rarely anything."""
+        if not self._audiences:
+            return None
+        if busy:
+            if self._timing.now() < self._asked_at + BESIDE_CALLS:
+                return None
+            chosen = min(self._audiences, key=lambda audience: self._audiences[audience].accepted[0].since)
+        else:
+            chosen = min(self._audiences, key=lambda audience: self._audiences[audience].next_poll)
+            if not self._timing.is_due(self._audiences[chosen].next_poll):
+                return None
+        self._asked_at = self._timing.now()
+        return chosen, self._audiences[chosen].choose(newest=not busy)
+
+    def seen(self, audience: Audience, asked: AcceptedRequest, look: Look) -> list[AudienceRequest]:
+        """Take in what Batch shows; return what is indexed: the request asked for, and all before it.
+
+        Raises:
+            StopRun: it takes too long.
+        """
+        unindexed = self._audiences[audience]
+        if not look.indexed:
+            oldest = unindexed.accepted[0].since
+            unindexed.next_poll = self._timing.next_poll(oldest)
+            self._timing.check(oldest, audience.name, look.state)
+            return []
+        indexed: list[AudienceRequest] = []
+        done = False
+        while not done:
+            first = unindexed.accepted.popleft()
+            indexed.append(first.request)
+            done = first is asked
+        if not unindexed.accepted:
+            del self._audiences[audience]
+        return indexed

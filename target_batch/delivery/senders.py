@@ -9,16 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from target_batch.batch_api.audiences import AppAudiences, AudienceSender, ProjectAudiences
+from target_batch.batch_api.audiences import AppAudiences, AudienceSender, Listing, ProjectAudiences
 from target_batch.batch_api.bulk import BulkSender
 from target_batch.batch_api.endpoints import AUDIENCE_RATE, MASS_UPDATE, UPDATE, App, Project
 from target_batch.batch_api.limits import Rate
-from target_batch.batch_api.rate_limiter import Pacer
+from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
 from target_batch.common.storage import LocalFolder
 from target_batch.delivery.audiences import AudienceDelivery
-from target_batch.delivery.index_polling import Patience
+from target_batch.delivery.index_polling import PollTiming
 from target_batch.delivery.mirror.destinations import AttributePlace, AudiencePlace
 from target_batch.delivery.profiles import MASS_UPDATE_CUT, SMALL_DRAIN, Delivery, Policy
 from target_batch.ledger.database import scope_of
@@ -27,6 +27,8 @@ from target_batch.report.progress import Quota
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from target_batch.batch_api.answers import Verdict
+    from target_batch.batch_api.audiences import Platform
     from target_batch.batch_api.client import Client
     from target_batch.common.clock import Clock, Stop
     from target_batch.common.records import Ticket
@@ -97,6 +99,9 @@ class Lanes:
         self._run = run
         self._lanes: dict[str, Lane] = {}
         self._of_profiles: set[str] = set()
+        self._senders: dict[str, AudienceSender] = {}
+        self._listings: dict[str, Listing] = {}
+        self._time_asked = False
         self.mirrors: list[MirrorLane] = []
 
     def __iter__(self) -> Iterator[Lane]:
@@ -141,6 +146,8 @@ class Lanes:
                 f"Stream '{clean(route.stream)}' goes to apps, but `app_api_keys` is empty. "
                 "Set it to the Live, Dev or SDK keys of the apps and sites."
             )
+        if route.kind in {"events", "segment"}:
+            self._learn_time()
         if membership and options.mode == "mirror":
             name = f"mirror {route.stream}"
             return self._lanes.get(name) or self._open(name, self._mirror_lane(route))
@@ -155,11 +162,24 @@ class Lanes:
 
     @cached_property
     def _bulk(self) -> BulkSender:
-        pacers = {
-            endpoint.route: Pacer(self._rate(endpoint.rate), self._run.clock, largest)
+        limiters = {
+            endpoint.route: RateLimiter(self._rate(endpoint.rate), self._run.clock, largest)
             for endpoint, largest in ((UPDATE, UPDATE.entries), (MASS_UPDATE, self._most_entries))
         }
-        return BulkSender(self._run.client, self._project, pacers)
+        return BulkSender(self._run.client, self._project, limiters, self._probe)
+
+    def _probe(self, send: Callable[..., Verdict] | None = None) -> Verdict:
+        """Make a read-only call to the project, which decides whether its keys and address are right."""
+        platform = ProjectAudiences(self._project)
+        limiter = self._listing("project", platform).limiter
+        send = send or self._run.client.send
+        return send(platform.list_call(limit=1), platform.classify_list, limiter)
+
+    def _learn_time(self) -> None:
+        """Ask Batch once before the first event: its clock, not the machine's, decides which are too old."""
+        if not self._settings.dry_run and not self._time_asked:
+            self._time_asked = True
+            self._probe(self._run.client.glance)
 
     def _profile_lane(self) -> Delivery:
         settings = self._settings
@@ -199,33 +219,49 @@ class Lanes:
     def _audience_lane(self, options: StreamOptions) -> AudienceDelivery:
         senders = [sender for sender, _ in self._audience_senders(options)]
         longest_wait = self._settings.checkpoint_seconds
-        return AudienceDelivery(senders, self._run.fates, self._run.clock, self._patience, longest_wait)
+        return AudienceDelivery(senders, self._run.fates, self._run.clock, self._timing, longest_wait)
 
     @property
-    def _patience(self) -> Patience:
+    def _timing(self) -> PollTiming:
         settings, run = self._settings, self._run
-        return Patience(run.clock, settings.max_indexing_seconds, run.stop, waits=settings.wait_for_indexing)
+        return PollTiming(
+            run.clock, settings.max_indexing_seconds, run.stop, waits=settings.wait_for_indexing
+        )
 
     def _audience_senders(self, options: StreamOptions) -> Iterator[tuple[AudienceSender, str]]:
-        """Give a sender for the project, or one for each app, and its name in the ledger."""
+        """Yield a sender for the project, or one for each app, and its name in the ledger."""
         settings = self._settings
         if options.destination == "project":
             scope = scope_of("project", settings.api_url, settings.project_key or "")
-            yield AudienceSender(self._run.client, ProjectAudiences(self._project), self._slow_pacer), scope
+            yield self._audience_sender(scope, "project", ProjectAudiences(self._project)), scope
             return
         keys = list(dict.fromkeys(settings.app_api_keys))
         for number, key in enumerate(keys, start=1):
             where = f"`app_api_keys`, key {number} of {len(keys)}"
             platform = AppAudiences(App(settings.rest_api_key, key), options.id_type)
             scope = scope_of("app", settings.api_url, key, options.id_type)
-            yield AudienceSender(self._run.client, platform, self._slow_pacer, where), scope
+            yield self._audience_sender(scope, f"app {number}", platform, where), scope
+
+    def _audience_sender(self, scope: str, key: str, platform: Platform, where: str = "") -> AudienceSender:
+        """Return the one sender for a scope; those of one key share its listing and its rate limiter."""
+        if scope not in self._senders:
+            listing = self._listing(key, platform)
+            self._senders[scope] = AudienceSender(self._run.client, platform, listing, where)
+        return self._senders[scope]
+
+    def _listing(self, key: str, platform: Platform) -> Listing:
+        if key not in self._listings:
+            rate = Rate(math.inf, math.inf) if self._settings.dry_run else AUDIENCE_RATE
+            limiter = RateLimiter(rate, self._run.clock)
+            self._listings[key] = Listing(self._run.client, platform, limiter)
+        return self._listings[key]
 
     def _mirror_lane(self, route: Route) -> MirrorLane:
         from target_batch.delivery.mirror.mirror import MirrorLane  # noqa: PLC0415 - SQLAlchemy costs start-up
 
         settings, options = self._settings, route.options
         places: list[Place] = [
-            AudiencePlace(sender, scope, self._patience, asks=not settings.dry_run)
+            AudiencePlace(sender, scope, self._timing, asks=not settings.dry_run)
             for sender, scope in self._audience_senders(options)
         ]
         if options.as_attribute:
@@ -269,10 +305,6 @@ class Lanes:
                 "to a PostgreSQL database."
             )
         return Path()
-
-    @cached_property
-    def _slow_pacer(self) -> Pacer:
-        return Pacer(Rate(math.inf, math.inf) if self._settings.dry_run else AUDIENCE_RATE, self._run.clock)
 
     @cached_property
     def _project(self) -> Project:

@@ -10,13 +10,18 @@ from fake_clock import FakeClock
 from target_batch.batch_api.audiences import Look
 from target_batch.common.clock import Stop
 from target_batch.common.errors import DeliveryError
-from target_batch.delivery.audience_requests import Parcel
-from target_batch.delivery.index_polling import Patience
-from target_batch.delivery.indexing import BESIDE_CALLS, Index, Where
+from target_batch.delivery.audience_requests import AudienceRequest
+from target_batch.delivery.index_polling import (
+    BESIDE_CALLS,
+    AcceptedRequest,
+    Audience,
+    IndexPolling,
+    PollTiming,
+)
 
 DONE = Look(indexed=True, members=1, state="APPLIED")
 NOT_YET = Look(indexed=False, members=1, state="IN_PROGRESS")
-VIP, BIG = (Where(cast("Any", None), name) for name in ("vip", "big"))
+VIP, BIG = (Audience(cast("Any", None), name) for name in ("vip", "big"))
 
 
 class World:
@@ -25,13 +30,25 @@ class World:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.stop = Stop(self.clock)
-        self.index = Index(Patience(self.clock, 900, self.stop))
+        self.polling = IndexPolling(PollTiming(self.clock, 900, self.stop))
 
-    def accept(self, where: Where, token: str) -> Parcel:
-        """Have a call accepted."""
-        parcel = Parcel([], [], 1)
-        self.index.accepted(where, token, parcel)
-        return parcel
+    def accept(self, audience: Audience, token: str) -> AudienceRequest:
+        """Have a request accepted."""
+        request = AudienceRequest([], [], 1)
+        self.polling.accepted(audience, token, request)
+        return request
+
+    def due(self, *, busy: bool) -> tuple[Audience, str] | None:
+        """Return what is asked for now, and remember it for the answer."""
+        due = self.polling.due(busy=busy)
+        if due is None:
+            return None
+        self.asked: AcceptedRequest = due[1]
+        return due[0], self.asked.token
+
+    def seen(self, audience: Audience, look: Look) -> list[AudienceRequest]:
+        """Have the last question answered."""
+        return self.polling.seen(audience, self.asked, look)
 
 
 @pytest.fixture
@@ -42,14 +59,24 @@ def world() -> World:
 
 def test_an_answer_confirms_its_call_and_those_before_it(world: World) -> None:
     first, second = world.accept(VIP, "t1"), world.accept(VIP, "t2")
-    assert world.index.due(busy=False) == (VIP, "t2")
+    assert world.due(busy=False) == (VIP, "t2")
     third = world.accept(VIP, "t3")
-    assert world.index.seen(VIP, "t2", DONE) == [first, second]
-    assert world.index
-    assert world.index.due(busy=False) == (VIP, "t3")
-    assert world.index.seen(VIP, "t3", DONE) == [third]
-    assert not world.index
-    assert world.index.due(busy=False) is None
+    assert world.seen(VIP, DONE) == [first, second]
+    assert world.polling
+    assert world.due(busy=False) == (VIP, "t3")
+    assert world.seen(VIP, DONE) == [third]
+    assert not world.polling
+    assert world.due(busy=False) is None
+
+
+def test_without_tokens_an_answer_confirms_what_was_accepted_before_the_question(world: World) -> None:
+    """The state of an audience speaks of its last change at that time, not of what followed."""
+    first, second = world.accept(VIP, ""), world.accept(VIP, "")
+    assert world.due(busy=False) == (VIP, "")
+    third = world.accept(VIP, "")
+    assert world.seen(VIP, DONE) == [first, second]
+    assert world.due(busy=False) == (VIP, "")
+    assert world.seen(VIP, DONE) == [third]
 
 
 def test_beside_changes_the_index_is_asked_for_now_and_then(world: World) -> None:
@@ -57,28 +84,28 @@ def test_beside_changes_the_index_is_asked_for_now_and_then(world: World) -> Non
     world.accept(BIG, "b1")
     world.clock.sleep(BESIDE_CALLS - 1)
     world.accept(VIP, "t1")
-    assert world.index.due(busy=True) is None
+    assert world.due(busy=True) is None
     world.clock.sleep(1)
-    assert world.index.due(busy=True) == (BIG, "b1")
+    assert world.due(busy=True) == (BIG, "b1")
     world.accept(BIG, "b2")
-    assert world.index.seen(BIG, "b1", NOT_YET) == []
-    assert world.index.due(busy=True) is None
+    assert world.seen(BIG, NOT_YET) == []
+    assert world.due(busy=True) is None
     world.clock.sleep(BESIDE_CALLS)
-    assert world.index.due(busy=True) == (BIG, "b1")
-    assert len(world.index.seen(BIG, "b1", DONE)) == 1
+    assert world.due(busy=True) == (BIG, "b1")
+    assert len(world.seen(BIG, DONE)) == 1
     world.clock.sleep(BESIDE_CALLS)
-    assert world.index.due(busy=True) == (VIP, "t1"), "the oldest one"
+    assert world.due(busy=True) == (VIP, "t1"), "the oldest one"
 
 
 def test_pauses_grow_with_the_time_waited(world: World) -> None:
     world.accept(VIP, "t1")
     world.clock.sleep(20)
-    assert world.index.due(busy=False) == (VIP, "t1")
-    world.index.seen(VIP, "t1", NOT_YET)
-    assert world.index.due(busy=False) is None
-    assert world.index.next_poll == world.clock.monotonic() + 2
+    assert world.due(busy=False) == (VIP, "t1")
+    world.seen(VIP, NOT_YET)
+    assert world.due(busy=False) is None
+    assert world.polling.next_poll == world.clock.monotonic() + 2
     world.clock.sleep(2)
-    assert world.index.due(busy=False) == (VIP, "t1")
+    assert world.due(busy=False) == (VIP, "t1")
 
 
 def test_the_time_limit_counts_from_the_oldest_call(world: World) -> None:
@@ -86,9 +113,9 @@ def test_the_time_limit_counts_from_the_oldest_call(world: World) -> None:
     world.accept(VIP, "t1")
     world.clock.sleep(890)
     world.accept(VIP, "t2")
-    assert world.index.due(busy=False) == (VIP, "t2")
-    world.index.seen(VIP, "t2", NOT_YET)
+    assert world.due(busy=False) == (VIP, "t2")
+    world.seen(VIP, NOT_YET)
     world.clock.sleep(11)
-    world.index.due(busy=False)
+    world.due(busy=False)
     with pytest.raises(DeliveryError, match="max_indexing_seconds"):
-        world.index.seen(VIP, "t2", NOT_YET)
+        world.seen(VIP, NOT_YET)

@@ -147,7 +147,7 @@ def test_an_audience_that_cannot_be_made_stops_the_run(loader: Loader) -> None:
     loader.batch.fault({"answer": {"status": 400, "json": refused}}, path="*/audiences/create")
     found = loader.run([head(), *rows(["u1"]), state(DONE)])
     assert found.code == 1
-    assert "does not know audience 'cohort', and refused to create it" in found.log
+    assert "400 TOO_MANY_AUDIENCES, audience 'cohort' does not exist and cannot be created" in found.log
     assert found.states == []
 
 

@@ -14,19 +14,22 @@ from target_batch.batch_api.answers import (
     Accepted,
     Answer,
     Denied,
+    Failure,
     Malformed,
     Misrouted,
     Refusal,
     Retry,
     TooLarge,
     Undocumented,
+    batch_time,
     classify_bulk,
+    classify_change,
+    classify_creation,
     classify_document,
-    classify_token,
     retry_after,
 )
 
-KEYS = ("code", "errors", "bulk_index", "reason", "attribute", "indexing_token", "error_code")
+KEYS = ("code", "errors", "bulk_index", "reason", "attribute", "indexing_token", "error_code", "Date")
 
 
 def answer(status: int, body: Any = b"", **headers: str) -> Answer:
@@ -50,7 +53,9 @@ def blamed(index: Any) -> dict[str, Any]:
     [
         pytest.param(answer(202, {"code": "SUCCESS"}), Accepted, id="documented success"),
         pytest.param(answer(202, {"code": "SUCCESS", "errors": []}), Accepted, id="success, no errors"),
-        pytest.param(answer(200, {"code": "SUCCESS"}), Undocumented, id="another 2xx"),
+        pytest.param(answer(200, {"code": "SUCCESS"}), Accepted, id="200"),
+        pytest.param(answer(201, {"code": "SUCCESS"}), Accepted, id="201"),
+        pytest.param(answer(203, {"code": "SUCCESS"}), Undocumented, id="another 2xx"),
         pytest.param(answer(204), Undocumented, id="204"),
         pytest.param(answer(202, {"code": "SUCCESS", "errors": [blamed(0)]}), Undocumented, id="both"),
         pytest.param(answer(202, {"code": "OK"}), Undocumented, id="unknown code"),
@@ -70,7 +75,12 @@ def blamed(index: Any) -> dict[str, Any]:
         pytest.param(answer(202, partial()), Undocumented, id="partial without errors"),
         pytest.param(answer(202, partial(blamed(3))), Undocumented, id="index too high"),
         pytest.param(answer(202, partial(blamed(-1))), Undocumented, id="negative index"),
-        pytest.param(answer(202, partial(blamed("1"))), Undocumented, id="index as text"),
+        pytest.param(answer(202, partial(blamed("1"))), Accepted, id="index as text"),
+        pytest.param(answer(202, partial(blamed("one"))), Undocumented, id="index in words"),
+        pytest.param(answer(202, {"code": "SUCCESS", "error_code": "X"}), Undocumented, id="an error code"),
+        pytest.param(answer(202, {"code": "SUCCESS", "trace": {"id": 1}}), Accepted, id="an unknown key"),
+        pytest.param(answer(202, b'{"code": "SUCCESS", "x": "\xff"}'), Retry, id="not UTF-8"),
+        pytest.param(answer(503, b'{"error_message": "\xff"}'), Retry, id="503, not UTF-8"),
         pytest.param(answer(202, partial(blamed(True))), Undocumented, id="index as boolean"),  # noqa: FBT003
         pytest.param(answer(202, partial(blamed(1.0))), Undocumented, id="index as float"),
         pytest.param(answer(202, partial(blamed(None))), Undocumented, id="no index"),
@@ -102,31 +112,93 @@ def test_a_bulk_answer_means(given: Answer, expected: type) -> None:
 def test_several_errors_may_name_one_entry() -> None:
     """Every reason is kept, by the entry's index."""
     verdict = classify_bulk(answer(202, partial(blamed(1), blamed(1), {"bulk_index": 2, "reason": "r"})), 3)
-    assert verdict == Accepted({1: (Refusal("no", "x", "BAD"),) * 2, 2: (Refusal("r", None, None),)})
+    assert isinstance(verdict, Accepted)
+    assert verdict.refusals == {1: (Refusal("no", "x", "BAD"),) * 2, 2: (Refusal("r", None, None),)}
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        {},
-        {"indexing_token": ""},
-        {"indexing_token": 3},
         [],
         "x",
+        {"indexing_token": []},
+        {"indexing_token": True},
+        {"error_code": "INTERNAL", "error_message": "later"},
         {"indexing_token": "t", "code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": [blamed(0)]},
         {"indexing_token": "t", "errors": {"0": "refused"}},
         {"indexing_token": "t", "code": "QUEUED"},
     ],
 )
-def test_an_audience_write_without_its_token_is_no_success(body: Any) -> None:
-    """The token is what the documentation promises."""
-    assert isinstance(classify_token(answer(202, body)), Undocumented)
+def test_an_audience_answer_that_contradicts_itself_is_not_believed(body: Any) -> None:
+    assert isinstance(classify_change(answer(202, body)), Undocumented)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize(
+    ("body", "token"),
+    [
+        ({"indexing_token": "t"}, "t"),
+        ({"indexing_token": 3, "trace": {}}, "3"),
+        ({"code": "SUCCESS", "indexing_token": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_an_audience_answer_may_come_without_its_token(status: int, body: Any, token: str) -> None:
+    """The app platform answers a creation with an empty object."""
+    verdict = classify_change(answer(status, body))
+    assert isinstance(verdict, Accepted)
+    assert verdict.document["indexing_token"] == token
+
+
+def test_a_forbidden_creation_is_not_about_the_key() -> None:
+    """It may be about a name that is taken."""
+    assert isinstance(classify_creation(answer(403, {"error_code": "API_MISUSE"})), Undocumented)
+    assert isinstance(classify_creation(answer(401)), Denied)
+
+
+@pytest.mark.parametrize(
+    ("given", "described"),
+    [
+        (answer(202, b"<html>hi</html>", Content_Type="text/html; charset=x"), "202, text/html"),
+        (answer(200), "200, no content type, empty"),
+        (answer(200, ["secret"], Content_Type="application/json"), "200, application/json, a list of 1 item"),
+        (
+            answer(200, {"login": "secret", "a b\n": 1}, Content_Type="application/json"),
+            "200, application/json, keys login, ?",
+        ),
+        (answer(200, {}), "200, no content type, no keys"),
+        (answer(200, {f"k{n}": n for n in range(12)}), "keys k0, k1, k2, k3, k4, k5, k6, k7 and 4 more"),
+    ],
+)
+def test_what_is_not_documented_is_described_by_its_form(given: Answer, described: str) -> None:
+    """Status, content type and names of keys, never a value."""
+    verdict = classify_bulk(given, 1)
+    assert isinstance(verdict, Failure)
+    assert described in verdict.what
+    assert "secret" not in verdict.what
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error_code": "MISSING_PARAMETER", "error_message": "why"},
+        {"code": "MISSING_PARAMETER", "message": "why"},
+        b'{"error_code": "MISSING_PARAMETER", "error_message": "why\xff"}',
+    ],
+)
+def test_the_errors_of_both_platforms_are_read(body: Any) -> None:
+    verdict = classify_change(answer(400, body))
+    assert isinstance(verdict, Malformed)
+    assert (verdict.status, verdict.code) == (400, "MISSING_PARAMETER")
+    assert verdict.detail.startswith("why")
 
 
 def test_a_document_needs_its_keys() -> None:
     """A list without `audiences` is not Batch speaking."""
     assert isinstance(classify_document(answer(200, {"audiences": []}), "audiences"), Accepted)
-    assert isinstance(classify_document(answer(200, {"other": []}), "audiences"), Undocumented)
+    verdict = classify_document(answer(200, {"other": []}), "audiences")
+    assert isinstance(verdict, Undocumented)
+    assert "`audiences`" in verdict.what
 
 
 @pytest.mark.parametrize(
@@ -156,6 +228,22 @@ def test_retry_after_is_read_as_seconds_or_date(value: str, expected: float | No
     assert retry_after(value, now=1000.0) == expected
 
 
+def test_a_date_is_by_the_clock_that_wrote_the_answer() -> None:
+    """However wrong the local clock is."""
+    headers = {"Date": formatdate(5000, usegmt=True), "Retry_After": formatdate(5007, usegmt=True)}
+    verdict = classify_bulk(answer(503, **headers), 1)
+    assert isinstance(verdict, Retry)
+    assert verdict.after == 7
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({"Date": formatdate(5000, usegmt=True)}, 5000.0), ({"date": "yesterday"}, None), ({}, None)],
+)
+def test_an_answer_says_what_time_it_is(given: dict[str, str], expected: float | None) -> None:
+    assert batch_time(answer(200, **given)) == expected
+
+
 def test_only_what_was_perhaps_applied_is_ambiguous() -> None:
     """A 429 was refused for sure, a 500 may have been accepted."""
     throttled, failed = classify_bulk(answer(429), 1), classify_bulk(answer(500), 1)
@@ -170,9 +258,9 @@ def test_the_server_s_message_stays_out_of_what_is_logged() -> None:
     """A message may echo a record: it goes to the rejects, the log gets the code."""
     body = {"error_code": "BAD_REQUEST", "error_message": "ada@example.com is wrong"}
     verdict = classify_bulk(answer(400, body), 1)
-    assert verdict == Malformed("400 BAD_REQUEST", "ada@example.com is wrong")
+    assert verdict == Malformed("400 BAD_REQUEST", 400, "BAD_REQUEST", "ada@example.com is wrong")
     hostile = classify_bulk(answer(401, {"error_code": "X\nada@example.com"}), 1)
-    assert hostile == Denied("401")
+    assert hostile == Denied("401", 401)
 
 
 JSON = st.recursive(
@@ -197,15 +285,17 @@ BODIES = st.binary(max_size=20) | JSON | PARTIAL
 
 @given(st.integers(100, 599), st.none() | st.text(max_size=20), BODIES)
 def test_whatever_a_server_says_there_is_a_verdict(status: int, after: str | None, body: Any) -> None:
-    """No answer makes it stumble; success needs a 202, an object, a known code and possible indexes."""
+    """No answer makes it stumble; success needs its status, an object and possible indexes."""
     headers = {} if after is None else {"Retry-After": after}
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     given_answer = Answer(status, headers, raw, 1000.0)
-    for verdict in (classify_bulk(given_answer, 3), classify_token(given_answer)):
+    for verdict in (classify_bulk(given_answer, 3), classify_change(given_answer)):
         if isinstance(verdict, Accepted):
-            assert status == 202
+            assert status in {200, 201, 202}
             assert isinstance(body, dict)
             assert all(0 <= index < 3 for index in verdict.refusals)
+            assert not body.get("error_code")
+            assert not verdict.refusals or body["code"] == "SUCCESS_WITH_PARTIAL_ERRORS"
             assert bool(body.get("errors")) == bool(verdict.refusals)
         if isinstance(verdict, Retry) and verdict.after is not None:
             assert verdict.after >= 0

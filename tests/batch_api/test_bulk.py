@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_batch.batch_api.answers import Accepted, Denied, Malformed, Misrouted, Refusal, TooLarge, Verdict
+from target_batch.batch_api.answers import (
+    Accepted,
+    Denied,
+    Malformed,
+    Misrouted,
+    Refusal,
+    Retry,
+    TooLarge,
+    Undocumented,
+    Verdict,
+)
 from target_batch.batch_api.bulk import Divider
-from target_batch.common.errors import AccessRefusedError, ConfigurationError
+from target_batch.common.errors import AccessRefusedError, ConfigurationError, DeliveryError, StopRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +41,14 @@ class Batch:
         if sum(map(len, entries)) > self.most:
             return TooLarge()
         if self.guilty & set(entries):
-            return Malformed("400 BAD_REQUEST", "something is wrong with it")
+            return Malformed("400 BAD_REQUEST", 400, "BAD_REQUEST", "something is wrong with it")
         self.accepted += entries
         return Accepted()
+
+
+def divider(probe: Verdict | None = None) -> Divider:
+    """Make a divider; its probe finds keys and address right."""
+    return Divider(lambda: probe or Accepted())
 
 
 def entries(count: int) -> list[bytes]:
@@ -41,7 +57,7 @@ def entries(count: int) -> list[bytes]:
 
 def test_one_guilty_entry_costs_only_itself() -> None:
     batch = Batch({b"e0077"})
-    receipt = Divider().deliver(entries(200), batch.send)
+    receipt = divider().deliver(entries(200), batch.send)
     assert set(receipt.refused) == {77}
     assert receipt.refused[77][0].reason == "something is wrong with it"
     assert len(batch.accepted) == 199
@@ -50,7 +66,7 @@ def test_one_guilty_entry_costs_only_itself() -> None:
 
 def test_what_is_too_large_is_split_in_order() -> None:
     batch = Batch(set(), most=50)
-    receipt = Divider().deliver(entries(40), batch.send)
+    receipt = divider().deliver(entries(40), batch.send)
     assert not receipt.refused
     assert batch.accepted == entries(40)
 
@@ -58,23 +74,61 @@ def test_what_is_too_large_is_split_in_order() -> None:
 def test_refusals_without_any_success_are_the_configuration() -> None:
     """Five operations singled out and nothing ever accepted: stop, and reject none of them."""
     batch = Batch(set(entries(50)))
-    receipt = Divider().deliver(entries(50), batch.send)
+    receipt = divider().deliver(entries(50), batch.send)
     assert isinstance(receipt.failure, ConfigurationError)
     assert receipt.refused == {}
     assert receipt.unconfirmed == set(range(50))
     assert batch.calls < 20
 
 
-def test_a_single_refused_operation_with_nothing_accepted_is_doubted_too() -> None:
-    receipt = Divider().deliver([b"x"], Batch({b"x"}).send)
-    assert isinstance(receipt.failure, ConfigurationError)
+def test_few_refused_operations_are_guilty_where_keys_and_address_are_right() -> None:
+    """Four prove nothing: the read-only call does."""
+    receipt = divider().deliver(entries(4), Batch(set(entries(4))).send)
+    assert receipt.failure is None
+    assert set(receipt.refused) == {0, 1, 2, 3}
+    assert all(refusal.alone for (refusal,) in receipt.refused.values())
+
+
+@pytest.mark.parametrize(
+    ("probe", "expected"),
+    [
+        (Denied("401"), AccessRefusedError),
+        (Misrouted("404"), ConfigurationError),
+        (Malformed("400"), ConfigurationError),
+        (Retry("503"), DeliveryError),
+        (Undocumented("204"), DeliveryError),
+    ],
+)
+def test_few_refused_operations_are_undelivered_where_that_is_not_known(
+    probe: Verdict, expected: type[StopRun]
+) -> None:
+    receipt = divider(probe).deliver([b"x"], Batch({b"x"}).send)
+    assert type(receipt.failure) is expected
     assert receipt.unconfirmed == {0}
+    assert receipt.refused == {}
+
+
+def test_the_read_only_call_is_made_once_and_only_if_needed() -> None:
+    probes: list[int] = []
+
+    def probe() -> Verdict:
+        probes.append(1)
+        return Accepted()
+
+    known = Divider(probe)
+    known.deliver([b"x"], Batch({b"x"}).send)
+    known.deliver([b"y"], Batch({b"y"}).send)
+    assert len(probes) == 1
+    vouched = Divider(probe)
+    vouched.vouch()
+    vouched.deliver([b"x"], Batch({b"x"}).send)
+    assert len(probes) == 1
 
 
 def test_once_something_was_accepted_refusals_stand() -> None:
-    divider = Divider()
-    divider.deliver([b"fine"], Batch(set()).send)
-    receipt = divider.deliver(entries(8), Batch(set(entries(8))).send)
+    known = divider()
+    known.deliver([b"fine"], Batch(set()).send)
+    receipt = known.deliver(entries(8), Batch(set(entries(8))).send)
     assert receipt.failure is None
     assert set(receipt.refused) == set(range(8))
 
@@ -82,31 +136,31 @@ def test_once_something_was_accepted_refusals_stand() -> None:
 def test_what_was_accepted_before_a_failure_stays_confirmed() -> None:
     """401 in the middle of a bisection: the first half is in, the rest is unconfirmed."""
     verdicts: list[Verdict] = [Malformed("400"), Accepted(), Denied("401")]
-    receipt = Divider().deliver(entries(4), lambda _: verdicts.pop(0))
+    receipt = divider().deliver(entries(4), lambda _: verdicts.pop(0))
     assert isinstance(receipt.failure, AccessRefusedError)
     assert receipt.unconfirmed == {2, 3}
 
 
 def test_a_wrong_address_leaves_nothing_refused() -> None:
-    receipt = Divider().deliver(entries(4), lambda _: Misrouted("404"))
+    receipt = divider().deliver(entries(4), lambda _: Misrouted("404"))
     assert isinstance(receipt.failure, ConfigurationError)
     assert not receipt.refused
 
 
 def test_partial_errors_keep_their_place_in_a_split_call() -> None:
     verdicts: list[Verdict] = [TooLarge(), Accepted(), Accepted({1: (Refusal("no", "x"),)})]
-    receipt = Divider().deliver(entries(4), lambda _: verdicts.pop(0))
+    receipt = divider().deliver(entries(4), lambda _: verdicts.pop(0))
     assert receipt.refused == {3: (Refusal("no", "x"),)}
 
 
 @given(st.integers(1, 60), st.sets(st.integers(0, 59)), st.integers(5, 400))
 def test_every_entry_is_accepted_or_refused_exactly_once(count: int, guilty: set[int], most: int) -> None:
     """Whatever is guilty and however small the limit, nothing is lost and nothing is sent twice."""
-    divider = Divider()
-    divider.deliver([b"fine"], Batch(set()).send)
+    known = divider()
+    known.deliver([b"fine"], Batch(set()).send)
     given_entries = entries(count)
     batch = Batch({given_entries[index] for index in guilty if index < count}, most)
-    receipt = divider.deliver(given_entries, batch.send)
+    receipt = known.deliver(given_entries, batch.send)
     accepted = {given_entries.index(entry) for entry in batch.accepted}
     assert len(accepted) == len(batch.accepted)
     assert accepted | receipt.refused.keys() == set(range(count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ from fake_clock import FakeClock
 from target_batch.batch_api.answers import Accepted, Answer, Denied, Retry, classify_bulk
 from target_batch.batch_api.client import Client
 from target_batch.batch_api.limits import Rate
-from target_batch.batch_api.rate_limiter import Pacer
+from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.batch_api.transport import Call, TransportError
 from target_batch.common.clock import Stop
 
@@ -48,20 +49,20 @@ def failing(status: int, **headers: str) -> Answer:
     return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, b"", 1000.0)
 
 
-def world(*answers: Any, chance: float = 1.0, patience: float = 300.0) -> tuple[Client, Script, Pacer]:
+def world(*answers: Any, chance: float = 1.0, patience: float = 300.0) -> tuple[Client, Script, RateLimiter]:
     clock = FakeClock(chance)
     script = Script(clock, *answers)
     client = Client(script, clock, Stop(clock), patience)  # type: ignore[arg-type]
-    return client, script, Pacer(Rate(1e9, 1e9), clock)
+    return client, script, RateLimiter(Rate(math.inf, math.inf), clock)
 
 
-def send(client: Client, pacer: Pacer) -> Any:
-    return client.send(CALL, lambda answer: classify_bulk(answer, 1), pacer, cost=10)
+def send(client: Client, limiter: RateLimiter) -> Any:
+    return client.send(CALL, lambda answer: classify_bulk(answer, 1), limiter, cost=10)
 
 
 def test_a_passing_trouble_is_retried() -> None:
-    client, script, pacer = world(failing(500), failing(503), SUCCESS)
-    assert isinstance(send(client, pacer), Accepted)
+    client, script, limiter = world(failing(500), failing(503), SUCCESS)
+    assert isinstance(send(client, limiter), Accepted)
     assert len(script.sent_at) == 3
     assert client.counters.retries == 2
     assert client.counters.possibly_twice == 20
@@ -69,12 +70,12 @@ def test_a_passing_trouble_is_retried() -> None:
 
 def test_pauses_grow_and_are_jittered_over_their_whole_range() -> None:
     """With the longest draw: 1, 2, 4, 8 seconds; with the shortest none at all."""
-    client, script, pacer = world(*[failing(500)] * 4, SUCCESS)
-    send(client, pacer)
+    client, script, limiter = world(*[failing(500)] * 4, SUCCESS)
+    send(client, limiter)
     gaps = [b - a for a, b in zip(script.sent_at, script.sent_at[1:], strict=False)]
     assert gaps == [1, 2, 4, 8]
-    client, script, pacer = world(*[failing(500)] * 4, SUCCESS, chance=0.0)
-    send(client, pacer)
+    client, script, limiter = world(*[failing(500)] * 4, SUCCESS, chance=0.0)
+    send(client, limiter)
     assert script.sent_at[-1] == script.sent_at[0]
 
 
@@ -88,34 +89,34 @@ def test_pauses_grow_and_are_jittered_over_their_whole_range() -> None:
     ],
 )
 def test_nothing_is_sent_earlier_than_batch_asked(status: int, headers: dict[str, str], least: float) -> None:
-    client, script, pacer = world(failing(status, **headers), SUCCESS, chance=0.0)
-    send(client, pacer)
+    client, script, limiter = world(failing(status, **headers), SUCCESS, chance=0.0)
+    send(client, limiter)
     assert script.sent_at[1] - script.sent_at[0] >= least
 
 
 def test_what_takes_too_long_is_given_up() -> None:
     """At most `max_retry_seconds` after the first failure, and the last trouble is told."""
-    client, script, pacer = world(failing(500), patience=10.0)
-    verdict = send(client, pacer)
-    assert verdict == Retry("500")
+    client, script, limiter = world(failing(500), patience=10.0)
+    verdict = send(client, limiter)
+    assert verdict == Retry("500", 500)
     assert script.sent_at[-1] - script.sent_at[0] <= 10.0
 
 
 def test_a_longer_wait_than_there_is_time_for_is_not_begun() -> None:
-    client, script, pacer = world(failing(429, Retry_After="3600"), patience=10.0)
-    assert isinstance(send(client, pacer), Retry)
+    client, script, limiter = world(failing(429, Retry_After="3600"), patience=10.0)
+    assert isinstance(send(client, limiter), Retry)
     assert len(script.sent_at) == 1
 
 
 def test_what_another_attempt_would_not_change_is_not_retried() -> None:
-    client, script, pacer = world(failing(401))
-    assert isinstance(send(client, pacer), Denied)
+    client, script, limiter = world(failing(401))
+    assert isinstance(send(client, limiter), Denied)
     assert len(script.sent_at) == 1
 
 
 def test_a_connection_that_was_never_made_cannot_have_doubled_anything() -> None:
-    client, _, pacer = world(TransportError("no connection", ambiguous=False), SUCCESS)
-    send(client, pacer)
+    client, _, limiter = world(TransportError("no connection", ambiguous=False), SUCCESS)
+    send(client, limiter)
     assert client.counters.possibly_twice == 0
 
 
@@ -127,9 +128,9 @@ def test_a_stop_leaves_a_failing_api_after_the_grace() -> None:
         holder[0].hurry(4.0)
         return failing(500)
 
-    client, script, pacer = world(failing(500), stopping, failing(500))
+    client, script, limiter = world(failing(500), stopping, failing(500))
     holder.append(client)
-    assert isinstance(send(client, pacer), Retry)
+    assert isinstance(send(client, limiter), Retry)
     assert script.sent_at[-1] - script.sent_at[1] <= 4.0
 
 
@@ -140,9 +141,9 @@ def test_a_stop_does_not_wait_out_what_the_grace_has_no_time_for() -> None:
         holder[0].hurry(4.0)
         return failing(429, Retry_After="20")
 
-    client, script, pacer = world(stopping, SUCCESS)
+    client, script, limiter = world(stopping, SUCCESS)
     holder.append(client)
-    assert isinstance(send(client, pacer), Retry)
+    assert isinstance(send(client, limiter), Retry)
     assert len(script.sent_at) == 1
 
 
@@ -150,7 +151,7 @@ def test_a_429_slows_everybody_who_shares_the_pace() -> None:
     clock = FakeClock()
     script = Script(clock, failing(429), SUCCESS)
     client = Client(script, clock, Stop(clock), 300.0)  # type: ignore[arg-type]
-    pacer = Pacer(Rate(300, 1000), clock, largest=200)
-    send(client, pacer)
+    limiter = RateLimiter(Rate(300, 1000), clock, largest=200)
+    send(client, limiter)
     assert client.counters.throttled == 1
-    assert pacer.per_second < 300
+    assert limiter.per_second < 300

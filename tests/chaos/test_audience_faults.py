@@ -48,9 +48,10 @@ def test_members_are_right_after_a_lost_answer(tmp_path: Path, batch: LocalBatch
     assert unbalanced(ended) == []
 
 
-def test_an_answer_without_its_token_is_not_delivery(tmp_path: Path, batch: LocalBatch) -> None:
-    """The documented answer names an indexing token; another 202 holds the state."""
-    batch.fault({"answer": {"status": 202, "json": {"code": "SUCCESS"}}}, path="*/audiences/update")
+def test_an_answer_that_contradicts_itself_is_not_delivery(tmp_path: Path, batch: LocalBatch) -> None:
+    """A token beside an error is no success: the state is held."""
+    told = {"indexing_token": "t", "error_code": "INTERNAL_ERROR"}
+    batch.fault({"answer": {"status": 202, "json": told}}, path="*/audiences/update")
     ended = run(tmp_path, batch.url, LINES, max_retry_seconds=1)
     assert ended.code == 1, ended.log
     assert ended.states == []

@@ -156,7 +156,7 @@ def test_a_signal_in_the_final_drain_changes_nothing(tmp_path: Path, batch: Loca
     Feeder(process, lines, chunk=2000).done.wait(10)
     assert process.stdin is not None
     process.stdin.close()
-    wait_until(arrived(batch), process)
+    wait_until(arrived(batch, 2), process)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
     ended = collected(process, tmp_path / "work")

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+NEWEST = "t"
+
+
 class NoRejects:
     """Rejects that nobody reads."""
 
@@ -70,7 +73,7 @@ class FakeAudience:
         self.smallest = min(self.smallest, len(self.members))
         if crash:
             raise CrashError
-        return Receipt(document={"indexing_token": "t"})
+        return Receipt(token=NEWEST)
 
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Add members."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_batch.batch_api.audiences import AudienceSender, Look
-    from target_batch.delivery.index_polling import Patience
+    from target_batch.delivery.index_polling import PollTiming
 
 Answer = TypeVar("Answer")
 _encode = msgspec.json.encode
@@ -57,17 +57,17 @@ class Place(Protocol):
 
 
 class AudiencePlace:
-    """An audience behind one key; a dry run, which is told nothing, takes what it would ask for as there."""
+    """An audience behind one key; a dry run gets no answers, so it takes for granted what it would ask."""
 
     chunk = AUDIENCE_ENTRIES
     can_replace = True
 
-    def __init__(self, sender: AudienceSender, scope: str, patience: Patience, *, asks: bool = True) -> None:
+    def __init__(self, sender: AudienceSender, scope: str, timing: PollTiming, *, asks: bool = True) -> None:
         self.scope = scope
         self.where = sender.where
         self._sender = sender
         self.vouch = sender.vouch
-        self._patience = patience
+        self._timing = timing
         self._asks = asks
 
     def exists(self, name: str) -> bool:
@@ -113,13 +113,13 @@ class AudiencePlace:
         Raises:
             StopRun: it took too long, or Batch does not tell.
         """
-        return self._indexed(name, token).members if self._patience.waits else None
+        return self._indexed(name, token).members if self._timing.waits else None
 
     def _indexed(self, name: str, token: str) -> Look:
-        begun = self._patience.begin()
+        begun = self._timing.now()
         while not (look := _told(self._sender.look(name, token))).indexed:
-            self._patience.check(begun, name, look.state)
-            self._patience.pause_until(self._patience.next_poll(begun))
+            self._timing.check(begun, name, look.state)
+            self._timing.pause_until(self._timing.next_poll(begun))
         return look
 
 

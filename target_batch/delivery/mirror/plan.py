@@ -151,15 +151,16 @@ class Plan:
         self._snapshot.begin(stream, known=self._by_difference)
         token, replaced = self._add(label)
         if replaced:
-            token = self._remove(label) or token
+            removal = self._remove(label)
+            token = token if removal is None else removal
         else:
             self._journal.tell(f"Batch refused every member of {self._shown}, so it stays as it is.")
-        if token:
+        if token is not None:
             self._settle(token)
 
-    def _add(self, label: str) -> tuple[str, bool]:
+    def _add(self, label: str) -> tuple[str | None, bool]:
         """Add in calls that fit, the first one a replace where the ledger does not know the members."""
-        token, after, calls = "", "", 0
+        token, after, calls = None, "", 0
         replaced = self._by_difference or not self._size.after
         if self._by_difference and not self._size.adds:
             return token, replaced
@@ -179,11 +180,11 @@ class Plan:
             calls += 1
             if calls.bit_count() == 1 and len(adds) == self._place.chunk:
                 self._snapshot.take_stock()
-            token = _token(receipt) or token
+            token = token if receipt.token is None else receipt.token
         return token, replaced
 
-    def _remove(self, label: str) -> str:
-        token, after = "", ""
+    def _remove(self, label: str) -> str | None:
+        token, after = None, ""
         if self._by_difference and not self._size.removes:
             return token
         while members := self._snapshot.next_removes(self._staging, after, self._place.chunk):
@@ -193,7 +194,7 @@ class Plan:
             self._not_removed({members[index]: found for index, found in receipt.refused.items()})
             gone = [member for index, member in enumerate(members) if index not in receipt.refused]
             self._snapshot.removed(gone)
-            token = _token(receipt) or token
+            token = token if receipt.token is None else receipt.token
         return token
 
     def _delivered(self, job: Callable[[], Receipt]) -> Receipt:
@@ -228,7 +229,3 @@ class Plan:
         else:
             what += ": something else takes members out, or its index is still at work"
         self._journal.tell(f"{what}.")
-
-
-def _token(receipt: Receipt) -> str:
-    return str(receipt.document.get("indexing_token", ""))
