@@ -56,6 +56,21 @@ test: lint $(DEMO)/.plugins ## Style, types, direction of imports, and every tes
 test-fast: install ## The tests without the pipeline and the long fault runs
 	@$(BIN)/python -m pytest $(TOGETHER)
 
+EXAMPLES := $(addprefix $(DEMO)/examples-,airflow dagster kubernetes)
+$(EXAMPLES): $(DEMO)/examples-%: examples/schedulers/requirements-%.txt | python
+	@echo "Installing what the example for $* needs in $@ (once, about a minute) ..."
+	@$(PYTHON) -m venv --clear $@
+	@$@/bin/python $(PIP) --upgrade "pip>=25.1"
+	@$@/bin/python $(PIP) --requirement $<
+	@touch $@
+
+.PHONY: test-examples
+test-examples: $(EXAMPLES) ## Load the examples for schedulers with Airflow, Dagster and Kubernetes' schemas
+	@for name in airflow dagster kubernetes; do \
+		AIRFLOW_HOME=$(CURDIR)/$(DEMO)/airflow DAGSTER_HOME= \
+			$(DEMO)/examples-$$name/bin/python tools/check_examples.py $$name || exit 1; \
+	done
+
 .PHONY: test-chaos
 test-chaos: install ## The fault runs at full length
 	@CHAOS=full $(BIN)/python -m pytest -m chaos
