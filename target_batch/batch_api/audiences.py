@@ -25,7 +25,7 @@ from target_batch.batch_api.answers import (
     whole_number,
 )
 from target_batch.batch_api.bulk import Divider, Receipt, failure_of
-from target_batch.batch_api.limits import AUDIENCE_LIST_PAGE
+from target_batch.common.limits import AUDIENCE_LIST_PAGE
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:

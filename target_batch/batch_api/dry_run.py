@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from target_batch.batch_api.answers import Answer
-from target_batch.batch_api.limits import MASS_UPDATE_RATE, OTHER_RATE, UPDATE_RATE
+from target_batch.common.limits import MASS_UPDATE_RATE, OTHER_RATE, UPDATE_RATE
 from target_batch.common.plain_text import counted, duration
 
 if TYPE_CHECKING:

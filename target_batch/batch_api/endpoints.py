@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from target_batch.batch_api.auth import AppAuth, ProjectAuth
-from target_batch.batch_api.limits import (
+from target_batch.batch_api.transport import Call
+from target_batch.common.limits import (
     MASS_UPDATE_ENTRIES,
     MASS_UPDATE_RATE,
     OTHER_RATE,
@@ -15,7 +16,6 @@ from target_batch.batch_api.limits import (
     UPDATE_RATE,
     Rate,
 )
-from target_batch.batch_api.transport import Call
 
 if TYPE_CHECKING:
     from requests.auth import AuthBase

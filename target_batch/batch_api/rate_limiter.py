@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from target_batch.batch_api.limits import Rate
     from target_batch.common.clock import Clock
+    from target_batch.common.limits import Rate
 
 SPARED_REQUESTS: Final = 1.2
 """Requests' worth of a burst that is not used: it absorbs the network's jitter at the full rate."""

@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 
 from target_batch.batch_api.answers import Answer
 from target_batch.batch_api.deadline import DeadlineAdapter, Deadlines
-from target_batch.batch_api.limits import ANSWER_BYTES
+from target_batch.common.limits import ANSWER_BYTES
 
 if TYPE_CHECKING:
     from requests.auth import AuthBase

@@ -10,7 +10,7 @@ import requests
 
 from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import UPDATE, App, Project
-from target_batch.batch_api.limits import BODY_BYTES
+from target_batch.common.limits import BODY_BYTES
 from target_batch.common.operations import AudienceChange, ProfileUpdate
 from target_batch.common.records import Origin, Tally, Ticket
 from target_batch.delivery.audience_requests import Member

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from target_batch.batch_api.limits import ENTRY_ATTRIBUTES, ENTRY_EVENTS
 from target_batch.commands.envelope import around
 from target_batch.commands.origins import custom_id_origin, kind_origin
+from target_batch.common.limits import (
+    ATTRIBUTES_PER_ENTRY,
+    EVENT_ATTRIBUTES,
+    EVENTS_PER_ENTRY,
+    MEMBER_ATTRIBUTES,
+)
 from target_batch.common.reasons import Reason
-from target_batch.mapping.limits import EVENT_ATTRIBUTES, MEMBER_ATTRIBUTES
 
 if TYPE_CHECKING:
     from target_batch.commands.study import Study
@@ -18,8 +22,8 @@ if TYPE_CHECKING:
 ADVICE: Final = {reason.code: reason.advice for reason in Reason}
 OBJECTS_REFUSED: Final = "profiles have no objects; only {$add: [...]} and {$remove: [...]} can go"
 ATTRIBUTE_LIMITS: Final = {
-    "profiles": ENTRY_ATTRIBUTES,
-    "segment": ENTRY_ATTRIBUTES,
+    "profiles": ATTRIBUTES_PER_ENTRY,
+    "segment": ATTRIBUTES_PER_ENTRY,
     "events": EVENT_ATTRIBUTES,
     "audiences": MEMBER_ATTRIBUTES,
 }
@@ -84,7 +88,7 @@ def _budgets(study: Study) -> dict[str, Any]:
     keys = {key for row in going for key in str(row.target).split(", ")}
     limit = ATTRIBUTE_LIMITS[kind]
     if kind == "audiences" and study.route.options.as_attribute:
-        limit = ENTRY_ATTRIBUTES
+        limit = ATTRIBUTES_PER_ENTRY
     found: dict[str, Any] = {
         "attributes": {"planned": len(keys), "most_in_a_record": counts.most_attributes, "limit": limit},
         "texts_too_long": study.reasons[code].count if (code := "value_too_long") in study.reasons else 0,
@@ -95,8 +99,8 @@ def _budgets(study: Study) -> dict[str, Any]:
             "met": counts.events,
             "late": counts.late_events,
             "most_of_one_custom_id": most,
-            "entries_for_them": -(-most // ENTRY_EVENTS),
-            "limit_per_entry": ENTRY_EVENTS,
+            "entries_for_them": -(-most // EVENTS_PER_ENTRY),
+            "limit_per_entry": EVENTS_PER_ENTRY,
         }
     return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from target_batch.batch_api.limits import AUDIENCE_ENTRIES, BODY_BYTES
+from target_batch.common.limits import AUDIENCE_ENTRIES, BODY_BYTES
 from target_batch.common.records import Ticket
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from target_batch.batch_api.limits import ENTRY_ARRAYS, ENTRY_ATTRIBUTES, ENTRY_EVENTS
+from target_batch.common.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY, EVENTS_PER_ENTRY
 from target_batch.common.operations import by_name, names_of
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Entry(msgspec.Struct, gc=False):
 
     def merge(self, update: ProfileUpdate, ticket: Ticket) -> bool:
         """Take a later update in, attributes last-wins, events appended; False if it does not fit."""
-        if len(self.events) + len(update.events) > ENTRY_EVENTS:
+        if len(self.events) + len(update.events) > EVENTS_PER_ENTRY:
             return False
         if self.body:
             self._open()
@@ -145,9 +145,9 @@ class Entry(msgspec.Struct, gc=False):
 
 
 def _is_too_much(attributes: dict[str, Any]) -> bool:
-    if len(attributes) > ENTRY_ATTRIBUTES:
+    if len(attributes) > ATTRIBUTES_PER_ENTRY:
         return True
-    return len(attributes) > ENTRY_ARRAYS < sum(type(value) is list for value in attributes.values())
+    return len(attributes) > ARRAYS_PER_PROFILE < sum(type(value) is list for value in attributes.values())
 
 
 def _names(update: ProfileUpdate) -> list[str]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from target_batch.batch_api.answers import Refusal
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, BulkEndpoint
-from target_batch.batch_api.limits import BODY_BYTES, EVENT_AGE_SECONDS
 from target_batch.common.errors import StopRun
+from target_batch.common.limits import BODY_BYTES, EVENT_AGE_SECONDS
 from target_batch.common.reasons import Fault, Reason
 from target_batch.delivery.profile_buffer import Entry, Outbox, seal
 from target_batch.delivery.workers import Threads

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from target_batch.batch_api.audiences import AppAudiences, AudienceSender, Listing, ProjectAudiences
 from target_batch.batch_api.bulk import BulkSender
 from target_batch.batch_api.endpoints import AUDIENCE_RATE, MASS_UPDATE, UPDATE, App, Project
-from target_batch.batch_api.limits import Rate
 from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.common.errors import ConfigurationError
+from target_batch.common.limits import Rate
 from target_batch.common.redaction import clean
 from target_batch.common.storage import LocalFolder
 from target_batch.delivery.audiences import AudienceDelivery

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.limits import AUDIENCE_NAME_LENGTH, MEMBER_ATTRIBUTES
 from target_batch.common.operations import AudienceChange
 from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping.converters.arrays import strings
 from target_batch.mapping.filling import cut, fill
-from target_batch.mapping.limits import AUDIENCE_NAME_LENGTH, MEMBER_ATTRIBUTES
 from target_batch.mapping.members import attributes_refused, tags_refused
 from target_batch.mapping.memberships import MembershipPlan, original_name
 from target_batch.mapping.notes import surplus

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.limits import LEARNED_NAMES
 from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping.claims import lost, row, share_out
 from target_batch.mapping.declared import ANYTHING, declared
-from target_batch.mapping.limits import LEARNED_NAMES
 from target_batch.mapping.names import base_name
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.targets import Target

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from target_batch.common.errors import ConfigurationError
+from target_batch.common.limits import EVENT_ATTRIBUTES, EVENT_BYTES
 from target_batch.common.operations import ProfileUpdate
 from target_batch.common.reasons import Reason
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.filling import cut, fill
-from target_batch.mapping.limits import EVENT_ATTRIBUTES, EVENT_BYTES
 from target_batch.mapping.names import attribute_namer, event_namer, is_name
 from target_batch.mapping.notes import notes, surplus
 from target_batch.mapping.objects import RESERVED, EventDialect

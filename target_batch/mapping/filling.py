@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.limits import STRING_LENGTH
 from target_batch.common.reasons import Fault, Reason
-from target_batch.mapping.limits import STRING_LENGTH
 from target_batch.mapping.names import base_name
 from target_batch.mapping.refusals import SKIP, Partly, Unfit
 

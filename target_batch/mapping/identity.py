@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.limits import CUSTOM_ID_LENGTH
 from target_batch.common.reasons import Reason
 from target_batch.mapping.declared import is_whole, kind_of
-from target_batch.mapping.limits import CUSTOM_ID_LENGTH
 from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from target_batch.mapping.limits import CACHED_VALUES, NAME_LENGTH
+from target_batch.common.limits import CACHED_VALUES, NAME_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,12 +6,12 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.limits import ARRAY_ITEMS, CACHED_VALUES, EMAIL_LENGTH, TOPIC_LENGTH
 from target_batch.common.reasons import Reason
 from target_batch.mapping.converters.arrays import CHANGES, limited, texts
 from target_batch.mapping.converters.locales import language, locale_reader, region, timezone
 from target_batch.mapping.converters.phones import phone_reader
 from target_batch.mapping.declared import kind_of, zero_or_one
-from target_batch.mapping.limits import ARRAY_ITEMS, CACHED_VALUES, EMAIL_LENGTH, TOPIC_LENGTH
 from target_batch.mapping.refusals import SKIP, Unfit
 
 if TYPE_CHECKING:

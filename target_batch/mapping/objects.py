@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_batch.common.reasons import Fault, Reason
-from target_batch.mapping.columns import Columns
-from target_batch.mapping.converters.arrays import limited, strings, texts
-from target_batch.mapping.converters.values import contradiction, encodable, too_long, typed
-from target_batch.mapping.declared import kind_of
-from target_batch.mapping.filling import cut, fill
-from target_batch.mapping.kinds import by_type, by_value, step
-from target_batch.mapping.limits import (
+from target_batch.common.limits import (
     ARRAY_ITEMS,
     EVENT_ATTRIBUTES,
     EVENT_DEPTH,
@@ -19,6 +12,13 @@ from target_batch.mapping.limits import (
     TAG_LENGTH,
     TAGS_PER_EVENT,
 )
+from target_batch.common.reasons import Fault, Reason
+from target_batch.mapping.columns import Columns
+from target_batch.mapping.converters.arrays import limited, strings, texts
+from target_batch.mapping.converters.values import contradiction, encodable, too_long, typed
+from target_batch.mapping.declared import kind_of
+from target_batch.mapping.filling import cut, fill
+from target_batch.mapping.kinds import by_type, by_value, step
 from target_batch.mapping.refusals import Partly, Unfit
 from target_batch.mapping.targets import Scope
 

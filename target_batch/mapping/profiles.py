@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY
 from target_batch.common.operations import ProfileUpdate, by_name
 from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping import natives
@@ -13,7 +14,6 @@ from target_batch.mapping.converters.values import typed
 from target_batch.mapping.express import Express
 from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.kinds import by_type, by_value, checked, step
-from target_batch.mapping.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY
 from target_batch.mapping.names import attribute_namer
 from target_batch.mapping.notes import notes, surplus
 from target_batch.mapping.plan import DELETED_AT, Plan

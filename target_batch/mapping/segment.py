@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.limits import ARRAYS_PER_PROFILE, LEARNED_NAMES
 from target_batch.common.operations import Ignored, ProfileUpdate, Rejected
 from target_batch.common.reasons import Reason
 from target_batch.mapping.events import build, event_name
 from target_batch.mapping.filling import fill
-from target_batch.mapping.limits import ARRAYS_PER_PROFILE, LEARNED_NAMES
 from target_batch.mapping.messages import ENVELOPE, TYPES, VIEWED, Message
 from target_batch.mapping.names import event_namer
 from target_batch.mapping.plan import DELETED, DELETED_AT, Plan

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, get_args, get_origin
 import msgspec
 from msgspec import UNSET
 
+from target_batch.common.limits import (
+    ARRAY_ITEMS,
+    ARRAYS_PER_PROFILE,
+    ATTRIBUTES_PER_ENTRY,
+    STRING_LENGTH,
+)
 from target_batch.mapping.columns import nothing
 from target_batch.mapping.converters.arrays import strings_or_change
 from target_batch.mapping.converters.dates import utc
 from target_batch.mapping.converters.phones import is_e164
 from target_batch.mapping.converters.values import boolean, integer, number, text
 from target_batch.mapping.exact import admits, alternatives, exact_type, is_plain
-from target_batch.mapping.limits import (
-    ARRAY_ITEMS,
-    ARRAYS_PER_PROFILE,
-    ATTRIBUTES_PER_ENTRY,
-    STRING_LENGTH,
-)
 from target_batch.mapping.natives import usual_email
 from target_batch.mapping.unrolled import Step, Unrolled
 

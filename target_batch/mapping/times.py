@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.errors import ConfigurationError
+from target_batch.common.limits import EVENT_AGE_SECONDS
 from target_batch.common.operations import Ignored, Rejected
 from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping.converters.dates import instant, seconds_since_epoch, utc
-from target_batch.mapping.limits import EVENT_AGE_SECONDS
 from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:

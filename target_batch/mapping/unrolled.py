@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
+from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.operations import NO_EVENTS, ProfileUpdate
 from target_batch.common.reasons import Reason
 from target_batch.mapping.converters.dates import in_utc, midnight
-from target_batch.mapping.limits import CACHED_VALUES
 from target_batch.mapping.refusals import SKIP, Unfit
 
 if TYPE_CHECKING:

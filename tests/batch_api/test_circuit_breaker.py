@@ -11,10 +11,10 @@ from fake_clock import FakeClock
 from target_batch.batch_api.answers import Accepted, Answer, Denied, Retry, classify_bulk
 from target_batch.batch_api.circuit_breaker import CircuitBreaker
 from target_batch.batch_api.client import Client
-from target_batch.batch_api.limits import Rate
 from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.batch_api.transport import Call
 from target_batch.common.clock import Clock, Stop
+from target_batch.common.limits import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from fake_clock import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_batch.batch_api.limits import MASS_UPDATE_RATE, OTHER_RATE, UPDATE_RATE, Rate
 from target_batch.batch_api.rate_limiter import SENT_ROOM, WINDOW_ROOM, RateLimiter
+from target_batch.common.limits import MASS_UPDATE_RATE, OTHER_RATE, UPDATE_RATE, Rate
 
 
 def never() -> float:

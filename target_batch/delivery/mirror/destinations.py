@@ -9,8 +9,8 @@ import msgspec
 from target_batch.batch_api.audiences import adding
 from target_batch.batch_api.bulk import BulkSender, Receipt
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE
-from target_batch.batch_api.limits import AUDIENCE_ENTRIES
 from target_batch.common.errors import DeliveryError
+from target_batch.common.limits import AUDIENCE_ENTRIES
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from target_batch.common.limits import ARRAY_ITEMS, STRING_LENGTH
 from target_batch.common.reasons import Reason
 from target_batch.mapping.converters.values import contradiction, number, text
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.limits import ARRAY_ITEMS, STRING_LENGTH
 from target_batch.mapping.refusals import SKIP, Unfit
 
 CHANGES = frozenset({"$add", "$remove"})

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
-from target_batch.mapping.limits import CACHED_VALUES
 from target_batch.mapping.refusals import Unfit
 
 _SPELLING = re.compile(

@@ -6,9 +6,9 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.limits import CACHED_VALUES
 from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:

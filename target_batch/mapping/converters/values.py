@@ -7,9 +7,9 @@ from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.limits import STRING_LENGTH, URL_LENGTH
 from target_batch.common.reasons import Reason
 from target_batch.mapping.declared import is_whole, kind_of
-from target_batch.mapping.limits import STRING_LENGTH, URL_LENGTH
 from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:
