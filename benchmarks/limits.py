@@ -3,7 +3,8 @@
     python benchmarks/limits.py
 
 The local Batch enforces the documented rates; the time is that of the arrivals it recorded, from the
-first request to the last, against what the bucket allows for what came after the burst.
+first request to the last, against what the rate allows for what came after the burst (of mass updates,
+which have none, after the first request). `most/s` is the most that arrived within any second.
 """
 
 from __future__ import annotations

@@ -52,7 +52,10 @@ class Quota(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """How fast a stream is at the moment; `share` of the limit is None where it has another one."""
+    """How fast a stream is at the moment; `share` of the limit is None where it has another one.
+
+    Answers come in heaps, requests left within the limit: more than the whole of it is never shown.
+    """
 
     records: float
     share: float | None
@@ -137,7 +140,7 @@ class Progress:
         for name, (records, updates) in counts.items():
             old = before.get(name, (0, 0))
             bound = name in quota.streams and math.isfinite(quota.per_second)
-            share = (updates - old[1]) / seconds / quota.per_second if bound else None
+            share = min(1.0, (updates - old[1]) / seconds / quota.per_second) if bound else None
             paces[name] = Pace((records - old[0]) / seconds, share)
         return paces
 
@@ -162,7 +165,7 @@ class Progress:
         parts = [f"{timedelta(seconds=round(elapsed))}"]
         shares = [pace.share for pace in paces.values() if pace.share is not None]
         if shares:
-            parts.append(f"{sum(shares):.0%} of {number(round(quota.per_second))} updates/s")
+            parts.append(f"{min(1.0, sum(shares)):.0%} of {number(round(quota.per_second))} updates/s")
         counters = self._counters
         parts.append(f"{number(counters.requests)} requests, {number(counters.retries)} retries")
         if size is not None and size[0]:

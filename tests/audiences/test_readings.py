@@ -1,0 +1,153 @@
+"""The whole way under every reading of what Batch's documentation leaves open.
+
+Whatever the answer, nothing is lost and nothing counts as delivered that Batch did not accept; where a run
+has to stop, it says why.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer import DATE_TIME, INTEGER, STRING, record, schema, state
+from target_process import start
+
+from target_batch.sandbox.readings import READINGS
+from tests.audiences.cohorts import DONE, cohort, head, rows
+
+if TYPE_CHECKING:
+    from tests.audiences.cohorts import Loader
+
+KEYS = ["app-ios", "app-web"]
+APP = {"destination": "app", "id_type": "custom_ids"}
+INSTALL = {
+    "destination": "app", "id_type": "install_ids", "attributes": {"label": "label"}, "tags": "interests",
+}  # fmt: skip
+PLACES: dict[str, dict[str, Any]] = {"project": {}, "app": APP, "installations": INSTALL}
+DEFAULTS = {reading.name: reading.default for reading in READINGS}
+CHOICES = [
+    pytest.param(reading.name, value, id=f"{reading.name}={value}")
+    for reading in READINGS
+    for value in reading.values
+    if value != reading.default
+]
+TAKEN = [
+    ("existing_audience", value)
+    for value in next(r for r in READINGS if r.name == "existing_audience").values
+]
+UNKNOWN = [
+    ("unknown_audience", value) for value in next(r for r in READINGS if r.name == "unknown_audience").values
+]
+
+
+def choose(loader: Loader, **readings: str) -> None:
+    """Have the local Batch read the documentation otherwise."""
+    loader.batch.post("settings", {"readings": {**DEFAULTS, **readings}})
+    loader.settings = {"app_api_keys": KEYS}
+
+
+def members(loader: Loader, place: str, name: str = "vip") -> list[set[str]]:
+    """Return who is in an audience, in each place that holds it."""
+    return [loader.batch.audience(name, key) for key in (["project"] if place == "project" else KEYS)]
+
+
+def stream(place: str, **more: Any) -> dict[str, Any]:
+    """Return the settings of the stream `cohort`."""
+    return {"streams": {"cohort": {"audience": "vip", **PLACES[place], **more}}}
+
+
+def people() -> list[str]:
+    """Five people and what they did, with a time and without one."""
+    now = datetime.now(timezone.utc).isoformat()
+    event = {"user_id": STRING, "event": STRING, "time": DATE_TIME, "seat": INTEGER}
+    lines = [schema("users", {"user_id": STRING, "email": STRING, "seat": INTEGER}), schema("events", event)]
+    for seat in range(5):
+        lines.append(record("users", user_id=f"u{seat}", email=f"u{seat}@example.com", seat=seat))
+        lines.append(record("events", user_id=f"u{seat}", event="seen", time=now, seat=seat))
+        lines.append(record("events", user_id=f"u{seat}", event="bare", time=None, seat=seat))
+    return [*lines, state(DONE)]
+
+
+@pytest.mark.parametrize(("name", "value"), CHOICES)
+def test_profiles_and_events_arrive(loader: Loader, name: str, value: str) -> None:
+    choose(loader, **{name: value})
+    found = loader.run(people(), late_events="now", profile_endpoint="update")
+    assert found.code == 0, found.log
+    assert found.states == [DONE]
+    held = {who: loader.batch.profile(who) for who in (f"u{seat}" for seat in range(5))}
+    assert all(profile["attributes"]["seat"] == int(who[1:]) for who, profile in held.items())
+    sent = [entry for entry in loader.batch.journal() for entry in entry["events"]]
+    timed = [event for event in sent if event["name"] == "seen"]
+    bare = [event for event in sent if event["name"] == "bare"]
+    assert len(timed) == 5
+    refused = found.codes().count("refused_by_batch")
+    assert len(bare) + refused == 5
+    assert bool(refused) == ((name, value) == ("event_without_time", "refused"))
+    assert found.totals("events")["delivered"] == 5 + len(bare)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("name", "value"), CHOICES)
+def test_audiences_are_as_their_streams_say(loader: Loader, name: str, value: str, place: str) -> None:
+    """In both modes: changes, then a mirror that does not know the audience, then one that does."""
+    choose(loader, **{name: value})
+    columns = {"label": "gold", "interests": ["books"]} if place == "installations" else {}
+    lines = [head("cohort", "action", *columns), *rows(["u1", "u2", "u3"], action="add", **columns)]
+    lines += [*rows(["u3"], action="remove"), state(DONE)]
+    found = loader.run(lines, **stream(place))
+    assert found.code == 0, found.log
+    assert (found.states, found.totals("cohort")["delivered"]) == ([DONE], 4)
+    assert all(held == {"u1", "u2"} for held in members(loader, place))
+    first = loader.run(cohort(["u1", "u4"]), **stream(place, mode="mirror"), max_audience_shrink=1)
+    if (name, value) == ("optional_keys", "absent"):
+        assert (first.code, first.states) == (1, []), first.log
+        assert "how many members audience 'vip' has" in first.log
+        assert all(held == {"u1", "u2"} for held in members(loader, place))
+        return
+    assert first.code == 0, first.log
+    assert all(held == {"u1", "u4"} for held in members(loader, place))
+    second = loader.run(cohort(["u4", "u5"]), **stream(place, mode="mirror"))
+    assert second.code == 0, second.log
+    assert all(held == {"u4", "u5"} for held in members(loader, place))
+    assert second.totals("cohort")["delivered"] + second.totals("cohort")["unchanged"] == 2
+
+
+@pytest.mark.parametrize(("name", "value"), CHOICES)
+def test_check_finds_the_keys_right(loader: Loader, name: str, value: str) -> None:
+    choose(loader, **{name: value})
+    process = start(loader.config(), command=["check"])
+    out, log = process.communicate(timeout=60)
+    assert process.returncode == 0, (out, log)
+    assert out.count(b"OK") == 4
+
+
+@pytest.mark.parametrize("place", ["project", "app"])
+@pytest.mark.parametrize(("name", "value"), TAKEN)
+def test_a_name_that_the_list_did_not_show_is_found(
+    loader: Loader, name: str, value: str, place: str
+) -> None:
+    """Another run made it meanwhile: however Batch refuses to create it again, its members come in."""
+    choose(loader, **{name: value})
+    assert loader.run(cohort(["u1"]), **stream(place)).code == 0
+    nothing = {"audiences": [], "custom_audiences": [], "has_more": False}
+    for path in ("*/audiences/list", "*/custom-audience"):
+        loader.batch.fault({"answer": {"status": 200, "json": nothing}}, path=path, method="GET")
+    found = loader.run(cohort(["u2"]), **stream(place))
+    assert found.code == 0, found.log
+    assert all(held == {"u1", "u2"} for held in members(loader, place))
+
+
+@pytest.mark.parametrize("place", ["project", "app"])
+@pytest.mark.parametrize(("name", "value"), UNKNOWN)
+def test_an_audience_that_is_gone_costs_no_record(loader: Loader, name: str, value: str, place: str) -> None:
+    """Deleted after the list: no member is to blame for it."""
+    choose(loader, **{name: value})
+    row = [{"name": "vip"}]
+    listed = {"audiences": row, "custom_audiences": row, "has_more": False}
+    for path in ("*/audiences/list", "*/custom-audience"):
+        loader.batch.fault({"answer": {"status": 200, "json": listed}}, path=path, method="GET")
+    found = loader.run(cohort(["u1", "u2"]), **stream(place))
+    assert (found.code, found.states, found.codes()) == (1, [], []), found.log
+    assert "audience 'vip' does not exist any more" in found.log
+    assert found.totals("cohort")["undelivered"] == 2

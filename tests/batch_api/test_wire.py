@@ -1,0 +1,259 @@
+"""What leaves is what Batch documents, byte by byte, and each documented answer is understood.
+
+Real runs against the local Batch are recorded on the wire and held against the files of `tests/wire`; both
+sides are enumerated, so that a route without a file and a file without a route fail.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from local_batch import LocalBatch
+from relay import Relay
+from singer import BOOLEAN, DATE_TIME, INTEGER, STRING, record, schema, state, users
+from target_process import KEY, PROJECT, start
+from wire import documented, goldens
+
+from target_batch.batch_api.answers import (
+    Accepted,
+    Answer,
+    Denied,
+    Failure,
+    Malformed,
+    Misrouted,
+    Retry,
+    Undocumented,
+    classify_bulk,
+    classify_change,
+    classify_creation,
+    classify_document,
+)
+from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
+from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, App, Project
+from tests.audiences.cohorts import DONE, Loader, cohort, head, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from relay import Sent
+    from wire import Golden
+
+    from target_batch.batch_api.answers import Verdict
+    from target_batch.batch_api.transport import Call
+
+GOLDENS = goldens()
+APP = "wire-app-key"
+PROJECT_PLATFORM = ProjectAudiences(Project(KEY, PROJECT, "2.11"))
+APP_PLATFORMS = [AppAudiences(App(KEY, APP), id_type) for id_type in ("custom_ids", "install_ids")]
+
+NOT_CALLED = {
+    "audiences-remove": "a mirror empties an audience, it deletes none",
+    "app-remove-1.0": "the same",
+    "app-remove-1.1": "the same",
+    "audiences-create-other": "the display name is always sent",
+}
+"""Documented requests that the client never makes, and why."""
+
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "list_call": (),
+    "create_call": ("vip", "Our VIPs"),
+    "change_call": ("vip", [b'{"action":"add","id":"u1"}']),
+    "replace_call": ("vip", [b'{"id":"u1"}']),
+    "view_call": ("vip", "token"),
+}
+
+
+def profiles() -> list[list[str]]:
+    """Users with all sorts of attributes, their events, and both together."""
+    now = datetime.now(timezone.utc).isoformat()
+    properties = {"user_id": STRING, "email": STRING, "seat": INTEGER, "vip": BOOLEAN, "born": DATE_TIME}
+    event = {"user_id": STRING, "event": STRING, "time": DATE_TIME, "price": {"type": "number"}}
+    people = [
+        schema("users", properties),
+        record("users", user_id="u1", email="a@example.com", seat=1, vip=True, born="1989-07-20T00:00:00Z"),
+        record("users", user_id="u2", email=None, seat=None),
+    ]
+    purchases = [
+        schema("events", event),
+        record("events", user_id="u1", event="bought", time=now, price=3.99),
+    ]
+    return [people, purchases, people + purchases]
+
+
+def changes() -> list[str]:
+    """Members that come, with what they carry, and one that goes."""
+    return [
+        head("cohort", "action", "label", "interests"),
+        *rows(["u1", "u2"], action="add", label="gold", interests=["books"]),
+        *rows(["u3"], action="remove"),
+        state(DONE),
+    ]
+
+
+def fill_lists(batch: LocalBatch) -> None:
+    """Have more audiences than a page holds, on both platforms."""
+    with requests.Session() as session:
+        session.trust_env = False
+        for number in range(101):
+            name, body = f"old-{number}", {"type": "custom_ids"}
+            headers = {"Authorization": f"Bearer {KEY}", "X-Batch-Project": PROJECT}
+            created = session.post(
+                f"{batch.url}/2.11/audiences/create", json={"name": name, **body}, headers=headers, timeout=10
+            )
+            assert created.ok, created.text
+            url = f"{batch.url}/1.0/{APP}/custom-audience/{name}"
+            created = session.post(url, json=body, headers={"X-Authorization": KEY}, timeout=10)
+            assert created.ok, created.text
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Sent]]:
+    """Every request of runs that use everything the client can do."""
+    folder = tmp_path_factory.mktemp("wire")
+    with LocalBatch(folder, "--no-rates") as batch, Relay(batch.url) as relay:
+        fill_lists(batch)
+        loader = Loader(batch, folder, {"api_url": relay.url, "app_api_keys": [APP]})
+        app = {"destination": "app", "id_type": "custom_ids"}
+        install = {
+            "destination": "app",
+            "id_type": "install_ids",
+            "attributes": {"label": "label"},
+            "tags": "interests",
+        }
+        runs: list[tuple[list[str], dict[str, Any]]] = [
+            *((lines, {"profile_endpoint": "update"}) for lines in profiles()),
+            (users(1, 20), {"profile_endpoint": "mass_update"}),
+            (changes(), {"streams": {"cohort": {"audience": "vip", "attributes": {"label": "label"}}}}),
+            (changes(), {"streams": {"cohort": {"audience": "vip", **app}}}),
+            (changes(), {"streams": {"cohort": {"audience": "devices", **install}}}),
+        ]
+        for ids in (["u1", "u2", "u4"], ["u1", "u4", "u5"]):
+            runs += [
+                (cohort(ids), {"streams": {"cohort": {"audience": name, "mode": "mirror", **options}}})
+                for name, options in (("vip", {}), ("vip", app), ("devices", install))
+            ]
+        for lines, settings in runs:
+            found = loader.run(lines, **settings)
+            assert found.code == 0, found.log
+        checked = start(loader.config(), command=["check"])
+        assert checked.communicate(timeout=60)[1] == b""
+        assert checked.returncode == 0
+        yield relay.requests()
+
+
+def test_every_request_is_a_documented_one(sent: list[Sent]) -> None:
+    assert len(sent) > 20
+    for request in sent:
+        assert documented(*request), (request.method, request.url, request.body)
+
+
+def test_only_documented_headers_are_sent(sent: list[Sent]) -> None:
+    """Beside those of a golden file nothing but what HTTP itself needs."""
+    free = {"host", "user-agent", "accept", "accept-encoding", "connection", "content-length"}
+    keys = {"authorization", "x-authorization", "x-batch-project", "content-type"}
+    for request in sent:
+        assert {name.lower() for name in request.headers} <= free | keys
+        assert request.headers["Accept-Encoding"] == "identity"
+
+
+def _is_for_the_client(golden: Golden) -> bool:
+    return golden.answer["status"] < 300 and not golden.reading and golden.name not in NOT_CALLED
+
+
+@pytest.mark.parametrize("name", [name for name, golden in GOLDENS.items() if _is_for_the_client(golden)])
+def test_every_documented_request_is_made(sent: list[Sent], name: str) -> None:
+    assert [request for request in sent if not GOLDENS[name].request_differences(*request)]
+
+
+def test_what_is_not_called_is_documented() -> None:
+    assert NOT_CALLED.keys() <= GOLDENS.keys()
+
+
+def calls() -> Iterator[tuple[str, Call]]:
+    """Yield every call that the client can make."""
+    for endpoint in (UPDATE, MASS_UPDATE):
+        yield endpoint.route, Project(KEY, PROJECT, "2.11").post(endpoint.route, b"[]")
+    for number, platform in enumerate((PROJECT_PLATFORM, *APP_PLATFORMS)):
+        makers = [name for name in dir(platform) if name.endswith("_call")]
+        for name in makers:
+            yield f"{name} {number}", getattr(platform, name)(*ARGUMENTS[name])
+
+
+@pytest.mark.parametrize("call", [pytest.param(call, id=name) for name, call in calls()])
+def test_every_route_of_the_client_has_a_file_and_was_recorded(sent: list[Sent], call: Call) -> None:
+    files = [golden for golden in GOLDENS.values() if golden.is_about(call.method, call.path)]
+    assert files
+    paths = [(request.method, request.url.partition("?")[0]) for request in sent]
+    assert any(golden.is_about(*path) for path in paths for golden in files)
+
+
+def test_one_listing_serves_a_run(sent: list[Sent]) -> None:
+    """101 audiences are two pages, three with those of these runs; of each run a page is asked for once."""
+    pages = Counter(request.url for request in sent if "/audiences/list" in request.url)
+    runs_with_the_list = 3
+    assert pages["/2.11/audiences/list?limit=100"] == runs_with_the_list
+
+
+def classifier(golden: Golden) -> Callable[[Answer], Verdict]:
+    """Return what reads the answer to the request of a file."""
+    method, path = golden.request["method"], golden.request["path"]
+    is_app = "custom-audience" in path
+    if "/profiles/" in path:
+        return partial(classify_bulk, entries=len(golden.request["body"]))
+    if path.endswith("/create") or (is_app and method == "POST"):
+        return classify_creation
+    if path.endswith("/list"):
+        return PROJECT_PLATFORM.classify_list
+    if path.endswith("/custom-audience"):
+        return APP_PLATFORMS[0].classify_list
+    if method == "GET":
+        return lambda answer: classify_document(answer, "indexing_state")
+    return classify_change
+
+
+FAILURES: dict[int, tuple[type[Failure], ...]] = {
+    400: (Malformed,),
+    401: (Denied,),
+    403: (Denied, Undocumented),
+    404: (Misrouted,),
+    409: (Undocumented,),
+    429: (Retry,),
+}
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_every_documented_answer_is_understood(name: str) -> None:
+    golden = GOLDENS[name]
+    status, body = golden.answer["status"], golden.answer["body"]
+    verdict = classifier(golden)(Answer(status, golden.answer["headers"], json.dumps(body).encode()))
+    if status >= 300:
+        assert isinstance(verdict, FAILURES[status])
+        assert (verdict.status, verdict.code) == (status, body["error_code"])
+        return
+    assert isinstance(verdict, Accepted)
+    assert verdict.document.items() >= body.items()
+    found = {
+        (index, refusal.attribute, refusal.category, refusal.reason)
+        for index, refusals in verdict.refusals.items()
+        for refusal in refusals
+    }
+    assert found == {
+        (error["bulk_index"], error.get("attribute"), error.get("category"), error["reason"])
+        for error in body.get("errors", ())
+    }
+
+
+def test_pages_follow_each_other_as_documented() -> None:
+    first, last = (GOLDENS[f"audiences-list-{name}"].answer["body"] for name in ("first-page", "next-page"))
+    page = PROJECT_PLATFORM.page(first, None)
+    assert page
+    names, following = page
+    assert (names, following) == ([audience["name"] for audience in first["audiences"]], first["next_from"])
+    assert PROJECT_PLATFORM.list_call(following).query == {"from": first["next_from"], "limit": "100"}
+    assert PROJECT_PLATFORM.page(last, following) == (["vip"], None)
