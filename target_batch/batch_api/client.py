@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -103,7 +104,7 @@ class Client:
         verdict: Verdict = STOPPED
         pauses = ceilings()
         while (round_ := self._circuit.enter(give_up)) is not None:
-            if limiter.acquire(cost, stop_waiting_for_the_rate) is None:
+            if (grant := limiter.acquire(cost, stop_waiting_for_the_rate)) is None:
                 self._circuit.withdraw(round_)
                 break
             if call.auth in self._denied:
@@ -111,7 +112,8 @@ class Client:
                 return self._denied[call.auth]
             if isinstance(verdict, Retry) and verdict is not STOPPED:
                 self.counters.again(verdict, cost)
-            verdict = self._attempt(call, classify)
+            leaving = replace(call, leaving=partial(limiter.sent, grant))
+            verdict = self._attempt(leaving, classify)
             if not isinstance(verdict, Retry):
                 return self._final(call, verdict, round_)
             now = self._clock.monotonic()

@@ -17,7 +17,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import ConnectTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from requests import PreparedRequest
 
@@ -25,9 +25,13 @@ _in_use = threading.local()
 
 
 class Attempt:
-    """One attempt under a deadline; `expired` once the timer has cut it."""
+    """One attempt under a deadline; `expired` once the timer has cut it.
 
-    def __init__(self) -> None:
+    `leaving` is called when its bytes begin to leave, on a connection that is ready: once, or again later.
+    """
+
+    def __init__(self, leaving: Callable[[], None] | None = None) -> None:
+        self.leaving = leaving
         self.expired = self.ended = False
         self.connection: HTTPConnection | None = None
 
@@ -51,9 +55,9 @@ class Deadlines:
         self._attempts: set[Attempt] = set()
 
     @contextmanager
-    def attempt(self) -> Iterator[Attempt]:
+    def attempt(self, leaving: Callable[[], None] | None = None) -> Iterator[Attempt]:
         """Run the block's HTTP call on this thread under the deadline."""
-        attempt = Attempt()
+        attempt = Attempt(leaving)
         with self._lock:
             self._attempts.add(attempt)
             timer = _started(self.seconds, attempt)
@@ -88,6 +92,12 @@ def _register(connection: HTTPConnection) -> None:
         attempt.connection = connection
 
 
+def _leave() -> None:
+    attempt = getattr(_in_use, "attempt", None)
+    if attempt is not None and attempt.leaving is not None:
+        attempt.leaving()
+
+
 def _check_in_time(connection: HTTPConnection) -> None:
     """End an attempt whose time ran out while it connected: the timer found no socket to shut down."""
     attempt = getattr(_in_use, "attempt", None)
@@ -101,9 +111,11 @@ class _WatchedHTTP(HTTPConnection):
         _register(self)
         super().connect()
         _check_in_time(self)
+        _leave()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         _register(self)
+        _leave()
         super().request(*args, **kwargs)
 
 
@@ -112,9 +124,11 @@ class _WatchedHTTPS(HTTPSConnection):
         _register(self)
         super().connect()
         _check_in_time(self)
+        _leave()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         _register(self)
+        _leave()
         super().request(*args, **kwargs)
 
 

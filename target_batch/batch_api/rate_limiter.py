@@ -26,7 +26,7 @@ WINDOW_ROOM: Final = 0.028
 """Share by which a window is longer than documented: room for jitter, at 97.3 % of the rate."""
 
 SENT_ROOM: Final = 0.012
-"""The share that is left of it once a request is known to be on the wire."""
+"""The share that is left of it from the moment when a request is known to leave."""
 
 BACK_OFF: Final = 0.6
 """The factor by which a 429 lowers the rate."""
@@ -108,7 +108,7 @@ class _Window:
         return grant
 
     def sent(self, grant: Grant, now: float) -> None:
-        """Count the window from when the request was on the wire, if that took longer than planned."""
+        """Count the window from when the request left, if that took longer than there is room for."""
         grant.ends = max(grant.ends, now + self._length(grant.cost, SENT_ROOM))
 
     def _distance(self, cost: float) -> float:
@@ -186,7 +186,7 @@ class RateLimiter:
         self._share = min(1.0, self._share + elapsed / RECOVERY_SECONDS)
 
     def sent(self, grant: Grant) -> None:
-        """Take note that a request is on the wire now."""
+        """Take note that a request leaves only now: a thread had to wait, a connection had to be made."""
         with self._lock:
             if isinstance(self._units, _Window):
                 self._units.sent(grant, self._clock.monotonic())

@@ -15,6 +15,8 @@ from target_batch.batch_api.deadline import DeadlineAdapter, Deadlines
 from target_batch.common.limits import ANSWER_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from requests.auth import AuthBase
 
     from target_batch.common.clock import Clock
@@ -36,13 +38,17 @@ class TransportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP call: `path` begins with a slash and stands behind the API's URL."""
+    """One HTTP call: `path` begins with a slash and stands behind the API's URL.
+
+    `leaving` is called when its bytes begin to leave.
+    """
 
     method: str
     path: str
     auth: AuthBase
     body: bytes | None = None
     query: dict[str, str] | None = None
+    leaving: Callable[[], None] | None = None
 
 
 class Transport:
@@ -65,7 +71,7 @@ class Transport:
         Raises:
             TransportError: there was no whole answer in time.
         """
-        with self._deadlines.attempt() as attempt:
+        with self._deadlines.attempt(call.leaving) as attempt:
             try:
                 return self._attempt(call, self._deadlines.seconds)
             except requests.exceptions.ConnectTimeout as error:

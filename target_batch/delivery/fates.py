@@ -86,8 +86,9 @@ class Fates:
     ) -> None:
         """Settle the records of one entry that Batch blames.
 
-        `named` are the names of the tickets' events; where there are any, what cannot be told apart
-        must not be sent again, for some of it may have been applied.
+        `named` are the names of the tickets' events; where there are any, a refusal that names neither an
+        attribute nor an event, or a name that is both, may leave an event applied: it must not be sent
+        again, unless the call held nothing else and was refused as a whole.
         """
         wholly: dict[int, list[Fault]] = {}
         partly: dict[int, list[Fault]] = {}
@@ -96,14 +97,13 @@ class Fates:
             happened = [index for index, name in enumerate(named) if name and name == refusal.attribute]
             index, fault = _traced(tickets, refusal, named)
             if happened:
-                unsure |= len(happened) > 1
+                unsure |= len(happened) > 1 or index is not None
                 for which in happened:
                     wholly.setdefault(which, []).append(fault)
-            elif refusal.attribute is None or index is None:
-                replay = not named or (refusal.attribute is None and len(tickets) == 1)
-                self._all_refused(tickets, fault, replay=replay)
+            if not happened and (refusal.attribute is None or index is None):
+                self._all_refused(tickets, fault, replay=refusal.alone or not named)
                 return
-            else:
+            if index is not None and index not in happened:
                 partly.setdefault(index, []).append(fault)
         for index, faults in partly.items():
             if index not in wholly:

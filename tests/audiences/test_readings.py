@@ -92,7 +92,7 @@ def test_profiles_and_events_arrive(loader: Loader, name: str, value: str) -> No
 def test_audiences_are_as_their_streams_say(loader: Loader, name: str, value: str, place: str) -> None:
     """In both modes: changes, then a mirror that does not know the audience, then one that does."""
     choose(loader, **{name: value})
-    columns = {"label": "gold", "interests": ["books"]} if place == "installations" else {}
+    columns: dict[str, Any] = {"label": "gold", "interests": ["books"]} if place == "installations" else {}
     lines = [head("cohort", "action", *columns), *rows(["u1", "u2", "u3"], action="add", **columns)]
     lines += [*rows(["u3"], action="remove"), state(DONE)]
     found = loader.run(lines, **stream(place))

@@ -6,9 +6,11 @@ import socket
 import threading
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from listener import Listener
 
 from target_batch.batch_api.auth import ProjectAuth
 from target_batch.batch_api.deadline import Deadlines
@@ -67,6 +69,17 @@ def test_a_second_address_does_not_get_a_second_deadline(monkeypatch: pytest.Mon
         attempt.start()
         attempt.join(4)
     assert ended in (["no connection in time"], ["no answer in time"])
+
+
+def test_a_call_says_when_its_bytes_begin_to_leave() -> None:
+    """Again after the connection was made: the limit of Batch counts from then."""
+    moments: list[float] = []
+    with Listener() as server:
+        transport = Transport(f"http://127.0.0.1:{server.port}", 5, "test", Clock())
+        with pytest.raises(TransportError):
+            transport.send(replace(CALL, leaving=lambda: moments.append(time.monotonic())))
+        assert len(server.heard) == 1
+    assert len(moments) == 2
 
 
 def within_a_moment(action: Callable[[], None]) -> bool:

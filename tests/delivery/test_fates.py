@@ -61,11 +61,27 @@ def test_an_error_without_attribute_rejects_every_record_of_the_entry() -> None:
 
 
 def test_where_events_are_among_them_they_must_not_be_sent_again() -> None:
-    """Some of them may have been applied: `replay` is false; alone, nothing was."""
+    """Some of them may have been applied, of a single one too: the refusal does not say what it is about."""
     world = World()
     world.fates.refused([world.ticket(1), world.ticket(2)], [Refusal("no")], named=["bought", "bought"])
     world.fates.refused([world.ticket(3)], [Refusal("no")], named=["bought"])
-    assert [row[3] for row in world.kept.rows] == [False, False, True]
+    assert [row[3] for row in world.kept.rows] == [False, False, False]
+
+
+def test_an_event_whose_call_was_refused_as_a_whole_may_be_sent_again() -> None:
+    """Nothing of that call was applied."""
+    world = World()
+    world.fates.refused([world.ticket(1)], [Refusal("no", alone=True)], named=["bought"])
+    assert world.kept.rows == [(1, (None,), True, True)]
+
+
+def test_a_name_that_is_an_attribute_and_an_event_does_not_repeat_the_event() -> None:
+    """Either may have been refused: both are on disk, and the event may have been applied."""
+    world = World()
+    tickets = [world.ticket(1, Plan="x"), world.ticket(2)]
+    world.fates.refused(tickets, [Refusal("odd", "plan")], named=["", "plan"])
+    assert sorted(world.kept.rows) == [(1, ("Plan",), False, False), (2, ("Plan",), True, False)]
+    assert (world.tally.delivered, world.tally.rejected) == (1, 1)
 
 
 def test_a_refused_attribute_is_traced_to_the_last_record_that_set_it() -> None:

@@ -1,0 +1,211 @@
+"""Lists of audiences: whole, in any number, and never without end; one listing serves a run."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fake_clock import FakeClock
+
+from target_batch.batch_api.answers import Answer, Failure
+from target_batch.batch_api.audiences import (
+    MOST_PAGES,
+    AppAudiences,
+    AudienceSender,
+    Listing,
+    Platform,
+    ProjectAudiences,
+)
+from target_batch.batch_api.bulk import Receipt
+from target_batch.batch_api.client import Client
+from target_batch.batch_api.endpoints import App, Project
+from target_batch.batch_api.rate_limiter import RateLimiter
+from target_batch.common.clock import Stop
+from target_batch.common.errors import AccessRefusedError, DeliveryError
+from target_batch.common.limits import Rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from target_batch.batch_api.transport import Call
+
+PROJECT = ProjectAudiences(Project("k", "p", "2.11"))
+APP = AppAudiences(App("k", "a"), "custom_ids")
+UNLIMITED = Rate(math.inf, math.inf)
+Reply = tuple[int, Any]
+
+
+class Scripted:
+    """A transport that answers by a function of the call, and keeps what was asked."""
+
+    def __init__(self, answer: Callable[[Call], Reply]) -> None:
+        self._answer = answer
+        self.calls: list[Call] = []
+
+    def send(self, call: Call) -> Answer:
+        """Answer one call."""
+        self.calls.append(call)
+        status, body = self._answer(call)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return Answer(status, {"Content-Type": "application/json"}, content)
+
+    def hurry(self, seconds: float) -> None:
+        """Nothing hangs here."""
+
+
+def world(platform: Platform, answer: Callable[[Call], Reply]) -> tuple[Listing, AudienceSender, Scripted]:
+    transport, clock = Scripted(answer), FakeClock()
+    client = Client(transport, clock, Stop(clock), 5.0)  # type: ignore[arg-type]
+    listing = Listing(client, platform, RateLimiter(UNLIMITED, clock))
+    return listing, AudienceSender(client, platform, listing), transport
+
+
+def page_of(names: list[str]) -> Callable[[Call], Reply]:
+    """Answer as a project does: cursors that mean nothing, a count on the first page only."""
+
+    def answer(call: Call) -> Reply:
+        query = call.query or {}
+        start = int(query["from"].removeprefix("c-"), 16) if "from" in query else 0
+        end = start + int(query["limit"])
+        body: dict[str, Any] = {"audiences": [{"name": name} for name in names[start:end]]}
+        body |= {"has_more": end < len(names)}
+        body |= {"next_from": f"c-{end:x}"} if end < len(names) else {}
+        return 200, body | ({"count": len(names)} if start == 0 else {})
+
+    return answer
+
+
+def offset_of(names: list[str]) -> Callable[[Call], Reply]:
+    """Answer as an app does: by offset, with nothing that says whether there is more."""
+
+    def answer(call: Call) -> Reply:
+        query = call.query or {}
+        start = int(query["from"])
+        shown = names[start : start + int(query["limit"])]
+        return 200, {"custom_audiences": [{"name": name} for name in shown]}
+
+    return answer
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 350, 10_000])
+@pytest.mark.parametrize(("platform", "answers"), [(PROJECT, page_of), (APP, offset_of)])
+def test_every_audience_is_listed(platform: Platform, answers: Any, count: int) -> None:
+    names = [f"a{number}" for number in range(count)]
+    listing, _, transport = world(platform, answers(names))
+    assert listing.names() == set(names)
+    assert listing.names() == set(names), "and asked for once"
+    full_pages = count // 100 + 1 if platform is APP else max(1, math.ceil(count / 100))
+    assert len(transport.calls) == full_pages
+    assert ("from" in (transport.calls[0].query or {})) == (platform is APP)
+
+
+def project_page(names: list[str], cursor: Any, *, more: Any = True) -> Reply:
+    return 200, {"audiences": [{"name": name} for name in names], "has_more": more, "next_from": cursor}
+
+
+def endless(call: Call) -> Reply:
+    """Always more, under names and cursors that were never seen."""
+    start = (call.query or {}).get("from", "0")
+    return project_page([f"n{start}"], str(int(start) + 1))
+
+
+WITHOUT_END: dict[str, tuple[Platform, Callable[[Call], Reply]]] = {
+    "a cursor that repeats": (PROJECT, lambda _: project_page(["a"], "again")),
+    "pages without a name": (PROJECT, lambda call: project_page([], str(call.query)[-9:])),
+    "new names for ever": (PROJECT, endless),
+    "an offset that is not obeyed": (APP, lambda _: offset_of(["a"] * 100)(APP.list_call("0"))),
+    "an app's new names for ever": (
+        APP,
+        lambda call: (
+            200,
+            {"custom_audiences": [{"name": f"{(call.query or {})['from']}-{n}"} for n in range(100)]},
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT_END)
+def test_a_list_without_end_ends_the_run(case: str) -> None:
+    platform, answer = WITHOUT_END[case]
+    listing, sender, transport = world(platform, answer)
+    assert isinstance(listing.names(), Failure)
+    assert len(transport.calls) <= MOST_PAGES
+    receipt = sender.change("vip", "vip", [b'{"action":"add","id":"u1"}'])
+    assert isinstance(receipt.failure, DeliveryError)
+    assert "does not end" in str(receipt.failure)
+    assert not any(call.body for call in transport.calls), "nothing was created, nothing was changed"
+
+
+ODD: dict[str, Reply] = {
+    "HTML": (200, b"<html>welcome</html>"),
+    "empty": (200, b""),
+    "truncated": (200, b'{"audiences": [{"na'),
+    "a list": (200, []),
+    "no audiences": (200, {"has_more": False}),
+    "no has_more": (200, {"audiences": []}),
+    "has_more in words": project_page(["a"], "c", more="perhaps"),
+    "no cursor": project_page(["a"], None),
+    "a cursor that is an object": project_page(["a"], {}),
+    "audiences without names": (200, {"audiences": [{"id": 1}], "has_more": False}),
+    "audiences that are an object": (200, {"audiences": {"a": 1}, "has_more": False}),
+    "another status": (204, b""),
+    "the other platform": (200, {"custom_audiences": [{"name": "vip"}]}),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_a_list_of_another_shape_changes_nothing(case: str) -> None:
+    """It would hide an audience, which would then be replaced as if it were new."""
+    _, sender, transport = world(PROJECT, lambda _: ODD[case])
+    for receipt in (
+        sender.change("vip", "vip", [b'{"action":"add","id":"u1"}']),
+        sender.replace("vip", "vip", [b'{"id":"u1"}']),
+        sender.exists("vip"),
+    ):
+        assert isinstance(receipt, Receipt)
+        assert type(receipt.failure) is DeliveryError
+    assert not any(call.body for call in transport.calls)
+
+
+def test_a_name_that_the_pages_skipped_is_viewed() -> None:
+    """A list that changes while it is paged: a mirror must not take its audience for new."""
+    names = [f"a{number}" for number in range(150)]
+
+    def answer(call: Call) -> Reply:
+        if call.path.endswith("/skipped"):
+            return 200, {"name": "skipped"}
+        return offset_of(names)(call) if call.query else (404, {"error_code": "ROUTE_NOT_FOUND"})
+
+    _, sender, _ = world(APP, answer)
+    assert sender.exists("skipped") is True
+    assert sender.exists("never") is False
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_creation_that_the_key_does_not_open_names_the_key(status: int) -> None:
+    def answer(call: Call) -> Reply:
+        if call.method == "POST":
+            return status, {"error_code": "API_MISUSE"}
+        if "list" in call.path:
+            return project_page([], None, more=False)
+        return 404, {"error_code": "AUDIENCE_NOT_FOUND"}
+
+    _, sender, _ = world(PROJECT, answer)
+    receipt = sender.change("vip", "vip", [b'{"action":"add","id":"u1"}'])
+    assert isinstance(receipt.failure, AccessRefusedError)
+
+
+def test_members_are_not_blamed_while_batch_cannot_show_the_audience() -> None:
+    """A 400 for a change, then a failing view: undelivered, not rejected."""
+
+    def answer(call: Call) -> Reply:
+        if "list" in call.path:
+            return project_page(["vip"], None, more=False)
+        return (400, {"error_code": "BAD"}) if call.body else (503, {"error_code": "MAINTENANCE_ERROR"})
+
+    _, sender, _ = world(PROJECT, answer)
+    receipt = sender.change("vip", "vip", [b'{"action":"add","id":"u1"}'])
+    assert type(receipt.failure) is DeliveryError
+    assert (receipt.refused, receipt.unconfirmed) == ({}, {0})
