@@ -108,6 +108,11 @@ clean: ## Remove what these commands made
 	@rm -rf $(VENV) $(DEMO) demo/.meltano dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+.PHONY: site
+site: install ## Build the documentation as a site, into .demo/site
+	@$(BIN)/mkdocs build --quiet --strict
+	@echo "The site is in $(DEMO)/site: open $(DEMO)/site/index.html"
+
 .PHONY: docs
 docs: install ## Write from the code what README, docs and Meltano say of it
 	@$(BIN)/python tools/generate.py
