@@ -116,7 +116,7 @@ def mirrored(phase: str, ledger: Ledger, members: int) -> None:
         inform=logging.getLogger().info,
     )
     tally = fates.tally("cohort")
-    origin = Origin("cohort", {}, (), (), lambda _: (), record_in, tally, lambda _: None)
+    origin = Origin("cohort", {}, (), (), lambda _: (), record_in, tally)
     for line, number in enumerate(numbers(phase, members), start=1):
         member = f"user-{number:08d}"
         source = b'{"type":"RECORD","stream":"cohort","record":{"user_id":"%s"}}' % member.encode()
@@ -133,7 +133,7 @@ def remembered(phase: str, ledger: Ledger, profiles: int) -> None:
     outbox = Outbox()
     fates = Fates(NoRejects(), 1.0)
     tally = fates.tally("users")
-    origin = Origin("users", {}, (), (), lambda _: (), record_in, tally, lambda _: None, remembered=True)
+    origin = Origin("users", {}, (), (), lambda _: (), record_in, tally, remembered=True)
     skipped = 0
     for line, number in enumerate(numbers(phase, profiles), start=1):
         attributes = {"plan": "plus", "orders": number % 40, "city": "Lyon", "spend": number % 997}

@@ -30,8 +30,8 @@ from target_batch.report.rejects import MARK
 from target_batch.run import Run
 from target_batch.singer.batch_files import OddLine, decoded, lines
 from target_batch.singer.messages import is_utf8, record_line
-from target_batch.singer.reader import LineReader, no_express
-from target_batch.sinks import StreamSink
+from target_batch.singer.reader import LineReader
+from target_batch.sinks import SINKS, StreamSink, kind_of_stream
 
 if TYPE_CHECKING:
     import logging
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
+    from target_batch.config.settings import Settings
     from target_batch.singer.messages import Message
 
 
@@ -73,6 +74,7 @@ class TargetBatch(Target):
         self.logger.addFilter(_is_news)
         self.signal_received = self._replaced = 0
         self._plain: dict[str, StreamSink] = {}
+        self._kinds: dict[str, str] = {}
         super().__init__(config=copy.deepcopy(config or {}), **options)
         self.max_parallelism = 1
         self.message_reader.tick = self.run.tick
@@ -83,8 +85,12 @@ class TargetBatch(Target):
         """Check the settings our way: no value in a message, no default written into the caller's."""
         _ = raise_errors
         self._config = nested(self._config)
-        self.run = Run(ready(self._config), self._emit, self.logger)
+        self.run = self.make_run(ready(self._config))
         return []
+
+    def make_run(self, settings: Settings) -> Run:
+        """Return the run that the messages act upon."""
+        return Run(settings, self._emit, self.logger)
 
     def setup_mapper(self) -> None:
         """Set the stream maps up.
@@ -106,12 +112,12 @@ class TargetBatch(Target):
 
     def _process_schema_message(self, message: Message) -> None:  # type: ignore[override]
         stream, schema = message.stream, message.schema
-        if stream is None or schema is None or not isinstance(schema.get("properties"), dict):
-            raise self.message_reader.incomplete("SCHEMA", "`stream`, `schema` with `properties`")
+        if stream is None or schema is None:
+            raise self.message_reader.incomplete("SCHEMA", "stream" if stream is None else "schema")
+        schema = {"properties": {}, **schema}
         if is_connection_test(self.message_reader.line_number, stream, schema):
             answer_connection_test(self.run.settings)
         self._plain.pop(stream, None)
-        self.message_reader.express = no_express
         maps = self._stream_maps(stream, schema, message.key_properties)
         for stream_map in maps:
             if isinstance(stream_map, RemoveRecordTransform):
@@ -141,9 +147,16 @@ class TargetBatch(Target):
                 self.mapper.register_raw_stream_schema(stream, schema, key_properties)
         return self.mapper.stream_maps[stream]
 
+    def get_sink_class(self, stream_name: str) -> type[StreamSink]:
+        """Return the sink of the stream's kind."""
+        return SINKS[self._kinds[stream_name]]
+
     def get_sink(self, stream_name: str, **options: Any) -> StreamSink:
         """Return a stream's sink; what an older schema mapped leaves before a new one begins."""
         before = self._sinks_active.get(stream_name)
+        if (schema := options.get("schema")) is not None:
+            keys = options.get("key_properties") or ()
+            self._kinds[stream_name] = kind_of_stream(stream_name, schema, keys, self.run.settings)
         sink: StreamSink = super().get_sink(stream_name, **options)  # type: ignore[assignment]
         if before is not None and sink is not before:
             self.run.drain()
@@ -156,28 +169,20 @@ class TargetBatch(Target):
     def _process_record_message(self, message: Message) -> None:  # type: ignore[override]
         reader = self.message_reader
         if message.record is None or message.stream is None:
-            raise reader.incomplete("RECORD", "`stream` and `record`")
-        sink = self._plain.get(message.stream)
-        if sink is None:
-            self._process_mapped(message.stream, message.record, reader.line_number)
-        elif reader.odd:
-            sink.accept_odd(message.record, reader.line_number, reader.line)
-        else:
-            sink.accept(message.record, reader.line_number, reader.line)
-            reader.express = sink.take
+            raise reader.incomplete("RECORD", "stream" if message.stream is None else "record")
+        self._take(message.stream, message.record, reader.line, odd=reader.odd)
 
-    def _take(self, stream: str, record: dict[str, Any], source: bytes) -> None:
-        line = self.message_reader.line_number
-        sink = self._plain.get(stream)
-        self.message_reader.odd = isinstance(source, OddLine)
+    def _take(self, stream: str, record: dict[str, Any], source: bytes, *, odd: bool) -> None:
+        """Take a record in, whose bytes are `source`; `odd` where these were not strict JSON."""
+        sink, line = self._plain.get(stream), self.message_reader.line_number
         if sink is None:
-            self._process_mapped(stream, record, line)
-        elif self.message_reader.odd:
+            self._process_mapped(stream, record, line, odd=odd)
+        elif odd:
             sink.accept_odd(record, line, source)
         else:
             sink.accept(record, line, source)
 
-    def _process_mapped(self, stream: str, record: dict[str, Any], line: int) -> None:
+    def _process_mapped(self, stream: str, record: dict[str, Any], line: int, *, odd: bool) -> None:
         """Take a record through the SDK's stream maps and flattening, then into its sinks."""
         if stream not in self.mapper.stream_maps:
             self._assert_sink_exists(stream)
@@ -193,15 +198,15 @@ class TargetBatch(Target):
                 self.run.fates.ignored(alias, Reason.FILTERED_BY_STREAM_MAP.code)
             else:
                 sink = self.get_sink(alias)
-                accept = sink.accept_odd if self.message_reader.odd else sink.accept
-                accept(transformed, line, record_line(transformed, odd=self.message_reader.odd))
+                accept = sink.accept_odd if odd else sink.accept
+                accept(transformed, line, record_line(transformed, odd=odd))
 
     def _process_state_message(self, message: Message) -> None:  # type: ignore[override]
         value = bytes(message.value)
         if not value:
-            raise self.message_reader.incomplete("STATE", "`value`")
+            raise self.message_reader.incomplete("STATE", "value")
         if not is_utf8(value):
-            raise self.message_reader.incomplete("STATE", "a `value` in UTF-8")
+            raise self.message_reader.incomplete("STATE", "value` in UTF-8, `value")
         self.run.state(self.message_reader.line_number, value)
 
     def _process_activate_version_message(self, message: Message) -> None:  # type: ignore[override]
@@ -211,13 +216,14 @@ class TargetBatch(Target):
         """Take the rows of files in, after what came before them, as if they were RECORD messages."""
         reader, stream = self.message_reader, message.stream
         if stream is None or message.manifest is None or message.encoding is None:
-            raise reader.incomplete("BATCH", "`stream`, `encoding` and `manifest`")
+            raise reader.incomplete("BATCH", _missing(message, "stream", "encoding", "manifest"))
         if stream not in self.mapper.stream_maps:
             self._assert_sink_exists(stream)
         self.run.drain()
         for uri in message.manifest:
             for row, line in enumerate(lines(uri, message.encoding, reader.line_number), start=1):
-                self._take(stream, decoded(line, reader.line_number, row), line)
+                record = decoded(line, reader.line_number, row)
+                self._take(stream, record, line, odd=isinstance(line, OddLine))
                 if row % TICK_ROWS == 0:
                     self.run.tick()
                 if reader.stopped:
@@ -337,6 +343,11 @@ class TargetBatch(Target):
             )
             return 1
         return 0
+
+
+def _missing(message: Message, *names: str) -> str:
+    """Return the first of the keys that a message lacks."""
+    return next(name for name in names if getattr(message, name) is None)
 
 
 CHATTER = ("Skipping parse of env var", "Parsing env var for settings", "Reader '%s' completed")

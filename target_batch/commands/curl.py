@@ -12,10 +12,8 @@ from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import UPDATE, App, Project
 from target_batch.common.limits import BODY_BYTES
 from target_batch.common.operations import AudienceChange, ProfileUpdate
-from target_batch.common.records import Origin, Tally, Ticket
 from target_batch.delivery.audience_requests import Member
 from target_batch.delivery.profile_buffer import Outbox, seal
-from target_batch.singer.messages import record_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +39,10 @@ def curls(study: Study, settings: Settings) -> Iterator[str]:
 def _calls(study: Study, settings: Settings) -> Iterator[Call]:
     project = Project(KEYS["rest_api_key"], KEYS["project_key"], settings.api_version)
     outbox = Outbox()
-    origin = _origin(study)
     members: list[AudienceChange] = []
-    for operation, row in study.operations:
+    for operation, ticket in study.operations:
         if isinstance(operation, ProfileUpdate):
-            outbox.put(operation, Ticket(origin, row.line, row.source))
+            outbox.put(operation, ticket)
         else:
             members.append(operation)
     while entries := outbox.cut(UPDATE.entries, BODY_BYTES).entries:
@@ -79,19 +76,6 @@ def _body(change: AudienceChange) -> bytes:
     member = msgspec.json.decode(Member(change, []).encoded())
     del member["action"]
     return msgspec.json.encode(member)
-
-
-def _origin(study: Study) -> Origin:
-    return Origin(
-        stream=study.schema.stream,
-        schema=study.schema.schema,
-        key_properties=study.schema.key_properties,
-        identity=(),
-        properties_of=lambda _: (),
-        decode=record_in,
-        tally=Tally(),
-        blame=lambda _: None,
-    )
 
 
 def _command(call: Call, api_url: str) -> str:

@@ -14,7 +14,7 @@ from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
 
 if TYPE_CHECKING:
-    from target_batch.commands.survey import Survey
+    from target_batch.commands.study import Study
     from target_batch.config.settings import Settings
 
 RECORDS = 10_000
@@ -43,7 +43,7 @@ def explain(
     configuration, 1 when the input cannot be read.
     """
     from target_batch.commands.samples import read_sample, stream_of  # noqa: PLC0415 - slow
-    from target_batch.commands.survey import Survey  # noqa: PLC0415 - slow
+    from target_batch.commands.survey import survey  # noqa: PLC0415 - slow
     from target_batch.common.errors import ConfigurationError, StopRun  # noqa: PLC0415 - only where caught
 
     config = configuration.read(files)
@@ -51,14 +51,15 @@ def explain(
     if stream is None and file is not sys.stdin.buffer and getattr(file, "name", "-") not in {"-", "<stdin>"}:
         stream = stream_of(str(file.name))
     try:
-        survey = Survey(config, settings, _moment(at))
-        read_sample(file, stream, records, survey.take)
+        target = survey(config | options.placeholders(config), _moment(at))
+        read_sample(file, stream, records, target.show)
     except ConfigurationError as error:
         raise Wrong(str(error)) from None
     except StopRun as error:
         raise Stopped(str(error)) from None
-    _print(survey, settings, form)
-    if any(study.problem for study in survey.studies.values()):
+    studies = target.run.studies
+    _print(studies, settings, form)
+    if any(study.problem for study in studies.values()):
         raise SystemExit(Wrong.exit_code)
 
 
@@ -74,32 +75,32 @@ def _moment(at: str | None) -> float:
         raise click.BadParameter("--at is no time such as 2026-01-31T12:00:00Z") from None
 
 
-def _print(survey: Survey, settings: Settings, form: str) -> None:
+def _print(studies: dict[str, Study], settings: Settings, form: str) -> None:
     from target_batch.commands.report import as_data  # noqa: PLC0415 - slow
 
-    found = [as_data(study, settings) for study in survey.studies.values()]
+    found = [as_data(study, settings) for study in studies.values()]
     if form == "json":
         import msgspec  # noqa: PLC0415 - only here
 
         encoded = msgspec.json.Encoder(decimal_format="number").encode({"streams": found})
         click.echo(msgspec.json.format(encoded, indent=2).decode())
     elif form == "curl":
-        _print_curls(survey, settings)
+        _print_curls(studies, settings)
     else:
         from target_batch.commands.explain_text import shown  # noqa: PLC0415 - only here
         from target_batch.common.plain_text import wrapped  # noqa: PLC0415 - same
         from target_batch.config.problems import unmatched  # noqa: PLC0415 - same
 
         blocks = ["\n".join(shown(one)) for one in found] or ["There is no SCHEMA in the input."]
-        if idle := unmatched(settings.streams, survey.studies):
+        if idle := unmatched(settings.streams, studies):
             blocks.append(wrapped(idle, 0))
         click.echo("\n\n".join(blocks))
 
 
-def _print_curls(survey: Survey, settings: Settings) -> None:
+def _print_curls(studies: dict[str, Study], settings: Settings) -> None:
     from target_batch.commands.curl import curls  # noqa: PLC0415 - only here
 
-    for study in survey.studies.values():
+    for study in studies.values():
         made = list(curls(study, settings))
         click.echo(f"# {study.schema.stream!a}: {study.problem or _curl_note(made)}")
         for command in made:

@@ -48,5 +48,9 @@ def load(config: dict[str, Any], hint: str = "") -> Settings:
 
 def load_without_keys(config: dict[str, Any]) -> Settings:
     """Check a configuration as the target does, except that no key has to be there."""
-    keys = {name: config.get(name) or PLACEHOLDER for name in ("rest_api_key", "project_key")}
-    return load({**config, **keys})
+    return load({**config, **placeholders(config)})
+
+
+def placeholders(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of a configuration, a placeholder for each that it lacks."""
+    return {name: config.get(name) or PLACEHOLDER for name in ("rest_api_key", "project_key")}

@@ -1,4 +1,4 @@
-"""What the target would make of one stream, found out record by record without sending anything."""
+"""What became of one stream's records behind the real sink, where nothing is sent."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from target_batch.common.errors import StopRun
-from target_batch.common.operations import AudienceChange, Ignored, ProfileUpdate, Rejected, by_name
+from target_batch.common.operations import ProfileUpdate
 from target_batch.common.reasons import Fault, Reason
 from target_batch.common.redaction import clean
-from target_batch.config.routing import route
-from target_batch.mapping import compile_plan
 from target_batch.mapping.names import base_name
 from target_batch.mapping.times import own_time
-from target_batch.singer.validation import Validator, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_batch.commands.samples import Row, Schema
+    from target_batch.commands.samples import Schema
+    from target_batch.common.operations import AudienceChange
+    from target_batch.common.records import Ticket
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
     from target_batch.mapping import Plan
     from target_batch.mapping.claims import PlanRow
+    from target_batch.sinks import StreamSink
 
 EXAMPLE_LINES: Final = 5
 SHOWN_OPERATIONS: Final = 3
@@ -68,13 +67,13 @@ class Counts:
 
 
 class Study:
-    """One stream: its route and plan, or the problem that would stop the run, and what its records gave."""
+    """One stream: its plan, or the problem that would stop the run, and what became of its records.
 
-    def __init__(self, settings: Settings, now: float) -> None:
+    It takes the place of delivery and of the rejects behind the real sink.
+    """
+
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._now = now
-        self._names: dict[str, str] = {}
-        self._checker: Validator | None = None
         self.schema: Schema
         self.route: Route | None = None
         self.plan: Plan | None = None
@@ -83,98 +82,50 @@ class Study:
         self.reasons: dict[str, Met] = {}
         self.examples: dict[str, Any] = {}
         self.sent: dict[str, tuple[str, Any]] = {}
-        self.operations: list[tuple[ProfileUpdate | AudienceChange, Row]] = []
+        self.operations: list[tuple[ProfileUpdate | AudienceChange, Ticket]] = []
 
-    def under(self, schema: Schema) -> None:
-        """Take a SCHEMA: find the route and compile the plan, as the target does."""
-        self.schema = schema
-        self.route = self.plan = self.problem = None
-        try:
-            self.route = route(schema.stream, schema.schema, schema.key_properties, self._settings)
-            if self.route.kind != "ignore":
-                self.plan = compile_plan(
-                    self.route, schema.schema, self._settings, audience_names=self._names
-                )
-                self._checker = (
-                    Validator(schema.stream, schema.schema) if self._settings.validate_records else None
-                )
-        except StopRun as problem:
-            self.problem = str(problem)
+    def under(self, schema: Schema, sink: StreamSink | None, problem: str | None) -> None:
+        """Take note of a SCHEMA: the sink that the target made of it, or why it made none."""
+        self.schema, self.problem = schema, problem
+        self.route = sink.route if sink else None
+        self.plan = sink.plan if sink else None
 
     @property
     def rows(self) -> Sequence[PlanRow]:
         """The plan in words, a line per property."""
         return self.plan.rows if self.plan else ()
 
-    def take(self, row: Row) -> None:
-        """Find out what becomes of a record; the order of steps is the sink's."""
-        self.counts.read += 1
-        if self.plan is None:
-            if self.problem is None:
-                self._ignore(Reason.STREAM_IGNORED.code, row)
-            return
-        self._note_examples(row.record)
-        record, broken = row.record, self._violations(row.record)
-        for fault in broken:
-            if fault.property is None or self._is_essential(fault.property):
-                self._reject(broken, row)
-                return
-            record = without(record, fault.property)
-        operation = self.plan(record, self._now)
-        if isinstance(operation, Ignored):
-            self._ignore(operation.reason, row)
-        elif isinstance(operation, Rejected):
-            self._reject((*broken, *operation.faults), row)
-        else:
-            self._send(operation, (*broken, *operation.faults), record, row)
+    def note_examples(self, record: dict[str, Any]) -> None:
+        """Keep the first value that each property has."""
+        for path, value in paths(record, nested=bool(self.route and self.route.kind == "segment")):
+            if value is not None and value != "" and path not in self.examples:
+                self.examples[path] = value
 
-    def refuse_unmapped(self, row: Row) -> None:
-        """Count a record that the stream map cannot be computed for."""
-        self.counts.read += 1
-        self._reject((Fault(Reason.STREAM_MAP_FAILED),), row)
-
-    def filter(self, row: Row) -> None:
-        """Count a record that the stream map filters out."""
-        self.counts.read += 1
-        self._ignore(Reason.FILTERED_BY_STREAM_MAP.code, row)
-
-    def _violations(self, record: dict[str, Any]) -> tuple[Fault, ...]:
-        if self._checker is None or self._checker.is_valid(record):
-            return ()
-        return self._checker.faults(record)
-
-    def _is_essential(self, path: str) -> bool:
-        essential = self.plan.essential if self.plan else frozenset()
-        return path in essential or path.split(".", 1)[0] in essential
-
-    def _ignore(self, code: str, row: Row) -> None:
+    def ignored(self, code: str, line: int) -> None:
+        """Count a record that asks for nothing."""
         self.counts.ignored += 1
-        self._meet(code, row)
+        self._meet(code, line)
 
-    def _reject(self, faults: Sequence[Fault], row: Row) -> None:
+    def rejected(self, faults: Sequence[Fault], line: int) -> None:
+        """Count a record that would be rejected."""
         self.counts.rejected += 1
         for fault in faults:
-            self._meet(fault.reason.code, row, fault.property)
+            self._meet(fault.reason.code, line, fault.property)
             if fault.reason in {Reason.EVENT_OUTSIDE_WINDOW, Reason.INVALID_EVENT_TIME}:
                 self.counts.events += 1
                 self.counts.late_events += fault.reason is Reason.EVENT_OUTSIDE_WINDOW
 
-    def _meet(self, code: str, row: Row, name: str | None = None) -> None:
-        shown = clean(name, 80) if name else None
-        self.reasons.setdefault(code, Met()).add(row.line, shown)
-
-    def _send(
-        self,
-        operation: ProfileUpdate | AudienceChange,
-        faults: tuple[Fault, ...],
-        record: dict[str, Any],
-        row: Row,
-    ) -> None:
-        self.counts.sent += 1
-        self.counts.sent_in_part += bool(faults)
+    def went_without(self, faults: Sequence[Fault], line: int) -> None:
+        """Count what a record would go without."""
+        self.counts.sent_in_part += 1
         for fault in faults:
-            self._meet(fault.reason.code, row, fault.property)
-        sent = dict(by_name(operation.attributes))
+            self._meet(fault.reason.code, line, fault.property)
+
+    def put(self, operation: ProfileUpdate | AudienceChange, ticket: Ticket) -> None:
+        """Take an operation that would be sent."""
+        self.counts.sent += 1
+        record = ticket.record
+        sent = dict(operation.attributes)
         if isinstance(operation, ProfileUpdate):
             self._count_events(operation, record, sent)
         else:
@@ -182,7 +133,11 @@ class Study:
         self.counts.most_attributes = max(self.counts.most_attributes, len(sent))
         self._pair(record, sent)
         if len(self.operations) < SHOWN_OPERATIONS:
-            self.operations.append((operation, row))
+            self.operations.append((operation, ticket))
+
+    def _meet(self, code: str, line: int, name: str | None = None) -> None:
+        shown = clean(name, 80) if name else None
+        self.reasons.setdefault(code, Met()).add(line, shown)
 
     def _count_events(self, update: ProfileUpdate, record: dict[str, Any], sent: dict[str, Any]) -> None:
         counts = self.counts
@@ -193,11 +148,6 @@ class Study:
             sent.update(event.get("attributes", {}))
             names = self.plan.time_names if self.plan else ()
             counts.late_events += "time" not in event and own_time(record, tuple(names))[1] is not None
-
-    def _note_examples(self, record: dict[str, Any]) -> None:
-        for path, value in paths(record, nested=bool(self.route and self.route.kind == "segment")):
-            if value is not None and value != "" and path not in self.examples:
-                self.examples[path] = value
 
     def _pair(self, record: dict[str, Any], sent: dict[str, Any]) -> None:
         """Keep, for each property, the first value that went, beside what it became."""

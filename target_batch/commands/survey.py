@@ -1,102 +1,148 @@
-"""All streams of a sample: through the stream maps, if there are any, each into its own study."""
+"""A sample through the real target, its stream maps and its sinks, into one study per stream."""
 
 from __future__ import annotations
 
-import copy
-import logging
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from target_batch.commands.samples import Row, Schema
 from target_batch.commands.study import Study
+from target_batch.common.clock import Clock
 from target_batch.common.errors import ConfigurationError, InputError
-from target_batch.common.redaction import clean
-from target_batch.config.settings import SDK_SETTINGS
-from target_batch.singer.messages import record_line
+from target_batch.common.records import Tally
+from target_batch.singer.messages import Message
+from target_batch.sinks import IgnoringSink
+from target_batch.target import TargetBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-    from singer_sdk.mapper import PluginMapper
-
+    from target_batch.common.reasons import Fault
+    from target_batch.common.records import Ticket
+    from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
+    from target_batch.run import Run
+    from target_batch.sinks import StreamSink
 
 
-class Survey:
-    """Studies by stream, in the order in which their schemas came."""
+class Moment(Clock):
+    """A clock that stands still, at the time as of which the sample is judged."""
 
-    def __init__(self, config: dict[str, Any], settings: Settings, now: float) -> None:
-        self._settings = settings
+    def __init__(self, now: float) -> None:
         self._now = now
-        self._mapper = _mapper(config)
-        self._known: set[str] = set()
+
+    def time(self) -> float:
+        """Return that time, in seconds since 1970."""
+        return self._now
+
+
+class Rehearsal:
+    """Takes the place of a run: what would be delivered or rejected goes to the studies of the streams."""
+
+    def __init__(self, settings: Settings, now: float) -> None:
+        self.settings = settings
+        self.clock = Moment(now)
+        self.fates = self
+        self.audience_names: dict[str, str] = {}
         self.studies: dict[str, Study] = {}
+        self.line = 0
 
-    def take(self, found: Schema | Row) -> None:
-        """Take a SCHEMA or a record.
+    def study(self, stream: str) -> Study:
+        """Return the study of a stream."""
+        return self.studies.setdefault(stream, Study(self.settings))
 
-        Raises:
-            InputError: a record comes before the SCHEMA of its stream.
-        """
+    def lane(self, route: Route) -> Study:
+        """Return what takes the operations of a stream."""
+        return self.study(route.stream)
+
+    def tell(self, stream: str, note: str) -> None:
+        """Pass over a note about a stream: the plan has them all."""
+
+    def tick(self) -> None:
+        """Do nothing: there are no answers to settle."""
+
+    def drain(self) -> None:
+        """Do nothing: nothing waits."""
+
+    def tally(self, stream: str) -> Tally:
+        """Return counts that the sink keeps; the studies count on their own."""
+        del stream
+        return Tally()
+
+    def ignored(self, stream: str, reason: str) -> None:
+        """Count a record that asks for nothing."""
+        self.study(stream).ignored(reason, self.line)
+
+    def rejected(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
+        """Count a record that would be rejected."""
+        del replay
+        self.study(ticket.origin.stream).rejected(faults, ticket.line)
+
+    def went_without(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
+        """Count what a record would go without."""
+        del replay
+        self.study(ticket.origin.stream).went_without(faults, ticket.line)
+
+
+class RehearsalTarget(TargetBatch):
+    """The target, with a rehearsal in the place of its run."""
+
+    now = 0.0
+    run: Rehearsal  # type: ignore[assignment]
+
+    def make_run(self, settings: Settings) -> Run:
+        """Return the rehearsal."""
+        return Rehearsal(settings, self.now)  # type: ignore[return-value]
+
+    def show(self, found: Schema | Row) -> None:
+        """Take a SCHEMA or a record of the sample, as if it were a message."""
+        self.message_reader.line_number = self.run.line = getattr(found, "line", 0)
         if isinstance(found, Schema):
-            self._known.add(found.stream)
-            self._take_schema(found)
-        elif found.stream not in self._known:
-            raise InputError(f"Line {found.line} is a RECORD before its SCHEMA. Correct the tap.")
-        elif self._mapper is None:
-            self.studies[found.stream].take(found)
-        else:
-            self._take_mapped(self._mapper, found)
-
-    def _take_schema(self, found: Schema) -> None:
-        if self._mapper is None:
-            self._study(found.stream).under(found)
+            self._show_schema(found)
             return
-        schema = copy.deepcopy(found.schema)
-        with _maps_told():
-            self._mapper.register_raw_stream_schema(found.stream, schema, list(found.key_properties))
-        for stream_map in self._mapper.stream_maps[found.stream]:
-            if type(stream_map).__name__ != "RemoveRecordTransform":
-                keys = tuple(stream_map.transformed_key_properties or ())
-                alias, mapped = stream_map.stream_alias, stream_map.transformed_schema
-                self._study(alias).under(Schema(alias, mapped, keys, found.inferred))
+        if found.stream not in self.mapper.stream_maps and not self._has_problem(found.stream):
+            raise InputError(f"Line {found.line} is a RECORD before its SCHEMA. Correct the tap.")
+        for stream in self._streams_of(found.stream):
+            study = self.run.study(stream)
+            study.counts.read += 1
+            if not self._has_problem(stream):
+                study.note_examples(found.record)
+        if not self._has_problem(found.stream):
+            self._take(found.stream, found.record, found.source, odd=False)
 
-    def _take_mapped(self, mapper: PluginMapper, row: Row) -> None:
-        for stream_map in mapper.stream_maps[row.stream]:
-            study = self.studies.get(stream_map.stream_alias)
-            if study is None:
-                continue
-            try:
-                record = stream_map.transform(copy.copy(row.record))
-            except Exception:  # noqa: BLE001 - an expression of the user's met a value it cannot take
-                study.refuse_unmapped(row)
-                continue
-            if record is None:
-                study.filter(row)
-            else:
-                study.take(Row(stream_map.stream_alias, record, row.line, record_line(record)))
+    def _show_schema(self, found: Schema) -> None:
+        message = Message(
+            "SCHEMA", found.stream, schema=found.schema, key_properties=list(found.key_properties)
+        )
+        problem = None
+        try:
+            self._process_schema_message(message)
+        except ConfigurationError as error:
+            problem = str(error)
+        for stream in self._streams_of(found.stream):
+            sink = cast("StreamSink | None", self._sinks_active.get(stream))
+            schema = found
+            if sink is not None:
+                keys = tuple(sink.key_properties)
+                schema = Schema(stream, sink.original_schema, keys, found.inferred)
+            maps = not problem and not isinstance(sink, IgnoringSink)
+            self.run.study(stream).under(schema, sink if maps else None, problem)
 
-    def _study(self, stream: str) -> Study:
-        return self.studies.setdefault(stream, Study(self._settings, self._now))
+    def _streams_of(self, stream: str) -> list[str]:
+        """Return the streams that the stream maps make of one."""
+        maps = self.mapper.stream_maps.get(stream, ())
+        made = [one.stream_alias for one in maps if type(one).__name__ != "RemoveRecordTransform"]
+        return made or ([stream] if not maps else [])
 
-
-def _mapper(config: dict[str, Any]) -> PluginMapper | None:
-    given = {name: config[name] for name in SDK_SETTINGS if config.get(name) is not None}
-    if not given:
-        return None
-    from singer_sdk.mapper import PluginMapper  # noqa: PLC0415 - slow, and few configurations need it
-
-    quiet = logging.getLogger("target_batch.explain")
-    quiet.setLevel(logging.WARNING)
-    with _maps_told():
-        return PluginMapper(copy.deepcopy(given), quiet)
+    def _has_problem(self, stream: str) -> bool:
+        studies = (self.run.studies.get(one) for one in self._streams_of(stream))
+        return any(study is not None and study.problem for study in studies)
 
 
-@contextmanager
-def _maps_told() -> Iterator[None]:
-    from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError  # noqa: PLC0415 - slow
+def survey(config: dict[str, Any], now: float) -> RehearsalTarget:
+    """Return what takes a sample; `now` in seconds since 1970 is the time as of which events are judged.
 
-    try:
-        yield
-    except (MapExpressionError, StreamMapConfigError) as error:
-        raise ConfigurationError(f"The setting `stream_maps` is wrong: {clean(error, 200)}") from None
+    Raises:
+        ConfigurationError: the target would refuse the configuration.
+    """
+    RehearsalTarget.now = now
+    return RehearsalTarget(config=config)

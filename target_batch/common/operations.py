@@ -1,11 +1,7 @@
-"""What a record becomes: the two operations Batch knows, or the reason why there is none.
-
-They are made once a record, so they are structures that C code makes.
-"""
+"""What a record becomes: the two operations Batch knows, or the reason why there is none."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -13,10 +9,6 @@ import msgspec
 
 if TYPE_CHECKING:
     from target_batch.common.reasons import Fault
-
-
-Attributes: TypeAlias = dict[str, Any] | msgspec.Struct
-"""Attributes by Batch's name, or a structure that is encoded under these names."""
 
 
 NO_EVENTS: Final[list[dict[str, Any]]] = []
@@ -27,7 +19,7 @@ class ProfileUpdate(msgspec.Struct, gc=False):
     """Attributes and events of one custom ID."""
 
     custom_id: str
-    attributes: Attributes
+    attributes: dict[str, Any]
     events: list[dict[str, Any]]
     faults: tuple[Fault, ...] = ()
 
@@ -56,28 +48,15 @@ class Rejected(msgspec.Struct, frozen=True):
     faults: tuple[Fault, ...]
 
 
-def by_name(attributes: Attributes) -> dict[str, Any]:
-    """Return attributes by Batch's name, as they will be encoded."""
-    if isinstance(attributes, dict):
-        return attributes
-    named: dict[str, Any] = msgspec.to_builtins(attributes, builtin_types=(Decimal,))
-    return named
-
-
-def names_of(attributes: Attributes) -> frozenset[str]:
-    """Return the bare names that attributes may hold: of a structure all it knows, absent ones too."""
-    return bare(tuple(attributes)) if isinstance(attributes, dict) else _fields(type(attributes))
+def names_of(attributes: dict[str, Any]) -> frozenset[str]:
+    """Return the bare names of attributes, without `date()` and `url()`."""
+    return bare(tuple(attributes))
 
 
 @lru_cache
 def bare(names: tuple[str, ...]) -> frozenset[str]:
     """Return names without their type: `date(x)` and `x` are one attribute with two spellings."""
     return frozenset(name[name.index("(") + 1 : -1] if name[-1] == ")" else name for name in names)
-
-
-@lru_cache
-def _fields(structure: type[msgspec.Struct]) -> frozenset[str]:
-    return bare(tuple(structure.__struct_encode_fields__))
 
 
 Operation: TypeAlias = ProfileUpdate | AudienceChange | Ignored | Rejected

@@ -194,6 +194,12 @@ class Reason(Enum):
         "attribute",
         "NaN and infinities are no JSON numbers. Send null or a number.",
     )
+    INVALID_BOOLEAN = (
+        "invalid_boolean",
+        "attribute",
+        "`boolean(name)` reads true, t, yes, y, on, 1 and false, f, no, n, off, 0. Correct the value at the "
+        "source, or map the property to a plain name in the stream's `attributes`.",
+    )
     INVALID_DATE = (
         "invalid_date",
         "attribute",
@@ -299,12 +305,6 @@ class Reason(Enum):
         "audiences hold no tags, cohort attributes hold neither. Set `destination` and `id_type` "
         "accordingly, or drop the mapping.",
     )
-    COLUMN_LEFT_OUT = (
-        "column_left_out",
-        "attribute",
-        "This attribute was refused for one reason too often and is left out from then on. Correct "
-        "the column, or leave it out in the stream's `attributes`.",
-    )
 
     def __init__(self, code: str, level: str, advice: str) -> None:
         self.code = code
@@ -318,9 +318,12 @@ class Fault:
 
     `property` is the source's name (a dotted path inside objects), `attribute` Batch's; both are
     None where the whole record is meant. `message` is for people and holds no value of the record.
+    With `counted_only` it was decided for the whole column and reported at the SCHEMA: it is counted, not
+    written to the rejects row by row.
     """
 
     reason: Reason
     property: str | None = None
     attribute: str | None = None
     message: str = ""
+    counted_only: bool = False

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from target_batch.common.reasons import Fault
+    from collections.abc import Callable
 
 
 @dataclass(slots=True)
@@ -42,8 +40,8 @@ class Origin:
     """Where records come from: a stream under one schema, and how to trace a refusal back.
 
     `identity` are the paths that a partial reject has to keep to mean the same record;
-    `properties_of` maps an attribute that Batch names to source properties; `blame` hears of every
-    attribute that was refused; `remembered` streams do not send a payload twice.
+    `properties_of` maps an attribute that Batch names to source properties; `remembered` streams do
+    not send a payload twice.
     """
 
     stream: str
@@ -53,7 +51,6 @@ class Origin:
     properties_of: Callable[[str], tuple[str, ...]]
     decode: Callable[[bytes], dict[str, Any]]
     tally: Tally
-    blame: Callable[[Sequence[Fault]], None]
     remembered: bool = False
 
 

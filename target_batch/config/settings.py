@@ -195,14 +195,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "this share of them.",
         ),
     ] = 0.5
-    max_attribute_rejects: Annotated[
-        Annotated[int, msgspec.Meta(ge=0)],
-        _setting(
-            "Attribute rejects",
-            "After so many refusals for one reason an attribute of a stream is left out for the "
-            "rest of the run and reported once with its count; 0 never leaves one out.",
-        ),
-    ] = 1000
     work_path: Annotated[
         str,
         _setting("Work path", "Folder, or URL that fsspec knows (`s3://…`), for rejects and the run log."),

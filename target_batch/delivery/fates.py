@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from target_batch.common.errors import DeliveryError
+from target_batch.common.paths import holds
 from target_batch.common.reasons import Fault, Reason
 from target_batch.common.records import Tally
 
@@ -59,8 +60,9 @@ class Fates:
     def went_without(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
         """Write down what a record went without; its own fate is settled elsewhere."""
         self._note(ticket, faults)
-        self._rejects.write(ticket, faults, whole=False, replay=replay)
-        ticket.origin.blame(faults)
+        written = [fault for fault in faults if not fault.counted_only]
+        if written:
+            self._rejects.write(ticket, written, whole=False, replay=replay)
 
     def delivered(self, tickets: Sequence[Ticket]) -> None:
         """Settle the records of one entry, or of one member, that Batch accepted."""
@@ -161,4 +163,4 @@ def _traced(
 
 
 def _holds(record: dict[str, Any], names: Iterable[str]) -> bool:
-    return any(name in record or name.split(".", 1)[0] in record for name in names)
+    return any(holds(record, name) for name in names)

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from target_batch.common.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY, EVENTS_PER_ENTRY
-from target_batch.common.operations import by_name, names_of
+from target_batch.common.operations import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from target_batch.common.operations import Attributes, ProfileUpdate
+    from target_batch.common.operations import ProfileUpdate
     from target_batch.common.records import Ticket
 
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
@@ -39,7 +38,7 @@ class Body(msgspec.Struct, gc=False, omit_defaults=True):
     """An entry as Batch wants it."""
 
     identifiers: Identifiers
-    attributes: Attributes = {}
+    attributes: dict[str, Any] = {}
     events: list[dict[str, Any]] = []
 
 
@@ -60,7 +59,7 @@ class Entry(msgspec.Struct, gc=False):
     """
 
     custom_id: str
-    attributes: Attributes
+    attributes: dict[str, Any]
     events: list[dict[str, Any]]
     tickets: list[Ticket]
     size: int
@@ -78,14 +77,13 @@ class Entry(msgspec.Struct, gc=False):
         Then they would have to be fetched from far away, and till then they would take twice the room.
         What has no UTF-8 form stays as it is: the request's `seal` tells.
         """
-        attributes = self.attributes
         try:
-            self.body = _encode(Body(Identifiers(self.custom_id), attributes))
+            self.body = _encode(Body(Identifiers(self.custom_id), self.attributes))
         except UnicodeEncodeError:
             return
         if self.body.endswith(NO_ATTRIBUTES):
             self.body = self.body[: -len(NO_ATTRIBUTES)] + b"}"
-        self.attributes = _nothing(type(attributes))
+        self.attributes = {}
 
     def _open(self) -> None:
         self.attributes = _decode(self.body).attributes
@@ -106,8 +104,8 @@ class Entry(msgspec.Struct, gc=False):
         self.size += len(ticket.source)
         return True
 
-    def _merge_attributes(self, added: Attributes, ticket: Ticket) -> bool:
-        mine, new = by_name(self.attributes), by_name(added)
+    def _merge_attributes(self, new: dict[str, Any], ticket: Ticket) -> bool:
+        mine = self.attributes
         for name, value in new.items():
             if type(value) is dict and name in mine:
                 return False
@@ -163,9 +161,13 @@ class Cut(NamedTuple):
 
 
 class Outbox:
-    """Waiting entries; `entries` and `records` count them, `bytes` is the size of those records."""
+    """Waiting entries; `entries` and `records` count them, `bytes` is the size of those records.
 
-    def __init__(self) -> None:
+    Entries without events are sealed as they come, unless somebody wants to see their attributes.
+    """
+
+    def __init__(self, *, seals: bool = True) -> None:
+        self._seals = seals
         self._heads: dict[str, Entry] = {}
         self._busy: set[str] = set()
         self.ready: deque[Entry] = deque()
@@ -184,7 +186,7 @@ class Outbox:
         entry = Entry(custom_id, update.attributes, update.events, [ticket], len(ticket.source))
         if update.events:
             entry.named = _names(update)
-        elif type(update.attributes) is not dict:
+        elif self._seals:
             entry.seal()
         self.entries += 1
         if head is None or last is None:
@@ -256,9 +258,3 @@ def seal(entries: list[Entry]) -> list[Entry]:
     for entry, body in zip(open_ones, lines.splitlines(), strict=True):
         entry.body = body
     return []
-
-
-@cache
-def _nothing(structure: type[Attributes]) -> Attributes:
-    """Return attributes of a kind that hold nothing, as those of a sealed entry."""
-    return structure()

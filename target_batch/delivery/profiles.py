@@ -94,7 +94,7 @@ class Delivery:
         self._sender = sender
         self._fates = fates
         self._policy = policy
-        self._outbox = Outbox()
+        self._outbox = Outbox(seals=memory is None)
         self._threads = Threads("batch-sender", REQUESTS_IN_FLIGHT)
         self._in_flight: dict[int, tuple[int, int]] = {}
         self._newest = 0

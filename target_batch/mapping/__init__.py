@@ -8,8 +8,7 @@ from target_batch.mapping.audiences import AudiencePlan
 from target_batch.mapping.claims import PlanRow
 from target_batch.mapping.cohorts import CohortPlan
 from target_batch.mapping.events import EventPlan
-from target_batch.mapping.express import SURPRISES
-from target_batch.mapping.notes import doubts
+from target_batch.mapping.notes import doubts, foreign_references
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.profiles import ProfilePlan
 from target_batch.mapping.segment import SegmentPlan
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
 
-__all__ = ["SURPRISES", "Plan", "PlanRow", "compile_plan"]
+__all__ = ["Plan", "PlanRow", "compile_plan"]
 
 
 def compile_plan(
@@ -41,7 +40,7 @@ def compile_plan(
         ConfigurationError: the stream's options name something that Batch does not take.
     """
     plan = _plan(route, schema, settings, {} if audience_names is None else audience_names)
-    plan.notes = (*doubts(plan), *plan.notes)
+    plan.notes = (*doubts(plan), *plan.notes, *foreign_references(plan))
     return plan
 
 

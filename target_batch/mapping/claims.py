@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from target_batch.common.reasons import Reason
 from target_batch.mapping.targets import LeftOut, Target
@@ -30,20 +30,37 @@ class PlanRow:
     note: str = ""
 
 
-def share_out(scope: Scope, properties: Iterable[str]) -> tuple[dict[str, Target | LeftOut], dict[str, str]]:
-    """Decide for every property what it feeds; return the decisions and each name's owner.
+class Assigned(NamedTuple):
+    """What the properties of a schema feed, and which of them take turns."""
 
-    A locale may feed what is left of its two names; a property for which nothing is left is left
-    out, with the reason.
+    decisions: dict[str, Target | LeftOut]
+    owners: dict[str, str]
+    """Batch's name → the property that has it, or goes first."""
+
+    sharing: tuple[str, ...]
+    """Properties that feed one native; record by record, the first of them that has a value is sent."""
+
+
+def assign(scope: Scope, properties: Iterable[str]) -> Assigned:
+    """Decide for every property what it feeds.
+
+    Several properties may feed one native, such as `language` and `locale`. Any other name belongs to one
+    property; the others that want it are left out.
     """
     decisions = {name: scope.decide(name) for name in properties}
     targets = [decision for decision in decisions.values() if isinstance(decision, Target)]
     owners: dict[str, str] = {}
+    sharing: dict[str, None] = {}
     for target in sorted(targets, key=scope.order):
-        free = tuple(name for name in target.names if name not in owners)
-        decisions[target.property] = replace(target, names=free) if free else lost(target, owners)
-        owners.update(dict.fromkeys(free, target.property))
-    return decisions, owners
+        for name in target.names:
+            first = owners.setdefault(name, target.property)
+            if first == target.property:
+                continue
+            if name.startswith("$"):
+                sharing |= {first: None, target.property: None}
+            else:
+                decisions[target.property] = lost(target, owners)
+    return Assigned(decisions, owners, tuple(sharing))
 
 
 def lost(target: Target, owners: Mapping[str, str]) -> LeftOut:
@@ -52,11 +69,8 @@ def lost(target: Target, owners: Mapping[str, str]) -> LeftOut:
     return LeftOut(f"`{owners[name]}` feeds `{name}` already", Reason.NAME_COLLISION)
 
 
-def row(name: str, decision: Target | LeftOut, declared: Declared, key: str) -> PlanRow:
+def row(name: str, decision: Target | LeftOut, declared: Declared, key: str, note: str = "") -> PlanRow:
     """Return the line of a printed plan about one property."""
     if isinstance(decision, LeftOut):
         return PlanRow(name, None, declared.label, decision.reason, decision.note)
-    note = ""
-    if declared.mixed and key == decision.names[0]:
-        note = "text of a format or any text by its SCHEMA: sent as it is"
     return PlanRow(name, key or ", ".join(decision.names), declared.label, note=note)

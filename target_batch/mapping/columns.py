@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import LEARNED_NAMES
 from target_batch.common.reasons import Fault, Reason
-from target_batch.mapping.claims import lost, row, share_out
-from target_batch.mapping.declared import ANYTHING, declared
+from target_batch.mapping.claims import assign, lost, row
+from target_batch.mapping.declared import ANYTHING, Schema
 from target_batch.mapping.names import base_name
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.targets import Target
@@ -37,7 +37,13 @@ if TYPE_CHECKING:
 class Columns(dict[str, "Column"]):
     """Property → step. `contested` holds the steps of properties that want one name."""
 
-    def __init__(self, scope: Scope, dialect: Dialect, properties: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        dialect: Dialect,
+        properties: Mapping[str, Any] | None = None,
+        schema: Schema | None = None,
+    ) -> None:
         super().__init__()
         self.scope = scope
         self.contested: dict[str, Column] = {}
@@ -46,16 +52,22 @@ class Columns(dict[str, "Column"]):
         self._dialect = dialect
         self._has_schema = properties is not None
         self._told: set[str] = set()
-        self._declared = {name: declared(schema) for name, schema in (properties or {}).items()}
+        read = (schema or Schema({})).declared
+        self._declared = {name: read(said) for name, said in (properties or {}).items()}
         self._owners: dict[str, str] = {}
         self._targets: dict[str, Target] = {}
         self._rivals: dict[str, list[str]] = {}
         for name in scope.mapping:
             scope.decide(name)  # a wrong name in the settings is told before the first record
-        decisions, self._owners = share_out(scope, self._declared)
+        decisions, self._owners, sharing = assign(scope, self._declared)
         for name, decision in decisions.items():
             self._add(name, decision)
-            self.rows.append(row(name, decision, self._declared[name], self[name][0]))
+            note = self._turn(name, decision) if name in sharing else ""
+            self.rows.append(row(name, decision, self._declared[name], self[name][0], note))
+        for name in sharing:
+            self.contested[name] = self[name]
+            self[name] = DEFERRED
+        self._sharing = len(sharing)
         self._places = {name: place for place, name in enumerate(decisions)}
         self._announced = len(self)
         self.crowded = False
@@ -79,7 +91,8 @@ class Columns(dict[str, "Column"]):
             del self[name]
             self._targets.pop(name, None)
         self._rivals.clear()
-        self.contested.clear()
+        for name in list(self.contested)[self._sharing :]:
+            del self.contested[name]
 
     def order(self, name: str) -> tuple[bool, int, bool, str]:
         """Return who goes first where two properties want one name."""
@@ -95,22 +108,6 @@ class Columns(dict[str, "Column"]):
         owner = self._owners.get(base_name(key), "")
         return (not key.startswith("$"), self._places.get(owner, len(self._places)))
 
-    def may_be_text(self, name: str) -> bool:
-        """Tell whether text does not contradict what the SCHEMA says of a property."""
-        return self._declared.get(name, ANYTHING).admits("")
-
-    def may_be_array(self, name: str) -> bool:
-        """Tell whether an array does not contradict what the SCHEMA says of a property."""
-        return self._declared.get(name, ANYTHING).admits([])
-
-    def is_text(self, name: str) -> bool:
-        """Tell whether anything but text contradicts what the SCHEMA says of a property."""
-        return self._declared.get(name, ANYTHING).kinds == {"string"}
-
-    def is_day(self, name: str) -> bool:
-        """Tell whether the SCHEMA says that a property holds dates without a time."""
-        return self._declared.get(name, ANYTHING).format == "date"
-
     def feeders(self, attribute: str) -> tuple[str, ...]:
         """Return the properties that feed a Batch name, however an answer spells it."""
         name = base_name(attribute)
@@ -125,7 +122,8 @@ class Columns(dict[str, "Column"]):
         if target is not None and not said.admits(value) and reason is not Reason.UNSUPPORTED_VALUE:
             reason = Reason.SCHEMA_VIOLATION
         key = (self[name][0] or target.names[0]) if target else None
-        return Fault(reason, self.scope.path + name, key, unfit.message)
+        is_decided = reason is Reason.NAME_COLLISION and (name in self._declared or str(key).startswith("$"))
+        return Fault(reason, self.scope.path + name, key, unfit.message, counted_only=is_decided)
 
     def _add(self, name: str, decision: Target | LeftOut) -> None:
         if isinstance(decision, Target):
@@ -133,6 +131,13 @@ class Columns(dict[str, "Column"]):
             self[name] = self._dialect.column(decision, self._declared.get(name, ANYTHING))
         else:
             self[name] = ("", None, nothing if decision.reason is None else refuse(decision), {})
+
+    def _turn(self, name: str, decision: Target | LeftOut) -> str:
+        """Say when a property is sent that feeds a native together with others."""
+        wanted = decision.names if isinstance(decision, Target) else ()
+        before = dict.fromkeys(self._owners[one] for one in wanted if self._owners[one] != name)
+        listed = " and ".join(f"`{first}`" for first in before)
+        return f"sent where {listed} has no value" if before else ""
 
     def _compare(self, name: str, target: Target) -> None:
         for wanted in target.names:

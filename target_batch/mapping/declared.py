@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KINDS_BY_TYPE: dict[type, str] = {
     str: "string",
@@ -19,13 +23,26 @@ KINDS_BY_TYPE: dict[type, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """The kinds a property may be of (none: any kind), without null, and its text's format."""
+    """What a schema says of a value: its kinds without null (none: any kind), and the formats of its text."""
 
     kinds: frozenset[str] = frozenset()
-    format: str | None = None
-    properties: dict[str, Any] = field(default_factory=dict)
-    mixed: bool = False
-    """Whether the schema gives text a format and, beside it, leaves it free."""
+    formats: frozenset[str | None] = frozenset()
+    """The formats that the schema gives to text; None among them where it also leaves text free."""
+
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    """The schemas of an object's properties."""
+
+    @property
+    def format(self) -> str | None:
+        """The format of the value, if it can only be text of that format."""
+        if len(self.formats) == 1 and self.kinds == {"string"}:
+            return next(iter(self.formats))
+        return None
+
+    @property
+    def mixed(self) -> frozenset[str]:
+        """The formats that text may have, if it may also be free or of another format."""
+        return frozenset() if self.format else frozenset(found for found in self.formats if found)
 
     @property
     def label(self) -> str:
@@ -43,28 +60,96 @@ class Declared:
             return True
         return kind == "number" and "integer" in self.kinds and is_whole(value)
 
+    def both(self, other: Declared) -> Declared:
+        """Return what is declared where both hold, as in `allOf`."""
+        formats = self.formats | other.formats
+        if self.formats and other.formats:
+            formats = formats - {None} or formats
+        properties = {**self.properties, **other.properties}
+        return Declared(_common(self.kinds, other.kinds), formats, properties)
+
 
 ANYTHING = Declared()
 """A property about which nothing is declared."""
 
+DEEPEST_REFERENCE: Final = 32
+"""References and unions followed inside each other; below that a schema announces nothing."""
 
-def declared(schema: Any) -> Declared:
-    """Read a property's JSON schema: `type` as a name or a list, `anyOf`, `oneOf`, `format`."""
-    branches = [branch for branch in _branches(schema) if branch.get("type") != "null"]
-    if not branches or any(not branch.get("type") for branch in branches):
-        return ANYTHING
-    kinds: set[str] = set()
-    formats: set[str | None] = set()
-    properties: dict[str, Any] = {}
-    for branch in branches:
-        types = _types(branch)
-        kinds |= types
-        if "string" in types:
-            formats.add(_text(branch.get("format")))
-        if "object" in types and isinstance(branch.get("properties"), dict):
-            properties |= branch["properties"]
-    only = formats.pop() if len(formats) == 1 and kinds == {"string"} else None
-    return Declared(frozenset(kinds), only, properties, mixed=bool(formats - {None}))
+
+class Schema:
+    """A SCHEMA's types, its inner references followed; nothing is ever fetched.
+
+    `foreign` are the references that lead out of the SCHEMA or to nothing: what they stand for announces
+    nothing. With `typed` false the kinds restrict nothing, formats still count.
+    """
+
+    def __init__(self, root: Mapping[str, Any], *, typed: bool = True) -> None:
+        self._root = root
+        self._typed = typed
+        self.foreign: list[str] = []
+        self.properties = self._read(root, 0).properties
+
+    def declared(self, schema: Any) -> Declared:
+        """Return what a property's schema says: `type`, `format`, `anyOf`, `oneOf`, `allOf`, `$ref`."""
+        found = self._read(schema, 0)
+        return found if self._typed else Declared(frozenset(), found.formats, found.properties)
+
+    def _read(self, schema: Any, depth: int) -> Declared:
+        if not isinstance(schema, dict) or depth > DEEPEST_REFERENCE:
+            return ANYTHING
+        found = _own(schema)
+        for part in schema.get("allOf") or ():
+            found = found.both(self._read(part, depth + 1))
+        for union in ("anyOf", "oneOf"):
+            if isinstance(schema.get(union), list):
+                found = found.both(self._either(schema[union], depth + 1))
+        if "$ref" in schema:
+            found = found.both(self._read(self._referred(schema["$ref"]), depth + 1))
+        return found
+
+    def _either(self, options: list[Any], depth: int) -> Declared:
+        branches = [self._read(option, depth) for option in options if not _is_null(option)]
+        properties: dict[str, Any] = {}
+        for branch in branches:
+            properties.update(branch.properties)
+        if not all(branch.kinds for branch in branches):
+            return Declared(frozenset(), frozenset(), properties)
+        kinds = frozenset(kind for branch in branches for kind in branch.kinds)
+        formats = frozenset(found for branch in branches for found in branch.formats)
+        return Declared(kinds, formats, properties)
+
+    def _referred(self, reference: Any) -> Any:
+        """Return the schema behind a reference inside the SCHEMA, such as `#/definitions/address`."""
+        found: Any = self._root
+        if isinstance(reference, str) and reference.startswith("#"):
+            for step in reference[1:].split("/")[1:]:
+                name = unquote(step).replace("~1", "/").replace("~0", "~")
+                found = found.get(name) if isinstance(found, dict) else None
+        else:
+            found = None
+        if found is None and str(reference) not in self.foreign:
+            self.foreign.append(str(reference))
+        return found
+
+
+def _own(schema: dict[str, Any]) -> Declared:
+    """Return what a schema says itself, whatever it refers to."""
+    kinds = _types(schema.get("type"))
+    properties = schema.get("properties")
+    formats = {_text(schema.get("format"))} if "string" in kinds or "format" in schema else set()
+    return Declared(frozenset(kinds), frozenset(formats), properties if isinstance(properties, dict) else {})
+
+
+def _common(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    if not one or not other:
+        return one or other
+    if "number" in one | other and "integer" in one | other:
+        return one & other | {"integer"}
+    return one & other
+
+
+def _is_null(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.get("type") in ("null", ["null"])
 
 
 def kind_of(value: Any) -> str:
@@ -88,20 +173,9 @@ def zero_or_one(value: Any) -> bool | None:
     return None
 
 
-def _branches(schema: Any) -> list[dict[str, Any]]:
-    if not isinstance(schema, dict):
-        return []
-    for union in ("anyOf", "oneOf"):
-        options = schema.get(union)
-        if isinstance(options, list) and "type" not in schema:
-            return [branch for option in options for branch in _branches(option)]
-    return [schema]
-
-
-def _types(branch: dict[str, Any]) -> set[str]:
-    types = branch["type"]
-    names = types if isinstance(types, list) else [types]
-    return {name for name in names if isinstance(name, str)} - {"null"}
+def _types(names: Any) -> set[str]:
+    listed = names if isinstance(names, list) else [names]
+    return {name for name in listed if isinstance(name, str)} - {"null"}
 
 
 def _text(value: Any) -> str | None:

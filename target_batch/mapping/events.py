@@ -40,6 +40,8 @@ _SMALL_INTEGER = 64
 class EventPlan(Plan):
     """The plan of an `events` stream."""
 
+    makes_events = True
+
     def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
         super().__init__(route, schema, settings)
         self._name_of = event_namer(settings.attribute_naming)
@@ -59,7 +61,9 @@ class EventPlan(Plan):
             excluded=excluded,
             reserved=RESERVED,
         )
-        self.columns = Columns(scope, EventDialect(route.stream, scope.naming), self.properties)
+        self.columns = Columns(
+            scope, EventDialect(route.stream, scope.naming, self.schema), self.properties, self.schema
+        )
         self.notes = (
             *notes(self.columns),
             *surplus(self.columns, EVENT_ATTRIBUTES),

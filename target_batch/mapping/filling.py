@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import STRING_LENGTH
 from target_batch.common.reasons import Fault, Reason
+from target_batch.mapping.converters.dates import utc
 from target_batch.mapping.names import base_name
 from target_batch.mapping.refusals import SKIP, Partly, Unfit
 
@@ -52,7 +54,7 @@ def _run(
     for name, value in record.items():
         key, quick, convert, on_null = steps[name]
         kind = type(value)
-        if kind is quick and (kind is not str or (0 < len(value) <= STRING_LENGTH and value.isascii())):
+        if kind is quick and 0 < len(value) <= STRING_LENGTH:
             attributes[key] = value
         elif value is None:
             attributes.update(on_null)
@@ -60,7 +62,11 @@ def _run(
             try:
                 fit = convert(value)
             except Unfit as unfit:
-                faults.append(columns.fault(name, value, unfit))
+                moment = _made_by_a_map(columns, name, value)
+                if moment:
+                    attributes.update(moment)
+                else:
+                    faults.append(columns.fault(name, value, unfit))
                 continue
             except Partly as partly:
                 faults += _inside(columns, name, partly)
@@ -75,22 +81,34 @@ def _run(
 
 
 def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Fault]:
-    """Decide between properties of this record that want one name; a null yields to a value."""
-    rivals = [name for name in columns.contested if name in record]
-    rivals.sort(key=lambda name: (record[name] is None, columns.order(name)))
+    """Decide between properties of this record that want one name: the first that has a value is sent."""
     faults: list[Fault] = []
-    taken: dict[str, str] = {}
-    for name in rivals:
+    taken: dict[str, tuple[str, Any]] = {}
+    nulls: dict[str, Any] = {}
+    for name in sorted((name for name in columns.contested if name in record), key=columns.order):
         written: dict[str, Any] = {}
         faults += _run(columns, columns.contested, {name: record[name]}, written)
-        free = {key: value for key, value in written.items() if base_name(key) not in taken}
-        if written and not free and record[name] is not None:
-            winner = taken[base_name(next(iter(written)))]
-            unfit = Unfit(Reason.NAME_COLLISION, f"`{winner}` of this record feeds the name.")
-            faults.append(columns.fault(name, record[name], unfit))
+        values = {key: value for key, value in written.items() if value is not None}
+        free = {key: value for key, value in values.items() if base_name(key) not in taken}
+        nulls |= dict.fromkeys(written.keys() - values.keys())
+        for key in values.keys() - free.keys():
+            winner, sent = taken[base_name(key)]
+            if sent != values[key] and not free:
+                unfit = Unfit(Reason.NAME_COLLISION, f"`{winner}` of this record feeds the name.")
+                faults.append(columns.fault(name, record[name], unfit))
+                break
         attributes.update(free)
-        taken.update({base_name(key): name for key in free})
+        taken.update({base_name(key): (name, value) for key, value in free.items()})
+    attributes.update({key: None for key in nulls if base_name(key) not in taken})
     return faults
+
+
+def _made_by_a_map(columns: Columns, name: str, value: Any) -> dict[str, Any]:
+    """Return a date that a stream map returned, under its name; taps have no such objects."""
+    names = columns.targets(name)
+    if not isinstance(value, date) or not names or names[0].startswith("$"):
+        return {}
+    return {f"date({names[0]})": utc(value)}
 
 
 def _inside(columns: Columns, name: str, partly: Partly) -> list[Fault]:

@@ -6,12 +6,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import CUSTOM_ID_LENGTH
+from target_batch.common.paths import split, value_at
 from target_batch.common.reasons import Reason
 from target_batch.mapping.declared import is_whole, kind_of
 from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
 REFUSED_IDS = frozenset({
     "undefined", "null", "nil", "(null)", "[object object]", "true", "false", "nan", "infinity",
@@ -52,10 +53,7 @@ class Identity:
     """Where the custom ID of a stream's records stands: in a property, or inside one that is an object."""
 
     def __init__(self, path: str, properties: Collection[str]) -> None:
-        self.property, *rest = (path,) if path in properties else path.split(".")
-        self._path = tuple(rest)
-        self.quick: Callable[[Any], str] = self.within if rest else custom_id
-        """Return the custom ID of what the property holds."""
+        self.property, self._rest = split(path, properties)
 
     def of(self, record: Mapping[str, Any]) -> str:
         """Return the custom ID of a record.
@@ -63,22 +61,8 @@ class Identity:
         Raises:
             Unfit: there is none, or Batch would refuse it.
         """
-        return self.quick(record.get(self.property))
-
-    def within(self, value: Any) -> str:
-        """Return the custom ID that stands at the path inside a property's value.
-
-        Raises:
-            Unfit: there is none, or Batch would refuse it.
-        """
-        return custom_id(follow(value, self._path))
-
-
-def follow(value: Any, path: tuple[str, ...]) -> Any:
-    """Return what stands at a path inside nested objects; None where there is nothing."""
-    for step in path:
-        value = value.get(step) if type(value) is dict else None
-    return value
+        value = record.get(self.property)
+        return custom_id(value if self._rest is None else value_at(value, self._rest))
 
 
 def _whole(value: Any) -> int:

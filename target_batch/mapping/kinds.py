@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_batch.common.reasons import Reason
 from target_batch.mapping.converters.dates import looks_like_a_date, utc
+from target_batch.mapping.converters.from_text import boolean_in_text, integer_in_text, number_in_text
 from target_batch.mapping.converters.values import (
     boolean,
     decimal_text,
@@ -20,23 +21,33 @@ from target_batch.mapping.converters.values import (
 from target_batch.mapping.refusals import SKIP, Partly, Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from target_batch.mapping.declared import Declared
     from target_batch.mapping.refusals import Convert
+    from target_batch.mapping.targets import Target
 
 _WRAP_BY_FORMAT = {"date-time": "date", "date": "date", "uri": "url"}
 _BY_WRAP: dict[str, Convert] = {"date": utc, "url": url}
+_FROM_TEXT: dict[str, Convert] = {
+    "number": number_in_text,
+    "integer": integer_in_text,
+    "boolean": boolean_in_text,
+}
 _TEXT = frozenset({"string"})
-
+_DECIMALS = frozenset({"singer.decimal", "x-singer.decimal"})
+"""Formats by which taps of the SDK send a decimal number as text."""
 
 _FIRST_OF_HTTP = ("h", "H")
 
 
 class Step(NamedTuple):
-    """How one property's values are read: Batch's wrapping, the type that passes, the converter."""
+    """How one property's values are read: Batch's key, the type that passes as it is, the converter.
 
-    wrap: str | None
+    The key is empty where the converter returns the keys together with the values.
+    """
+
+    key: str
     quick: type | None
     convert: Convert
 
@@ -47,15 +58,21 @@ def by_type(array: Convert, structure: Convert, truth: Convert = boolean) -> Map
     return {**scalars, bool: truth, list: array, dict: structure}
 
 
-def step(declared: Declared, wrap: str | None, converters: Mapping[type, Convert]) -> Step:
-    """Return how the values of a property are read: by `date()` or `url()`, else by its SCHEMA."""
+def step(target: Target, declared: Declared, converters: Mapping[type, Convert]) -> Step:
+    """Return how the values of a property are read: as its mapping says, else as its SCHEMA says."""
+    name, wrap = target.names[0], target.wrap
+    if wrap in _FROM_TEXT:
+        return Step(name, None, _FROM_TEXT[wrap])
     wrap = wrap or _WRAP_BY_FORMAT.get(declared.format or "")
     if wrap:
-        return Step(wrap, None, checked(declared, _BY_WRAP[wrap]))
+        return Step(f"{wrap}({name})", None, checked(declared, _BY_WRAP[wrap]))
+    wraps = {_WRAP_BY_FORMAT[found] for found in declared.mixed if found in _WRAP_BY_FORMAT}
+    if wraps:
+        return Step("", None, typed(declared, by_value(name, converters, wraps)))
     if len(declared.kinds - {"integer"} if "number" in declared.kinds else declared.kinds) == 1:
-        return _single(declared, converters)
+        return _single(name, declared, converters)
     quick = str if not declared.kinds or "string" in declared.kinds else None
-    return Step(None, quick, typed(declared, any_of(converters)) if declared.kinds else any_of(converters))
+    return Step(name, quick, typed(declared, any_of(converters)) if declared.kinds else any_of(converters))
 
 
 def checked(declared: Declared, convert: Convert) -> Convert:
@@ -75,15 +92,18 @@ def any_of(converters: Mapping[type, Convert]) -> Convert:
     return convert
 
 
-def by_value(name: str, converters: Mapping[type, Convert]) -> Convert:
+def by_value(
+    name: str, converters: Mapping[type, Convert], wraps: Collection[str] = ("date", "url")
+) -> Convert:
     """Return a converter that knows dates and URLs by their looks; it returns key and value."""
     plain = any_of(converters)
+    dates, urls = "date" in wraps, "url" in wraps
 
     def convert(value: Any) -> dict[str, Any] | None:
         if type(value) is str:
-            if value[:1].isdigit() and looks_like_a_date(value):
+            if dates and value[:1].isdigit() and looks_like_a_date(value):
                 return {f"date({name})": utc(value)}
-            if value[:1] in _FIRST_OF_HTTP and looks_like_a_url(value):
+            if urls and value[:1] in _FIRST_OF_HTTP and looks_like_a_url(value):
                 return {f"url({name})": url(value)}
         try:
             fit = plain(value)
@@ -96,17 +116,16 @@ def by_value(name: str, converters: Mapping[type, Convert]) -> Convert:
     return convert
 
 
-def _single(declared: Declared, converters: Mapping[type, Convert]) -> Step:
+def _single(name: str, declared: Declared, converters: Mapping[type, Convert]) -> Step:
     if "string" in declared.kinds:
-        if declared.format == "singer.decimal":
-            return Step(None, None, decimal_text)
-        return Step(None, str, text)
+        if declared.format in _DECIMALS:
+            return Step(name, None, decimal_text)
+        return Step(name, str, text)
     if "number" in declared.kinds:
-        return Step(None, int, number)
+        return Step(name, None, number)
     if "integer" in declared.kinds:
-        return Step(None, int, integer)
+        return Step(name, None, integer)
     if "boolean" in declared.kinds:
-        truth = converters[bool]
-        return Step(None, bool if truth is boolean else None, truth)
+        return Step(name, None, converters[bool])
     structure = list if "array" in declared.kinds else dict
-    return Step(None, None, converters[structure])
+    return Step(name, None, converters[structure])

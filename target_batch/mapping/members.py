@@ -31,9 +31,7 @@ class MemberDialect:
 
     def column(self, target: Target, declared: Declared) -> Column:
         """Return the ready step of a property."""
-        wrap, quick, convert = step(declared, target.wrap, _CONVERTERS)
-        name = target.names[0]
-        return f"{wrap}({name})" if wrap else name, quick, convert, {}
+        return *step(target, declared, _CONVERTERS), {}
 
 
 def attributes_refused(options: StreamOptions) -> LeftOut | None:

@@ -143,7 +143,7 @@ class MembershipPlan(Plan):
             excluded=excluded,
             refusal=self.refusal(),
         )
-        return Columns(scope, MemberDialect(), self.properties)
+        return Columns(scope, MemberDialect(), self.properties, self.schema)
 
 
 def original_name(value: Any) -> str:

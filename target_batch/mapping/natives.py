@@ -24,10 +24,10 @@ LOCALE = ("$language", "$region")
 CONSENTS = ("$email_marketing", "$sms_marketing")
 
 BY_PROPERTY: dict[str, tuple[str, ...]] = {
-    "email": ("$email_address",),
     "email_address": ("$email_address",),
-    "phone": ("$phone_number",),
+    "email": ("$email_address",),
     "phone_number": ("$phone_number",),
+    "phone": ("$phone_number",),
     "email_marketing": ("$email_marketing",),
     "sms_marketing": ("$sms_marketing",),
     "language": ("$language",),
@@ -37,7 +37,7 @@ BY_PROPERTY: dict[str, tuple[str, ...]] = {
     "time_zone": ("$timezone",),
     "topic_preferences": ("$topic_preferences",),
 }
-"""Property, by its snake_case name → the natives it feeds; of two for one native the earlier goes."""
+"""Property, by its snake_case name → the natives it feeds; of several, the first that has a value is sent."""
 
 SEGMENT_PEER = {name: BY_PROPERTY[name] for name in ("email", "phone", "email_marketing", "sms_marketing")}
 """The traits that Batch's destination on Segment takes as natives."""

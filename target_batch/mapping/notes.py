@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from target_batch.common.redaction import clean
 from target_batch.config.options import StreamOptions
 
 if TYPE_CHECKING:
@@ -92,3 +93,12 @@ def surplus(columns: Columns, limit: int) -> tuple[str, ...]:
         return ()
     listed = ", ".join(f"`{key}`" for key in beyond)
     return (f"Batch takes {limit} attributes here; the surplus is rejected: {listed}.",)
+
+
+def foreign_references(plan: Plan) -> Iterator[str]:
+    """Report the references that lead out of the SCHEMA: nothing is fetched, so they announce nothing."""
+    for reference in plan.schema.foreign:
+        yield (
+            f"The SCHEMA refers to `{clean(reference, 80)}`, which is not inside it and is not fetched: the "
+            "property's values are sent by their JSON types."
+        )

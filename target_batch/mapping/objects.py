@@ -26,21 +26,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from target_batch.mapping.columns import Column
-    from target_batch.mapping.declared import Declared
+    from target_batch.mapping.declared import Declared, Schema
     from target_batch.mapping.targets import Target
 
 RESERVED = frozenset({"$label", "$tags"})
 
 
 class EventDialect:
-    """How properties become attributes of an event; a null leaves them out."""
+    """How properties become attributes of an event; a null leaves them out.
+
+    Without a `schema`, as in Segment messages, dates and URLs are known by their looks.
+    """
 
     def __init__(
-        self, stream: str, naming: Callable[[str], str], *, schemaless: bool = False, depth: int = 1
+        self,
+        stream: str,
+        naming: Callable[[str], str],
+        schema: Schema | None = None,
+        *,
+        depth: int = 1,
     ) -> None:
         self._stream = stream
         self._naming = naming
-        self._schemaless = schemaless
+        self._schema = schema
         self._depth = depth
         self._undeclared: Columns | None = None
 
@@ -50,12 +58,12 @@ class EventDialect:
         if name in RESERVED:
             return name, None, label if name == "$label" else tags, {}
         converters = self._converters(declared.properties)
-        if self._schemaless and not target.wrap:
+        if self._schema is None and not target.wrap:
             return "", None, by_value(name, converters), {}
-        wrap, quick, convert = step(declared, target.wrap, converters)
+        key, quick, convert = step(target, declared, converters)
         if declared.kinds in _STRUCTURES:
             convert = typed(declared, convert)
-        return f"{wrap}({name})" if wrap else name, quick, convert, {}
+        return key, quick, convert, {}
 
     def _converters(self, properties: Mapping[str, Any]) -> Mapping[type, Any]:
         if self._depth > EVENT_DEPTH:
@@ -77,8 +85,8 @@ class EventDialect:
         if properties is None and self._undeclared is not None:
             return self._undeclared
         scope = Scope(stream=self._stream, naming=self._naming)
-        dialect = EventDialect(self._stream, self._naming, schemaless=self._schemaless, depth=self._depth + 1)
-        columns = Columns(scope, dialect, properties)
+        dialect = EventDialect(self._stream, self._naming, self._schema, depth=self._depth + 1)
+        columns = Columns(scope, dialect, properties, self._schema)
         if properties is None:
             self._undeclared = columns
         return columns

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.operations import Ignored, Rejected
 from target_batch.common.reasons import Fault, Reason
+from target_batch.mapping.declared import Schema
 from target_batch.mapping.identity import Identity
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.times import Replay, time_names
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from target_batch.config.settings import Settings
     from target_batch.mapping.claims import PlanRow
     from target_batch.mapping.columns import Columns
-    from target_batch.mapping.structure import Layout
 
 DELETED_AT = "_sdc_deleted_at"
 DELETED = Ignored(Reason.DELETED_AT_SOURCE.code)
@@ -34,12 +34,15 @@ class Plan:
     ignores_deleted = True
     """Whether a record that is deleted at the source asks for nothing."""
 
+    makes_events = False
+    """Whether an event may come of a record, which must not be sent twice."""
+
     columns: Columns
     """The steps of the properties that become attributes."""
 
     def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
-        properties = schema.get("properties")
-        self.properties: dict[str, Any] = properties if isinstance(properties, dict) else {}
+        self.schema = Schema(schema, typed=settings.validate_records)
+        self.properties: Mapping[str, Any] = self.schema.properties
         self.route = route
         self.settings = settings
         self.custom_id = Identity(route.custom_id, self.properties)
@@ -73,11 +76,6 @@ class Plan:
         raise NotImplementedError
 
     @property
-    def layout(self) -> Layout | None:
-        """How a record is read at once, valid by its SCHEMA if it can be read; None if it cannot."""
-        return None
-
-    @property
     def identity(self) -> tuple[str, ...]:
         """The paths without which a record would mean another person, or another kind of thing."""
         return (self.route.custom_id,)
@@ -103,10 +101,6 @@ class Plan:
     def properties_of(self, attribute: str) -> tuple[str, ...]:
         """Return the source properties that feed a Batch attribute, as an API answer names it."""
         return self.columns.feeders(attribute)
-
-    def alike(self, path: str) -> tuple[str, ...]:
-        """Return the paths that have to be left out together with one of them."""
-        return (path,)
 
     def identity_of(self, record: dict[str, Any]) -> str | None:
         """Return the custom ID of a record as Batch would get it, None if it has no usable one."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY
-from target_batch.common.operations import ProfileUpdate, by_name
+from target_batch.common.operations import NO_EVENTS, ProfileUpdate
 from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping import natives
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.converters.arrays import strings_or_change
 from target_batch.mapping.converters.values import typed
-from target_batch.mapping.express import Express
 from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.kinds import by_type, by_value, checked, step
 from target_batch.mapping.names import attribute_namer
 from target_batch.mapping.notes import notes, surplus
-from target_batch.mapping.plan import DELETED_AT, Plan
+from target_batch.mapping.plan import Plan
 from target_batch.mapping.targets import Scope
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from target_batch.config.settings import Settings
     from target_batch.mapping.columns import Column
     from target_batch.mapping.declared import Declared
-    from target_batch.mapping.structure import Layout
     from target_batch.mapping.targets import Target
 
 CONVERTERS = by_type(strings_or_change, strings_or_change)
@@ -47,9 +45,8 @@ class ProfileDialect:
         name = target.names[0]
         if self._schemaless and not target.wrap:
             return "", None, by_value(name, CONVERTERS), self._on_null(name)
-        wrap, quick, convert = step(declared, target.wrap, CONVERTERS)
-        key = f"{wrap}({name})" if wrap else name
-        return key, quick, convert, self._on_null(key)
+        key, quick, convert = step(target, declared, CONVERTERS)
+        return key, quick, convert, self._on_null(key or name)
 
     def _native(self, target: Target, declared: Declared) -> Column:
         convert = natives.native_converter(target.names, self._settings, locale=target.locale)
@@ -94,37 +91,13 @@ class ProfilePlan(Plan):
             exact=segment_names,
             muted=muted(settings),
         )
-        self.columns = Columns(scope, ProfileDialect(settings), self.properties)
-        self._no_detour = settings.replay is None
-        validated = schema if settings.validate_records else {}
-        self._express = Express(self.columns, validated, self.custom_id, DELETED_AT)
+        self.columns = Columns(scope, ProfileDialect(settings), self.properties, self.schema)
         self.notes = (*notes(self.columns), *surplus(self.columns, ATTRIBUTES_PER_ENTRY))
-
-    @property
-    def layout(self) -> Layout | None:
-        """How a record is read at once, valid by its SCHEMA if it can be read; None if it cannot."""
-        layout = self._express.layout
-        return layout if layout and self._no_detour and layout.vouches and layout.bounded else None
-
-    def __call__(self, record: dict[str, Any], now: float) -> Operation:
-        """Return what the record asks of Batch; a record without surprises takes the express way."""
-        if self._no_detour and self._express.layout and self._express.layout.bounded:
-            update = self._express.attempt(record)
-            if update is not None:
-                return update
-        return super().__call__(record, now)
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
         """Return the profile update of a record."""
-        update = self._express.attempt(record)
-        faults: list[Fault] = []
         attributes: dict[str, Any] = {}
-        if update is None:
-            faults = fill(self.columns, record, attributes)
-            if not faults:
-                update = self._express.learn(record)
-        if update is not None:
-            attributes = by_name(update.attributes)
+        faults = fill(self.columns, record, attributes)
         if len(attributes) > ARRAYS_PER_PROFILE:
             faults += within_limits(self.columns, record, attributes)
-        return ProfileUpdate(identity, attributes, [], tuple(faults))
+        return ProfileUpdate(identity, attributes, NO_EVENTS, tuple(faults))

@@ -53,7 +53,7 @@ def event_columns(route: Route, settings: Settings) -> Columns:
         reserved=RESERVED,
         path="properties.",
     )
-    return Columns(scope, EventDialect(route.stream, scope.naming, schemaless=True))
+    return Columns(scope, EventDialect(route.stream, scope.naming))
 
 
 def context_columns(route: Route, settings: Settings) -> Columns:

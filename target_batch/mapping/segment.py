@@ -32,6 +32,8 @@ NOT_SELECTED = Ignored(Reason.SEGMENT_TYPE_NOT_SELECTED.code)
 class SegmentPlan(Plan):
     """The plan of a `segment` stream; traits and properties have no schema and go by value."""
 
+    makes_events = True
+
     def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
         super().__init__(route, schema, settings)
         chosen = settings.replay.types if settings.replay else None
@@ -84,11 +86,6 @@ class SegmentPlan(Plan):
         if kind == "group":
             return self._join(record, identity)
         return self._happen(record, kind, identity, now)
-
-    def alike(self, path: str) -> tuple[str, ...]:
-        """Return both places of a trait: the one would come forth where the other is left out."""
-        trait = path.removeprefix("context.")
-        return (trait, f"context.{trait}") if trait.startswith("traits.") else (path,)
 
     def properties_of(self, attribute: str) -> tuple[str, ...]:
         """Return the paths of the message that may feed a Batch attribute."""

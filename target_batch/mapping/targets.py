@@ -14,7 +14,7 @@ from target_batch.mapping.names import is_name, snake_case
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_WRAPPED = re.compile(r"(date|url)\((.*)\)").fullmatch
+_WRAPPED = re.compile(r"(date|url|number|integer|boolean)\((.*)\)").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Target:
     property: str
     names: tuple[str, ...]
     wrap: str | None = None
-    """`date` or `url` where the stream's `attributes` says so; else the SCHEMA tells."""
+    """`date`, `url`, `number`, `integer` or `boolean` if `attributes` say so; else the SCHEMA decides."""
     explicit: bool = False
     locale: bool = False
 
@@ -103,7 +103,7 @@ class Scope:
             allowed = ", ".join(sorted(self.reserved)) or "none"
             raise ConfigurationError(
                 f"`streams.{self.stream}.attributes.{name}` is no name that Batch takes here: "
-                "1 to 30 of a-z, 0-9 and _, plain or inside date() or url(); "
+                "1 to 30 of a-z, 0-9 and _, plain or inside date(), url(), number(), integer() or boolean(); "
                 f"of its own names: {allowed}."
             )
         return Target(name, (batch_name,), wrap, explicit=True)

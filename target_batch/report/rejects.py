@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from target_batch.common.errors import DeliveryError
+from target_batch.common.paths import projected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from target_batch.common.reasons import Fault
     from target_batch.common.records import Origin, Ticket
@@ -55,7 +56,7 @@ class RejectsFolder:
         origin = ticket.origin
         record = ticket.record
         if not whole:
-            named = (fault.property for fault in faults if fault.property)
+            named = (fault.property for fault in faults if fault.property is not None)
             record = projected(record, (*origin.identity, *named))
         at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
         record[MARK] = [self._described(fault, ticket.line, at, replay=replay) for fault in faults]
@@ -121,29 +122,6 @@ class RejectsFolder:
                 f"The rejects cannot be written ({error.strerror or type(error).__name__}), so the state is "
                 "held. Make room in the folder of `work_path`, or point it elsewhere, and run again."
             ) from None
-
-
-def projected(record: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """Return only what `paths` name: top-level properties, or dotted paths into objects."""
-    kept: dict[str, Any] = {}
-    for path in paths:
-        if path in record:
-            kept[path] = record[path]
-            continue
-        source: Any = record
-        target = kept
-        *parents, last = path.split(".")
-        for parent in parents:
-            source = source.get(parent) if isinstance(source, dict) else None
-            if not isinstance(source, dict):
-                break
-            nested = target.setdefault(parent, {})
-            if nested is source:
-                break
-            target = nested
-        if isinstance(source, dict) and last in source and source is not record:
-            target[last] = source[last]
-    return kept
 
 
 def _schema_message(origin: Origin) -> dict[str, Any]:

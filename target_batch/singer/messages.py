@@ -7,7 +7,7 @@ import math
 import re
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SURROGATES: Final = re.compile("[\ud800-\udfff]")
-Reading: TypeAlias = "Callable[[bytes], Any]"
 
 
 class Message(msgspec.Struct):
@@ -56,18 +55,12 @@ def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
     return number
 
 
-def line_reader(stream: str, structure: type[msgspec.Struct]) -> Reading:
-    """Return what reads RECORD lines of one stream, whose records fit a structure.
-
-    It raises `msgspec.ValidationError` for every other line, and `ArithmeticError` where a number is
-    beyond what a program can hold: to look at each of them here would cost more than to read it.
-    """
-    fields = [("type", Literal["RECORD"]), ("stream", Literal[stream]), ("record", structure)]
-    line = msgspec.defstruct("Line", fields, gc=False)
-    return msgspec.json.Decoder(line, float_hook=Decimal).decode
+def _kind_only(value: Any) -> str:
+    """Stand in for what JSON does not have, such as a set that a stream map returned."""
+    return f"({type(value).__name__})"
 
 
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+_encode: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=_kind_only).encode
 decode: Final = msgspec.json.Decoder(Message, float_hook=decimal_in).decode
 _loads: Final = partial(json.loads, parse_float=_or_nan(decimal_in), parse_int=_or_nan(int))
 

@@ -31,18 +31,11 @@ FOR_ROWS: Final = (
 SEGMENT_TYPES: Final = frozenset({"identify", "track", "page", "screen", "group", "alias"})
 
 
-def no_express(line: bytes, number: int) -> bool:
-    """Take no line in: all are decoded."""
-    del line, number
-    return False
-
-
 class LineReader(GenericSingerReader[bytes]):
     """Hands every message to its callback; `line` and `line_number` tell what is being read.
 
     `odd` tells that the line was not strict JSON, so its record may hold NaN or half a surrogate pair.
     `size` is (bytes read, bytes in all) where the input is a file, None where nobody knows the end.
-    `express` takes a line with its number in at once, if it can: it is asked before a line is decoded.
     """
 
     def __init__(self) -> None:
@@ -55,7 +48,6 @@ class LineReader(GenericSingerReader[bytes]):
         self.size: tuple[int, int] | None = None
         self.tick: Callable[[], None] = lambda: None
         self.warn: Callable[[str], None] = lambda _: None
-        self.express: Callable[[bytes, int], bool] = no_express
         self._unknown_types: set[str] = set()
 
     @property
@@ -82,12 +74,9 @@ class LineReader(GenericSingerReader[bytes]):
             InputError: a line is not a Singer message; the error names its number only.
         """
         stats: Counter[str] = Counter()
-        taken = 0
         for line in self._lines(file_input or self.default_input):
-            self.line_number = number = self.line_number + 1
-            if self.express(line, number):
-                taken += 1
-            elif (message := self._message(line)) is not None:
+            self.line_number += 1
+            if (message := self._message(line)) is not None:
                 callback = callbacks.get(message.type)
                 if callback is None:
                     self._unknown(message.type)
@@ -96,7 +85,6 @@ class LineReader(GenericSingerReader[bytes]):
                     stats[message.type] += 1
             if self.stopped:
                 break
-        stats["RECORD"] += taken
         return stats
 
     def _message(self, line: bytes) -> Message | None:
@@ -174,7 +162,7 @@ class LineReader(GenericSingerReader[bytes]):
     def incomplete(self, kind: str, needed: str) -> InputError:
         """Make the error for a message that lacks what its type needs."""
         return InputError(
-            f"Line {self.line_number} is a {kind} message without {needed}. Correct the tap and run again."
+            f"Line {self.line_number} is a {kind} message without `{needed}`. Correct the tap and run again."
         )
 
     def _unknown(self, kind: str) -> None:

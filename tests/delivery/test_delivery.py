@@ -67,7 +67,7 @@ class World:
         self.now = NOON
         self.delivery = Delivery(self.sender, self.fates, Policy(**policy), lambda: self.now)  # type: ignore[arg-type]
         self.tally = self.fates.tally("s")
-        self.origin = Origin("s", {}, (), (), lambda _: (), record_in, self.tally, lambda _: None)
+        self.origin = Origin("s", {}, (), (), lambda _: (), record_in, self.tally)
         self.line = 0
 
     def put(self, custom_id: str, *events: dict[str, Any], **attributes: Any) -> None:

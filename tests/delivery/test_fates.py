@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from target_batch.batch_api.answers import Refusal
-from target_batch.common.reasons import Fault, Reason
 from target_batch.common.records import Origin, Ticket
 from target_batch.delivery.fates import BREAKER_AFTER, Fates
 from target_batch.singer.messages import record_in, record_line
@@ -29,7 +28,6 @@ class World:
         self.kept = Kept()
         self.fates = Fates(self.kept, 0.5)
         self.tally = self.fates.tally("users")
-        self.blamed: list[Fault] = []
         self.origin = Origin(
             "users",
             {},
@@ -38,7 +36,6 @@ class World:
             lambda attribute: ("Plan",) if attribute == "plan" else (),
             record_in,
             self.tally,
-            self.blamed.extend,
         )
 
     def ticket(self, line: int, **record: Any) -> Ticket:
@@ -90,7 +87,6 @@ def test_a_refused_attribute_is_traced_to_the_last_record_that_set_it() -> None:
     world.fates.refused(tickets, [Refusal("too odd", "plan")])
     assert world.kept.rows == [(2, ("Plan",), False, True)]
     assert (world.tally.delivered, world.tally.rejected) == (3, 0)
-    assert world.blamed == [Fault(Reason.REFUSED_BY_BATCH, "Plan", "plan", "too odd")]
     assert world.tally.reasons == {"refused_by_batch": 1}
 
 

@@ -128,7 +128,7 @@ class World:
             inform=self.told.append,
         )
         tally = fates.tally("cohort")
-        origin = Origin("cohort", {}, (), (), lambda _: (), record_in, tally, lambda _: None)
+        origin = Origin("cohort", {}, (), (), lambda _: (), record_in, tally)
         for line, member in enumerate(ids, start=2):
             tally.read += 1
             change = AudienceChange("vip", "VIP", member, add=True)

@@ -60,6 +60,9 @@ Suite: Any = get_target_test_class(TargetBatch, parse_env_config=False, config={
 class TestStandardSuite(Suite):  # type: ignore[misc]
     """Every standard test against a local Batch; streams of no known kind are taken as profiles."""
 
+    test_target_invalid_schema = None
+    """It wants a SCHEMA without `properties` refused; here such a SCHEMA announces nothing."""
+
     @pytest.fixture
     def config(self) -> SuiteConfig:
         """The SDK's own configuration of the suite."""

@@ -58,7 +58,7 @@ class World:
             return
         attributes = dict.fromkeys(STREAMS[stream], value)
         tally = Fates(NoRejects(), 1.0).tally(stream)
-        origin = Origin(stream, {}, (), (), lambda _: (), record_in, tally, lambda _: None, remembered=True)
+        origin = Origin(stream, {}, (), (), lambda _: (), record_in, tally, remembered=True)
         entry = Entry("u1", attributes, [], [Ticket(origin, 1, b"{}")], 2)
         seal([entry])
         if self.runs[run].unchanged([entry]):
@@ -71,7 +71,7 @@ class World:
         """Let Batch take the entry in; the answer is still on its way."""
         if run in self.sent and run not in self.applied:
             self.applied.add(run)
-            self.profile.update(self.sent[run].attributes)  # type: ignore[arg-type]
+            self.profile.update(self.sent[run].attributes)
 
     def answer(self, run: int) -> None:
         """Let the answer arrive."""

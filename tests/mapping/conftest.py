@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import pytest
 
-from target_batch.common.operations import ProfileUpdate, by_name
+from target_batch.common.operations import ProfileUpdate
 from target_batch.config.routing import route
 from target_batch.config.settings import Settings, StreamOptions
 from target_batch.mapping import compile_plan
@@ -29,7 +29,7 @@ class NamedPlan:
         """Map a record."""
         operation = self.plan(record, now)
         if isinstance(operation, ProfileUpdate):
-            return msgspec.structs.replace(operation, attributes=by_name(operation.attributes))
+            return msgspec.structs.replace(operation, attributes=operation.attributes)
         return operation
 
     def __getattr__(self, name: str) -> Any:

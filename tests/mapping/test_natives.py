@@ -150,15 +150,48 @@ def test_a_native_that_contradicts_its_schema_is_not_coerced(plan_of: Callable[.
     assert {fault.reason.code for fault in update.faults} == {"schema_violation"}
 
 
-def test_of_two_properties_for_one_native_the_earlier_in_the_list_goes(
-    plan_of: Callable[..., Plan],
+NAMED_TWICE = ("locale", "email", "email_address", "language")
+
+
+@pytest.mark.parametrize(
+    ("record", "attributes", "lost"),
+    [
+        (
+            {"email": "a@b.co", "email_address": "c@d.co", "language": "en", "locale": "fr-FR"},
+            {"$email_address": "c@d.co", "$language": "en", "$region": "FR"},
+            ["email"],
+        ),
+        ({"email": "a@b.co", "email_address": None}, {"$email_address": "a@b.co"}, []),
+        ({"email": "a@b.co", "email_address": ""}, {"$email_address": "a@b.co"}, []),
+        ({"email": "a@b.co", "email_address": "a@b.co"}, {"$email_address": "a@b.co"}, []),
+        ({"email": None, "email_address": None}, {"$email_address": None}, []),
+        ({"language": None, "locale": "fr-CH"}, {"$language": "fr", "$region": "CH"}, []),
+        ({"language": None, "locale": None}, {"$language": None, "$region": None}, []),
+        ({"language": "de", "locale": None}, {"$language": "de", "$region": None}, []),
+    ],
+)
+def test_of_several_properties_for_one_native_the_first_with_a_value_is_sent(
+    plan_of: Callable[..., Plan], record: Any, attributes: Any, lost: list[str]
 ) -> None:
-    properties = {"id": ANY, "locale": ANY, "email_address": ANY, "email": ANY, "language": ANY}
-    plan = plan_of("profiles", properties)
-    assert plan.notes == ("Property `email_address` is left out: `email` feeds `$email_address` already.",)
-    record = {"id": "u", "email": "a@b.co", "language": "en", "locale": "fr-FR"}
-    attributes = {"$email_address": "a@b.co", "$language": "en", "$region": "FR"}
-    assert plan(record, 0.0) == ProfileUpdate("u", attributes, [])
+    """What loses is counted where it says something else, and never written to the rejects row by row."""
+    plan = plan_of("profiles", {"id": ANY, **dict.fromkeys(NAMED_TWICE, ANY)})
+    assert plan.notes == (
+        "Property `locale`: sent where `language` has no value.",
+        "Property `email`: sent where `email_address` has no value.",
+    )
+    update = plan({"id": "u", **record}, 0.0)
+    assert isinstance(update, ProfileUpdate)
+    assert update.attributes == attributes
+    assert [fault.property for fault in update.faults] == lost
+    assert all(fault.counted_only for fault in update.faults)
+
+
+def test_an_unreadable_value_leaves_the_native_to_the_next_property(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("profiles", {"id": ANY, **dict.fromkeys(NAMED_TWICE, ANY)})
+    update = plan({"id": "u", "email": "a@b.co", "email_address": "none"}, 0.0)
+    assert isinstance(update, ProfileUpdate)
+    assert update.attributes == {"$email_address": "a@b.co"}
+    assert [(fault.property, fault.counted_only) for fault in update.faults] == [("email_address", False)]
 
 
 def test_an_explicit_mapping_overrules_the_default_names(plan_of: Callable[..., Plan]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_batch.common.errors import ConfigurationError
-from target_batch.common.operations import Ignored, ProfileUpdate, Rejected, by_name
+from target_batch.common.operations import Ignored, ProfileUpdate, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,8 @@ def one(operation: Any) -> ProfileUpdate:
         pytest.param(WORDS, {"$add": ["a"], "$remove": []}, {"p": {"$add": ["a"]}}, id="half-empty"),
         pytest.param(WORDS, {"$remove": []}, {}, id="empty-change-is-nothing"),
         pytest.param(PLAIN_DECIMAL, "12.50", {"p": Decimal("12.50")}, id="decimal-as-text"),
-        pytest.param(MOMENT_OR_TEXT, "2024-01-02", {"p": "2024-01-02"}, id="date-or-text-is-text"),
+        pytest.param(MOMENT_OR_TEXT, "2024-01-02", {"date(p)": "2024-01-02T00:00:00Z"}, id="date-or-text"),
+        pytest.param(MOMENT_OR_TEXT, "soon", {"p": "soon"}, id="text-or-date"),
         pytest.param({}, 7, {"p": 7}, id="no-type-goes-by-json"),
         pytest.param({"type": ["string", "integer"]}, 7, {"p": 7}, id="either"),
     ],
@@ -79,7 +80,7 @@ def test_a_value_goes_as_its_schema_says(
     plan = plan_of("profiles", {"id": WHOLE, "p": schema})
     update = one(plan({"id": 1, "p": value}, 0.0))
     assert update == ProfileUpdate("1", attributes, [])
-    assert [type(value) for value in by_name(update.attributes).values()] == [
+    assert [type(value) for value in update.attributes.values()] == [
         type(value) for value in attributes.values()
     ]
 
@@ -282,7 +283,7 @@ def test_the_surplus_over_50_attributes_is_rejected_and_announced(
     plan = plan_of("profiles", properties)
     assert "`p49`, `p50`, `p51`" in plan.notes[-1]
     update = one(plan({"id": 1, "email": "a@b.co", **{f"p{n:02}": n for n in range(52)}}, 0.0))
-    attributes = by_name(update.attributes)
+    attributes = update.attributes
     assert len(attributes) == 50
     assert attributes["$email_address"] == "a@b.co"
     assert [f.property for f in update.faults] == ["p49", "p50", "p51"]
@@ -292,7 +293,7 @@ def test_the_surplus_over_50_attributes_is_rejected_and_announced(
 def test_sixteen_arrays_are_one_too_many(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("profiles", {"id": WHOLE, **{f"a{n:02}": WORDS for n in range(16)}})
     update = one(plan({"id": 1, **{f"a{n:02}": ["x"] for n in range(16)}}, 0.0))
-    assert len(by_name(update.attributes)) == 15
+    assert len(update.attributes) == 15
     assert [(f.reason.code, f.property) for f in update.faults] == [("too_many_arrays", "a15")]
 
 

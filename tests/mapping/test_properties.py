@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_batch.common.operations import AudienceChange, Ignored, ProfileUpdate, Rejected, by_name
+from target_batch.common.operations import AudienceChange, Ignored, ProfileUpdate, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +171,7 @@ def check(operation: Any) -> None:
         assert fault.message
     if isinstance(operation, ProfileUpdate):
         check_id(operation.custom_id)
-        check_profile(by_name(operation.attributes))
+        check_profile(operation.attributes)
         for event in operation.events:
             check_event(event)
         encode([operation.attributes, operation.events])
@@ -299,7 +299,7 @@ def test_every_property_of_a_user_is_sent_or_accounted_for(
     update = plan({**record, "_sdc_deleted_at": None, "id": "u"}, NOW)
     assert isinstance(update, ProfileUpdate)
     refused = {fault.property for fault in update.faults}
-    fed = {name for key in by_name(update.attributes) for name in plan.properties_of(key)}
+    fed = {name for key in update.attributes for name in plan.properties_of(key)}
     for name, value in record.items():
         left_out = name == "id" or name.startswith("_sdc_") or name == "_batch_reject"
         empty = value in (None, "", [], {}) or holds_nothing(value)

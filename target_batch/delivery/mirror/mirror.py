@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from target_batch.common.errors import MirrorRefusedError, StopRun
-from target_batch.common.operations import by_name
 from target_batch.common.reasons import Reason
 from target_batch.common.records import Ticket
 from target_batch.common.redaction import clean
@@ -263,7 +262,7 @@ NAMELESS = (Reason.MISSING_CUSTOM_ID, Reason.INVALID_CUSTOM_ID)
 def _row(operation: AudienceChange | ProfileUpdate, ticket: Ticket) -> tuple[Row, str]:
     """Read a membership from either form: a change of an audience, or a boolean attribute."""
     if hasattr(operation, "custom_id"):
-        ((name, value),) = by_name(operation.attributes).items()
+        ((name, value),) = operation.attributes.items()
         body = _encode({"id": operation.custom_id}) if value else None
         return Row(name, operation.custom_id, body, ticket.line, ticket.source), name
     member: dict[str, Any] = {"id": operation.member}

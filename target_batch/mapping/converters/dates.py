@@ -104,7 +104,14 @@ def seconds_since_epoch(canonical: str) -> float:
 
 
 def _quick(text: str) -> str | None:
-    """Read the spellings that data bases write with msgspec, None for all others."""
+    """Read the spellings that databases write with msgspec, None for all others."""
+    if text[-1:] == "Z" and text[10:11] == "T" and text[16:17] == ":":
+        try:
+            moment = datetime.fromisoformat(text[:-1])
+        except ValueError:
+            return None
+        if len(text) == _LENGTHS[moment.microsecond > 0] and moment.tzinfo is None:
+            return text
     try:
         moment = msgspec.convert(text, datetime)
     except msgspec.ValidationError:

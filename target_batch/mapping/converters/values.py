@@ -72,7 +72,9 @@ def integer(value: Any) -> Any:
     Raises:
         Unfit: it is no number, has a fraction, or is NaN or infinite.
     """
-    if kind_of(value) not in {"integer", "number"}:
+    if type(value) is int:
+        return number(value)
+    if kind_of(value) != "number":
         raise contradiction("integer", value)
     if not is_whole(number(value)):
         raise Unfit(Reason.SCHEMA_VIOLATION, "The SCHEMA says integer; the number has a fraction.")
