@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.limits import CUSTOM_ID_LENGTH
 from target_batch.common.paths import split, value_at
 from target_batch.common.reasons import Reason
+from target_batch.mapping.converters.values import has_line_break
 from target_batch.mapping.declared import is_whole, kind_of
 from target_batch.mapping.refusals import Unfit
 
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
 
 REFUSED_IDS = frozenset({
     "undefined", "null", "nil", "(null)", "[object object]", "true", "false", "nan", "infinity",
-    "-infinity",
+    "-infinity", "none",
 })  # fmt: skip
-"""What Batch's SDKs refuse in any case [batch]: the marks of a value lost on its way."""
+"""Words in any case that stand for a value lost on its way.
+
+All but `none` are refused by Batch's SDKs [sdk]. `None` is what Python programs write for a missing ID: taken
+as an ID, it would join everybody without one in a single profile.
+"""
 
 _LONGEST_REFUSED = max(map(len, REFUSED_IDS))
 _EXACT_IN_A_FLOAT = 2**53
-_LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
 def custom_id(value: Any) -> str:
@@ -82,7 +86,7 @@ def _digits(value: int) -> str:
 
 
 def _refuse_unprintable(name: str) -> None:
-    if any(character in _LINE_BREAKS for character in name):
+    if has_line_break(name):
         raise _invalid("The custom ID has a line break.")
     if "\0" in name:
         raise _invalid("The custom ID has a NUL character, which no PostgreSQL ledger can hold.")

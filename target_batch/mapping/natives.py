@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from target_batch.common.limits import ARRAY_ITEMS, CACHED_VALUES, EMAIL_LENGTH, TOPIC_LENGTH
+from target_batch.common.limits import ARRAY_ITEMS, EMAIL_LENGTH, TOPIC_LENGTH
 from target_batch.common.reasons import Reason
 from target_batch.mapping.converters.arrays import CHANGES, limited, texts
+from target_batch.mapping.converters.consents import consent_word
 from target_batch.mapping.converters.locales import language, locale_reader, region, timezone
 from target_batch.mapping.converters.phones import phone_reader
+from target_batch.mapping.converters.values import encodable
 from target_batch.mapping.declared import kind_of, zero_or_one
 from target_batch.mapping.refusals import SKIP, Unfit
 
@@ -46,18 +47,8 @@ NAMES = frozenset(name for names in BY_PROPERTY.values() for name in names)
 
 usual_email = re.compile(r"[\w.+-]{1,64}@[a-z0-9]{1,30}\.[a-z]{2,30}", re.ASCII).fullmatch
 """Matches most addresses; what it does not match may be an address all the same."""
-_DOMAIN = re.compile(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])"
-).fullmatch
+_EMAIL = re.compile(r"[^@\s\ufeff]+@[A-Za-z0-9.-]+\.[A-Za-z0-9]+").fullmatch  # [sdk]
 _TOPIC = re.compile(rf"[a-z0-9_]{{1,{TOPIC_LENGTH}}}").fullmatch
-_YES = frozenset({
-    "subscribed", "subscribe", "opt in", "opted in", "optin", "optedin", "yes", "y", "true", "t",
-    "1", "on",
-})  # fmt: skip
-_NO = frozenset({
-    "unsubscribed", "unsubscribe", "opt out", "opted out", "optout", "optedout", "no", "n", "false",
-    "f", "0", "off",
-})  # fmt: skip
 
 
 def native_converter(names: tuple[str, ...], settings: Settings, *, locale: bool) -> Convert:
@@ -72,10 +63,10 @@ def native_converter(names: tuple[str, ...], settings: Settings, *, locale: bool
 
 
 def email(value: Any) -> str | None:
-    """Return an address of at most 128 characters [batch]; an empty text is None.
+    """Return an address by the pattern of Batch's SDKs, 128 characters at most; an empty text is None.
 
     Raises:
-        Unfit: it is no such address.
+        Unfit: Batch's SDKs would not take it.
     """
     if type(value) is not str:
         raise Unfit(Reason.INVALID_EMAIL, f"An address is text, not {kind_of(value)}.")
@@ -113,15 +104,9 @@ def _careful_email(address: str) -> str | None:
         return None
     if len(address) > EMAIL_LENGTH:
         raise Unfit(Reason.INVALID_EMAIL, f"The address has more than {EMAIL_LENGTH} characters.")
-    local, _, domain = address.partition("@")
-    if not local or " " in local or not local.isprintable() or not _is_domain(domain):
-        raise Unfit(Reason.INVALID_EMAIL, "The text is no e-mail address.")
-    return address
-
-
-@lru_cache(maxsize=CACHED_VALUES)
-def _is_domain(text: str) -> bool:
-    return _DOMAIN(text) is not None
+    if not _EMAIL(address):
+        raise Unfit(Reason.INVALID_EMAIL, "The text is not an e-mail address that Batch takes.")
+    return encodable(address)
 
 
 def _topics(value: Any) -> list[str] | None:
@@ -138,11 +123,11 @@ def _answer(value: Any) -> bool | None:
     if flag is not None:
         return flag
     if type(value) is str:
-        word = " ".join(re.split(r"[\s_-]+", value.strip().lower()))
-        if not word:
+        if not value.strip():
             return None
-        if word in _YES or word in _NO:
-            return word in _YES
+        answer = consent_word(value)
+        if answer is not None:
+            return answer
     raise Unfit(Reason.INVALID_CONSENT, "The value is neither yes nor no to marketing.")
 
 

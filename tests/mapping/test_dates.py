@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from target_batch.mapping.converters.dates import instant, looks_like_a_date, seconds_since_epoch, utc
@@ -70,12 +70,14 @@ def test_what_is_no_date_of_the_calendar_is_refused(spelling: Any) -> None:
 
 
 @given(st.datetimes(timezones=st.timezones() | st.just(timezone.utc)))
+@example(datetime(1912, 1, 1, tzinfo=ZoneInfo("Africa/Abidjan")))
 def test_an_instant_stays_the_same_instant(moment: datetime) -> None:
+    """Local mean times, before there were time zones, have offsets with seconds."""
     text = moment.isoformat()
     try:
         canonical = utc(text)
     except Unfit:
-        assert len(text) > len("2024-01-02T03:04:05.123456+00:00") or moment.year in {1, 9999}
+        assert moment.year in {1, 9999}
         return
     assert canonical is not None
     expected = datetime.fromisoformat(text).astimezone(timezone.utc)

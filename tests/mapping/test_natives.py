@@ -24,16 +24,31 @@ ANY: dict[str, Any] = {}
         ("email_address", "jane@example.com", {"$email_address": "jane@example.com"}),
         ("Email", "Jane@Example.COM", {"$email_address": "Jane@Example.COM"}),
         ("email", "", {"$email_address": None}),
+        ("email", "a@b..de", {"$email_address": "a@b..de"}),
+        ("email", "o'brien+x@a-b.co", {"$email_address": "o'brien+x@a-b.co"}),
+        ("email", "jané@b.fr", {"$email_address": "jané@b.fr"}),
+        ("email", "x" * 121 + "@b.fr2", {"$email_address": "x" * 121 + "@b.fr2"}),
         ("email", None, {"$email_address": None}),
         ("phone", "+33612345678", {"$phone_number": "+33612345678"}),
         ("phone_number", "+33 6 12 34 56 78", {"$phone_number": "+33612345678"}),
         ("phoneNumber", "06 12 34 56 78", {"$phone_number": "+33612345678"}),
         ("phone", "0033612345678", {"$phone_number": "+33612345678"}),
         ("phone", None, {"$phone_number": None}),
+        ("phone", 33612345678.0, {"$phone_number": "+33612345678"}),
+        ("phone", 33612345678, {"$phone_number": "+33612345678"}),
+        ("phone", Decimal("33612345678.0"), {"$phone_number": "+33612345678"}),
+        ("phone", Decimal("3.3612345678E+10"), {"$phone_number": "+33612345678"}),
+        ("phone", "33612345678.0", {"$phone_number": "+33612345678"}),
+        ("phone", 612345678, {"$phone_number": "+33612345678"}),
+        ("phone", "612345678.0", {"$phone_number": "+33612345678"}),
+        ("phone", 447911123456, {"$phone_number": "+447911123456"}),
+        ("phone", "", {"$phone_number": None}),
         ("language", "FR", {"$language": "fr"}),
         ("language", "fr-CA", {"$language": "fr"}),
         ("language", "fra", {"$language": "fr"}),
-        ("language", "haw", {"$language": "haw"}),
+        ("language", "cmn", {"$language": "zh"}),
+        ("language", "fil", {"$language": "tl"}),
+        ("language", "iw", {"$language": "he"}),
         ("language", "tl", {"$language": "tl"}),
         ("region", "fr", {"$region": "FR"}),
         ("region", "uk", {"$region": "GB"}),
@@ -43,6 +58,13 @@ ANY: dict[str, Any] = {}
         ("locale", "fr_FR.UTF-8", {"$language": "fr", "$region": "FR"}),
         ("locale", "zh-Hant-TW", {"$language": "zh", "$region": "TW"}),
         ("locale", "es-419", {"$language": "es"}),
+        ("locale", "en_US_POSIX", {"$language": "en", "$region": "US"}),
+        ("locale", "en-US-u-ca-buddhist", {"$language": "en", "$region": "US"}),
+        ("locale", "sr_Latn_RS", {"$language": "sr", "$region": "RS"}),
+        ("locale", "sr_RS@latin", {"$language": "sr", "$region": "RS"}),
+        ("locale", "zh_TW.Big5", {"$language": "zh", "$region": "TW"}),
+        ("locale", "en-EU", {"$language": "en"}),
+        ("locale", "PT_br", {"$language": "pt", "$region": "BR"}),
         ("locale", "fr", {"$language": "fr"}),
         ("locale", None, {"$language": None, "$region": None}),
         ("timezone", "Europe/Paris", {"$timezone": "Europe/Paris"}),
@@ -69,23 +91,55 @@ def test_natives_are_filled_by_default(
         ("email", "jane@localhost", "invalid_email"),
         ("email", "a b@c.de", "invalid_email"),
         ("email", "a@b@c.de", "invalid_email"),
-        ("email", "a@b..de", "invalid_email"),
+        ("email", "a@b.xn--p1ai", "invalid_email"),
+        ("email", "a@b.c-d", "invalid_email"),
+        ("email", "a@bücher.de", "invalid_email"),
+        ("email", "a@[1.2.3.4]", "invalid_email"),
+        ("email", "a\u00a0b@c.de", "invalid_email"),
+        ("email", "a@b.de, c@d.de", "invalid_email"),
+        ("email", "a@b.\ud800", "invalid_email"),
         ("email", "x" * 120 + "@longer.de", "invalid_email"),
         ("email", 7, "invalid_email"),
         ("phone", "0612345678", "invalid_phone"),
         ("phone", "hello", "invalid_phone"),
-        ("phone", 33612345678, "invalid_phone"),
+        ("phone", 612345678, "invalid_phone"),
+        ("phone", 2025550123, "invalid_phone"),
+        ("phone", 33612345678.5, "invalid_phone"),
+        ("phone", "33612345678", "invalid_phone"),
+        ("phone", 0, "invalid_phone"),
+        ("phone", -33612345678, "invalid_phone"),
+        ("phone", True, "invalid_phone"),
+        ("phone", 10**30, "invalid_phone"),
+        ("phone", float("nan"), "invalid_phone"),
+        ("phone", Decimal("NaN"), "invalid_phone"),
         ("phone", "+1" + "2" * 300, "invalid_phone"),
         ("language", "French", "invalid_language"),
         ("language", "zz", "invalid_language"),
+        ("language", "haw", "invalid_language"),
+        ("language", "mul", "invalid_language"),
         ("language", True, "invalid_language"),
         ("region", "Bretagne", "invalid_region"),
         ("region", "ZZ", "invalid_region"),
+        ("region", "EU", "invalid_region"),
+        ("region", "XK", "invalid_region"),
+        ("region", "UN", "invalid_region"),
+        ("region", "419", "invalid_region"),
         ("locale", "C", "invalid_language"),
         ("locale", ["fr"], "invalid_language"),
         ("timezone", "Paris", "invalid_timezone"),
         ("timezone", "+02:00", "invalid_timezone"),
+        ("timezone", "localtime", "invalid_timezone"),
+        ("timezone", "Factory", "invalid_timezone"),
+        ("timezone", "posixrules", "invalid_timezone"),
+        ("timezone", "posix/Europe/Paris", "invalid_timezone"),
+        ("timezone", "CEST", "invalid_timezone"),
         ("email_marketing", "maybe", "invalid_consent"),
+        ("email_marketing", "n/a", "invalid_consent"),
+        ("email_marketing", "none", "invalid_consent"),
+        ("email_marketing", "reset", "invalid_consent"),
+        ("email_marketing", "pending", "invalid_consent"),
+        ("email_marketing", "not subscribed", "invalid_consent"),
+        ("email_marketing", "x", "invalid_consent"),
         ("sms_marketing", 2, "invalid_consent"),
         ("topic_preferences", ["News"], "invalid_topic"),
         ("topic_preferences", "news", "invalid_topic"),
@@ -104,8 +158,37 @@ def test_a_bad_native_costs_only_itself(
     assert update.faults[0].attribute.startswith("$")
 
 
-YES = [True, 1, Decimal(1), "1", "yes", "Y", "TRUE", "subscribed", "opt-in", "opt_in", "Opted In"]
-NO = [False, 0, "0", "no", "false", "unsubscribed", "opt-out", "OPTOUT", "opted_out"]
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (33612345678, "+33612345678"),
+        (33612345678.0, "+33612345678"),
+        ("33612345678.0", "+33612345678"),
+        (14255550006123, None),  # too long for America, and not a number of any other country
+        (6123456789, None),  # ten digits: an American or Indian number, or one of some country code
+    ],
+)
+def test_a_phone_number_kept_as_a_number_needs_no_country_if_it_has_its_own(
+    plan_of: Callable[..., Plan], value: Any, number: str | None
+) -> None:
+    update = plan_of("profiles", {"id": ANY, "phone": {"type": ["number", "string"]}})(
+        {"id": "u", "phone": value}, 0.0
+    )
+    assert isinstance(update, ProfileUpdate)
+    assert update.attributes == ({"$phone_number": number} if number else {})
+    assert [fault.reason.code for fault in update.faults] == ([] if number else ["invalid_phone"])
+
+
+YES = [
+    True, 1, Decimal(1), 1.0, "1", "1.0", "yes", "Y", "TRUE", "T", " yes ", "subscribed", "opt-in", "opt_in",
+    "Opted In", "accepted", "OK", "granted", "Oui", "O", "V", "vrai", "abonné", "Inscrite", "ja", "J", "wahr",
+    "sí", "Si", "S", "sì",
+]  # fmt: skip
+NO = [
+    False, 0, 0.0, "0", "0.0", "no", "N", "false", "F", "unsubscribed", "opt-out", "OPTOUT", "opted_out",
+    "denied", "revoked", "withdrawn", "Non", "faux", "désabonné", "Désinscrit", "nein", "falsch",
+    "widerrufen", "falso", "revocado", "rifiutato",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

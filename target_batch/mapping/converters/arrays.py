@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from target_batch.common.limits import ARRAY_ITEMS, STRING_LENGTH
 from target_batch.common.reasons import Reason
-from target_batch.mapping.converters.values import contradiction, number, text
+from target_batch.mapping.converters.values import contradiction, text
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.refusals import SKIP, Unfit
 
@@ -73,7 +74,11 @@ def _item(item: Any) -> str | None:
         return "true" if item else "false"
     if type(item) in {list, dict}:
         raise Unfit(Reason.INVALID_ARRAY, f"The array holds an {kind_of(item)}.")
-    return text(_digits(number(item)))
+    if type(item) not in {int, float, Decimal}:
+        raise contradiction("number", item)
+    if not (item.is_finite() if type(item) is Decimal else isfinite(item)):
+        raise Unfit(Reason.INVALID_NUMBER, "A number of the array is not finite.")
+    return text(_digits(item))
 
 
 def _digits(item: Any) -> str:

@@ -17,7 +17,7 @@ from target_batch.mapping.refusals import Unfit
 _SPELLING = re.compile(
     r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})"
     r"(?:(?:[Tt]|[ ]+)([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]+))?)?"
-    r"[ ]?(?:([Zz]|UTC|GMT)|([+-])([0-9]{2}):?([0-9]{2})?)?)?"
+    r"[ ]?(?:([Zz]|UTC|GMT)|([+-])([0-9]{2}):?([0-9]{2})?(?::([0-9]{2}))?)?)?"
 ).fullmatch
 _LIKE_A_DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -31,6 +31,8 @@ _MIDNIGHT_AFTER = 24
 _LEAP_SECOND = 60
 _SMALLEST_MILLISECONDS = 10**11
 """As seconds this is the year 5138, as milliseconds 1973: an event's time is nearer to today."""
+_FINER = (10**17, 10**9), (10**14, 10**6), (_SMALLEST_MILLISECONDS, 10**3)
+"""From which number on it is nanoseconds, microseconds, milliseconds, and how many make a second."""
 
 
 def utc(value: Any) -> str | None:
@@ -80,7 +82,7 @@ def looks_like_a_date(text: str) -> bool:
 
 
 def instant(value: Any) -> str | None:
-    """Return a record's own time as `utc` does; numbers are seconds or milliseconds since 1970.
+    """Return a record's own time as `utc` does; numbers count from 1970, in seconds or finer.
 
     Raises:
         Unfit: the value is no time.
@@ -88,13 +90,17 @@ def instant(value: Any) -> str | None:
     if type(value) is int or isinstance(value, (float, Decimal)):
         try:
             seconds = float(value)
-            if abs(seconds) >= _SMALLEST_MILLISECONDS:
-                seconds /= 1000
+            seconds /= next((each for least, each in _FINER if abs(seconds) >= least), 1)
             moment = _EPOCH_UTC + timedelta(seconds=seconds)
         except (OverflowError, ValueError):
             raise _no_date() from None
         return _spelled(moment)
     return utc(value)
+
+
+def moment_text(seconds: float) -> str:
+    """Return the text of an instant, as `utc` spells it, never later than the instant."""
+    return _spelled(_EPOCH_UTC + timedelta(microseconds=int(seconds * 1_000_000)))
 
 
 def seconds_since_epoch(canonical: str) -> float:
@@ -133,7 +139,7 @@ def _respelled(text: str) -> str | None:
         moment += _time_of_day(int(hour or 0), int(minute or 0), int(second or 0))
         moment += timedelta(microseconds=round(float(f"0.{fraction or 0}") * 1_000_000))
         if sign:
-            moment -= _offset(sign, int(offset[0]), int(offset[1] or 0))
+            moment -= _offset(sign, *(int(part or 0) for part in offset))
     except (ValueError, OverflowError):
         raise _no_date() from None
     return _spelled(moment)
@@ -146,10 +152,11 @@ def _time_of_day(hour: int, minute: int, second: int) -> timedelta:
     return timedelta(hours=hour, minutes=minute, seconds=second)
 
 
-def _offset(sign: str, hours: int, minutes: int) -> timedelta:
-    if hours > 23 or minutes > 59:  # noqa: PLR2004 - a clock's numbers
+def _offset(sign: str, hours: int, minutes: int, seconds: int) -> timedelta:
+    """Return an offset; those of local mean times, before time zones, have seconds."""
+    if hours > 23 or minutes > 59 or seconds > 59:  # noqa: PLR2004 - a clock's numbers
         raise ValueError
-    ahead = timedelta(hours=hours, minutes=minutes)
+    ahead = timedelta(hours=hours, minutes=minutes, seconds=seconds)
     return ahead if sign == "+" else -ahead
 
 

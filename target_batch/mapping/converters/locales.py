@@ -14,11 +14,14 @@ from target_batch.mapping.refusals import Unfit
 if TYPE_CHECKING:
     from target_batch.mapping.refusals import Convert
 
-_POSIX_SUFFIX = re.compile(r"[.@].*", re.DOTALL)
-_LANGUAGE = re.compile(r"[a-z]{2,3}").fullmatch
-_NO_LANGUAGE = frozenset({"und", "root", "mul", "mis", "zxx"})
+_POSIX_SUFFIX = re.compile(r"[.@].*|[_-]posix$", re.DOTALL | re.IGNORECASE)
+_LANGUAGE = re.compile(r"(?!bh)[a-z]{2}").fullmatch  # bh was withdrawn from ISO 639-1
+_WIDER = {"fil": "tl"}
 _COUNTRY = re.compile(r"[A-Z]{2}").fullmatch
-_PRIVATE_USE = re.compile(r"AA|Q[M-Z]|X[A-JL-Z]|ZZ").fullmatch  # XK, Kosovo, is in general use
+_NOT_A_COUNTRY = re.compile(r"AA|AC|CP|CQ|DG|EA|EU|EZ|IC|Q[M-Z]|TA|UN|X[A-Z]|ZZ").fullmatch
+"""Codes that ISO 3166-1 reserves or leaves to private use, such as EU; Batch documents countries only."""
+_NO_ZONE = frozenset({"localtime", "factory"})
+"""Names in the data base that stand for a machine's own setting."""
 _TWO_LETTERS = 2
 
 
@@ -42,7 +45,7 @@ def locale_reader(names: tuple[str, ...]) -> Convert:
 
 
 def language(value: Any) -> str | None:
-    """Return the ISO 639 code, lower case, of a language or a locale; an empty text is None.
+    """Return the two-letter ISO 639 code of a language or a locale; an empty text is None.
 
     Raises:
         Unfit: it is neither.
@@ -107,17 +110,17 @@ def _parts(locale: str) -> tuple[str, str] | None:
 
 
 def _language_of(plain: Any, usual: Any) -> str:
-    """Prefer two letters: `fra` is `fr`, `iw` is `he`, but `tl` does not become `fil`."""
+    """Return two letters: `fra` is `fr`, `iw` is `he`, `cmn` is `zh`; `tl` stays, and `fil` is `tl`."""
     if not usual.is_valid():
         return ""
-    codes = [code for code in (usual.language, plain.language) if code and _LANGUAGE(code)]
-    codes.sort(key=len)
-    return codes[0] if codes and codes[0] not in _NO_LANGUAGE else ""
+    wider = usual.prefer_macrolanguage().language
+    codes = (usual.language, plain.language, wider, _WIDER.get(usual.language or ""))
+    return next((code for code in codes if code and _LANGUAGE(code)), "")
 
 
 def _country_of(usual: Any) -> str:
     country = usual.territory or ""
-    known = _COUNTRY(country) and not _PRIVATE_USE(country) and usual.is_valid()
+    known = _COUNTRY(country) and not _NOT_A_COUNTRY(country) and usual.is_valid()
     return country if known else ""
 
 
@@ -125,4 +128,5 @@ def _country_of(usual: Any) -> str:
 def _zones() -> dict[str, str]:
     from zoneinfo import available_timezones  # noqa: PLC0415 - reads the whole data base
 
-    return {name.lower(): name for name in sorted(available_timezones())}
+    zones = sorted(available_timezones())
+    return {name.lower(): name for name in zones if name.lower() not in _NO_ZONE}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
-from target_batch.mapping.declared import kind_of
+from target_batch.mapping.declared import is_whole, kind_of
 from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:
@@ -17,19 +18,25 @@ if TYPE_CHECKING:
 is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 """Matches a number that Batch takes as it stands: `+` and 7 to 15 digits."""
 _LONGEST_SPELLING = 250  # what the parser itself looks at
+_AS_NUMBER = re.compile(r"([1-9][0-9]*)\.0+").fullmatch
+_TOO_LARGE = 10**15
+_FEWEST_INTERNATIONAL = 11
 
 
 def phone_reader(country: str | None) -> Convert:
-    """Return what reads phone numbers; national ones in `country` (ISO 3166, upper case), refused without."""
+    """Return what reads phone numbers; national ones in `country` (ISO 3166, upper case), refused without.
+
+    A number such as 33612345678.0, as spreadsheets and integer columns hold it, is read by its digits.
+    """
 
     def phone(value: Any) -> str | None:
         if type(value) is not str:
-            raise Unfit(Reason.INVALID_PHONE, f"A phone number is text, not {kind_of(value)}.")
+            value = _digits(value)
         if is_e164(value):
-            return value
+            return str(value)
         if not value.strip():
             return None
-        number = _e164(value, country) if len(value) <= _LONGEST_SPELLING else None
+        number = _read(value.strip(), country) if len(value) <= _LONGEST_SPELLING else None
         if number is None:
             where = f"in {country}" if country else "without a country (setting `default_country`)"
             raise Unfit(Reason.INVALID_PHONE, f"The text cannot be read as a phone number {where}.")
@@ -38,15 +45,45 @@ def phone_reader(country: str | None) -> Convert:
     return phone
 
 
+def _digits(value: Any) -> str:
+    """Return a phone number that was kept as a number in the spelling of spreadsheets, `33612345678.0`.
+
+    Raises:
+        Unfit: it is not a whole number.
+    """
+    if type(value) in {int, float, Decimal} and is_whole(value) and 0 < value < _TOO_LARGE:
+        return f"{int(value)}.0"
+    raise Unfit(Reason.INVALID_PHONE, f"A phone number is text or its digits, not {kind_of(value)}.")
+
+
+def _read(spelling: str, country: str | None) -> str | None:
+    kept_as_number = _AS_NUMBER(spelling)
+    return _of_digits(kept_as_number[1], country) if kept_as_number else _e164(spelling, country)
+
+
 @lru_cache(maxsize=CACHED_VALUES)
-def _e164(spelling: str, region: str | None) -> str | None:
+def _of_digits(digits: str, country: str | None) -> str | None:
+    """Read a number whose `+` and leading zeros were lost: in the country, else as an international one.
+
+    A national number read as an international one would reach somebody else. So an international one must be
+    valid, not merely possible, and have the eleven digits that few national numbers have.
+    """
+    national = _e164(digits, country, strict=True) if country else None
+    if national or len(digits) < _FEWEST_INTERNATIONAL:
+        return national
+    return _e164(f"+{digits}", None, strict=True)
+
+
+@lru_cache(maxsize=CACHED_VALUES)
+def _e164(spelling: str, region: str | None, *, strict: bool = False) -> str | None:
     import phonenumbers  # noqa: PLC0415 - its tables load only where a number is not E.164 already
 
     try:
         number = phonenumbers.parse(spelling, region)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    accepted = phonenumbers.is_valid_number if strict else phonenumbers.is_possible_number
+    if not accepted(number):
         return None
     formatted: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return formatted if is_e164(formatted) else None

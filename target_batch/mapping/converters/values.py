@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from ipaddress import IPv6Address
 from math import isfinite
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from target_batch.common.limits import STRING_LENGTH, URL_LENGTH
+from target_batch.common.limits import LARGEST_INTEGER, SMALLEST_INTEGER, STRING_LENGTH, URL_LENGTH
 from target_batch.common.reasons import Reason
 from target_batch.mapping.declared import is_whole, kind_of
 from target_batch.mapping.refusals import Unfit
@@ -47,30 +49,50 @@ def encodable(value: str) -> str:
     return value
 
 
+def has_line_break(value: str) -> bool:
+    """Tell whether a text has more than one line, or ends with a line break of any kind."""
+    return len(f"{value}.".splitlines()) > 1
+
+
+def one_line(value: str) -> str:
+    """Return a text that Batch takes in an event: not only blanks, without line breaks [sdk].
+
+    Raises:
+        Unfit: it has line breaks or only blanks.
+    """
+    if value.isspace():
+        raise Unfit(Reason.INVALID_TEXT, "In an event, a text cannot consist of blanks only.")
+    if has_line_break(value):
+        raise Unfit(Reason.INVALID_TEXT, "In an event, a text cannot have line breaks.")
+    return value
+
+
 def number(value: Any) -> Any:
     """Return a number as it came, no digit lost.
 
     Raises:
-        Unfit: it is no number, or NaN or infinite.
+        Unfit: it is no number, NaN, beyond a finite double, or an integer beyond 64 bits.
     """
     if type(value) is int:
-        return value
+        return _within_64_bits(value)
     if type(value) is Decimal:
-        if value.is_finite():
-            return value
-    elif type(value) is float:
-        if isfinite(value):
-            return value
-    else:
+        if not value.is_finite() or not isfinite(_as_double(value)):
+            raise Unfit(Reason.INVALID_NUMBER, "The number is not finite, or beyond what a double holds.")
+        if value.as_tuple().exponent == 0:  # written without a fraction or an exponent: an integer in JSON
+            _within_64_bits(int(value))
+        return value
+    if type(value) is not float:
         raise contradiction("number", value)
-    raise Unfit(Reason.INVALID_NUMBER, "The number is not finite.")
+    if not isfinite(value):
+        raise Unfit(Reason.INVALID_NUMBER, "The number is not finite.")
+    return value
 
 
 def integer(value: Any) -> Any:
-    """Return a whole number as it came; 7.0 is one, as in JSON Schema.
+    """Return a whole number; 7.0 is one, as in JSON Schema, and becomes 7.
 
     Raises:
-        Unfit: it is no number, has a fraction, or is NaN or infinite.
+        Unfit: it is no number, has a fraction, or needs more than 64 bits.
     """
     if type(value) is int:
         return number(value)
@@ -78,7 +100,7 @@ def integer(value: Any) -> Any:
         raise contradiction("integer", value)
     if not is_whole(number(value)):
         raise Unfit(Reason.SCHEMA_VIOLATION, "The SCHEMA says integer; the number has a fraction.")
-    return value
+    return _within_64_bits(int(value))
 
 
 def decimal_text(value: Any) -> Any:
@@ -107,7 +129,9 @@ def boolean(value: Any) -> bool:
 
 
 def url(value: Any) -> str | None:
-    """Return a URL with scheme and authority, 2,048 characters at most [said]; an empty one is None.
+    """Return a URL with scheme and host, 2,048 characters at most [read]; an empty one is None.
+
+    An address without a host, such as `mailto:`, is not one for Batch.
 
     Raises:
         Unfit: it is no such URL.
@@ -119,14 +143,39 @@ def url(value: Any) -> str | None:
         return None
     if len(address) > URL_LENGTH:
         raise too_long("URL", URL_LENGTH)
-    if not _URL(address):
-        raise Unfit(Reason.INVALID_URL, "The text is no URL with a scheme and an authority.")
-    return encodable(address)
+    if not (_URL(address) and address.isprintable() and _parses(address)):
+        raise Unfit(Reason.INVALID_URL, "The text is not a URL with a scheme and a host.")
+    return address
 
 
 def looks_like_a_url(value: str) -> bool:
     """Tell whether the text is an http(s) address, whatever its length."""
     return value[:8].lower().startswith(_WEB) and _URL(value) is not None
+
+
+def _parses(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+        _ = parts.port  # raises where it is not a number up to 65,535
+        if host and ("[" in parts.netloc or "]" in parts.netloc):
+            IPv6Address(host)
+    except ValueError:
+        return False
+    return bool(host)
+
+
+def _within_64_bits(value: int) -> int:
+    if SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
+        return value
+    raise Unfit(Reason.INVALID_NUMBER, "The integer needs more than 64 bits.")
+
+
+def _as_double(value: Decimal) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
 
 
 def typed(declared: Declared, convert: Convert) -> Convert:
