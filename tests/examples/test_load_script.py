@@ -16,6 +16,8 @@ from feeding import wait_until
 from target_process import config_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from local_batch import LocalBatch
 
 BASH = shutil.which("bash") or ""
@@ -32,6 +34,7 @@ class Load:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._started: list[subprocess.Popen[str]] = []
         self.environment = {
             **os.environ,
             "TAP": "./tap",
@@ -53,7 +56,7 @@ class Load:
 
     def start(self, **environment: str) -> subprocess.Popen[str]:
         """Start the script, in a process group of its own."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [BASH, str(SCRIPT)],
             cwd=self.folder,
             env={**self.environment, **environment},
@@ -61,6 +64,15 @@ class Load:
             text=True,
             start_new_session=True,
         )
+        self._started.append(process)
+        return process
+
+    def clean_up(self) -> None:
+        """End what a test that failed has left running."""
+        for process in self._started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
 
     def run(self, **environment: str) -> int:
         """Run the script to its end; return its exit code."""
@@ -76,12 +88,13 @@ class Load:
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> Load:
+def load(tmp_path: Path) -> Iterator[Load]:
     """A tap that gives the example's users, and a target that takes anything and passes no state."""
     made = Load(tmp_path)
     made.program("tap", f"cat {EXAMPLE}")
     made.program("target", "cat >/dev/null")
-    return made
+    yield made
+    made.clean_up()
 
 
 def test_the_next_load_goes_on_from_the_state_of_the_last(load: Load, batch: LocalBatch) -> None:
@@ -151,4 +164,15 @@ def test_a_signal_reaches_the_target_and_its_state_is_kept(
     process.communicate(timeout=ENDED_WITHIN)
     assert process.returncode == 143
     assert load.state == STATE
+    assert len(load.starts("target")) == 1
+
+
+def test_a_signal_during_the_pause_ends_it(load: Load) -> None:
+    load.program("target", "cat >/dev/null; exit 1")
+    process = load.start(PAUSE="600")
+    assert process.stderr is not None
+    assert "once more in 600 seconds" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=ENDED_WITHIN)
+    assert process.returncode == 1
     assert len(load.starts("target")) == 1

@@ -49,6 +49,14 @@ def test_the_readme_names_every_file() -> None:
     assert named == {p.name for p in FILES if not p.name.startswith(("README", "requirements-"))}
 
 
+@pytest.mark.parametrize(
+    "readme", sorted(FOLDER.parent.rglob("README.md")), ids=lambda path: path.parent.name
+)
+def test_the_links_of_a_readme_lead_somewhere(readme: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", readme.read_text(encoding="utf-8")):
+        assert (readme.parent / target).exists(), target
+
+
 def test_kubernetes_does_not_try_a_wrong_setting_again(job: dict[str, Any]) -> None:
     pod = job["template"]["spec"]
     (rule,) = [rule for rule in job["podFailurePolicy"]["rules"] if rule["action"] == "FailJob"]
