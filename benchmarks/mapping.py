@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from target_batch.common.secret import Secret
 from target_batch.config.routing import route
 from target_batch.config.settings import Settings
 from target_batch.mapping import Plan, compile_plan
@@ -60,7 +61,7 @@ VARIANTS = {"every date +02:00": (b'Z"', b'+02:00"'), "a bad phone": (b"+336", b
 
 def plan_of(stream: str, properties: dict[str, Any]) -> Plan:
     """Compile the plan of a stream."""
-    settings = Settings(rest_api_key="key", project_key="project", custom_id=None)
+    settings = Settings(rest_api_key=Secret("key"), project_key="project", custom_id=None)
     schema = {"type": "object", "properties": properties}
     return compile_plan(route(stream, schema, ["id"], settings), schema, settings)
 

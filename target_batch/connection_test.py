@@ -88,7 +88,7 @@ def _platforms(settings: Settings) -> Iterator[tuple[str, Platform]]:
 
 def _suspicion(settings: Settings) -> str:
     """Say what a refused key looks like, where that tells more than the answer does."""
-    swapped = settings.rest_api_key.startswith(PROJECT_KEY_BEGINS)
+    swapped = settings.rest_api_key.reveal().startswith(PROJECT_KEY_BEGINS)
     return ", or the two are swapped: it begins as project keys do" if swapped else ""
 
 

@@ -70,7 +70,7 @@ class Run:
         self.name = f"{self._started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self._folder = folder_at(settings.work_path)
         self._dry = DryTransport(self._keep) if settings.dry_run else None
-        scrub = Scrubber((settings.rest_api_key, *settings.app_api_keys))
+        scrub = Scrubber(key.reveal() for key in (settings.rest_api_key, *settings.app_api_keys))
         self._rejects = RejectsFolder(self._folder, self.name, self.clock.time, scrub)
         self.fates = Fates(self._rejects, settings.max_rejected_share)
         self._checkpoints = Checkpoints()

@@ -9,29 +9,30 @@ from requests.auth import AuthBase
 if TYPE_CHECKING:
     from requests import PreparedRequest
 
+    from target_batch.common.secret import Secret
+
 
 class ProjectAuth(AuthBase):
     """Opens the project platform: the company's REST key and the project the call is for."""
 
-    def __init__(self, rest_api_key: str, project_key: str) -> None:
-        self._headers = {
-            "Authorization": f"Bearer {rest_api_key}",
-            "X-Batch-Project": project_key,
-        }
+    def __init__(self, rest_api_key: Secret, project_key: str) -> None:
+        self._rest_api_key = rest_api_key
+        self._project_key = project_key
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the headers to a request."""
-        request.headers.update(self._headers)
+        request.headers["Authorization"] = f"Bearer {self._rest_api_key.reveal()}"
+        request.headers["X-Batch-Project"] = self._project_key
         return request
 
 
 class AppAuth(AuthBase):
     """Opens the app platform: the company's REST key; the app's key stands in the path."""
 
-    def __init__(self, rest_api_key: str) -> None:
-        self._headers = {"X-Authorization": rest_api_key}
+    def __init__(self, rest_api_key: Secret) -> None:
+        self._rest_api_key = rest_api_key
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the header to a request."""
-        request.headers.update(self._headers)
+        request.headers["X-Authorization"] = self._rest_api_key.reveal()
         return request

@@ -20,6 +20,8 @@ from target_batch.common.limits import (
 if TYPE_CHECKING:
     from requests.auth import AuthBase
 
+    from target_batch.common.secret import Secret
+
 
 @dataclass(frozen=True, slots=True)
 class BulkEndpoint:
@@ -38,7 +40,7 @@ AUDIENCE_RATE = OTHER_RATE
 class Project:
     """The omnichannel platform of one project."""
 
-    def __init__(self, rest_api_key: str, project_key: str, api_version: str) -> None:
+    def __init__(self, rest_api_key: Secret, project_key: str, api_version: str) -> None:
         self._auth: AuthBase = ProjectAuth(rest_api_key, project_key)
         self._base = f"/{api_version}"
 
@@ -54,9 +56,9 @@ class Project:
 class App:
     """The platform of one app or site; `key` is its Live, Dev or SDK key."""
 
-    def __init__(self, rest_api_key: str, key: str) -> None:
+    def __init__(self, rest_api_key: Secret, key: Secret) -> None:
         self._auth: AuthBase = AppAuth(rest_api_key)
-        self._key = quote(key, safe="")
+        self._key = quote(key.reveal(), safe="")
 
     def call(
         self,

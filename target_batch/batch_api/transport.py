@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import requests
@@ -38,13 +38,13 @@ class TransportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP call: `path` begins with a slash and stands behind the API's URL.
+    """One HTTP call: `path` begins with a slash and stands behind the API's URL; it may hold an app's key.
 
     `leaving` is called when its bytes begin to leave.
     """
 
     method: str
-    path: str
+    path: str = field(repr=False)
     auth: AuthBase
     body: bytes | None = None
     query: dict[str, str] | None = None

@@ -12,6 +12,7 @@ from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import UPDATE, App, Project
 from target_batch.common.limits import BODY_BYTES
 from target_batch.common.operations import AudienceChange, ProfileUpdate
+from target_batch.common.secret import Secret
 from target_batch.delivery.audience_requests import Member
 from target_batch.delivery.profile_buffer import Outbox, seal
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from target_batch.commands.study import Study
     from target_batch.config.settings import Settings
 
-KEYS: Final = {"rest_api_key": "$REST_API_KEY", "project_key": "$PROJECT_KEY", "app": "$APP_KEY"}
+REST_API_KEY: Final = Secret("$REST_API_KEY")
+PROJECT_KEY: Final = "$PROJECT_KEY"
+APP_KEY: Final = Secret("$APP_KEY")
 
 QUIET: Final = "--silent --show-error --retry 5 --write-out '\\n'"
 """No progress bar, a line for each answer, and patience where several calls share one a second."""
@@ -37,7 +40,7 @@ def curls(study: Study, settings: Settings) -> Iterator[str]:
 
 
 def _calls(study: Study, settings: Settings) -> Iterator[Call]:
-    project = Project(KEYS["rest_api_key"], KEYS["project_key"], settings.api_version)
+    project = Project(REST_API_KEY, PROJECT_KEY, settings.api_version)
     outbox = Outbox()
     members: list[AudienceChange] = []
     for operation, ticket in study.operations:
@@ -58,7 +61,7 @@ def _audience_calls(study: Study, changes: list[AudienceChange], project: Projec
     options = study.route.options
     platform: Platform = ProjectAudiences(project)
     if options.destination == "app":
-        platform = AppAudiences(App(KEYS["rest_api_key"], KEYS["app"]), options.id_type)
+        platform = AppAudiences(App(REST_API_KEY, APP_KEY), options.id_type)
     by_name: dict[str, dict[str, AudienceChange]] = {}
     for change in changes:
         by_name.setdefault(change.audience, {})[change.member] = change

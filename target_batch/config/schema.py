@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from target_batch.common.secret import Secret
 from target_batch.config.settings import Settings
 
 
@@ -14,7 +15,7 @@ def json_schema() -> dict[str, Any]:
     properties: dict[str, Any] = {}
     required = []
     for field in msgspec.structs.fields(Settings):
-        (schema,), parts = msgspec.json.schema_components([field.type])
+        (schema,), parts = msgspec.json.schema_components([field.type], schema_hook=_schema_of)
         shown = _inlined(schema, parts)
         if field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT:
             required.append(field.name)
@@ -22,6 +23,13 @@ def json_schema() -> dict[str, Any]:
             shown["default"] = field.default
         properties[field.name] = shown
     return {"type": "object", "properties": properties, "required": required}
+
+
+def _schema_of(kind: type) -> dict[str, Any]:
+    """Describe a secret: in a configuration it is text."""
+    if kind is Secret:
+        return {"type": "string"}
+    raise NotImplementedError(f"no schema for {kind.__name__}")
 
 
 def _inlined(schema: Any, parts: dict[str, Any]) -> Any:

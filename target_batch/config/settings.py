@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from target_batch.common.errors import ConfigurationError
+from target_batch.common.secret import Secret
 from target_batch.config.options import Kind, ReplayOptions, StreamOptions
 from target_batch.config.problems import unknown_settings, wrong_setting
 
@@ -33,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The target's configuration, checked and typed; never printed (it holds secrets)."""
 
     rest_api_key: Annotated[
-        str,
+        Secret,
         _setting(
             "REST API key",
             "The company's REST API key, from Batch's dashboard: Settings, then General.",
@@ -48,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = None
     app_api_keys: Annotated[
-        tuple[str, ...],
+        tuple[Secret, ...],
         _setting(
             "App API keys",
             "Live, Dev or SDK keys of the apps and sites that app audiences go to; "
@@ -272,22 +273,29 @@ def load(config: Mapping[str, Any]) -> Settings:
             "dashboard under Settings, General."
         )
     try:
-        settings = msgspec.convert(own, Settings, strict=False)
+        settings = msgspec.convert(own, Settings, strict=False, dec_hook=_secret)
     except msgspec.ValidationError as error:
         raise ConfigurationError(wrong_setting(own, Settings, error)) from None
     _check(settings)
     return settings
 
 
+def _secret(kind: type, value: Any) -> Secret:
+    """Read what only text can be; anything else is refused without being shown."""
+    if kind is not Secret or not isinstance(value, str):
+        raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
+    return Secret(value)
+
+
 def _check(settings: Settings) -> None:
-    for name in ("rest_api_key", "project_key"):
-        value = getattr(settings, name)
+    given = {"rest_api_key": settings.rest_api_key.reveal(), "project_key": settings.project_key}
+    for name, value in given.items():
         if value is not None and not PRINTABLE.fullmatch(value):
             raise ConfigurationError(
                 f"`{name}` is empty or holds a blank, a line break or a character outside ASCII. "
                 "Copy it again from Batch's dashboard."
             )
-    if not all(PRINTABLE.fullmatch(key) for key in settings.app_api_keys):
+    if not all(PRINTABLE.fullmatch(key.reveal()) for key in settings.app_api_keys):
         raise ConfigurationError("`app_api_keys` holds an empty key, or one with a blank in it.")
     if not VERSION.fullmatch(settings.api_version):
         raise ConfigurationError("`api_version` is not of the form 2.N, for example 2.11.")

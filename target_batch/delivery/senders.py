@@ -239,7 +239,7 @@ class Lanes:
         for number, key in enumerate(keys, start=1):
             where = f"`app_api_keys`, key {number} of {len(keys)}"
             platform = AppAudiences(App(settings.rest_api_key, key), options.id_type)
-            scope = scope_of("app", settings.api_url, key, options.id_type)
+            scope = scope_of("app", settings.api_url, key.reveal(), options.id_type)
             yield self._audience_sender(scope, f"app {number}", platform, where), scope
 
     def _audience_sender(self, scope: str, key: str, platform: Platform, where: str = "") -> AudienceSender:

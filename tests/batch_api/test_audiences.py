@@ -25,14 +25,15 @@ from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.common.clock import Stop
 from target_batch.common.errors import AccessRefusedError, DeliveryError
 from target_batch.common.limits import Rate
+from target_batch.common.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from target_batch.batch_api.transport import Call
 
-PROJECT = ProjectAudiences(Project("k", "p", "2.11"))
-APP = AppAudiences(App("k", "a"), "custom_ids")
+PROJECT = ProjectAudiences(Project(Secret("k"), "p", "2.11"))
+APP = AppAudiences(App(Secret("k"), Secret("a")), "custom_ids")
 UNLIMITED = Rate(math.inf, math.inf)
 Reply = tuple[int, Any]
 

@@ -16,11 +16,12 @@ from target_batch.batch_api.auth import ProjectAuth
 from target_batch.batch_api.deadline import Deadlines
 from target_batch.batch_api.transport import Call, Transport, TransportError
 from target_batch.common.clock import Clock, Stop
+from target_batch.common.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CALL = Call("POST", "/2.11/profiles/update", ProjectAuth("key", "project"), b"[]")
+CALL = Call("POST", "/2.11/profiles/update", ProjectAuth(Secret("key"), "project"), b"[]")
 
 
 def dripping(server: socket.socket) -> None:

@@ -36,6 +36,7 @@ from target_batch.batch_api.answers import (
 )
 from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, App, Project
+from target_batch.common.secret import Secret
 from tests.audiences.cohorts import DONE, Loader, cohort, head, rows
 
 if TYPE_CHECKING:
@@ -49,8 +50,10 @@ if TYPE_CHECKING:
 
 GOLDENS = goldens()
 APP = "wire-app-key"
-PROJECT_PLATFORM = ProjectAudiences(Project(KEY, PROJECT, "2.11"))
-APP_PLATFORMS = [AppAudiences(App(KEY, APP), id_type) for id_type in ("custom_ids", "install_ids")]
+PROJECT_PLATFORM = ProjectAudiences(Project(Secret(KEY), PROJECT, "2.11"))
+APP_PLATFORMS = [
+    AppAudiences(App(Secret(KEY), Secret(APP)), id_type) for id_type in ("custom_ids", "install_ids")
+]
 
 NOT_CALLED = {
     "audiences-remove": "a mirror empties an audience, it deletes none",
@@ -178,7 +181,7 @@ def test_what_is_not_called_is_documented() -> None:
 def calls() -> Iterator[tuple[str, Call]]:
     """Yield every call that the client can make."""
     for endpoint in (UPDATE, MASS_UPDATE):
-        yield endpoint.route, Project(KEY, PROJECT, "2.11").post(endpoint.route, b"[]")
+        yield endpoint.route, Project(Secret(KEY), PROJECT, "2.11").post(endpoint.route, b"[]")
     for number, platform in enumerate((PROJECT_PLATFORM, *APP_PLATFORMS)):
         makers = [name for name in dir(platform) if name.endswith("_call")]
         for name in makers:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from target_batch.common.operations import ProfileUpdate
+from target_batch.common.secret import Secret
 from target_batch.config.routing import route
 from target_batch.config.settings import Settings, StreamOptions
 from target_batch.mapping import compile_plan
@@ -47,7 +48,7 @@ def make_plan(
 ) -> Plan:
     """Compile the plan of a stream called `people` whose custom ID is `id`."""
     chosen = Settings(
-        rest_api_key="key",
+        rest_api_key=Secret("key"),
         project_key="project",
         streams={"people": StreamOptions(kind=kind, **(options or {}))},
         **settings,
