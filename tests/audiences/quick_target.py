@@ -1,4 +1,4 @@
-"""The target on a clock that runs 200 times as fast: the pace of one request a second costs 5 ms.
+"""The target on a clock that runs 200 times as fast: one request a second costs 5 ms.
 
 Everything else is real: the process, its pipes, the sockets, the ledger. `serve` imports once and forks
 for each run, as `tests/support/warm.py` does.

@@ -1,4 +1,4 @@
-"""In trouble one request knocks for all."""
+"""Circuit breaker: one probe, the others wait."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def together(answer: Callable[[int], Answer], senders: int = 16) -> tuple[Client
     return client, verdicts, len(numbers)
 
 
-def test_an_api_that_is_down_is_knocked_at_by_one() -> None:
+def test_an_api_that_is_down_gets_one_request_at_a_time() -> None:
     """Sixteen fail together; then one more fails alone, and the next one's success frees the others."""
     client, verdicts, attempts = together(lambda number: DOWN if number <= 17 else SUCCESS)
     assert [type(verdict) for verdict in verdicts] == [Accepted] * 16

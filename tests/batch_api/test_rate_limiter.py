@@ -1,4 +1,4 @@
-"""The pace: documented rates, shared, lowered by a 429 and recovered afterwards."""
+"""The rate limiter: documented rates, shared, lowered by a 429 and recovered afterwards."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_without_a_limit_nothing_waits() -> None:
 
 
 def test_a_429_silences_and_slows_and_time_heals() -> None:
-    """Nothing leaves for as long as Batch asked; then the pace is lower and climbs back."""
+    """Nothing leaves for as long as Batch asked; then the rate is lower and climbs back."""
     clock = FakeClock()
     limiter = RateLimiter(UPDATE_RATE, clock, largest=200)
     limiter.throttled(after=5.0)
@@ -114,7 +114,7 @@ def test_a_429_silences_and_slows_and_time_heals() -> None:
 
 
 def test_a_storm_of_429_counts_once_a_pause() -> None:
-    """Six threads that get a 429 together slow the pace once, not six times."""
+    """Six threads that get a 429 together lower the rate once, not six times."""
     clock = FakeClock()
     limiter = RateLimiter(UPDATE_RATE, clock, largest=200)
     for _ in range(6):

@@ -130,3 +130,25 @@ def test_a_certificate_that_does_not_verify_ends_the_talk(tmp_path: Path) -> Non
     assert server.heard
     assert set(server.heard) == {b""}
     assert KEY not in ended.log
+
+
+def test_one_record_that_batch_refuses_alone_is_rejected(tmp_path: Path, strict_batch: LocalBatch) -> None:
+    """A small incremental run: a read-only call shows that keys and address are right."""
+    refused = {"error_code": "BAD_REQUEST", "error_message": "not like this"}
+    strict_batch.fault({"answer": {"status": 400, "json": refused}}, path="*/profiles/*")
+    ended = run(tmp_path, strict_batch.url, users(1, 1, every=1))
+    assert ended.code == 0, ended.log
+    assert ended.codes() == ["refused_by_batch"]
+    assert ended.states
+    assert [row["method"] for row in strict_batch.requests()].count("GET") == 1
+
+
+def test_one_refused_record_is_undelivered_where_the_keys_do_not_open(
+    tmp_path: Path, strict_batch: LocalBatch
+) -> None:
+    refused = {"error_code": "BAD_REQUEST", "error_message": "not like this"}
+    strict_batch.fault({"answer": {"status": 400, "json": refused}}, path="*/profiles/*")
+    strict_batch.fault({"answer": {"status": 401}}, path="*/audiences/*")
+    ended = run(tmp_path, strict_batch.url, users(1, 1, every=1))
+    assert (ended.code, ended.states, ended.codes()) == (2, [], [])
+    assert "`rest_api_key`" in ended.log
