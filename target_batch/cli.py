@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
+from target_batch.common import standard_streams
 from target_batch.common.plain_text import is_plain
 from target_batch.target import TargetBatch
 
@@ -25,6 +27,9 @@ COMMANDS: Final = {
 }
 """Name → module and object of a command."""
 
+
+NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO})
+"""What a standard output that is full, or read by nothing any more, answers."""
 
 FROM_TERMINAL: Final = (
     "Reading Singer messages from this terminal. Pipe a tap into target-batch or name a file with --input; "
@@ -64,7 +69,12 @@ class CommandGroup(click.Group):
 def _unless_subcommand(callback: Callable[..., Any] | None) -> Callable[..., None]:
     def called(**params: Any) -> None:
         if callback is not None and click.get_current_context().invoked_subcommand is None:
-            if sys.stdin.isatty() and not params.get("about") and params.get("file_input") is None:
+            if (
+                sys.stdin is not None
+                and sys.stdin.isatty()
+                and not params.get("about")
+                and params.get("file_input") is None
+            ):
                 click.echo(FROM_TERMINAL, err=True)
             callback(**params)
 
@@ -76,6 +86,31 @@ def command() -> CommandGroup:
     return CommandGroup(TargetBatch.cli)
 
 
-def cli() -> None:
+def cli() -> NoReturn:
     """Run the command line: the entry point `target-batch`."""
-    command()()
+    standard_streams.prepare()
+    try:
+        code = _code_of(command())
+    except OSError as error:
+        if error.errno not in NOT_WRITTEN:
+            raise
+        code = _not_written(error.strerror or type(error).__name__)
+    if reason := standard_streams.flushed():
+        code = code or _not_written(reason)
+    sys.exit(code)
+
+
+def _code_of(run: CommandGroup) -> int:
+    try:
+        run()
+    except SystemExit as ended:
+        if not isinstance(ended.code, int | None):
+            raise
+        return ended.code or 0
+    return 0
+
+
+def _not_written(reason: str) -> int:
+    standard_streams.flushed()
+    click.echo(f"The output cannot be written: {reason}.", err=True)
+    return 1

@@ -79,7 +79,8 @@ class Run:
         self._told: set[tuple[str, str]] = set()
         self._lanes = Lanes(settings, self._surroundings())
         self._progress = Progress(self.clock, self._client.counters)
-        self.input_ended = self.distrusted = False
+        self.input_ended = self.distrusted = self._signalled = False
+        self._beats = 0
         self.input_size: Callable[[], tuple[int, int] | None] = lambda: None
         self.audience_names: dict[str, str] = {}
 
@@ -177,6 +178,7 @@ class Run:
 
     def _checkpoint(self) -> None:
         """Pass the newest state that is confirmed, if it is time to; look after the live picture."""
+        self._beats += 1
         if self._checkpoints.waiting and self._due(self._passed, self._settled) and self._pass_state():
             self._passed = Moment(self._settled, self.clock.monotonic())
         if self._progress.live:
@@ -239,15 +241,30 @@ class Run:
         """Whether something could not be delivered or written down, or nobody knows."""
         return self.distrusted or self._rejects.failed or any(lane.failed for lane in self._lanes)
 
-    def hurry(self) -> None:
+    def hurry(self, *, signalled: bool = False) -> None:
         """End soon: what is read is delivered, but a failing API is not waited for."""
+        self._signalled = self._signalled or signalled
         self._client.hurry(GRACE_SECONDS)
+
+    def out_of_time(self) -> bool:
+        """Whether the run has to end and its grace is over."""
+        return self.clock.monotonic() > self.stop.deadline
+
+    def pulse(self) -> tuple[int, int]:
+        """Return what changes as long as the run gets on."""
+        return self._beats, self._client.counters.requests
+
+    @property
+    def open_records(self) -> int:
+        """Records read whose fate is open; may be asked from any thread."""
+        return sum(tally.undelivered for tally in list(self.fates.tallies.values()))
 
     def abandon(self) -> None:
         """After a failure: let what is on the wire end, and pass the state that covers it."""
         self.hurry()
         for lane in self._lanes:
             while lane.in_flight and self.clock.monotonic() < self.stop.deadline:
+                self._beats += 1
                 with suppress(StopRun):
                     lane.salvage()
         self._pass_state()
@@ -258,6 +275,7 @@ class Run:
         Raises:
             DeliveryError: the rejects did not reach the disk.
         """
+        self._beats += 1
         already_told, trouble = self._rejects.failed, None
         try:
             self._rejects.close()
@@ -269,6 +287,7 @@ class Run:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             self._logger.warning("The run log could not be written (%s): see `work_path`.", reason)
+        self._beats += 1
         self._tell_totals(entry)
         if trouble:
             raise trouble
@@ -288,7 +307,8 @@ class Run:
         for name in self._rejects.names:
             self._logger.warning("Rejected records: %s", clean(name, 300))
         if self.settings.notify_url and notify.is_due(entry, self.settings.notify_rejected):
-            notify.notify(self.settings.notify_url, entry, self._logger)
+            seconds = notify.HURRIED_SECONDS if self._signalled else notify.TIMEOUT_SECONDS
+            notify.notify(self.settings.notify_url, entry, self._logger, seconds)
 
     def _entry(self, exit_code: int) -> dict[str, Any]:
         counters = self._client.counters

@@ -17,7 +17,10 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabiliti
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
 from singer_sdk.target_base import Target
 
+from target_batch import signals
+from target_batch.common import standard_streams
 from target_batch.common.errors import ConfigurationError, DeliveryError, StopRun
+from target_batch.common.plain_text import counted
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
@@ -77,6 +80,7 @@ class TargetBatch(Target):
         self._kinds: dict[str, str] = {}
         super().__init__(config=copy.deepcopy(config or {}), **options)
         self.max_parallelism = 1
+        self.message_reader.stopped = bool(self.signal_received)
         self.message_reader.tick = self.run.tick
         self.run.input_size = lambda: self.message_reader.size
         self.message_reader.warn = self.logger.warning
@@ -237,25 +241,43 @@ class TargetBatch(Target):
 
     def _emit(self, state: bytes) -> None:
         try:
-            output = getattr(sys.stdout, "buffer", None)
-            if output is not None:
-                output.write(state + b"\n")  # text would follow the locale
-            else:
-                sys.stdout.write(state.decode() + "\n")
-            sys.stdout.flush()
-        except (BrokenPipeError, ValueError) as error:
+            standard_streams.write_output(state + b"\n", self.run.out_of_time)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
             raise DeliveryError(
-                "The state cannot be written: nobody reads the standard output any more. What was "
-                "delivered since the last state will be delivered again."
+                f"The state cannot be written to the standard output ({reason}). "
+                "What was delivered since the last state will be delivered again."
             ) from error
 
+    def _setup_signal_handlers(self) -> None:
+        signals.handle(self._handle_termination)
+
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Stop reading, that is all: what was read is finished in the main loop."""
+        """Set a flag, that is all: `SignalWatch` does the rest on its thread, the main loop the end."""
         _ = frame
         if not self.signal_received:
             self.signal_received = signum
-            self.message_reader.stopped = True
-            self.run.hurry()
+            if reader := getattr(self, "message_reader", None):
+                reader.stopped = True
+
+    def _acknowledge(self, signum: int) -> None:
+        """Have the run end soon, and say so; runs beside the main thread."""
+        self.run.hurry(signalled=True)
+        if standard_streams.takes_errors():
+            self.logger.warning(
+                "%s: reading has stopped. Finishing what was read (%s); if Batch does not answer, "
+                "for at most 5 seconds.",
+                signal.Signals(signum).name,
+                counted(self.run.open_records, "record"),
+            )
+
+    def _leave(self) -> None:
+        """End a process whose main thread waits for something outside that does not come."""
+        standard_streams.say_if_possible(
+            "The run had to end while it waited for a lock of the ledger, for storage or for a full pipe: "
+            "left as after a crash, the state is held. Run again."
+        )
+        os._exit(1)
 
     @classmethod
     def invoke(  # type: ignore[override]
@@ -300,8 +322,7 @@ class TargetBatch(Target):
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         code = target.listen_to_the_end(file_input)
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, signal.SIG_IGN)  # the interpreter's own end would bring the default back
+        signals.ignore()
         sys.exit(code)
 
     @classmethod
@@ -313,6 +334,12 @@ class TargetBatch(Target):
 
     def listen_to_the_end(self, file_input: Any) -> int:
         """Listen, settle what is left whatever happens, and return the exit code."""
+        with signals.SignalWatch(self._acknowledge, self.run.pulse, self._leave) as watch:
+            if self.signal_received:
+                watch.already(self.signal_received)
+            return self._listen_and_close(file_input)
+
+    def _listen_and_close(self, file_input: Any) -> int:
         code = self._guarded(lambda: self.listen(file_input))
         if code and not self.run.failed:
             code = self._guarded(self.run.finish) or code

@@ -62,6 +62,11 @@ class CircuitBreaker:
                 with self._lock:
                     self._probe_at = self._not_before
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the last attempt failed, so that one probe goes ahead at a time."""
+        return self._ceilings is not None
+
     def _look(self) -> tuple[int | None, float]:
         """Return the round of an attempt that may be made, else the seconds until the next check."""
         with self._lock:

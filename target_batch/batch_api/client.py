@@ -112,8 +112,9 @@ class Client:
                 return self._denied[call.auth]
             if isinstance(verdict, Retry) and verdict is not STOPPED:
                 self.counters.again(verdict, cost)
-            leaving = replace(call, leaving=partial(limiter.sent, grant))
-            verdict = self._attempt(leaving, classify)
+            until = self._attempt_ends(failing_until)
+            attempt = replace(call, leaving=partial(limiter.sent, grant), until=until)
+            verdict = self._attempt(attempt, classify)
             if not isinstance(verdict, Retry):
                 return self._final(call, verdict, round_)
             now = self._clock.monotonic()
@@ -121,6 +122,11 @@ class Client:
             if not self._wait_after(verdict, limiter, round_, next(pauses), give_up):
                 break
         return verdict
+
+    def _attempt_ends(self, failing_until: float) -> float:
+        """Return when an attempt ends at the latest: while Batch fails, not after the run has to end."""
+        failing = failing_until < math.inf or self._circuit.is_open
+        return self._stop.deadline if failing else math.inf
 
     def _final(self, call: Call, verdict: Verdict, round_: int) -> Verdict:
         self._circuit.answered(round_)

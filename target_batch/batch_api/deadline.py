@@ -1,15 +1,18 @@
 """A total deadline for one attempt.
 
 The time-outs of an HTTP library hold per read, so a server that trickles keeps a call for ever. Here
-the connection in use is known by thread, and a timer shuts its socket down when the time is up.
+the connection in use is known by thread, and one watchdog for all attempts shuts down the socket of those
+whose time is up.
 """
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
+import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -21,115 +24,145 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest
 
+IDLE_SECONDS: Final = 10.0
+"""Seconds without an attempt after which the watchdog ends; the next attempt starts another one."""
+
 _in_use = threading.local()
 
 
+def _current() -> Attempt | None:
+    """Return the attempt that this thread makes."""
+    attempt: Attempt | None = getattr(_in_use, "attempt", None)
+    return attempt
+
+
 class Attempt:
-    """One attempt under a deadline; `expired` once the timer has cut it.
+    """One attempt until the monotonic second `ends`; `expired` once the watchdog has cut it.
 
     `leaving` is called when its bytes begin to leave, on a connection that is ready: once, or again later.
     """
 
-    def __init__(self, leaving: Callable[[], None] | None = None) -> None:
-        self.leaving = leaving
-        self.expired = self.ended = False
+    def __init__(self, ends: float, leaving: Callable[[], None] | None = None) -> None:
+        self.ends = ends
+        self.leaving = leaving or (lambda: None)
+        self.expired = False
         self.connection: HTTPConnection | None = None
+        self.handle: socket.socket | None = None
+        """A second handle on a socket that is being connected."""
 
     def cut(self) -> None:
-        """Shut the socket down, which wakes whoever reads or writes it."""
-        if self.ended:
-            return
+        """Shut the socket down, which wakes the thread that reads or writes it."""
         self.expired = True
-        sock = getattr(self.connection, "sock", None)
-        if sock is not None:
-            with suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        for sock in (self.handle, getattr(self.connection, "sock", None)):
+            if sock is not None:
+                with suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def release(self) -> None:
+        """Close the second handle: the connection has its socket now, or none."""
+        if self.handle is not None:
+            self.handle.close()
+            self.handle = None
 
 
 class Deadlines:
-    """Gives every attempt of a run at most `seconds` in all, and less once the run is in a hurry."""
+    """Gives every attempt of a run at most `seconds` in all, and less once the run is in a hurry.
+
+    An attempt ends under the same lock under which the watchdog cuts, so a connection is never shut for the
+    attempt that uses it next.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._lock = threading.RLock()  # a signal handler may interrupt the thread that holds it
+        self._changed = threading.Condition()
         self._attempts: set[Attempt] = set()
+        self._watched = False
 
     @contextmanager
-    def attempt(self, leaving: Callable[[], None] | None = None) -> Iterator[Attempt]:
-        """Run the block's HTTP call on this thread under the deadline."""
-        attempt = Attempt(leaving)
-        with self._lock:
+    def attempt(
+        self, leaving: Callable[[], None] | None = None, until: float = math.inf
+    ) -> Iterator[Attempt]:
+        """Run the block's HTTP call on this thread, at most until a monotonic second."""
+        with self._changed:
+            attempt = Attempt(min(time.monotonic() + self.seconds, until), leaving)
             self._attempts.add(attempt)
-            timer = _started(self.seconds, attempt)
+            self._watch()
         _in_use.attempt = attempt
         try:
             yield attempt
         finally:
-            attempt.ended = True
-            timer.cancel()
             _in_use.attempt = None
-            with self._lock:
+            with self._changed:
                 self._attempts.discard(attempt)
+            if attempt.expired and attempt.connection is not None:
+                attempt.connection.close()
 
     def hurry(self, seconds: float) -> None:
         """From now on nothing takes longer than `seconds`, not even what is under way."""
-        with self._lock:
+        with self._changed:
             self.seconds = min(self.seconds, seconds)
+            at_most = time.monotonic() + seconds
             for attempt in self._attempts:
-                _started(seconds, attempt)
+                attempt.ends = min(attempt.ends, at_most)
+            self._changed.notify()
 
+    def _watch(self) -> None:
+        """See that the watchdog runs and knows of the newest attempt; the lock is held."""
+        if self._watched:
+            self._changed.notify()
+            return
+        self._watched = True
+        threading.Thread(target=self._cut_in_time, name="deadlines", daemon=True).start()
 
-def _started(seconds: float, attempt: Attempt) -> threading.Timer:
-    timer = threading.Timer(seconds, attempt.cut)
-    timer.daemon = True
-    timer.start()
-    return timer
-
-
-def _register(connection: HTTPConnection) -> None:
-    attempt = getattr(_in_use, "attempt", None)
-    if attempt is not None:
-        attempt.connection = connection
-
-
-def _leave() -> None:
-    attempt = getattr(_in_use, "attempt", None)
-    if attempt is not None and attempt.leaving is not None:
-        attempt.leaving()
-
-
-def _check_in_time(connection: HTTPConnection) -> None:
-    """End an attempt whose time ran out while it connected: the timer found no socket to shut down."""
-    attempt = getattr(_in_use, "attempt", None)
-    if attempt is not None and attempt.expired:
-        connection.close()
-        raise ConnectTimeoutError(connection, "no connection in time")
+    def _cut_in_time(self) -> None:
+        """Cut attempts as their time runs out; end after a while without any."""
+        with self._changed:
+            while self._attempts or self._changed.wait(IDLE_SECONDS):
+                now = time.monotonic()
+                for attempt in self._attempts:
+                    if attempt.ends <= now and not attempt.expired:
+                        attempt.cut()
+                pending = [attempt.ends for attempt in self._attempts if not attempt.expired]
+                self._changed.wait(min(pending, default=now + IDLE_SECONDS) - now)
+            self._watched = False
 
 
 class _WatchedHTTP(HTTPConnection):
+    """A connection that its attempt knows from the moment its socket is made."""
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        if (attempt := _current()) is not None:
+            attempt.handle = sock.dup()  # TLS takes the descriptor out of the socket it is given
+            if attempt.expired:
+                sock.close()
+                raise ConnectTimeoutError(self, "no connection in time")
+        return sock
+
     def connect(self) -> None:
-        _register(self)
-        super().connect()
-        _check_in_time(self)
-        _leave()
+        attempt = _current()
+        if attempt is None:
+            super().connect()
+            return
+        attempt.connection = self
+        try:
+            super().connect()
+        finally:
+            attempt.release()
+        if attempt.expired:
+            self.close()
+            raise ConnectTimeoutError(self, "no connection in time")
+        attempt.leaving()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        _register(self)
-        _leave()
+        if (attempt := _current()) is not None:
+            attempt.connection = self
+            attempt.leaving()
         super().request(*args, **kwargs)
 
 
-class _WatchedHTTPS(HTTPSConnection):
-    def connect(self) -> None:
-        _register(self)
-        super().connect()
-        _check_in_time(self)
-        _leave()
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _register(self)
-        _leave()
-        super().request(*args, **kwargs)
+class _WatchedHTTPS(_WatchedHTTP, HTTPSConnection):
+    """The same over TLS."""
 
 
 class DeadlineAdapter(HTTPAdapter):

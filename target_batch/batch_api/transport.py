@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -40,7 +41,8 @@ class TransportError(Exception):
 class Call:
     """One HTTP call: `path` begins with a slash and stands behind the API's URL; it may hold an app's key.
 
-    `leaving` is called when its bytes begin to leave.
+    `leaving` is called when its bytes begin to leave. The attempt ends at the monotonic second `until`, even
+    if its time-out is not over.
     """
 
     method: str
@@ -49,6 +51,7 @@ class Call:
     body: bytes | None = None
     query: dict[str, str] | None = None
     leaving: Callable[[], None] | None = None
+    until: float = math.inf
 
 
 class Transport:
@@ -71,7 +74,7 @@ class Transport:
         Raises:
             TransportError: there was no whole answer in time.
         """
-        with self._deadlines.attempt(call.leaving) as attempt:
+        with self._deadlines.attempt(call.leaving, call.until) as attempt:
             try:
                 return self._attempt(call, self._deadlines.seconds)
             except requests.exceptions.ConnectTimeout as error:

@@ -55,20 +55,12 @@ GLANCE: Final = 1.0
 """Seconds after which a wait looks again whether the run has to end."""
 
 
-class _Flag(threading.Event):
-    """An event that a signal handler may set while the very thread it interrupts is about to wait."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._cond = threading.Condition(threading.RLock())
-
-
 class Stop:
     """Set once the run has to end: pauses end at once and retries give up after a short grace."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._event = _Flag()
+        self._event = threading.Event()
         self.deadline = math.inf
 
     @property

@@ -101,6 +101,7 @@ class Progress:
         """Take the live lines away, so that a log line or the end finds a clean place."""
         if self._drawn:
             self._output.write(f"\x1b[{self._drawn}F\x1b[J")
+            self._output.flush()
             self._drawn = 0
 
     def table(self, tallies: dict[str, Tally]) -> None:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS: Final = 5.0
 """How long the webhook has in all; the end of a run waits for it."""
 
+HURRIED_SECONDS: Final = 0.8
+"""The same after a signal."""
+
 FIELDS: Final = ("run", "started", "seconds", "exit", "streams", "requests", "retries")
 """What a notification holds of the run log's entry."""
 
@@ -23,11 +26,11 @@ def is_due(entry: dict[str, Any], rejected_more_than: int | None) -> bool:
     )
 
 
-def notify(url: str, entry: dict[str, Any], logger: logging.Logger) -> None:
+def notify(url: str, entry: dict[str, Any], logger: logging.Logger, seconds: float = TIMEOUT_SECONDS) -> None:
     """Post a run's counts; whatever goes wrong is logged, and the run stays as it is."""
     body = {"text": _sentence(entry), "target": "target-batch"} | {name: entry[name] for name in FIELDS}
     try:
-        status = _post(url, body)
+        status = _post(url, body, seconds)
     except Exception as error:  # noqa: BLE001 - it may name the address, and must not change how the run ends
         logger.warning("The notification could not be delivered to `notify_url` (%s).", type(error).__name__)
         return
@@ -35,16 +38,16 @@ def notify(url: str, entry: dict[str, Any], logger: logging.Logger) -> None:
         logger.warning("`notify_url` answered the notification with status %d.", status)
 
 
-def _post(url: str, body: dict[str, Any]) -> int:
+def _post(url: str, body: dict[str, Any], seconds: float) -> int:
     """Post under one deadline, read no more than the head of the answer, follow nothing."""
     import requests  # noqa: PLC0415 - only runs that have something to tell
 
     from target_batch.batch_api.deadline import DeadlineAdapter, Deadlines  # noqa: PLC0415 - same
 
-    with Deadlines(TIMEOUT_SECONDS).attempt(), requests.Session() as session:
+    with Deadlines(seconds).attempt(), requests.Session() as session:
         for scheme in ("https://", "http://"):
             session.mount(scheme, DeadlineAdapter())
-        answer = session.post(url, json=body, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True)
+        answer = session.post(url, json=body, timeout=seconds, allow_redirects=False, stream=True)
         return answer.status_code
 
 

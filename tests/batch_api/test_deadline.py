@@ -19,7 +19,7 @@ from target_batch.common.clock import Clock, Stop
 from target_batch.common.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 CALL = Call("POST", "/2.11/profiles/update", ProjectAuth(Secret("key"), "project"), b"[]")
 
@@ -83,27 +83,82 @@ def test_a_call_says_when_its_bytes_begin_to_leave() -> None:
     assert len(moments) == 2
 
 
-def within_a_moment(action: Callable[[], None]) -> bool:
-    """Tell whether an action ends."""
-    thread = threading.Thread(target=action, daemon=True)
-    thread.start()
-    thread.join(2)
-    return not thread.is_alive()
+def answering(server: socket.socket, calls: int) -> None:
+    """Answer so many calls on one connection, each with its number."""
+    connection, _ = server.accept()
+    with connection, suppress(OSError):
+        for _ in range(calls):
+            request = b""
+            while not request.endswith(b"[]"):
+                request += connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}")
 
 
-def test_a_signal_handler_may_interrupt_the_thread_that_holds_the_lock() -> None:
-    """It runs on the main thread, wherever that stands: in the middle of an attempt, or about to wait."""
-    deadlines, stop = Deadlines(60), Stop(Clock())
+def test_attempts_share_one_watchdog_and_their_connection_lives_on() -> None:
+    """Not one thread per attempt, and a deadline that ended with its attempt cuts nothing later."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        threading.Thread(target=answering, args=(server, 30), daemon=True).start()
+        transport = Transport(f"http://127.0.0.1:{server.getsockname()[1]}", 0.5, "test", Clock())
+        before = threading.active_count()
+        end = time.monotonic() + 1.2
+        for number in range(30):
+            assert transport.send(CALL).status == 202
+            assert threading.active_count() <= before + 1
+            time.sleep(max(0.0, (end - time.monotonic()) / (30 - number)))
 
-    def interrupted() -> None:
-        with deadlines._lock:  # noqa: SLF001 - the instant cannot be met from outside
-            deadlines.hurry(1)
-        with stop._event._cond:  # noqa: SLF001 - the same
-            stop.request(1)
 
-    assert within_a_moment(interrupted)
-    assert stop.requested
-    assert deadlines.seconds == 1
+def test_an_attempt_that_ends_is_never_cut_in_the_next_ones_place() -> None:
+    """The watchdog cuts under the lock under which an attempt ends: afterwards it is out of reach."""
+    deadlines = Deadlines(0.05)
+    with deadlines.attempt() as attempt:
+        ours, theirs = socket.socketpair()
+        attempt.handle = ours
+    time.sleep(0.3)
+    assert not attempt.expired
+    theirs.setblocking(False)  # noqa: FBT003 - the socket's own signature
+    with pytest.raises(BlockingIOError):
+        theirs.recv(1)
+    attempt.release()
+    theirs.close()
+
+
+def test_a_tls_handshake_that_never_ends_is_cut() -> None:
+    """While it goes on the connection shows a socket without a descriptor."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"\x16\x03\x03\x40\x00")  # the head of a long handshake record
+                while True:
+                    connection.sendall(b"\x00")
+                    time.sleep(0.05)
+
+        threading.Thread(target=drip, daemon=True).start()
+        transport = Transport(f"https://127.0.0.1:{server.getsockname()[1]}", 0.4, "test", Clock())
+        begun = time.monotonic()
+        with pytest.raises(TransportError):
+            transport.send(CALL)
+    assert time.monotonic() - begun < 5
+
+
+def test_an_attempt_can_end_before_its_time_out() -> None:
+    """While Batch fails, an attempt ends when the run has to."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        transport = Transport(f"http://127.0.0.1:{server.getsockname()[1]}", 60, "test", Clock())
+        with pytest.raises(TransportError, match="no answer in time"):
+            transport.send(replace(CALL, until=time.monotonic() + 0.2))
+
+
+def test_hurry_shortens_what_is_under_way() -> None:
+    deadlines = Deadlines(60)
+    with deadlines.attempt() as attempt:
+        begun = time.monotonic()
+        deadlines.hurry(0.1)
+        while not attempt.expired:
+            assert time.monotonic() - begun < 5
+            time.sleep(0.01)
+    assert deadlines.seconds == 0.1
 
 
 def test_a_stop_ends_a_pause_at_once() -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import random
+import select
+import shutil
 import signal
+import sqlite3
+import subprocess
 import time
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import figures
 import pytest
 from feeding import Feeder, arrived, collected, mixed, wait_until
+from singer import state
 from target_process import KEY, Ended, config_file, start
 from verdict import Sent, Verdict, judge
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from local_batch import LocalBatch
 
 pytestmark = pytest.mark.chaos
@@ -130,7 +136,7 @@ def test_a_failing_api_does_not_hold_the_stop(tmp_path: Path, batch: LocalBatch,
     config = config_file(tmp_path, batch.url, **SETTINGS)
     process = start(config)
     feeder = Feeder(process, lines)
-    wait_until(arrived(batch, 4), process)
+    wait_until(arrived(batch, 3), process)
     begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
     ended = collected(process, tmp_path / "work")
@@ -143,6 +149,103 @@ def test_a_failing_api_does_not_hold_the_stop(tmp_path: Path, batch: LocalBatch,
     assert verdict.last >= verdict.safe
     assert sum(total["undelivered"] for total in ended.run["streams"].values()) > 0
     assert seconds < STOP_FAILING + MARGIN
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT], ids=["SIGHUP", "SIGQUIT"])
+def test_a_closed_terminal_and_a_quit_are_signals_like_others(
+    tmp_path: Path, batch: LocalBatch, number: signal.Signals
+) -> None:
+    """What was read is confirmed, the exit code says which signal it was, and it was heard at once."""
+    lines = mixed(100, 30, every=10)
+    process = start(config_file(tmp_path, batch.url, **SETTINGS))
+    wait_until(Feeder(process, lines).done.is_set, process)
+    wait_until(arrived(batch), process)
+    process.send_signal(number)
+    ended = collected(process, tmp_path / "work")
+    assert ended.code == 128 + number, ended.log
+    assert judge(Sent(lines), ended, batch.journal()).problems() == []
+    assert ended.log.count(f"{number.name}: reading has stopped. Finishing what was read (") == 1
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored(tmp_path: Path, batch: LocalBatch) -> None:
+    lines = mixed(100, 30, every=10)
+    process = start(config_file(tmp_path, batch.url, **SETTINGS), before=["nohup"])
+    wait_until(Feeder(process, lines[:50]).done.is_set, process)
+    wait_until(arrived(batch), process)
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGPIPE)
+    ended = collected_after(process, tmp_path / "work", lines[50:])
+    assert ended.code == 0, ended.log
+    assert judge(Sent(lines), ended, batch.journal()).held == 100
+
+
+def collected_after(process: Any, work: Path, lines: Lines) -> Ended:
+    """Feed the rest and close the input."""
+    wait_until(Feeder(process, lines).done.is_set, process)
+    process.stdin.close()
+    return collected(process, work)
+
+
+def test_a_full_pipe_does_not_hold_the_stop(tmp_path: Path, batch: LocalBatch) -> None:
+    """The states are as long as a pipe, and nothing reads them: exit 1 within 5 seconds, one sentence."""
+    lines = [*mixed(100, 30, every=1000), state({"seen": "x" * 200_000})]
+    process = start(config_file(tmp_path, batch.url, **SETTINGS))
+    wait_until(Feeder(process, lines, chunk=200).done.is_set, process)
+    wait_until(lambda: readable(process.stdout), process)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    seconds = time.monotonic() - begun
+    ended = collected(process, tmp_path / "work")
+    assert ended.code == 1, ended.log
+    assert "cannot be written to the standard output (its reader has stopped reading)" in ended.log
+    assert "Traceback" not in ended.log
+    assert seconds < STOP_FAILING + MARGIN
+
+
+def readable(stream: Any) -> bool:
+    """Tell whether something can be read."""
+    return bool(select.select([stream], [], [], 0)[0])
+
+
+def test_a_lock_of_the_ledger_does_not_hold_the_stop(tmp_path: Path, batch: LocalBatch) -> None:
+    """Another process holds it for longer than a run waits at its end: left as after a crash, exit 1."""
+    settings = {**SETTINGS, "skip_unchanged": True}
+    lines = mixed(100, 30, every=10)
+    config = config_file(tmp_path, batch.url, **settings)
+    process = start(config)
+    wait_until(Feeder(process, lines[:60]).done.is_set, process)
+    wait_until(arrived(batch), process)
+    with closing(sqlite3.connect(tmp_path / "work" / "ledger.db", isolation_level=None)) as other:
+        other.execute("PRAGMA busy_timeout = 10000")
+        other.execute("BEGIN EXCLUSIVE")
+        wait_until(Feeder(process, lines[60:]).done.is_set, process)
+        time.sleep(0.7)  # a checkpoint is due: the run waits for the lock now
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        ended = collected(process, tmp_path / "work")
+        seconds = time.monotonic() - begun
+    assert ended.code == 1, ended.log
+    assert "SIGTERM: reading has stopped" in ended.log
+    assert "left as after a crash" in ended.log
+    assert judge(Sent(lines), ended, batch.journal()).problems() == []
+    assert seconds < STOP_FAILING + MARGIN
+
+
+def test_a_process_number_1_stops_like_any_other(tmp_path: Path, batch: LocalBatch) -> None:
+    """The first process of a container: the kernel drops the signals it has no handler for."""
+    unshare = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], check=False).returncode:
+        pytest.skip("unshare(1) may not make process namespaces here")
+    lines = mixed(100, 30, every=10)
+    process = start(config_file(tmp_path, batch.url, **SETTINGS), before=unshare)
+    wait_until(Feeder(process, lines).done.is_set, process)
+    wait_until(arrived(batch), process)
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGTERM)
+    ended = collected(process, tmp_path / "work")
+    assert ended.code == 143, ended.log
+    assert judge(Sent(lines), ended, batch.journal()).problems() == []
 
 
 def test_a_signal_in_the_final_drain_changes_nothing(tmp_path: Path, batch: LocalBatch) -> None:
