@@ -1,15 +1,44 @@
-"""What every test can ask for: a local Batch, fresh for each test."""
+"""What every test can ask for: a local Batch, fresh for each test; and a stranger's environment for all."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import login
 
-import pytest
-import target_process
-from local_batch import LocalBatch
+login.enter()  # before anything is imported that reads the environment
+
+import secrets  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+import target_process  # noqa: E402
+from local_batch import LocalBatch  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+hypothesis.settings.register_profile(
+    "nobody's", database=None, derandomize=False, deadline=None, print_blob=True
+)
+hypothesis.settings.load_profile("nobody's")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose a seed for all property tests of this session, another one each time."""
+    if config.getoption("hypothesis_seed", None) is None:
+        config.option.hypothesis_seed = str(secrets.randbelow(2**32))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Print the seed, with which a failure can be repeated."""
+    return f"property tests: --hypothesis-seed={config.getoption('hypothesis_seed')}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print it again where something failed: a quiet session has no header."""
+    if terminalreporter.stats.get("failed"):
+        terminalreporter.write_line(pytest_report_header(config))
 
 
 @pytest.fixture(scope="session")

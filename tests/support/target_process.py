@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import login
 import warm
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ KEY = "canary-key-5e1f"
 PROJECT = "project_canary"
 TARGET = [sys.executable, "-m", "target_batch"]
 ENDED_WITHIN = 90.0
-PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
-"""Variables of the machine that must not lead a test's calls elsewhere."""
 _started: list[subprocess.Popen[bytes]] = []
 
 
@@ -91,11 +90,11 @@ def config_file(folder: Path, url: str, **settings: Any) -> Path:
 
 def start(config: Path, *options: str, **popen: Any) -> subprocess.Popen[bytes]:
     """Start the target, or one of its commands, as a scheduler would, with pipes on all three streams."""
-    environment = _environment(popen.pop("env", {}))
+    variables = environment(popen.pop("env", {}))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [*popen.pop("before", ()), *TARGET, *popen.pop("command", ())]
     command += ["--config", str(config), *options]
-    process = subprocess.Popen(command, env=environment, **{**pipes, **popen})
+    process = subprocess.Popen(command, env=variables, **{**pipes, **popen})
     _started.append(process)
     return process
 
@@ -113,9 +112,9 @@ def clean_up() -> None:
                     stream.close()
 
 
-def _environment(more: dict[str, str]) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
-    return {**inherited, "NO_COLOR": "1", **more}
+def environment(more: dict[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a process: that of a fresh login, and what a test wants beside it."""
+    return {**login.environment(), "NO_COLOR": "1", **(more or {})}
 
 
 def finished(
@@ -128,7 +127,7 @@ def finished(
     if os.environ.get("TARGET_COLD"):
         process = start(config, *options, env=env or {})
     else:
-        process = warm.start(["--config", str(config), *options], _environment(env or {}))
+        process = warm.start(["--config", str(config), *options], environment(env))
     return ended(process, config, encoded(lines))
 
 
