@@ -14,6 +14,7 @@ from target_batch.batch_api.dry_run import DryTransport
 from target_batch.batch_api.transport import Transport
 from target_batch.common.clock import Clock, Stop
 from target_batch.common.errors import DeliveryError, MirrorRefusedError, StopRun
+from target_batch.common.plain_text import counted
 from target_batch.common.redaction import Scrubber, clean
 from target_batch.common.storage import folder_at
 from target_batch.config.problems import unmatched
@@ -93,6 +94,15 @@ class Run:
             self.clock,
         )
         return Client(transport, self.clock, self.stop, self.settings.max_retry_seconds, self._logger.warning)
+
+    @property
+    def opening(self) -> str:
+        """Say whether this is a live or a dry run, and where it goes, without a secret."""
+        settings = self.settings
+        project = f"project `{settings.project_key}`" if settings.project_key else "no project"
+        apps = counted(len(set(settings.app_api_keys)), "app")
+        kind = "Dry run, nothing is sent" if self._dry else "Live run"
+        return f"{kind}: {project} and {apps} at {settings.api_url}."
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(

@@ -25,7 +25,6 @@ from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
 from target_batch.config.nesting import nested
-from target_batch.config.problems import stray_variables
 from target_batch.config.schema import json_schema
 from target_batch.connection_test import answer_connection_test, is_connection_test
 from target_batch.mapping.settings_check import ready
@@ -307,18 +306,17 @@ class TargetBatch(Target):
         try:
             target = cls(
                 config=config.config if config else {},
-                parse_env_config=bool(config and config.parse_env),
                 message_reader=message_reader,
             )
         except ConfigurationError as error:
             cls.logger.error("%s", error)  # noqa: TRY400 - a message, not a traceback
             sys.exit(error.exit_code)
-        except ValueError:
-            cls.logger.error("%s", configuration.unreadable_variable())  # noqa: TRY400 - it shows the value
-            sys.exit(ConfigurationError.exit_code)
-        if config and config.parse_env:
-            for note in stray_variables(os.environ, cls._env_var_prefix, cls.config_jsonschema["properties"]):
-                cls.logger.warning("%s", note)
+        except Exception as error:  # noqa: BLE001 - its message may hold a value, so it is not shown
+            cls.logger.error(INTERNAL, "nothing was read", _where(error))  # noqa: TRY400
+            sys.exit(1)
+        cls.logger.info("%s", target.run.opening)
+        for note in config.notes if config else ():
+            cls.logger.warning("%s", note)
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         code = target.listen_to_the_end(file_input)
@@ -328,8 +326,9 @@ class TargetBatch(Target):
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         """Read the configuration files; one that cannot be read ends with a message, exit code 2."""
-        given = super().cb_config(ctx, param, tuple(name for name in value if name == "ENV"))
-        given.config = configuration.read([name for name in value if name != "ENV"])
+        given: Any = super().cb_config(ctx, param, ())
+        given.notes = []
+        given.config = configuration.read(value, given.notes.append)
         return given
 
     def listen_to_the_end(self, file_input: Any) -> int:
@@ -364,10 +363,7 @@ class TargetBatch(Target):
             return 1
         except Exception as error:  # noqa: BLE001 - its message may hold a record, so it is not shown
             self.run.distrusted = True
-            self.logger.error(  # noqa: TRY400
-                "Stopped by a fault in target-batch, the state is held: %s. Please report this line.",
-                _where(error),
-            )
+            self.logger.error(INTERNAL, "the state is held", _where(error))  # noqa: TRY400
             return 1
         return 0
 
@@ -376,6 +372,8 @@ def _missing(message: Message, *names: str) -> str:
     """Return the first of the keys that a message lacks."""
     return next(name for name in names if getattr(message, name) is None)
 
+
+INTERNAL = "Internal error, %s: %s. Please report this line."
 
 CHATTER = ("Skipping parse of env var", "Parsing env var for settings", "Reader '%s' completed")
 """How lines of the SDK begin that say nothing the closing line does not say better."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,9 +13,17 @@ from target_batch.common.errors import ConfigurationError
 from target_batch.config.problems import stray_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 PREFIX: Final = "TARGET_BATCH_"
+
+BOOLEANS: Final = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+"""What a variable may say for a boolean, in any case; anything else might have meant the opposite."""
+
+READ_AS: Final[dict[str, type[Any]]] = {"object": dict, "array": list}
 
 SDK_TYPES: Final = {
     "stream_maps": "object",
@@ -25,6 +32,7 @@ SDK_TYPES: Final = {
     "flattening_enabled": "boolean",
     "flattening_max_depth": "integer",
     "flattening_max_key_length": "integer",
+    "flattening_separator": "string",
 }
 
 
@@ -34,14 +42,21 @@ class Wrong(click.ClickException):
     exit_code = ConfigurationError.exit_code
 
 
-def read(files: Sequence[str]) -> dict[str, Any]:
-    """Return the settings of all files together, then those of the environment if ENV is asked for."""
+def _echo(note: str) -> None:
+    click.echo(note, err=True)
+
+
+def read(files: Sequence[str], tell: Callable[[str], None] = _echo) -> dict[str, Any]:
+    """Return the settings of all files together, then those of the environment if ENV is asked for.
+
+    `tell` gets a sentence for every variable that looks like a setting and is not one.
+    """
     config: dict[str, Any] = {}
     for name in files:
         if name != "ENV":
             config.update(of_file(name))
     if "ENV" in files:
-        config.update(_environment())
+        config.update(_environment(tell))
     return config
 
 
@@ -68,16 +83,6 @@ def of_file(name: str) -> dict[str, Any]:
     return content
 
 
-def unreadable_variable() -> str:
-    """Say which variable the SDK could not read; its own error shows the value."""
-    try:
-        for name, shown in _schema()["properties"].items():
-            _variable(name, {"type": "object", "properties": {name: shown}})
-    except Wrong as error:
-        return error.message
-    return f"A variable {PREFIX}… cannot be read: a number or JSON is expected."
-
-
 def _schema() -> dict[str, Any]:
     from target_batch.config.schema import json_schema  # noqa: PLC0415 - only ENV needs it
 
@@ -86,26 +91,46 @@ def _schema() -> dict[str, Any]:
     return schema
 
 
-def _environment() -> dict[str, Any]:
-    from target_batch.config.nesting import nested  # noqa: PLC0415 - only ENV needs it
+def _environment(tell: Callable[[str], None]) -> dict[str, Any]:
+    """Return the settings of the environment; a variable wins over the same one in a file `.env`."""
+    from dotenv import find_dotenv, load_dotenv  # noqa: PLC0415 - only ENV needs it
 
-    logging.getLogger("singer_sdk.configuration").setLevel(logging.WARNING)
-    schema = _schema()
-    for note in stray_variables(os.environ, PREFIX, schema["properties"]):
-        click.echo(note, err=True)
-    found: dict[str, Any] = {}
-    for name, shown in schema["properties"].items():
-        found |= _variable(name, {"type": "object", "properties": {name: shown}})
-    return nested(found)
+    from target_batch.config.nesting import nested  # noqa: PLC0415 - same
 
-
-def _variable(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    from singer_sdk.configuration._dict_config import (  # noqa: PLC0415 - slow; what the SDK itself uses
-        parse_environment_config,
+    load_dotenv(find_dotenv(usecwd=True), override=False)
+    shown = _schema()["properties"]
+    for note in stray_variables(os.environ, PREFIX, shown):
+        tell(note)
+    variables = {name: f"{PREFIX}{name.upper()}" for name in shown}
+    return nested(
+        {
+            name: _value(variable, os.environ[variable], _kind(shown[name]))
+            for name, variable in variables.items()
+            if variable in os.environ
+        }
     )
 
+
+def _kind(shown: dict[str, Any]) -> str:
+    """Return the type of a setting that is not null."""
+    kinds = shown.get("type", "string")
+    return kinds if isinstance(kinds, str) else next(kind for kind in kinds if kind != "null")
+
+
+def _value(variable: str, text: str, kind: str) -> Any:
+    """Read a variable as its setting's type asks; numbers with a fraction are read with the settings."""
+    if kind == "boolean":
+        if text.lower() not in BOOLEANS:
+            raise Wrong(f"{variable} cannot be read: it is neither `true` nor `false`.")
+        return BOOLEANS[text.lower()]
     try:
-        found: dict[str, Any] = parse_environment_config(schema, PREFIX)
-    except ValueError:
-        raise Wrong(f"{PREFIX}{name.upper()} cannot be read: a number or JSON is expected.") from None
-    return found
+        if kind == "integer":
+            return int(text)
+        if kind == "object" or (kind == "array" and text.lstrip().startswith("[")):
+            found = json.loads(text)
+            if not isinstance(found, READ_AS[kind]):
+                raise Wrong(f"{variable} cannot be read: a JSON {kind} is expected.")
+            return found
+    except (ValueError, RecursionError):
+        raise Wrong(f"{variable} cannot be read: a number or JSON is expected.") from None
+    return text.split(",") if kind == "array" else text

@@ -247,6 +247,7 @@ SDK_SETTINGS: Final = frozenset(
         "flattening_enabled",
         "flattening_max_depth",
         "flattening_max_key_length",
+        "flattening_separator",
     }
 )
 """Settings of the SDK that work in front of this target."""

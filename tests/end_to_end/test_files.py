@@ -108,7 +108,7 @@ def test_a_file_that_cannot_be_read_stops_with_what_came_before(
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.states) == (1, [{"before": 1}])
     assert "line 8" in ended.log
-    assert "fault in target-batch" not in ended.log
+    assert "Internal error" not in ended.log
 
 
 @pytest.mark.parametrize("uri", ["nowhere://bucket/x.jsonl", "file:///no/such/file", "file:///"])
@@ -119,7 +119,7 @@ def test_a_file_that_is_not_there_stops_with_what_came_before(
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.states) == (1, [{"before": 1}])
     assert "line 8" in ended.log
-    assert "fault in target-batch" not in ended.log
+    assert "Internal error" not in ended.log
 
 
 ODD_TEXT = (

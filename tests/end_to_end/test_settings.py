@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer import users
-from target_process import KEY, config_file, finished, run
+from target_process import KEY, PROJECT, config_file, ended, finished, run, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,17 +80,67 @@ def test_a_variable_that_is_no_setting_is_told_of(tmp_path: Path, batch: LocalBa
     assert "no setting" not in finished(config, users(1, 3), env=environment).log
 
 
-def test_a_wrong_variable_is_refused_by_name(tmp_path: Path, batch: LocalBatch) -> None:
-    for name, told in (
-        ("TARGET_BATCH_MAX_RETRY_SECONDS", "`max_retry_seconds`"),
-        ("TARGET_BATCH_CHECKPOINT_RECORDS", "TARGET_BATCH_CHECKPOINT_RECORDS cannot be read"),
-    ):
-        config = config_file(tmp_path, batch.url)
-        ended = finished(config, users(1, 3), "--config", "ENV", env={name: CANARY})
-        assert ended.code == 2
-        assert told in ended.log
+WRONG_VARIABLES = {
+    "MAX_RETRY_SECONDS": (CANARY,),
+    "CHECKPOINT_RECORDS": (CANARY, "", "1.5", "[1]"),
+    "DRY_RUN": ("ture", '"true"', "t", "y", "true ", "enabled", "", "2"),
+    "STREAMS": (CANARY, "[]", f'"{CANARY}"', "{"),
+    "APP_API_KEYS": ("[", f"[{CANARY}]"),
+    "FLATTENING_ENABLED": ("ture",),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_VARIABLES)
+def test_a_wrong_variable_is_refused_by_name(tmp_path: Path, batch: LocalBatch, name: str) -> None:
+    """Nothing is sent: a dry run that was mistyped would be a live one."""
+    config = config_file(tmp_path, batch.url)
+    for value in WRONG_VARIABLES[name]:
+        ended = finished(config, users(1, 3), "--config", "ENV", env={f"TARGET_BATCH_{name}": value})
+        assert ended.code == 2, (value, ended.log)
+        assert f"TARGET_BATCH_{name} cannot be read" in ended.log or f"`{name.lower()}`" in ended.log
         assert CANARY not in ended.log
         assert "Traceback" not in ended.log
+    assert batch.summary()["requests"]["total"] == 0
+
+
+@pytest.mark.parametrize("value", ["true", "TRUE", "1", "yes", "on"])
+def test_what_a_variable_may_say_for_true(tmp_path: Path, batch: LocalBatch, value: str) -> None:
+    config = config_file(tmp_path, batch.url)
+    ended = finished(config, users(1, 3), "--config", "ENV", env={"TARGET_BATCH_DRY_RUN": value})
+    assert ended.code == 0
+    assert batch.summary()["requests"]["total"] == 0
+
+
+def test_the_environment_wins_over_dotenv_and_that_over_files(tmp_path: Path, batch: LocalBatch) -> None:
+    """The nearest `.env` from the working directory upward; it changes no variable that is there."""
+    (tmp_path / ".env").write_text(
+        f"TARGET_BATCH_PROJECT_KEY=of-dotenv\nTARGET_BATCH_REST_API_KEY={CANARY}\n"
+    )
+    below = tmp_path / "below"
+    below.mkdir()
+    config = config_file(tmp_path, batch.url, dry_run=True, project_key="of-the-file")
+    for variables, project in (({}, "of-dotenv"), ({"TARGET_BATCH_PROJECT_KEY": "real"}, "real")):
+        process = start(config, "--config", "ENV", cwd=below, env=variables)
+        found = ended(process, config, b"")
+        assert found.code == 0, found.log
+        assert f"project `{project}`" in found.log
+        assert CANARY not in found.log
+    process = start(config, cwd=below)
+    assert "project `of-the-file`" in ended(process, config, b"").log
+
+
+def test_the_first_line_says_where_a_run_goes(tmp_path: Path, batch: LocalBatch) -> None:
+    """Live or dry, which project, how many apps: and no secret."""
+    keys = [f"{CANARY}1", f"{CANARY}2"]
+    live = run(tmp_path, batch.url, users(1, 3), app_api_keys=keys)
+    first = live.log.splitlines()[0]
+    assert first.endswith(f"Live run: project `{PROJECT}` and 2 apps at {batch.url}.")
+    dry = run(tmp_path, batch.url, [], dry_run=True, project_key=None)
+    assert dry.log.splitlines()[0].endswith(
+        f"Dry run, nothing is sent: no project and 0 apps at {batch.url}."
+    )
+    assert CANARY not in live.log
+    assert KEY not in live.log + dry.log
 
 
 def test_a_configuration_that_is_no_json_is_told_with_its_place(tmp_path: Path, batch: LocalBatch) -> None:
