@@ -13,6 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from target_batch.batch_api.answers import Answer
 from target_batch.batch_api.deadline import DeadlineAdapter, Deadlines
+from target_batch.batch_api.surroundings import check_environment
 from target_batch.common.limits import ANSWER_BYTES
 
 if TYPE_CHECKING:
@@ -55,9 +56,14 @@ class Call:
 
 
 class Transport:
-    """Carries calls to one address; a session a thread, no redirects, TLS always verified."""
+    """Carries calls to one address; a session a thread, no redirects, TLS always verified.
+
+    Raises:
+        ConfigurationError: a variable about proxies or certificates cannot work.
+    """
 
     def __init__(self, api_url: str, timeout_seconds: float, user_agent: str, clock: Clock) -> None:
+        check_environment(api_url)
         self._api_url = api_url.rstrip("/")
         self._deadlines = Deadlines(timeout_seconds)
         self._clock = clock

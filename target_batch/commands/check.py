@@ -9,6 +9,7 @@ import click
 
 from target_batch.commands import options
 from target_batch.commands.options import config_option
+from target_batch.common.errors import ConfigurationError
 from target_batch.config import files as configuration
 
 NO_FILE: Final = "No configuration was named: give it with --config FILE, or --config ENV."
@@ -24,7 +25,10 @@ def check(*, files: tuple[str, ...]) -> None:
     settings = options.load(configuration.read(files), hint=NO_FILE if not files else "")
     from target_batch.connection_test import exit_code, probe, report  # noqa: PLC0415 - slow, and `--help` needs none of it
 
-    findings = probe(settings, "check")
+    try:
+        findings = probe(settings, "check")
+    except ConfigurationError as error:
+        raise configuration.Wrong(str(error)) from None
     for line in report(findings):
         click.echo(line)
     sys.exit(exit_code(findings))

@@ -6,12 +6,13 @@ import shutil
 import ssl
 import subprocess
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 from listener import Listener, closed_port
 from singer import users
-from target_process import KEY, Ended, config_file, finished, run
+from target_process import KEY, Ended, config_file, finished, run, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +103,54 @@ def test_a_proxy_that_is_down_is_not_passed_by(tmp_path: Path, batch: LocalBatch
     assert ended.code == 1
     assert ended.states == []
     assert batch.summary()["requests"]["total"] == 0
+
+
+WRONG_VARIABLES = {
+    "no such bundle": ({"REQUESTS_CA_BUNDLE": "/nowhere/ca.pem"}, "REQUESTS_CA_BUNDLE", "is not there"),
+    "no such bundle, curl's": ({"CURL_CA_BUNDLE": "/nowhere/ca.pem"}, "CURL_CA_BUNDLE", "is not there"),
+    "not certificates": ({"REQUESTS_CA_BUNDLE": __file__}, "REQUESTS_CA_BUNDLE", "cannot be read as cert"),
+    "no host": ({"HTTPS_PROXY": "http://"}, "HTTPS_PROXY", "is not the address of a proxy"),
+    "no port": ({"https_proxy": "http://proxy:port"}, "https_proxy", "is not the address of a proxy"),
+    "another scheme": ({"ALL_PROXY": "ftp://proxy:21"}, "ALL_PROXY", "is not the address of a proxy"),
+}
+
+
+@pytest.mark.parametrize(("variables", "name", "what"), WRONG_VARIABLES.values(), ids=WRONG_VARIABLES)
+def test_a_variable_that_cannot_work_is_named_at_once(
+    tmp_path: Path, variables: dict[str, str], name: str, what: str
+) -> None:
+    """Exit 2 before anything is read; retries would not make it better."""
+    given = {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "", **variables}
+    config = config_file(tmp_path, "https://api.batch.com", max_retry_seconds=300)
+    ended = finished(config, users(1, 2, every=1), env=given)
+    assert ended.code == 2, ended.log
+    assert f"The variable {name} " in ended.log
+    assert what in ended.log
+    assert not (tmp_path / "work").exists()
+
+
+def test_check_names_such_a_variable_too(tmp_path: Path) -> None:
+    config = config_file(tmp_path, "https://api.batch.com")
+    process = start(config, command=["check"], env={"HTTPS_PROXY": "http://"})
+    _, log = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert b"The variable HTTPS_PROXY is not the address of a proxy" in log
+    assert b"Traceback" not in log
+
+
+def test_a_socks_proxy_needs_its_package(tmp_path: Path) -> None:
+    if find_spec("socks") is not None:
+        pytest.skip("PySocks is installed here")
+    config = config_file(tmp_path, "https://api.batch.com")
+    ended = finished(config, users(1, 2, every=1), env={"ALL_PROXY": "socks5://127.0.0.1:1"})
+    assert ended.code == 2
+    assert "The variable ALL_PROXY names a SOCKS proxy, for which a package is missing" in ended.log
+
+
+def test_variables_about_https_do_not_matter_to_this_machine(tmp_path: Path, batch: LocalBatch) -> None:
+    """The local Batch is called by http, past what `NO_PROXY` says."""
+    given = {"REQUESTS_CA_BUNDLE": "/nowhere", "http_proxy": "http://", "no_proxy": "127.0.0.1"}
+    assert run_with(tmp_path, batch.url, given, users(1, 2, every=1)).code == 0
 
 
 def test_no_proxy_is_honoured(tmp_path: Path, batch: LocalBatch) -> None:
