@@ -11,6 +11,7 @@ import click
 
 from target_batch.common import standard_streams
 from target_batch.common.plain_text import is_plain
+from target_batch.config.files import Wrong, check_log_level
 from target_batch.target import TargetBatch
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def cli() -> NoReturn:
     """Run the command line: the entry point `target-batch`."""
     standard_streams.prepare()
     try:
-        code = _code_of(command())
+        code = _code_of(_run)
     except OSError as error:
         if error.errno not in NOT_WRITTEN:
             raise
@@ -100,7 +101,16 @@ def cli() -> NoReturn:
     sys.exit(code)
 
 
-def _code_of(run: CommandGroup) -> int:
+def _run() -> None:
+    try:
+        check_log_level()
+    except Wrong as error:
+        error.show()
+        sys.exit(error.exit_code)
+    command()()
+
+
+def _code_of(run: Callable[[], None]) -> int:
     try:
         run()
     except SystemExit as ended:

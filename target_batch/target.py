@@ -19,7 +19,7 @@ from singer_sdk.target_base import Target
 
 from target_batch import signals
 from target_batch.common import standard_streams
-from target_batch.common.errors import ConfigurationError, DeliveryError, StopRun
+from target_batch.common.errors import ConfigurationError, DeliveryError, InputError, StopRun
 from target_batch.common.plain_text import counted
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
@@ -56,6 +56,10 @@ TICK_ROWS = 500
 """Rows of a file after which answers are settled and checkpoints looked at."""
 
 
+class SchemaMissingError(InputError, RecordsWithoutSchemaException):
+    """A message that needs a SCHEMA came before it; also what the SDK raises then."""
+
+
 class TargetBatch(Target):
     """Singer target for Batch, the customer-engagement platform: users, events and cohorts."""
 
@@ -87,7 +91,8 @@ class TargetBatch(Target):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings our way: no value in a message, no default written into the caller's."""
         _ = raise_errors
-        self._config = nested(self._config)
+        given = {name: value for name, value in self._config.items() if value is not None}
+        self._config = nested(given)
         self.run = self.make_run(ready(self._config))
         return []
 
@@ -187,8 +192,7 @@ class TargetBatch(Target):
 
     def _process_mapped(self, stream: str, record: dict[str, Any], line: int, *, odd: bool) -> None:
         """Take a record through the SDK's stream maps and flattening, then into its sinks."""
-        if stream not in self.mapper.stream_maps:
-            self._assert_sink_exists(stream)
+        self._needs_schema("RECORD", stream)
         for stream_map in self.mapper.stream_maps[stream]:
             alias = stream_map.stream_alias
             try:
@@ -203,6 +207,13 @@ class TargetBatch(Target):
                 sink = self.get_sink(alias)
                 accept = sink.accept_odd if odd else sink.accept
                 accept(transformed, line, record_line(transformed, odd=odd))
+
+    def _needs_schema(self, kind: str, stream: str) -> None:
+        if stream not in self.mapper.stream_maps:
+            raise SchemaMissingError(
+                f"Line {self.message_reader.line_number} is a {kind} before its SCHEMA. "
+                "Correct the tap; what came before is finished."
+            )
 
     def _process_state_message(self, message: Message) -> None:  # type: ignore[override]
         value = bytes(message.value)
@@ -220,8 +231,7 @@ class TargetBatch(Target):
         reader, stream = self.message_reader, message.stream
         if stream is None or message.manifest is None or message.encoding is None:
             raise reader.incomplete("BATCH", _missing(message, "stream", "encoding", "manifest"))
-        if stream not in self.mapper.stream_maps:
-            self._assert_sink_exists(stream)
+        self._needs_schema("BATCH", stream)
         self.run.drain()
         for uri in message.manifest:
             for row, line in enumerate(lines(uri, message.encoding, reader.line_number), start=1):
@@ -355,12 +365,6 @@ class TargetBatch(Target):
         except StopRun as error:
             self.logger.error("%s", error)  # noqa: TRY400 - a message, not a traceback
             return error.exit_code
-        except RecordsWithoutSchemaException:
-            self.logger.error(  # noqa: TRY400 - a message, not a traceback
-                "Line %d is a RECORD before its SCHEMA. Correct the tap; what came before is finished.",
-                self.message_reader.line_number,
-            )
-            return 1
         except Exception as error:  # noqa: BLE001 - its message may hold a record, so it is not shown
             self.run.distrusted = True
             self.logger.error(INTERNAL, "the state is held", _where(error))  # noqa: TRY400

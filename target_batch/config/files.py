@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PREFIX: Final = "TARGET_BATCH_"
+
+LEVEL_VARIABLES: Final = (f"{PREFIX}LOGLEVEL", "LOGLEVEL")
+"""What the SDK takes the level of its log from: the first that is set and not empty."""
 
 BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -44,6 +48,17 @@ class Wrong(click.ClickException):
 
 def _echo(note: str) -> None:
     click.echo(note, err=True)
+
+
+def check_log_level() -> None:
+    """Check the variable that names the level of the log.
+
+    Raises:
+        Wrong: there is no such level.
+    """
+    name = next((name for name in LEVEL_VARIABLES if os.environ.get(name)), None)
+    if name is not None and not isinstance(logging.getLevelName(os.environ[name].upper()), int):
+        raise Wrong(f"The variable {name} is none of DEBUG, INFO, WARNING, ERROR and CRITICAL.")
 
 
 def read(files: Sequence[str], tell: Callable[[str], None] = _echo) -> dict[str, Any]:
@@ -99,7 +114,7 @@ def _environment(tell: Callable[[str], None]) -> dict[str, Any]:
 
     load_dotenv(find_dotenv(usecwd=True), override=False)
     shown = _schema()["properties"]
-    for note in stray_variables(os.environ, PREFIX, shown):
+    for note in stray_variables(os.environ.keys() - {LEVEL_VARIABLES[0]}, PREFIX, shown):
         tell(note)
     variables = {name: f"{PREFIX}{name.upper()}" for name in shown}
     return nested(

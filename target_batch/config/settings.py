@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -252,6 +253,19 @@ SDK_SETTINGS: Final = frozenset(
 )
 """Settings of the SDK that work in front of this target."""
 
+
+class SdkSettings(msgspec.Struct):
+    """What the SDK's settings may be; it takes them as they are, and fails over others."""
+
+    stream_maps: dict[str, Any] = {}
+    stream_map_config: dict[str, Any] = {}
+    faker_config: dict[str, Any] = {}
+    flattening_enabled: bool = False
+    flattening_max_depth: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    flattening_max_key_length: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    flattening_separator: str = "__"
+
+
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
 VERSION = re.compile(r"2\.\d{1,3}")
 VERSION_AT_END = re.compile(r"/\d+\.\d+/*$")
@@ -278,7 +292,21 @@ def load(config: Mapping[str, Any]) -> Settings:
     except msgspec.ValidationError as error:
         raise ConfigurationError(wrong_setting(own, Settings, error)) from None
     _check(settings)
+    _check_sdk_settings({name: given[name] for name in given.keys() & SDK_SETTINGS})
     return settings
+
+
+def _check_sdk_settings(given: dict[str, Any]) -> None:
+    try:
+        found = msgspec.convert(given, SdkSettings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(wrong_setting(given, SdkSettings, error)) from None
+    if found.flattening_enabled and found.flattening_max_depth is None:
+        raise ConfigurationError(
+            "`flattening_max_depth` is missing: with `flattening_enabled` it says how deep, for example 1."
+        )
+    if found.faker_config and find_spec("faker") is None:
+        raise ConfigurationError("`faker_config` needs a package that is missing: pip install faker.")
 
 
 def _secret(kind: type, value: Any) -> Secret:

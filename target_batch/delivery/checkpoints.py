@@ -23,7 +23,7 @@ class Checkpoints:
 
         `records` is how many were read before it: of states without a record between them one is kept.
         """
-        if state.strip() in {b"{}", b"null", b""}:
+        if b"".join(state.split()) in {b"{}", b"null", b""}:
             return
         if self._waiting and self._records == records:
             self._waiting.pop()

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from target_batch.singer.messages import Message
 
 CHUNK: Final = 256 * 1024
+MIB: Final = 1024 * 1024
+LONGEST_LINE: Final = 256 * MIB
+"""Bytes of one line; a record that Batch takes is a thousandth of it."""
 TICK_SECONDS: Final = 0.2
 BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = b" \t\r"
@@ -98,6 +101,7 @@ class LineReader(GenericSingerReader[bytes]):
 
     def _lines(self, stream: IO[bytes]) -> Iterator[bytes]:
         parts: list[bytes] = []
+        length = 0
         whole = _size(stream)
         for chunk in _chunks(stream):
             if whole:
@@ -109,14 +113,24 @@ class LineReader(GenericSingerReader[bytes]):
                 continue
             first, *rest = chunk.split(b"\n")
             parts.append(first)
+            length += len(first)
+            if length > LONGEST_LINE:
+                raise self._too_long()
             if not rest:
                 continue
             yield b"".join(parts)
             parts = [rest.pop()]
+            length = len(parts[0])
             yield from rest
         last = b"".join(parts)
         if last:
             yield from self._last(last)
+
+    def _too_long(self) -> InputError:
+        return InputError(
+            f"Line {self.line_number + 1} is longer than {LONGEST_LINE // MIB} MiB, which is the bound of its "
+            "memory. What came before it is finished and confirmed; correct the tap and run again."
+        )
 
     def _last(self, line: bytes) -> Iterator[bytes]:
         """A last line without a line break is complete, or it is where the tap died."""

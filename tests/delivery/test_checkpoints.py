@@ -21,6 +21,7 @@ def test_an_empty_state_never_replaces_a_full_one() -> None:
     checkpoints = Checkpoints()
     checkpoints.received(1, b'{"a": 1}', records=1)
     checkpoints.received(2, b" {} ", records=2)
+    checkpoints.received(2, b"{ }", records=2)
     checkpoints.received(3, b"null", records=3)
     assert checkpoints.confirmed(None) == b'{"a": 1}'
 

@@ -62,6 +62,9 @@ ENDING = {
     "a RECORD before its SCHEMA": (
         f'{{"type": "RECORD", "stream": "leads", "record": {{"user_id": "{CANARY}"}}}}'
     ).encode(),
+    "a BATCH before its SCHEMA": (
+        b'{"type": "BATCH", "stream": "leads", "encoding": {"format": "jsonl"}, "manifest": ["file:///no"]}'
+    ),
     "20 MB of nothing": CANARY.encode() * 1_200_000,
 }
 
@@ -221,3 +224,9 @@ def test_numbers_at_the_edges_cost_at_most_themselves(
     refused = {row["user_id"] for row in ended.rejects()}
     assert sent | refused == {f"u{place}" for place in range(len(numbers))}
     assert not sent & refused
+
+
+def test_a_message_before_its_schema_is_named_as_what_it_is(tmp_path: Path, batch: LocalBatch) -> None:
+    for kind in ("RECORD", "BATCH"):
+        ended = run(tmp_path, batch.url, ENDING[f"a {kind} before its SCHEMA"] + b"\n")
+        assert f"Line 1 is a {kind} before its SCHEMA." in ended.log

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer import users
+from singer import STRING, record, schema, users
 from target_process import KEY, PROJECT, config_file, ended, finished, run, start
 
 if TYPE_CHECKING:
@@ -127,6 +129,67 @@ def test_the_environment_wins_over_dotenv_and_that_over_files(tmp_path: Path, ba
         assert CANARY not in found.log
     process = start(config, cwd=below)
     assert "project `of-the-file`" in ended(process, config, b"").log
+
+
+SDK_SETTINGS = {
+    "stream_maps": ("", [], "{}"),
+    "stream_map_config": ("",),
+    "faker_config": ("", [1]),
+    "flattening_enabled": ("ture", 1),
+    "flattening_max_depth": ("x", -1, 1.5),
+    "flattening_separator": (1,),
+}
+
+
+@pytest.mark.parametrize("name", SDK_SETTINGS)
+def test_a_wrong_setting_of_the_sdk_is_refused_by_name(tmp_path: Path, batch: LocalBatch, name: str) -> None:
+    for value in SDK_SETTINGS[name]:
+        found = run(tmp_path, batch.url, users(1, 3), **{name: value})
+        assert found.code == 2, (value, found.log)
+        assert f"`{name}`" in found.log
+        assert "Traceback" not in found.log
+    assert batch.summary()["requests"]["total"] == 0
+
+
+def test_flattening_needs_a_depth(tmp_path: Path, batch: LocalBatch) -> None:
+    found = run(tmp_path, batch.url, users(1, 3), flattening_enabled=True)
+    assert found.code == 2
+    assert "`flattening_max_depth` is missing" in found.log
+
+
+def test_faker_needs_its_package(tmp_path: Path, batch: LocalBatch) -> None:
+    if find_spec("faker") is not None:
+        pytest.skip("faker is installed here")
+    found = run(tmp_path, batch.url, users(1, 3), faker_config={"seed": 1})
+    assert found.code == 2
+    assert "`faker_config` needs a package that is missing" in found.log
+
+
+def test_null_counts_as_not_set_for_the_settings_of_the_sdk_too(tmp_path: Path, batch: LocalBatch) -> None:
+    """It would be passed over as a file's empty entry, as it is for every other setting."""
+    config = config_file(tmp_path, batch.url)
+    found = json.loads(config.read_text())
+    config.write_text(json.dumps({**found, **dict.fromkeys(SDK_SETTINGS)}))
+    assert finished(config, users(1, 3)).code == 0
+
+
+def test_the_separator_of_flattened_names_is_the_users(tmp_path: Path, batch: LocalBatch) -> None:
+    nested = {"user_id": STRING, "plan": {"type": "object", "properties": {"name": STRING}}}
+    lines = [schema("users", nested), record("users", user_id="u1", plan={"name": "gold"})]
+    flattening = {"flattening_enabled": True, "flattening_max_depth": 1, "flattening_separator": "_of_"}
+    assert run(tmp_path, batch.url, lines, **flattening).code == 0
+    assert batch.attributes("u1") == {"plan_of_name": "gold"}
+
+
+@pytest.mark.parametrize("name", ["LOGLEVEL", "TARGET_BATCH_LOGLEVEL"])
+def test_a_level_that_there_is_not_is_refused_by_name(tmp_path: Path, batch: LocalBatch, name: str) -> None:
+    config = config_file(tmp_path, batch.url)
+    found = finished(config, users(1, 3), env={name: "TRACE"})
+    assert found.code == 2
+    assert f"The variable {name} is none of DEBUG, INFO" in found.log
+    assert "Traceback" not in found.log
+    quiet = finished(config, users(1, 3), "--config", "ENV", env={name: "error"})
+    assert (quiet.code, quiet.log) == (0, "")
 
 
 def test_the_first_line_says_where_a_run_goes(tmp_path: Path, batch: LocalBatch) -> None:

@@ -146,3 +146,14 @@ def test_chunks_may_break_anywhere(records: list[dict[str, Any]], data: st.DataO
     reader, messages = LineReader(), list[Message]()
     reader.process_lines(Dribbling(), {"RECORD": messages.append})  # type: ignore[arg-type]
     assert [message.record for message in messages] == records
+
+
+def test_a_line_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tap that never breaks its line fills no memory; what came before is read."""
+    monkeypatch.setattr("target_batch.singer.reader.LONGEST_LINE", 2 * 1024 * 1024)
+    good = json.dumps(RECORD).encode() + b"\n"
+    fits = json.dumps({**RECORD, "record": {"a": "x" * 1024 * 1024}}).encode() + b"\n"
+    messages, _, _ = read(good + fits + good)
+    assert len(messages) == 3
+    with pytest.raises(InputError, match="Line 2 is longer than 2 MiB"):
+        read(good + b"x" * 5 * 1024 * 1024)
