@@ -80,11 +80,11 @@ class Deadlines:
 
     @contextmanager
     def attempt(
-        self, leaving: Callable[[], None] | None = None, until: float = math.inf
+        self, leaving: Callable[[], None] | None = None, within: float = math.inf
     ) -> Iterator[Attempt]:
-        """Run the block's HTTP call on this thread, at most until a monotonic second."""
+        """Run the block's HTTP call on this thread, at most for `within` seconds."""
         with self._changed:
-            attempt = Attempt(min(time.monotonic() + self.seconds, until), leaving)
+            attempt = Attempt(time.monotonic() + min(self.seconds, within), leaving)
             self._attempts.add(attempt)
             self._watch()
         _in_use.attempt = attempt

@@ -80,7 +80,8 @@ class Transport:
         Raises:
             TransportError: there was no whole answer in time.
         """
-        with self._deadlines.attempt(call.leaving, call.until) as attempt:
+        within = call.until - self._clock.monotonic()
+        with self._deadlines.attempt(call.leaving, within) as attempt:
             try:
                 return self._attempt(call, self._deadlines.seconds)
             except requests.exceptions.ConnectTimeout as error:

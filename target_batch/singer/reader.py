@@ -128,7 +128,7 @@ class LineReader(GenericSingerReader[bytes]):
 
     def _too_long(self) -> InputError:
         return InputError(
-            f"Line {self.line_number + 1} is longer than {LONGEST_LINE // MIB} MiB, which is the bound of its "
+            f"Line {self.line_number + 1} is longer than {LONGEST_LINE // MIB} MiB, the bound of its "
             "memory. What came before it is finished and confirmed; correct the tap and run again."
         )
 
