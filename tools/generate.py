@@ -41,6 +41,7 @@ STREAM_OPTIONS = {
     "audience_property": "property of the audience's name",
     "display_name_property": "property of the audience's label",
     "action_property": "property that says add or remove",
+    "deleted_at": "property that marks a record as deleted at its source, beside the usual ones",
     "mode": "`update` (changes) or `mirror` (the stream is the whole truth)",
     "destination": "`project` or `app`",
     "id_type": "`custom_ids`, `install_ids` or `advertising_ids` (apps)",

@@ -121,7 +121,7 @@ class Reason(Enum):
     MISSING_EVENT_TIME = (
         "missing_event_time",
         "record",
-        "The event's time is empty, so Batch would date it now. Fill it at the source, or set "
+        "The event has no time of its own, so Batch would date it now. Fill it at the source, or set "
         "`late_events: now` if that is what is meant.",
     )
     MISSING_EVENT_NAME = (
@@ -144,7 +144,8 @@ class Reason(Enum):
         "missing_audience",
         "record",
         "The row names no audience. Fill the property at the source, or set the stream's "
-        "`audience` or `audience_property`.",
+        "`audience` or `audience_property`. If it is a deleted row that holds only its key, as PostgreSQL's "
+        "log has it: set REPLICA IDENTITY FULL on the table, or a fixed `audience`.",
     )
     INVALID_AUDIENCE_NAME = (
         "invalid_audience_name",

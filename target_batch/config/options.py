@@ -24,6 +24,7 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     audience_property: str | None = None
     display_name_property: str | None = None
     action_property: str | None = None
+    deleted_at: str | None = None
     mode: Literal["update", "mirror"] = "update"
     destination: Literal["project", "app"] = "project"
     id_type: Literal["custom_ids", "install_ids", "advertising_ids"] = "custom_ids"

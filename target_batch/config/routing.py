@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
+from target_batch.common.words import find, shown
 from target_batch.config.options import StreamOptions
 
 if TYPE_CHECKING:
@@ -29,6 +30,19 @@ KIND_BY_LAST_WORD: dict[str, Kind] = {
 IRREGULAR = {"people": "person", "persons": "person"}
 CUSTOM_ID_NAMES = ("custom_id", "user_id", "userId")
 SEGMENT_ENVELOPE = frozenset({"context", "traits", "properties", "event", "messageId", "anonymousId"})
+
+
+NAMING: dict[str, tuple[str, ...]] = {
+    "profiles": ("custom_id", "time", "deleted_at"),
+    "events": ("custom_id", "time", "deleted_at", "event_property"),
+    "segment": ("custom_id", "time", "deleted_at"),
+    "audiences": (
+        "custom_id", "time", "deleted_at", "audience_property", "display_name_property", "action_property",
+        "tags",
+    ),
+}  # fmt: skip
+"""Kind → the options that name a property of its records."""
+_NAMES_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,7 @@ def route(stream: str, schema: dict[str, Any], key_properties: Sequence[str], se
         ConfigurationError: the kind or the custom ID cannot be told; the message names the setting.
     """
     options = options_for(stream, settings.streams)
-    properties = schema.get("properties") or {}
+    properties: dict[str, Any] = schema.get("properties") or {}
     kind = options.kind or kind_by_shape(properties) or kind_by_name(stream) or settings.default_kind
     if kind == "fail":
         shown = clean(stream, 60)
@@ -68,6 +82,7 @@ def route(stream: str, schema: dict[str, Any], key_properties: Sequence[str], se
         )
     if kind == "ignore":
         return Route(stream, kind, options, "")
+    _check_named(stream, kind, options, properties, settings)
     if kind == "segment":
         return Route(stream, kind, options, options.custom_id or settings.custom_id or "userId")
     return Route(stream, kind, options, _custom_id(stream, options, properties, key_properties, settings))
@@ -87,6 +102,36 @@ def kind_by_name(stream: str) -> Kind | None:
         return None
     words[-1] = _singular(words[-1])
     return KIND_BY_LAST_WORD.get("_".join(words[-2:])) or KIND_BY_LAST_WORD.get(words[-1])
+
+
+def _check_named(
+    stream: str, kind: Kind, options: StreamOptions, properties: dict[str, Any], settings: Settings
+) -> None:
+    """Stop where an option names a property that the SCHEMA does not have.
+
+    Raises:
+        ConfigurationError: naming the setting, and the properties there are.
+    """
+    if not properties:
+        return
+    shown_stream = clean(stream, 60)
+    for option in NAMING[kind]:
+        name, setting = getattr(options, option), f"streams.{shown_stream}.{option}"
+        if name is None and option == "custom_id":
+            name, setting = settings.custom_id, option
+        if name and not _is_there(name, properties):
+            there = [shown(other) for other in properties]
+            listed = ", ".join(there[:_NAMES_SHOWN]) + (", …" if len(there) > _NAMES_SHOWN else "")
+            raise ConfigurationError(
+                f"`{setting}` names the property {shown(name)}, which the SCHEMA of stream '{shown_stream}' "
+                f"does not have. It has: {listed}. Nothing of the stream is sent until the setting names one."
+            )
+
+
+def _is_there(path: str, properties: dict[str, Any]) -> bool:
+    """Tell whether a property has this name, or one that the dotted path begins with."""
+    heads = path.split(".")
+    return any(".".join(heads[:length]) in properties for length in range(1, len(heads) + 1))
 
 
 def _spaced(stream: str) -> str:
@@ -110,9 +155,8 @@ def _custom_id(
 ) -> str:
     if chosen := options.custom_id or settings.custom_id:
         return chosen
-    for name in CUSTOM_ID_NAMES:
-        if name in properties:
-            return name
+    if name := find(CUSTOM_ID_NAMES, properties):
+        return name
     if len(key_properties) == 1:
         return key_properties[0]
     shown = clean(stream, 60)

@@ -12,6 +12,7 @@ from target_batch.mapping.converters.arrays import strings
 from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.members import attributes_refused, tags_refused
 from target_batch.mapping.memberships import MembershipPlan, original_name
+from target_batch.mapping.names import transliterated
 from target_batch.mapping.notes import surplus
 from target_batch.mapping.refusals import Unfit
 
@@ -48,15 +49,17 @@ class AudiencePlan(MembershipPlan):
         return attributes_refused(self.route.options)
 
     def clean(self, name: str) -> str:
-        """Return the name with every character outside `[A-Za-z0-9_-]` as `_`.
+        """Return the name in ASCII letters, with every other character outside `[A-Za-z0-9_-]` as `_`.
 
         Raises:
-            Unfit: it is longer than 255 characters [doc].
+            Unfit: it is longer than 255 characters [doc], or nothing is left of it.
         """
-        if len(name) > AUDIENCE_NAME_LENGTH:
+        cleaned = _OUTSIDE.sub("_", transliterated(name))
+        if not 0 < len(cleaned) <= AUDIENCE_NAME_LENGTH:
             limit = AUDIENCE_NAME_LENGTH
-            raise Unfit(Reason.INVALID_AUDIENCE_NAME, f"The name has more than {limit} characters.")
-        return _OUTSIDE.sub("_", name)
+            message = f"Batch takes 1 to {limit} letters and digits; the name gives {len(cleaned)}."
+            raise Unfit(Reason.INVALID_AUDIENCE_NAME, message)
+        return cleaned
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
         """Return the change of the audience that a row asks for."""

@@ -10,6 +10,8 @@ from target_batch.common.errors import ConfigurationError
 from target_batch.common.limits import EVENT_ATTRIBUTES, EVENT_BYTES
 from target_batch.common.operations import ProfileUpdate
 from target_batch.common.reasons import Reason
+from target_batch.common.redaction import clean
+from target_batch.common.words import find, shown
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.filling import cut, fill
@@ -47,10 +49,12 @@ class EventPlan(Plan):
         self._name_of = event_namer(settings.attribute_naming)
         self._late_as_now = settings.late_events == "now"
         self._fixed, self._name_property = self._find_name()
-        excluded = {self.custom_id.property: "the custom ID"}
+        excluded = self.not_attributes
         if self._name_property:
             excluded[self._name_property] = "the event's name"
         self._time_is_known = self.time_names is not FLAT_NAMES
+        if self.properties and not (self._time_is_known or self._late_as_now):
+            raise _without_time(route.stream, [name for name in self.properties if name not in excluded])
         if self._time_is_known:
             excluded[self.time_names[0]] = "the event's time"
         scope = Scope(
@@ -66,7 +70,7 @@ class EventPlan(Plan):
         )
         self.notes = (
             *notes(self.columns),
-            *surplus(self.columns, EVENT_ATTRIBUTES),
+            *surplus(self.columns, EVENT_ATTRIBUTES, RESERVED),
             *self._own_notes(),
         )
 
@@ -77,15 +81,19 @@ class EventPlan(Plan):
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
         """Return the profile update with the one event of a record."""
-        name = self._fixed or event_name(record.get(self._name_property), self._name_property, self._name_of)
-        time = event_time(
-            record, self.time_names, now, late_as_now=self._late_as_now, needed=self._time_is_known
-        )
+        name = self._fixed or self._named(record)
+        time = event_time(record, self.time_names, now, late_as_now=self._late_as_now)
         if not self._time_is_known:
             used, _ = own_time(record, self.time_names)
             record = {key: value for key, value in record.items() if key != used}
         event, faults = build(self.columns, record, name, time)
         return ProfileUpdate(identity, {}, [event], tuple(faults))
+
+    def _named(self, record: Mapping[str, Any]) -> str:
+        name = self._name_property
+        if not self.properties and name not in record:
+            name = find(DEFAULT_NAME_PROPERTIES, record) or name
+        return event_name(record.get(name), name, self._name_of)
 
     def _find_name(self) -> tuple[str, str]:
         """Return the fixed name, or the property of the name; the other of the two is empty."""
@@ -94,9 +102,10 @@ class EventPlan(Plan):
             return self._checked("event", options.event), ""
         if options.event_property:
             return "", options.event_property
-        for name in DEFAULT_NAME_PROPERTIES:
-            if name in self.properties or not self.properties:
-                return "", name
+        if not self.properties:
+            return "", DEFAULT_NAME_PROPERTIES[0]
+        if name := find(DEFAULT_NAME_PROPERTIES, self.properties):
+            return "", name
         return self._checked("event_property", self.route.stream), ""
 
     def _checked(self, option: str, text: str) -> str:
@@ -117,9 +126,18 @@ class EventPlan(Plan):
             )
         if not self._time_is_known and self.properties:
             yield (
-                "No property holds the event's time: Batch dates such events by their arrival. "
-                "Set the stream's `time` to send it."
+                "No property is known to hold the event's time: Batch dates every event by its arrival "
+                "(`late_events` is `now`). Set the stream's `time` to send it."
             )
+
+
+def _without_time(stream: str, candidates: list[str]) -> ConfigurationError:
+    listed = ", ".join(map(shown, candidates[:40]))
+    return ConfigurationError(
+        f"Stream '{clean(stream, 60)}': no property is known to hold an event's time. Without it Batch would "
+        "date every event now, and automations might message people for what happened long ago. Set "
+        f"`streams.{clean(stream, 60)}.time` to one of: {listed}; or set `late_events: now` to accept that."
+    )
 
 
 def event_name(value: Any, where: str, naming: Callable[[str], str]) -> str:
@@ -145,12 +163,13 @@ def build(
     """Return the event as Batch takes it, and what of the container could not be sent.
 
     Raises:
-        Unfit: the event is larger than 25 kB [said].
+        Unfit: the event is larger than 25 kB [read].
     """
     attributes: dict[str, Any] = {}
     faults = fill(columns, container, attributes)
     if len(attributes) > EVENT_ATTRIBUTES:
-        faults += cut(columns, container, attributes, EVENT_ATTRIBUTES)
+        counted = [key for key in attributes if key not in RESERVED]
+        faults += cut(columns, container, attributes, EVENT_ATTRIBUTES, among=counted)
     event: dict[str, Any] = {"name": name}
     if time is not None:
         event["time"] = time

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.errors import ConfigurationError
 from target_batch.common.reasons import Reason
+from target_batch.common.redaction import clean
+from target_batch.common.words import find, shown
 from target_batch.mapping.columns import Columns
-from target_batch.mapping.converters.actions import ACTION_PROPERTIES, is_add
+from target_batch.mapping.converters.actions import ACTION_PROPERTIES, is_add, looks_like_an_action
 from target_batch.mapping.converters.values import encodable
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.identity import custom_id
 from target_batch.mapping.members import MemberDialect
 from target_batch.mapping.names import attribute_namer
 from target_batch.mapping.notes import notes
-from target_batch.mapping.plan import DELETED_AT, Plan
+from target_batch.mapping.plan import Plan
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.targets import Scope
 
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from target_batch.config.settings import Settings
     from target_batch.mapping.targets import LeftOut
 
+EVERY_ROW_ADDS = (
+    "No property holds an action (`action`, `operation`, `status`): every row adds its user. If rows also "
+    "remove, set the stream's `action_property`."
+)
 NAME_PROPERTIES = ("audience", "audience_name", "cohort", "cohort_name", "segment", "segment_name")
 
 
@@ -43,10 +50,10 @@ class MembershipPlan(Plan):
         options = route.options
         self._names = names
         self._where = "attribute" if options.as_attribute else options.destination
-        self.name_property = options.audience_property or self._first(NAME_PROPERTIES)
+        self.name_property = options.audience_property or find(NAME_PROPERTIES, self.properties)
         if options.audience is not None:
             self.name_property = None
-        known = self._first(ACTION_PROPERTIES)
+        known = find(ACTION_PROPERTIES, self.properties)
         if options.action_property or known:
             self._action_properties: tuple[str, ...] = (options.action_property or str(known),)
             self._action_is_known = True
@@ -54,6 +61,9 @@ class MembershipPlan(Plan):
             self._action_properties, self._action_is_known = ACTION_PROPERTIES, False
         self.columns = self._make_columns()
         self.notes = notes(self.columns)
+        if self.properties and options.mode == "update" and not self._action_is_known:
+            self._stop_if_an_action_is_overlooked()
+            self.notes += (EVERY_ROW_ADDS,)
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -106,34 +116,52 @@ class MembershipPlan(Plan):
         Raises:
             Unfit: the action is not understood.
         """
-        if record.get(DELETED_AT) is not None:
+        if self.deletion.on(record):
             return False
-        for name in self._action_properties:
-            if self._action_is_known or name in record:
-                return is_add(record.get(name), name)
-        return True
+        if self._action_is_known:
+            return is_add(record.get(self._action_properties[0]), self._action_properties[0])
+        name = find(self._action_properties, record)
+        return True if name is None else is_add(record[name], name)
 
     def action_property(self, record: Mapping[str, Any]) -> str:
         """Return the property that says whether the row adds."""
-        present = [name for name in self._action_properties if name in record]
-        return present[0] if present else self._action_properties[0]
+        return find(self._action_properties, record) or self._action_properties[0]
 
     def _name_in(self, record: Mapping[str, Any]) -> Any:
         if self.name_property is not None:
             return record.get(self.name_property)
+        if self.route.options.audience is None and not self.properties:
+            name = find(NAME_PROPERTIES, record)
+            return self.route.stream if name is None else record[name]
         return self.route.options.audience or self.route.stream
 
-    def _first(self, names: tuple[str, ...]) -> str | None:
-        return next((name for name in names if name in self.properties), None)
+    def _stop_if_an_action_is_overlooked(self) -> None:
+        """Stop where every row would add although a property looks like an action.
+
+        Raises:
+            ConfigurationError: naming the property and what to set.
+        """
+        options = self.route.options
+        named = (self.name_property, options.time, options.tags, options.display_name_property)
+        decided = {*self.not_attributes, *options.attributes, *named}
+        likely = [name for name in self.properties if name not in decided and looks_like_an_action(name)]
+        if not likely:
+            return
+        stream, listed = clean(self.route.stream, 60), ", ".join(map(shown, likely))
+        raise ConfigurationError(
+            f"Stream '{stream}': no property is known to hold the action, so every row would add its user to "
+            f"the audience, but {listed} may say who is removed. Set `streams.{stream}.action_property` to "
+            f"it, or `streams.{stream}.deleted_at` if it is the time of a removal. If it says something "
+            f"else, leave it out with null in `streams.{stream}.attributes`."
+        )
 
     def _make_columns(self) -> Columns:
         options = self.route.options
-        excluded = dict.fromkeys(self._action_properties, "the action")
+        excluded = self.not_attributes | dict.fromkeys(self._action_properties, "the action")
         excluded |= {
             str(options.tags): "the member's tags",
             str(options.display_name_property): "the audience's display name",
             str(self.name_property): "the audience's name",
-            self.custom_id.property: "the custom ID",
         }
         scope = Scope(
             stream=self.route.stream,

@@ -40,18 +40,21 @@ class Message:
         return _object(self._record.get(name), name)
 
     def traits(self) -> dict[str, Any]:
-        """Return the traits; those inside `context` go before those beside it."""
+        """Return the traits; those inside `context` fill in what the message itself does not have."""
         traits = self.object("traits")
         inner = _object(self.object("context").get("traits"), "context.traits")
         if not inner:
             return traits
-        self._elsewhere.update((f"traits.{name}", f"context.traits.{name}") for name in inner)
-        return {**traits, **inner}
+        self._elsewhere.update(
+            (f"traits.{name}", f"context.traits.{name}") for name in inner if name not in traits
+        )
+        return {**inner, **traits}
 
     def device(self) -> dict[str, Any]:
-        """Return what `context` says of locale and time zone; its nulls say nothing of the user."""
+        """Return what `context` says of locale and time zone; null and blank say nothing of the user."""
         context = self.object("context")
-        return {name: context[name] for name in ("locale", "timezone") if context.get(name) is not None}
+        found = {name: context.get(name) for name in ("locale", "timezone")}
+        return {name: value for name, value in found.items() if value is not None and str(value).strip()}
 
     def with_own(self, container: dict[str, Any], path: str, names: Iterable[str]) -> dict[str, Any]:
         """Return the container with fields of the message itself; its own go before them."""

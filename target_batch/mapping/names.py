@@ -16,6 +16,7 @@ _VALID = re.compile(rf"[a-z0-9_]{{1,{NAME_LENGTH}}}").fullmatch
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN_WORDS = re.compile(r"[^a-z0-9]+")
 _OUTSIDE = re.compile(r"[^a-z0-9_]")
+_BASIC_PLANE = "\uffff"
 _TYPED = re.compile(r"(?:date|url)\((.*)\)", re.DOTALL).fullmatch
 
 
@@ -32,7 +33,7 @@ def snake_case(name: str) -> str:
     """
     if _VALID(name):
         return name
-    words = _WORD_START.sub("_", _ascii(name)).lower()
+    words = _WORD_START.sub("_", transliterated(name)).lower()
     return _BETWEEN_WORDS.sub("_", words).strip("_")
 
 
@@ -45,8 +46,11 @@ def segment_name(name: str) -> str:
 
 @lru_cache(maxsize=CACHED_VALUES)
 def segment_event_name(name: str) -> str:
-    """Return the event name the same destination gives, where it is valid, else snake_case."""
-    peer = _OUTSIDE.sub("_", name.lower())
+    """Return the event name the same destination gives, where it is valid, else snake_case.
+
+    It is written in JavaScript, where a character beyond the basic plane, such as an emoji, counts as two.
+    """
+    peer = _OUTSIDE.sub(lambda found: "_" if found[0] <= _BASIC_PLANE else "__", name.lower())
     return peer if _VALID(peer) else snake_case(name)
 
 
@@ -66,7 +70,8 @@ def base_name(attribute: str) -> str:
     return typed[1] if typed else attribute
 
 
-def _ascii(name: str) -> str:
+def transliterated(name: str) -> str:
+    """Return a name in ASCII letters: `Été` is `Ete`."""
     if name.isascii():
         return name
     from anyascii import anyascii  # noqa: PLC0415 - its tables load only where a name needs them

@@ -10,22 +10,12 @@ from target_batch.common.redaction import clean
 from target_batch.config.options import StreamOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from target_batch.mapping.columns import Columns
     from target_batch.mapping.plan import Plan
 
-NAMING: Final = (
-    "time",
-    "event_property",
-    "audience_property",
-    "display_name_property",
-    "action_property",
-    "tags",
-)
-"""Options that name a property of the record."""
-
-FOR_ALL: Final = frozenset({"kind", "custom_id", "attributes", "only_mapped", "time"})
+FOR_ALL: Final = frozenset({"kind", "custom_id", "attributes", "only_mapped", "time", "deleted_at"})
 FOR_KIND: Final = {
     "profiles": frozenset[str](),
     "events": frozenset({"event", "event_property"}),
@@ -55,17 +45,8 @@ def notes(columns: Columns) -> tuple[str, ...]:
 
 
 def doubts(plan: Plan) -> Iterator[str]:
-    """Tell which of the stream's options name nothing, or mean nothing for its kind."""
+    """Yield which of the stream's options mean nothing for its kind."""
     stream, options = plan.route.stream, plan.route.options
-    chosen = options.custom_id or plan.settings.custom_id
-    if chosen and plan.properties and plan.custom_id.property not in plan.properties:
-        yield (
-            f"`custom_id` names `{chosen}`, which the SCHEMA does not have: a record without it is rejected."
-        )
-    for option in NAMING:
-        name = getattr(options, option)
-        if name and plan.properties and name not in plan.properties:
-            yield f"The stream's `{option}` names `{name}`, which the SCHEMA does not have."
     idle = list(_idle(options, plan.route.kind))
     if idle and stream in plan.settings.streams:
         listed = ", ".join(f"`{option}`" for option in idle)
@@ -85,9 +66,10 @@ def _idle(options: StreamOptions, kind: str) -> Iterator[str]:
             yield name
 
 
-def surplus(columns: Columns, limit: int) -> tuple[str, ...]:
-    """Return which properties go without in a record that has them all."""
+def surplus(columns: Columns, limit: int, uncounted: Collection[str] = ()) -> tuple[str, ...]:
+    """Return which properties go without in a record that has them all; `uncounted` names take no place."""
     keys = [key for row in columns.rows if row.target for key in row.target.split(", ")]
+    keys = [key for key in keys if key not in uncounted]
     beyond = sorted(keys, key=columns.place)[limit:]
     if not beyond:
         return ()

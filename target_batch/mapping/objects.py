@@ -15,7 +15,7 @@ from target_batch.common.limits import (
 from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.converters.arrays import limited, strings, texts
-from target_batch.mapping.converters.values import contradiction, encodable, too_long, typed
+from target_batch.mapping.converters.values import contradiction, encodable, one_line, too_long, typed
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.kinds import by_type, by_value, step
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from target_batch.mapping.columns import Column
     from target_batch.mapping.declared import Declared, Schema
+    from target_batch.mapping.refusals import Convert
     from target_batch.mapping.targets import Target
 
 RESERVED = frozenset({"$label", "$tags"})
@@ -59,11 +60,11 @@ class EventDialect:
             return name, None, label if name == "$label" else tags, {}
         converters = self._converters(declared.properties)
         if self._schema is None and not target.wrap:
-            return "", None, by_value(name, converters), {}
+            return "", None, _in_one_line(by_value(name, converters)), {}
         key, quick, convert = step(target, declared, converters)
         if declared.kinds in _STRUCTURES:
             convert = typed(declared, convert)
-        return key, quick, convert, {}
+        return key, None if quick is str else quick, _in_one_line(convert), {}
 
     def _converters(self, properties: Mapping[str, Any]) -> Mapping[type, Any]:
         if self._depth > EVENT_DEPTH:
@@ -137,7 +138,7 @@ def label(value: Any) -> str | None:
         raise contradiction("string", value)
     if len(value) > LABEL_LENGTH:
         raise too_long("label", LABEL_LENGTH)
-    return encodable(value) or None
+    return encodable(one_line(value)) or None
 
 
 def tags(value: Any) -> list[str] | None:
@@ -151,7 +152,22 @@ def tags(value: Any) -> list[str] | None:
     found = texts(value)
     if any(len(tag) > TAG_LENGTH for tag in found):
         raise too_long("tag", TAG_LENGTH)
+    found = [one_line(tag) for tag in found]
     return limited(found, TAGS_PER_EVENT)
+
+
+def _in_one_line(convert: Convert) -> Convert:
+    """Return a converter that also refuses what an event's text cannot be: several lines, only blanks."""
+
+    def converted(value: Any) -> Any:
+        fit = convert(value)
+        for found in fit.values() if type(fit) is dict and type(value) is not dict else (fit,):
+            for text in found if type(found) is list else (found,):
+                if type(text) is str:
+                    one_line(text)
+        return fit
+
+    return converted
 
 
 _STRUCTURES = (frozenset({"array"}), frozenset({"object"}))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.operations import Ignored, Rejected
 from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping.declared import Schema
+from target_batch.mapping.deletions import DeletionMarks
 from target_batch.mapping.identity import Identity
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.times import Replay, time_names
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from target_batch.mapping.claims import PlanRow
     from target_batch.mapping.columns import Columns
 
-DELETED_AT = "_sdc_deleted_at"
 DELETED = Ignored(Reason.DELETED_AT_SOURCE.code)
 
 
@@ -46,6 +46,7 @@ class Plan:
         self.route = route
         self.settings = settings
         self.custom_id = Identity(route.custom_id, self.properties)
+        self.deletion = DeletionMarks(route.options.deleted_at, self.properties)
         self.time_names = time_names(route.options.time, self.properties)
         self._replay = Replay(settings.replay) if settings.replay else None
         self.notes: tuple[str, ...] = ()
@@ -56,7 +57,7 @@ class Plan:
         The record is never changed, and never raises; what the operation holds may share the
         record's own arrays.
         """
-        if self.ignores_deleted and record.get(DELETED_AT) is not None:
+        if self.ignores_deleted and self.deletion.on(record):
             return DELETED
         if self._replay is not None:
             verdict = self._replay.verdict(record, self.time_names)
@@ -76,6 +77,12 @@ class Plan:
         raise NotImplementedError
 
     @property
+    def not_attributes(self) -> dict[str, str]:
+        """Property → what it is instead of an attribute, in every kind of stream."""
+        marks = dict.fromkeys(self.deletion.announced, "the mark of a deleted record")
+        return {**marks, self.custom_id.property: "the custom ID"}
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """The paths without which a record would mean another person, or another kind of thing."""
         return (self.route.custom_id,)
@@ -83,7 +90,7 @@ class Plan:
     @property
     def essential(self) -> frozenset[str]:
         """The top-level properties without which a record cannot be sent, or not truly."""
-        return frozenset({self.custom_id.property, DELETED_AT})
+        return frozenset({self.custom_id.property, *self.deletion.names})
 
     @property
     def rows(self) -> tuple[PlanRow, ...]:

@@ -85,7 +85,7 @@ class ProfilePlan(Plan):
             naming=attribute_namer(settings.attribute_naming),
             mapping=route.options.attributes,
             only_mapped=route.options.only_mapped,
-            excluded={self.custom_id.property: "the custom ID"},
+            excluded=self.not_attributes,
             natives=natives.BY_PROPERTY,
             reserved=natives.NAMES,
             exact=segment_names,

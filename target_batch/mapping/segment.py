@@ -11,7 +11,7 @@ from target_batch.mapping.events import build, event_name
 from target_batch.mapping.filling import fill
 from target_batch.mapping.messages import ENVELOPE, TYPES, VIEWED, Message
 from target_batch.mapping.names import event_namer
-from target_batch.mapping.plan import DELETED, DELETED_AT, Plan
+from target_batch.mapping.plan import DELETED, Plan
 from target_batch.mapping.profiles import within_limits
 from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.scopes import context_columns, event_columns, trait_columns
@@ -46,12 +46,12 @@ class SegmentPlan(Plan):
         self._group = trait_columns(route, settings, of_user=False)
         self._events = event_columns(route, settings)
         self._context = context_columns(route, settings)
-        self._known = set(ENVELOPE) | {self.custom_id.property, *self.time_names}
+        self._known = set(ENVELOPE) | {self.custom_id.property, *self.time_names, *self.deletion.names}
         self.notes = tuple(_not_sent(name) for name in self.properties if not self._is_known(name))
 
     def __call__(self, record: dict[str, Any], now: float) -> Operation:
         """Return what the message asks of Batch; `now` in seconds since 1970."""
-        if record.get(DELETED_AT) is not None:
+        if self.deletion.on(record):
             return DELETED
         kind = record.get("type")
         if type(kind) is str:

@@ -39,7 +39,7 @@ class LeftOut:
 
 def is_bookkeeping(name: str) -> bool:
     """Tell whether the pipeline itself wrote the property; such are never sent by default."""
-    return name.startswith("_sdc_") or name == "_batch_reject"
+    return name.lower().startswith("_sdc_") or name == "_batch_reject"
 
 
 @dataclass(frozen=True, slots=True)

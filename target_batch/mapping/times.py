@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.errors import ConfigurationError
-from target_batch.common.limits import EVENT_AGE_SECONDS
+from target_batch.common.limits import CLOCK_TOLERANCE_SECONDS, EVENT_AGE_SECONDS
 from target_batch.common.operations import Ignored, Rejected
 from target_batch.common.reasons import Fault, Reason
-from target_batch.mapping.converters.dates import instant, seconds_since_epoch, utc
+from target_batch.common.words import find, matching
+from target_batch.mapping.converters.dates import instant, moment_text, seconds_since_epoch, utc
 from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 
     from target_batch.config.settings import ReplayOptions
 
-FLAT_NAMES = ("time", "timestamp", "event_time", "occurred_at", "created_at")
+FLAT_NAMES = (
+    "time", "timestamp", "event_time", "occurred_at", "created_at",
+    "event_timestamp", "event_ts", "event_datetime", "event_at", "happened_at", "occurred_on", "ts", "at",
+    "datetime", "created", "created_on", "created_ts", "creation_time", "original_timestamp", "sent_at",
+    "received_at", "recorded_at", "logged_at", "event_date", "date",
+)  # fmt: skip
+"""Usual names of a record's own time, compared by their words; the first that the SCHEMA has is used."""
 SEGMENT_NAMES = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 
 OUTSIDE = Ignored(Reason.OUTSIDE_REPLAY_WINDOW.code)
@@ -29,49 +36,53 @@ def time_names(chosen: str | None, properties: Collection[str]) -> tuple[str, ..
     """
     if chosen:
         return (chosen,)
-    known = [name for name in FLAT_NAMES if name in properties]
-    return (known[0],) if known else FLAT_NAMES
+    known = find(FLAT_NAMES, properties)
+    return (known,) if known else FLAT_NAMES
 
 
 def own_time(record: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
     """Return the first of the properties that holds something, and what; else the first and None."""
-    for name in names:
+    for name in matching(names, record) if names is FLAT_NAMES else names:
         value = record.get(name)
-        if value is not None and value != "":
+        if value is not None and not (type(value) is str and not value.strip()):
             return name, value
     return names[0], None
 
 
 def event_time(
-    record: Mapping[str, Any], names: tuple[str, ...], now: float, *, late_as_now: bool, needed: bool = False
+    record: Mapping[str, Any], names: tuple[str, ...], now: float, *, late_as_now: bool
 ) -> str | None:
-    """Return an event's time as Batch takes it; None for an event that has none to send.
+    """Return an event's time as Batch takes it; None for an event that is to be dated by its arrival.
 
-    Where a time is `needed` (the stream has a property for it) an event without one is refused: it
-    would be dated now.
-
-    Batch takes the last 24 hours and nothing of the future [said].
+    Batch takes the last 24 hours and nothing of the future [read]. Clocks differ, so a time that is a few
+    seconds ahead is sent as the present moment.
 
     Raises:
         Unfit: the time is missing, cannot be read or lies outside, and `late_as_now` is not set.
     """
     name, value = own_time(record, names)
-    if value is None and needed and not late_as_now:
-        raise Unfit(Reason.MISSING_EVENT_TIME, "The event has no time of its own.", name)
     if value is None:
-        return None
+        if late_as_now:
+            return None
+        raise Unfit(Reason.MISSING_EVENT_TIME, "The event has no time of its own.", name)
     try:
-        canonical = instant(value)
+        within = _within(str(instant(value)), now)
     except Unfit as unfit:
         if late_as_now:
             return None
         raise Unfit(Reason.INVALID_EVENT_TIME, unfit.message, name) from None
-    if canonical is None or now - EVENT_AGE_SECONDS <= seconds_since_epoch(canonical) <= now:
-        return canonical
-    if late_as_now:
-        return None
+    if within or late_as_now:
+        return within
     message = "The event's time is not within the 24 hours before now."
     raise Unfit(Reason.EVENT_OUTSIDE_WINDOW, message, name)
+
+
+def _within(canonical: str, now: float) -> str | None:
+    """Return the time if Batch takes it, None if not."""
+    ahead = seconds_since_epoch(canonical) - now
+    if 0 < ahead <= CLOCK_TOLERANCE_SECONDS:
+        return moment_text(now)
+    return canonical if -EVENT_AGE_SECONDS <= ahead <= 0 else None
 
 
 class Replay:
@@ -83,10 +94,14 @@ class Replay:
         """Read the bounds.
 
         Raises:
-            ConfigurationError: a bound is no date.
+            ConfigurationError: a bound is not a date, or the start is not before the end.
         """
         self._start = _bound("start", options.start, float("-inf"))
         self._end = _bound("end", options.end, float("inf"))
+        if self._start >= self._end:
+            raise ConfigurationError(
+                "`replay.start` is not before `replay.end`, so no record would be loaded. Correct one."
+            )
 
     def verdict(self, record: Mapping[str, Any], names: tuple[str, ...]) -> Ignored | Rejected | None:
         """Return why the record is not let through, None if it is."""

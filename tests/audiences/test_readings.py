@@ -99,7 +99,7 @@ def test_audiences_are_as_their_streams_say(loader: Loader, name: str, value: st
     assert found.code == 0, found.log
     assert (found.states, found.totals("cohort")["delivered"]) == ([DONE], 4)
     assert all(held == {"u1", "u2"} for held in members(loader, place))
-    first = loader.run(cohort(["u1", "u4"]), **stream(place, mode="mirror"), max_audience_shrink=1)
+    first = loader.run(cohort(["u1", "u4"]), **stream(place, mode="mirror", tags=None), max_audience_shrink=1)
     if (name, value) == ("optional_keys", "absent"):
         assert (first.code, first.states) == (1, []), first.log
         assert "how many members audience 'vip' has" in first.log

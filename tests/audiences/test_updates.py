@@ -100,8 +100,8 @@ def test_many_audiences_in_one_stream_and_one_per_stream(loader: Loader) -> None
     assert found.code == 0, found.log
     audiences = {one["name"]: one for one in loader.batch.get("audiences")["audiences"]}
     assert len(audiences) == 8
-    assert audiences["Cohort_n__3"]["label"] == "Cohort n° 3"
-    assert audiences["Cohort_n__3"]["members"] == 10
+    assert audiences["Cohort_ndeg_3"]["label"] == "Cohort n° 3"
+    assert audiences["Cohort_ndeg_3"]["members"] == 10
     assert audiences["lost_cohort"]["members"] == 2
     assert len(loader.calls("create")) == 8
     assert len(loader.calls("list")) == 1, "one list for all of them"

@@ -64,8 +64,14 @@ def test_a_type_and_a_user_alone_are_no_segment_message() -> None:
 @pytest.mark.parametrize(
     ("given", "stream", "keys", "expected"),
     [
-        ({"streams": {"users": {"custom_id": "a"}}, "custom_id": "b"}, ["user_id"], ["k"], "a"),
-        ({"custom_id": "b"}, ["user_id"], ["k"], "b"),
+        ({"streams": {"users": {"custom_id": "a"}}, "custom_id": "b"}, ["user_id", "a"], ["k"], "a"),
+        ({"custom_id": "b"}, ["user_id", "b"], ["k"], "b"),
+        ({"custom_id": "b.c"}, ["user_id", "b"], ["k"], "b.c"),
+        ({}, ["USER_ID", "name"], ["k"], "USER_ID"),
+        ({}, ["User Id"], ["k"], "User Id"),
+        ({}, ["userid"], ["k"], "userid"),
+        ({}, ["CUSTOM-ID", "user_id"], ["k"], "CUSTOM-ID"),
+        ({}, ["user"], ["k"], "k"),
         ({}, ["userId", "user_id", "custom_id"], ["k"], "custom_id"),
         ({}, ["userId", "user_id"], ["k"], "user_id"),
         ({}, ["name"], ["k"], "k"),

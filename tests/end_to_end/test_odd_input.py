@@ -61,7 +61,7 @@ def test_a_refused_attribute_is_traced_to_the_record_that_set_it(tmp_path: Path,
     lines = [schema("users", USERS), schema("events", events), record("users", user_id="u1", seat=1)]
     lines += [record("events", user_id="u1", event="seen", seat=2), record("users", user_id="u2", seat=3)]
     batch.fault({"partial_errors": [{"category": "c", "bulk_index": 0, "reason": "no", "attribute": "seat"}]})
-    ended = run(tmp_path, batch.url, lines)
+    ended = run(tmp_path, batch.url, lines, late_events="now")
     assert ended.code == 0
     (row,) = ended.rejects()
     assert row.pop("_batch_reject")[0]["property"] == "seat"

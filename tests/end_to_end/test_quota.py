@@ -65,7 +65,7 @@ def test_auto_goes_by_the_size_of_the_drain_events_included(
     timeless = {name: kind for name, kind in EVENTS.items() if name != "time"}
     lines = [*users(1, people), schema("events", timeless)]
     lines += [record("events", user_id=f"e{n}", event="seen", seat=n) for n in range(others)]
-    ended = run(tmp_path, batch.url, [*lines, *lines[1:]])
+    ended = run(tmp_path, batch.url, [*lines, *lines[1:]], late_events="now")
     assert ended.code == 0
     assert endpoints(batch) == expected
     assert batch.summary()["profiles"] == people + others

@@ -149,12 +149,12 @@ def test_an_event_that_went_without_an_attribute_is_not_sent_again(tmp_path: Pat
         schema("events", properties),
         record("events", user_id="u1", event="bought", seat=1, note="x" * 301),
     ]
-    first = run(tmp_path, batch.url, lines)
+    first = run(tmp_path, batch.url, lines, late_events="now")
     (row,) = first.rejects()
     assert [mark.get("replay") for mark in row["_batch_reject"]] == [False]
     assert len(batch.journal()) == 1
     batch.reset()
-    second = replay(tmp_path / "again", batch.url, first.reject_files()[0])
+    second = replay(tmp_path / "again", batch.url, first.reject_files()[0], late_events="now")
     assert second.code == 0
     assert batch.journal() == []
     totals = second.totals("events")
@@ -168,7 +168,7 @@ def test_merged_events_that_batch_refuses_together_are_not_sent_again(
     properties = {"user_id": STRING, "event": STRING, "seat": INTEGER}
     rows = [record("events", user_id="u1", event="bought", seat=n) for n in (1, 2, 3)]
     batch.fault({"partial_errors": [{"category": "c", "bulk_index": 0, "reason": "no"}]})
-    ended = run(tmp_path, batch.url, [schema("events", properties), *rows])
+    ended = run(tmp_path, batch.url, [schema("events", properties), *rows], late_events="now")
     assert ended.code == 0
     marks = [mark for row in ended.rejects() for mark in row["_batch_reject"]]
     assert [mark.get("replay") for mark in marks] == [False, False, False]

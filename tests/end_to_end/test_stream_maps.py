@@ -130,7 +130,7 @@ def test_a_stream_can_be_duplicated(tmp_path: Path, batch: LocalBatch) -> None:
         "users": {"email": None},
         "user_events": {"__source__": "users", "__else__": None, "user_id": "user_id", "event": "'loaded'"},
     }
-    ended = run(tmp_path, batch.url, LINES, stream_maps=maps)
+    ended = run(tmp_path, batch.url, LINES, stream_maps=maps, late_events="now")
     assert ended.code == 0
     events = [(line["custom_id"], event["name"]) for line in batch.journal() for event in line["events"]]
     assert sorted(events) == [(f"u{n}", "loaded") for n in (1, 2, 3, 4)]

@@ -9,9 +9,11 @@ import pytest
 
 from target_batch.common.operations import ProfileUpdate
 from target_batch.common.secret import Secret
+from target_batch.common.words import find
 from target_batch.config.routing import route
 from target_batch.config.settings import Settings, StreamOptions
 from target_batch.mapping import compile_plan
+from target_batch.mapping.times import FLAT_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +49,8 @@ def make_plan(
     **settings: Any,
 ) -> Plan:
     """Compile the plan of a stream called `people` whose custom ID is `id`."""
+    if kind == "events" and not find(FLAT_NAMES, properties) and "time" not in (options or {}):
+        settings.setdefault("late_events", "now")  # else a SCHEMA without a time is refused
     chosen = Settings(
         rest_api_key=Secret("key"),
         project_key="project",

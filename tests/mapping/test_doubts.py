@@ -1,10 +1,13 @@
-"""Options that name nothing, or mean nothing for a stream's kind, are told at the SCHEMA."""
+"""Options that name nothing stop at the SCHEMA; those without meaning for the kind are reported there."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.operations import ProfileUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,20 +21,61 @@ PROPERTIES = {"id": TEXT, "at": {"type": "string", "format": "date-time"}, "even
 @pytest.mark.parametrize(
     ("kind", "options", "told"),
     [
-        ("profiles", {"custom_id": "uid"}, "`custom_id` names `uid`, which the SCHEMA does not have"),
-        ("profiles", {"custom_id": "who.id"}, "`custom_id` names `who.id`"),
-        ("events", {"time": "when"}, "The stream's `time` names `when`"),
-        ("events", {"event_property": "what"}, "The stream's `event_property` names `what`"),
-        ("audiences", {"action_property": "how"}, "The stream's `action_property` names `how`"),
         ("profiles", {"mode": "mirror", "event": "x"}, "of kind `profiles`: `event`, `mode`. Set"),
         ("events", {"as_attribute": True}, "of kind `events`: `as_attribute`. Set `streams.people.kind`"),
     ],
 )
-def test_what_names_or_means_nothing_is_told_once(
+def test_an_option_without_meaning_is_told_once(
     plan_of: Callable[..., Plan], kind: str, options: dict[str, Any], told: str
 ) -> None:
     notes = plan_of(kind, PROPERTIES, options=options).notes
     assert len([note for note in notes if told in note]) == 1, notes
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "named"),
+    [
+        ("profiles", {"custom_id": "uid"}, "`streams.people.custom_id` names the property `uid`"),
+        ("profiles", {"custom_id": "who.id"}, "`streams.people.custom_id` names the property `who.id`"),
+        ("profiles", {"custom_id": "\ufeffid"}, "names the property `\\ufeffid`"),
+        ("profiles", {"deleted_at": "gone"}, "`streams.people.deleted_at` names the property `gone`"),
+        ("events", {"time": "when"}, "`streams.people.time` names the property `when`"),
+        ("events", {"event_property": "what"}, "`streams.people.event_property` names the property `what`"),
+        (
+            "audiences",
+            {"audience_property": "a"},
+            "audience_property` names the property `a`",
+        ),
+        (
+            "audiences",
+            {"action_property": "how"},
+            "action_property` names the property `how`",
+        ),
+        ("audiences", {"display_name_property": "d"}, "display_name_property` names the property `d`"),
+        ("audiences", {"tags": "labels"}, "`streams.people.tags` names the property `labels`"),
+    ],
+)
+def test_a_named_property_that_is_not_there_stops_at_the_schema(
+    plan_of: Callable[..., Plan], kind: str, options: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigurationError) as stopped:
+        plan_of(kind, PROPERTIES, options=options)
+    assert named in str(stopped.value)
+    assert "It has: `id`, `at`, `event`, `audience`." in str(stopped.value)
+
+
+def test_the_names_there_are_show_what_is_invisible(plan_of: Callable[..., Plan]) -> None:
+    with pytest.raises(ConfigurationError) as stopped:
+        plan_of("profiles", {"\ufeffid": TEXT, "name\u00a0": TEXT}, custom_id="id")
+    assert "`custom_id` names the property `id`" in str(stopped.value)
+    assert "It has: `\\ufeffid`, `name\\u00a0`." in str(stopped.value)
+
+
+def test_a_schema_without_properties_announces_nothing_and_stops_nothing(
+    plan_of: Callable[..., Plan],
+) -> None:
+    plan = plan_of("profiles", {}, options={"custom_id": "uid"})
+    assert plan({"uid": 7, "a": 1}, 0.0) == ProfileUpdate("7", {"a": 1}, [])
 
 
 @pytest.mark.parametrize(

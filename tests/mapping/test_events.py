@@ -132,7 +132,9 @@ def test_one_bad_event_attribute_costs_only_itself(
         ({"event": "a", "time": None}, "missing_event_time", "time"),
         ({"event": "a", "time": "soon"}, "invalid_event_time", "time"),
         ({"event": "a", "time": NOW - 86_401}, "event_outside_window", "time"),
-        ({"event": "a", "time": NOW + 1}, "event_outside_window", "time"),
+        ({"event": "a", "time": "  "}, "missing_event_time", "time"),
+        ({"event": "a", "time": NOW + 10.5}, "event_outside_window", "time"),
+        ({"event": "a", "time": NOW + 3600}, "event_outside_window", "time"),
         (
             {"event": "a", "time": NOW, "p": [{f"k{n}": "é" * 300 for n in range(4)}] * 25},
             "event_too_large",
@@ -155,10 +157,109 @@ def test_the_window_of_24_hours_has_its_bounds(plan_of: Callable[..., Plan], tim
     assert "time" in sent(plan({"id": 1, "event": "a", "time": time}, NOW))
 
 
-@pytest.mark.parametrize("time", [NOW - 90_000, NOW + 5, "soon"])
+@pytest.mark.parametrize("time", [NOW - 90_000, NOW + 15, "soon", None])
 def test_late_events_as_now_go_without_their_time(plan_of: Callable[..., Plan], time: Any) -> None:
     plan = plan_of("events", {"id": ANY, "event": ANY, "time": ANY}, late_events="now")
     assert sent(plan({"id": 1, "event": "a", "time": time}, NOW)) == {"name": "a"}
+
+
+@pytest.mark.parametrize("ahead", [0.001, 3, 10])
+def test_an_event_a_little_ahead_of_the_clock_is_of_now(plan_of: Callable[..., Plan], ahead: float) -> None:
+    plan = plan_of("events", {"id": ANY, "event": ANY, "time": ANY})
+    event = sent(plan({"id": 1, "event": "a", "time": NOW + 0.25 + ahead}, NOW + 0.25))
+    assert event["time"] == "2023-11-14T22:13:20.250000Z"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "time", "TIME", "Timestamp", "eventTime", "Occurred At", "CREATED_AT", "createdAt", "createdat", "ts",
+        "TS",         "event_ts", "EVENT_TIMESTAMP", "date", "Event Date", "sent_at", "receivedAt", "at",
+    ],
+)  # fmt: skip
+def test_the_time_is_known_by_its_words(plan_of: Callable[..., Plan], name: str) -> None:
+    plan = plan_of("events", {"id": ANY, "event": ANY, name: ANY}, late_events="reject")
+    assert sent(plan({"id": 1, "event": "a", name: NOW}, NOW)) == {
+        "name": "a",
+        "time": "2023-11-14T22:13:20Z",
+    }
+    without = plan_of("events", {}, late_events="reject")
+    assert sent(without({"id": 1, "event": "a", name: NOW}, NOW))["time"] == "2023-11-14T22:13:20Z"
+
+
+def test_of_several_times_the_contracts_list_is_the_order(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("events", {"id": ANY, "event": ANY, "date": ANY, "ts": ANY, "CREATED_AT": ANY})
+    update = plan({"id": 1, "event": "a", "date": NOW - 3, "ts": NOW - 2, "CREATED_AT": NOW}, NOW)
+    assert sent(update)["time"] == "2023-11-14T22:13:20Z"
+
+
+@pytest.mark.parametrize(
+    "value", [1_699_999_999, 1_699_999_999_000, 1_699_999_999_000_000, 1_699_999_999 * 10**9]
+)
+def test_seconds_milliseconds_microseconds_and_nanoseconds(plan_of: Callable[..., Plan], value: int) -> None:
+    plan = plan_of("events", {"id": ANY, "event": ANY, "ts": ANY})
+    assert sent(plan({"id": 1, "event": "a", "ts": value}, NOW))["time"] == "2023-11-14T22:13:19Z"
+
+
+def test_without_a_known_time_the_schema_stops(plan_of: Callable[..., Plan]) -> None:
+    properties = {"id": ANY, "event": ANY, "moment": ANY, "\ufeffday": ANY}
+    with pytest.raises(ConfigurationError) as stopped:
+        plan_of("events", properties, late_events="reject")
+    assert "`streams.people.time` to one of: `moment`, `\\ufeffday`" in str(stopped.value)
+    plan = plan_of("events", properties, late_events="now")
+    assert sent(plan({"id": 1, "event": "a", "moment": "x"}, NOW)) == {
+        "name": "a",
+        "attributes": {"moment": "x"},
+    }
+
+
+def test_without_a_schema_an_event_without_time_is_rejected(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("events", {}, late_events="reject")
+    rejected = plan({"id": 1, "event": "a", "moment": "x"}, NOW)
+    assert isinstance(rejected, Rejected)
+    assert faults(rejected) == [("missing_event_time", "time")]
+
+
+@pytest.mark.parametrize("name", ["event", "EVENT", "eventName", "Event Name"])
+def test_the_name_is_known_by_its_words(plan_of: Callable[..., Plan], name: str) -> None:
+    for properties in ({"id": ANY, name: ANY, "ts": ANY}, {}):
+        plan = plan_of("events", properties, late_events="reject")
+        assert sent(plan({"id": 1, name: "Signed Up", "ts": NOW}, NOW))["name"] == "signed_up"
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r", "\u2028a", "  ", "\t", "a\x0bb", "a\x85"])
+@pytest.mark.parametrize("schema", [ANY, {"type": "string"}, {"type": ["string", "integer", "null"]}])
+def test_texts_of_events_are_one_line_and_not_blank(
+    plan_of: Callable[..., Plan], text: str, schema: dict[str, Any]
+) -> None:
+    properties = {"id": ANY, "event": ANY, "p": schema, "list": ANY, "o": ANY, "$label": ANY, "$tags": ANY}
+    record = {"p": text, "list": ["x", text], "o": {"q": [{"r": text}]}, "$label": text, "$tags": [text]}
+    update = plan_of("events", properties)({"id": 1, "event": "a", **record, "kept": "x"}, NOW)
+    assert isinstance(update, ProfileUpdate)
+    assert update.events[0]["attributes"] == {"kept": "x"}
+    found = {name: code for code, name in faults(update)}
+    assert found == dict.fromkeys(("p", "list", "o.q.r", "$label", "$tags"), "invalid_text")
+
+
+def test_label_and_tags_do_not_count_among_the_twenty(plan_of: Callable[..., Plan]) -> None:
+    names = {f"p{n:02}": n for n in range(20)}
+    plan = plan_of(
+        "events", {"id": ANY, "event": ANY, **dict.fromkeys(names, ANY), "$label": ANY, "$tags": ANY}
+    )
+    assert not [note for note in plan.notes if "surplus" in note]
+    update = plan({"id": 1, "event": "a", **names, "$label": "l", "$tags": ["t"]}, NOW)
+    assert faults(update) == []
+    assert len(sent(update)["attributes"]) == 22
+
+
+def test_three_levels_below_the_attributes(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("events", {"id": ANY, "event": ANY, "a": ANY})
+    deepest = {"b": {"c": {"d": 1}}}
+    assert sent(plan({"id": 1, "event": "a", "a": deepest}, NOW))["attributes"] == {"a": deepest}
+    update = plan({"id": 1, "event": "a", "a": {"b": {"c": {"d": {"e": 1}, "f": 1}}}}, NOW)
+    assert isinstance(update, ProfileUpdate)
+    assert update.events[0]["attributes"] == {"a": {"b": {"c": {"f": 1}}}}
+    assert faults(update) == [("too_deep", "a.b.c.d")]
 
 
 def test_twenty_one_attributes_are_one_too_many(plan_of: Callable[..., Plan]) -> None:

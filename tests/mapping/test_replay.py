@@ -71,6 +71,12 @@ def test_the_types_of_a_replay_narrow_those_of_the_stream(plan_of: Callable[...,
         assert plan({**message, "type": kind, "event": "e"}, NOW) == not_selected
 
 
+@pytest.mark.parametrize("end", ["2024-02-01T00:00:00Z", "2024-03-01", "2024-03-01T01:00:00+01:00"])
+def test_a_start_that_is_not_before_the_end_is_refused(plan_of: Callable[..., Plan], end: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"`replay\.start` is not before `replay\.end`"):
+        plan_of("profiles", {"id": {}}, replay=ReplayOptions(start="2024-03-01T00:00:00Z", end=end))
+
+
 def test_a_bound_that_is_no_date_is_refused(plan_of: Callable[..., Plan]) -> None:
     with pytest.raises(ConfigurationError, match=r"replay\.end"):
         plan_of("profiles", {"id": {}}, replay=ReplayOptions(end="tomorrow"))

@@ -27,7 +27,7 @@ def identify(**fields: Any) -> dict[str, Any]:
 
 
 def track(**fields: Any) -> dict[str, Any]:
-    return {"type": "track", "userId": "u", "event": "E", **fields}
+    return {"type": "track", "userId": "u", "event": "E", "timestamp": TOLD, **fields}
 
 
 def test_the_documented_identify(plan_of: Callable[..., Plan]) -> None:
@@ -92,13 +92,21 @@ def test_traits_go_by_name_and_value(plan_of: Callable[..., Plan], traits: Any, 
         assert plan(identify(traits=traits), NOW) == ProfileUpdate("u", attributes, [])
 
 
-def test_context_traits_go_before_traits(plan_of: Callable[..., Plan]) -> None:
+def test_context_traits_fill_in_what_traits_do_not_have(plan_of: Callable[..., Plan]) -> None:
     message = identify(
-        traits={"plan": "free", "email": "old@b.co", "only": 1},
-        context={"traits": {"plan": "gold", "email": "new@b.co"}},
+        traits={"plan": "gold", "email": "new@b.co", "gone": None},
+        context={"traits": {"plan": "free", "email": "old@b.co", "gone": 1, "only": 1}},
     )
-    attributes = {"plan": "gold", "$email_address": "new@b.co", "only": 1}
+    attributes = {"plan": "gold", "$email_address": "new@b.co", "gone": None, "only": 1}
     assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", attributes, [])
+
+
+@pytest.mark.parametrize("said", [None, "", " "])
+def test_an_empty_locale_or_timezone_of_the_device_says_nothing(
+    plan_of: Callable[..., Plan], said: Any
+) -> None:
+    message = identify(traits={"plan": "x"}, context={"locale": said, "timezone": said})
+    assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", {"plan": "x"}, [])
 
 
 def test_traits_go_before_the_context_of_the_device(plan_of: Callable[..., Plan]) -> None:
@@ -134,10 +142,11 @@ def test_a_fault_says_where_in_the_message_it_is(
     ("message", "operation"),
     [
         pytest.param({"type": "page", "name": "Home", "category": "Docs", "properties": {"url": "http://a.b"}},
-                     ProfileUpdate("u", {}, [{"name": "page_viewed", "attributes": {
+                     ProfileUpdate("u", {}, [{"name": "page_viewed", "time": TIME, "attributes": {
                          "url(url)": "http://a.b", "name": "Home", "category": "Docs"}}]), id="page"),
         pytest.param({"type": "screen", "name": "Home", "properties": {"name": "Home"}},
-                     ProfileUpdate("u", {}, [{"name": "screen_viewed", "attributes": {"name": "Home"}}]),
+                     ProfileUpdate("u", {}, [
+                         {"name": "screen_viewed", "time": TIME, "attributes": {"name": "Home"}}]),
                      id="screen"),
         pytest.param({"type": "group", "groupId": "g1", "traits": {"industry": "Tech", "email": "c@d.co"}},
                      ProfileUpdate("u", {"industry": "Tech", "email": "c@d.co", "group_id": "g1"}, []),
@@ -147,7 +156,7 @@ def test_a_fault_says_where_in_the_message_it_is(
 def test_page_screen_and_group_only_where_types_ask(
     plan_of: Callable[..., Plan], message: Any, operation: Any
 ) -> None:
-    message["userId"] = "u"
+    message |= {"userId": "u", "timestamp": TOLD}
     assert plan_of("segment", SCHEMA, options=EVERY_TYPE)(message, NOW) == operation
     assert plan_of("segment", SCHEMA)(message, NOW) == Ignored("segment_type_not_selected")
 
@@ -167,6 +176,10 @@ def test_page_screen_and_group_only_where_types_ask(
         (track(properties=[1]), "invalid_segment_message"),
         (track(event=None), "missing_event_name"),
         (track(timestamp="2020-01-01T00:00:00Z"), "event_outside_window"),
+        (track(timestamp=None), "missing_event_time"),
+        (track(timestamp=""), "missing_event_time"),
+        (track(timestamp=" ", sentAt=None), "missing_event_time"),
+        (track(timestamp="soon"), "invalid_event_time"),
     ],
 )
 def test_a_message_that_cannot_be_sent_is_rejected(
@@ -180,7 +193,7 @@ def test_a_message_that_cannot_be_sent_is_rejected(
 @pytest.mark.parametrize("field", ["timestamp", "originalTimestamp", "sentAt", "receivedAt"])
 def test_the_time_of_a_message(plan_of: Callable[..., Plan], field: str) -> None:
     later = {"receivedAt": "2023-11-14T22:10:00Z"}
-    update = plan_of("segment", SCHEMA)(track(**{**later, field: TOLD}), NOW)
+    update = plan_of("segment", SCHEMA)(track(**{**later, "timestamp": None, field: TOLD}), NOW)
     assert isinstance(update, ProfileUpdate)
     assert update.events[0]["time"] == TIME
 
@@ -192,7 +205,7 @@ def test_the_names_of_the_peer(plan_of: Callable[..., Plan]) -> None:
     assert plan(identify(traits=traits), NOW) == ProfileUpdate("u", attributes, [])
     update = plan(track(event="Achat terminé !"), NOW)
     assert isinstance(update, ProfileUpdate)
-    assert update.events == [{"name": "achat_termin___"}]
+    assert update.events == [{"name": "achat_termin___", "time": TIME}]
 
 
 def test_the_mapping_of_the_stream_by_name_and_by_path(plan_of: Callable[..., Plan]) -> None:
@@ -206,7 +219,7 @@ def test_the_mapping_of_the_stream_by_name_and_by_path(plan_of: Callable[..., Pl
     traits = {"mail": "a@b.co", "plan": "x", "note": "n"}
     attributes = {"$email_address": "a@b.co", "tier": "x", "note": "n"}
     assert plan(identify(traits=traits), NOW) == ProfileUpdate("u", attributes, [])
-    event = {"name": "e", "attributes": {"mail": "m", "$label": "n"}}
+    event = {"name": "e", "time": TIME, "attributes": {"mail": "m", "$label": "n"}}
     properties = {"mail": "m", "plan": "x", "note": "n"}
     assert plan(track(properties=properties), NOW) == ProfileUpdate("u", {}, [event])
 
@@ -243,5 +256,9 @@ def test_a_source_that_invents_names_does_not_fill_the_memory(plan_of: Callable[
 
 def test_the_record_of_a_computed_trait_as_a_track(plan_of: Callable[..., Plan]) -> None:
     message = track(event="Trait Computed", properties={"trait_key": "ltv", "ltv": Decimal("9.5")})
-    event = {"name": "trait_computed", "attributes": {"trait_key": "ltv", "ltv": Decimal("9.5")}}
+    event = {
+        "name": "trait_computed",
+        "time": TIME,
+        "attributes": {"trait_key": "ltv", "ltv": Decimal("9.5")},
+    }
     assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", {}, [event])

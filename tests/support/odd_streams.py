@@ -111,6 +111,8 @@ def _properties(random: Random, names: list[str], path: str) -> dict[str, Any]:
         properties["obj"] = random.choice(
             ({"type": "object"}, {}, {"type": "object", "properties": {"id": S}})
         )
+    if properties and path not in properties:
+        properties.setdefault(path.split(".")[0], {})  # a SCHEMA without what `custom_id` names is refused
     schema: dict[str, Any] = {
         "type": random.choice(("object", ["object", "null"])),
         "properties": properties,

@@ -5,10 +5,40 @@ from __future__ import annotations
 from typing import Any
 
 from target_batch.common.reasons import Reason
+from target_batch.common.words import words
 from target_batch.mapping.declared import kind_of, zero_or_one
 from target_batch.mapping.refusals import Unfit
 
 ACTION_PROPERTIES = ("action", "operation", "status")
+
+_OF_A_KIND = frozenset({"type", "code", "name", "kind", "flag", "value"})
+_ACTIONS = frozenset({"op", "operation", "action", "change", "event", "transition"})
+_STATES = frozenset({"active", "inactive", "enabled", "removed", "deleted", "exited", "left"})
+_INSIDE = _STATES | {"member", "audience", "cohort", "segment", "list", "in", "current"}
+_ENDINGS = frozenset(
+    {"removed", "removal", "deleted", "deletion", "left", "leave", "exited", "exit", "ended"}
+)
+_MOMENTS = frozenset({"at", "on", "date", "time", "ts", "timestamp"})
+_CONTAINERS = frozenset({"membership", "member", "audience", "cohort", "segment", "list"})
+
+
+def looks_like_an_action(name: str) -> bool:
+    """Tell whether a property's name suggests that it says who is in and who is out.
+
+    `change_type`, `op`, `is_member`, `removed_at`, `membership_status` do.
+    """
+    found = words(name)
+    while len(found) > 1 and found[-1] in _OF_A_KIND:
+        found.pop()
+    first, last = (found[0], found[-1]) if found else ("", "")
+    return (
+        last in _ACTIONS
+        or (len(found) == 1 and last in _STATES)
+        or (first in {"is", "in", "has", "was"} and last in _INSIDE)
+        or (first in _ENDINGS and last in _MOMENTS)
+        or (first in _CONTAINERS and last in {"status", "state"})
+    )
+
 
 _ADD = frozenset({
     "add", "added", "enter", "entered", "in", "join", "joined", "active", "true", "1",
@@ -34,6 +64,6 @@ def is_add(value: Any, where: str) -> bool:
             return True
         if word in _REMOVE:
             return False
-        raise Unfit(Reason.UNKNOWN_ACTION, "The action is no word for adding or removing.", where)
+        raise Unfit(Reason.UNKNOWN_ACTION, "The action is not a word for adding or removing.", where)
     kind = "null" if value is None else kind_of(value)
-    raise Unfit(Reason.UNKNOWN_ACTION, f"The action is {kind}, no word for it.", where)
+    raise Unfit(Reason.UNKNOWN_ACTION, f"The action is {kind}, not a word for adding or removing.", where)
