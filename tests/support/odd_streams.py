@@ -112,7 +112,9 @@ def _properties(random: Random, names: list[str], path: str) -> dict[str, Any]:
             ({"type": "object"}, {}, {"type": "object", "properties": {"id": S}})
         )
     if properties and path not in properties:
-        properties.setdefault(path.split(".")[0], {})  # a SCHEMA without what `custom_id` names is refused
+        properties.setdefault(
+            path.split(".", maxsplit=1)[0], {}
+        )  # a SCHEMA without what `custom_id` names is refused
     schema: dict[str, Any] = {
         "type": random.choice(("object", ["object", "null"])),
         "properties": properties,
