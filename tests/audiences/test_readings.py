@@ -107,7 +107,7 @@ def test_audiences_are_as_their_streams_say(loader: Loader, name: str, value: st
         return
     assert first.code == 0, first.log
     assert all(held == {"u1", "u4"} for held in members(loader, place))
-    second = loader.run(cohort(["u4", "u5"]), **stream(place, mode="mirror"))
+    second = loader.run(cohort(["u4", "u5"]), **stream(place, mode="mirror", tags=None))
     assert second.code == 0, second.log
     assert all(held == {"u4", "u5"} for held in members(loader, place))
     assert second.totals("cohort")["delivered"] + second.totals("cohort")["unchanged"] == 2

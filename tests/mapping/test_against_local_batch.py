@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 import requests
+from local_batch import LocalBatch
 
 from target_batch.common.operations import AudienceChange, ProfileUpdate
-from tests.support.local_batch import LocalBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
