@@ -43,4 +43,4 @@ class DeletionMarks:
 def _is_set(value: Any) -> bool:
     if type(value) is str:
         return value.strip().lower() not in _NOT_DELETED
-    return value is not None and not (type(value) in {bool, int, float, Decimal} and value == 0)
+    return value is not None and not (type(value) in {bool, int, float, Decimal} and not value)

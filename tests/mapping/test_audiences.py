@@ -232,7 +232,7 @@ def test_a_deleted_row_removes_by_its_key_and_its_mark(
         assert plan({"id": 7, name: mark}, 0.0) == AudienceChange("vip", "vip", "7", add=False)
 
 
-@pytest.mark.parametrize("mark", [None, "", " ", False, 0, "false"])
+@pytest.mark.parametrize("mark", [None, "", " ", False, 0, 0.0, Decimal(0), "false"])
 def test_an_empty_mark_of_deletion_deletes_nothing(plan_of: Callable[..., Plan], mark: Any) -> None:
     plan = plan_of("audiences", {"id": ANY, "_fivetran_deleted": ANY})
     assert plan({"id": 7, "_fivetran_deleted": mark}, 0.0) == AudienceChange(

@@ -76,7 +76,7 @@ def _item(item: Any) -> str | None:
         raise Unfit(Reason.INVALID_ARRAY, f"The array holds an {kind_of(item)}.")
     if type(item) not in {int, float, Decimal}:
         raise contradiction("number", item)
-    if not (item.is_finite() if type(item) is Decimal else isfinite(item)):
+    if (type(item) is float and not isfinite(item)) or (type(item) is Decimal and not item.is_finite()):
         raise Unfit(Reason.INVALID_NUMBER, "A number of the array is not finite.")
     return text(_digits(item))
 
