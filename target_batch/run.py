@@ -16,23 +16,28 @@ from target_batch.common.clock import Clock, Stop
 from target_batch.common.errors import DeliveryError, MirrorRefusedError, StopRun
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import Scrubber, clean
-from target_batch.common.storage import folder_at
+from target_batch.common.storage import CALL_SECONDS, folder_at
 from target_batch.config.problems import unmatched
 from target_batch.delivery.checkpoints import Checkpoints
 from target_batch.delivery.fates import Fates
 from target_batch.delivery.senders import Lanes, Surroundings
-from target_batch.report import run_log as runlog
-from target_batch.report import webhook as notify
+from target_batch.report import run_log, webhook
 from target_batch.report.progress import Progress
 from target_batch.report.rejects import RejectsFolder
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
     from target_batch.delivery.senders import Lane
+
+SILENT_SECONDS: Final = 5.0
+"""A tap that has said nothing for so long is at work: the run is written into the run log."""
+
+LONGEST_CAUSE: Final = 600
+"""Characters that are kept of why a run stopped."""
 
 GRACE_SECONDS: Final = 4.0
 """How long retries and attempts go on after a signal or a failure; the run ends within 5 seconds."""
@@ -69,7 +74,7 @@ class Run:
         self._began = self.clock.monotonic()
         self._started = datetime.fromtimestamp(self.clock.time(), timezone.utc)
         self.name = f"{self._started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        self._folder = folder_at(settings.work_path)
+        self._folder = folder_at(settings.work_path, self._seconds_for_storage)
         self._dry = DryTransport(self._keep) if settings.dry_run else None
         scrub = Scrubber(key.reveal() for key in (settings.rest_api_key, *settings.app_api_keys))
         self._rejects = RejectsFolder(self._folder, self.name, self.clock.time, scrub)
@@ -82,6 +87,8 @@ class Run:
         self._progress = Progress(self.clock, self._client.counters)
         self.input_ended = self.distrusted = self._signalled = False
         self._beats = 0
+        self._cause: str | None = None
+        self._begun = False
         self.input_size: Callable[[], tuple[int, int] | None] = lambda: None
         self.audience_names: dict[str, str] = {}
 
@@ -128,6 +135,10 @@ class Run:
                 "Make room in the folder of `work_path`, or point it elsewhere, and run again."
             ) from None
 
+    def _seconds_for_storage(self) -> float:
+        """Return how long a call to the storage of `work_path` may take: less where the run has to end."""
+        return min(CALL_SECONDS, self.stop.deadline - self.clock.monotonic())
+
     def lane(self, route: Route) -> Lane:
         """Return what delivers the operations of a stream.
 
@@ -160,11 +171,11 @@ class Run:
         if self._records - self._flushed.records >= self.settings.checkpoint_records:
             self.tick()
 
-    def activated(self, stream: str, line: int) -> None:
+    def activated(self, streams: Sequence[str], line: int) -> None:
         """Note an ACTIVATE_VERSION: Batch keeps no versions, but a mirror takes it as proof."""
-        self.drain()
         for mirror in self._lanes.mirrors:
-            mirror.activated(stream, line)
+            for stream in streams:
+                mirror.activated(stream, line)
 
     def drain(self) -> None:
         """Send what came so far on its way, ahead of what follows."""
@@ -177,6 +188,8 @@ class Run:
         Raises:
             StopRun: something could not be delivered.
         """
+        if not self._begun and self.clock.monotonic() - self._began >= SILENT_SECONDS:
+            self.begin()
         for lane in self._lanes:
             lane.settle()
         if not any(lane.waiting for lane in self._lanes):
@@ -203,7 +216,7 @@ class Run:
         return self.clock.monotonic() - last.at >= self.settings.checkpoint_seconds
 
     def _pass_state(self) -> bool:
-        if self.distrusted or self._dry or self._rejects.failed:
+        if self.distrusted or self._dry or self._rejects.failed or self.fates.tripped() is not None:
             return False
         state = self._checkpoints.confirmed(self._lanes.oldest_line())
         if state is None:
@@ -230,6 +243,7 @@ class Run:
                 lane.settle(PULSE_SECONDS)
                 self._checkpoint()
         self._finish_lanes()
+        self.fates.look_back()
         self._rejects.sync()
         self._pass_state()
 
@@ -249,7 +263,27 @@ class Run:
     @property
     def failed(self) -> bool:
         """Whether something could not be delivered or written down, or nobody knows."""
-        return self.distrusted or self._rejects.failed or any(lane.failed for lane in self._lanes)
+        lanes = any(lane.failed for lane in self._lanes)
+        return self.distrusted or self._rejects.failed or lanes or self.fates.tripped() is not None
+
+    def stopped_by(self, cause: str) -> None:
+        """Keep why the run stopped; the first cause counts."""
+        self._cause = self._cause or clean(cause, LONGEST_CAUSE)
+
+    def begin(self) -> None:
+        """Write the run into the run log, so that one that is killed is seen as one that did not end."""
+        if self._begun:
+            return
+        self._begun = True
+        entry = {"run": self.name, "started": self._started.isoformat(timespec="seconds"), "ended": False}
+        self._log_run(entry | {"dry_run": self._dry is not None})
+
+    def _log_run(self, entry: dict[str, Any]) -> None:
+        try:
+            run_log.append(self._folder, self.name, entry)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            self._logger.warning("The run log could not be written (%s): see `work_path`.", reason)
 
     def hurry(self, *, signalled: bool = False) -> None:
         """End soon: what is read is delivered, but a failing API is not waited for."""
@@ -292,11 +326,7 @@ class Run:
         except DeliveryError as error:
             trouble = None if already_told else error
         entry = self._entry(exit_code or (trouble.exit_code if trouble else 0))
-        try:
-            runlog.append(self._folder, self.name, entry)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            self._logger.warning("The run log could not be written (%s): see `work_path`.", reason)
+        self._log_run(entry)
         self._beats += 1
         self._tell_totals(entry)
         if trouble:
@@ -306,7 +336,7 @@ class Run:
         self._progress.table(self.fates.tallies)
         if self._dry:
             self._logger.info("Dry run %s, nothing was sent: %s.", self.name, self._dry.forecast())
-        self._logger.info("Totals: %s", runlog.summary(self.fates.tallies) or "no records")
+        self._logger.info("Totals: %s", run_log.summary(self.fates.tallies) or "no records")
         if self.input_ended and (idle := unmatched(self.settings.streams, self.fates.tallies)):
             self._logger.info("%s", idle)
         again = self._settled - self._covered
@@ -316,9 +346,9 @@ class Run:
             )
         for name in self._rejects.names:
             self._logger.warning("Rejected records: %s", clean(name, 300))
-        if self.settings.notify_url and notify.is_due(entry, self.settings.notify_rejected):
-            seconds = notify.HURRIED_SECONDS if self._signalled else notify.TIMEOUT_SECONDS
-            notify.notify(self.settings.notify_url, entry, self._logger, seconds)
+        if self.settings.notify_url and webhook.is_due(entry, self.settings.notify_rejected):
+            seconds = webhook.HURRIED_SECONDS if self._signalled else webhook.TIMEOUT_SECONDS
+            webhook.notify(self.settings.notify_url, entry, self._logger, seconds)
 
     def _entry(self, exit_code: int) -> dict[str, Any]:
         counters = self._client.counters
@@ -326,7 +356,9 @@ class Run:
             "run": self.name,
             "started": self._started.isoformat(timespec="seconds"),
             "seconds": round(self.clock.monotonic() - self._began, 3),
+            "ended": True,
             "exit": exit_code,
+            "cause": self._cause if exit_code else None,
             "streams": {name: tally.as_dict() for name, tally in self.fates.tallies.items()},
             "requests": counters.requests,
             "retries": counters.retries,

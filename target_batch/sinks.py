@@ -83,6 +83,8 @@ class StreamSink(Sink):
             self._fates.ignored(self.stream_name, operation.reason)
         elif isinstance(operation, Rejected):
             self._fates.rejected(ticket, operation.faults)
+            if (error := self._fates.tripped()) is not None:
+                raise error
         else:
             if operation.faults:
                 self._fates.went_without(ticket, operation.faults, replay=self.is_repeatable(operation))

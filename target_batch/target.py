@@ -125,6 +125,7 @@ class TargetBatch(Target):
         schema = {"properties": {}, **schema}
         if is_connection_test(self.message_reader.line_number, stream, schema):
             answer_connection_test(self.run.settings)
+        self.run.begin()
         self._plain.pop(stream, None)
         maps = self._stream_maps(stream, schema, message.key_properties)
         for stream_map in maps:
@@ -224,7 +225,9 @@ class TargetBatch(Target):
         self.run.state(self.message_reader.line_number, value)
 
     def _process_activate_version_message(self, message: Message) -> None:  # type: ignore[override]
-        self.run.activated(message.stream or "", self.message_reader.line_number)
+        """Note it for every stream that is made of the one it names."""
+        maps = self.mapper.stream_maps.get(message.stream or "", ())
+        self.run.activated([one.stream_alias for one in maps], self.message_reader.line_number)
 
     def _process_batch_message(self, message: Message) -> None:  # type: ignore[override]
         """Take the rows of files in, after what came before them, as if they were RECORD messages."""
@@ -356,6 +359,9 @@ class TargetBatch(Target):
             self._guarded(self.run.abandon)
         elif self.signal_received and not code:
             code = 128 + self.signal_received
+            self.run.stopped_by(
+                f"Stopped by {signal.Signals(self.signal_received).name}; what was read is confirmed."
+            )
         return self._guarded(lambda: self.run.close(code)) or code
 
     def _guarded(self, step: Callable[[], None]) -> int:
@@ -363,13 +369,16 @@ class TargetBatch(Target):
         try:
             step()
         except StopRun as error:
-            self.logger.error("%s", error)  # noqa: TRY400 - a message, not a traceback
-            return error.exit_code
+            return self._stopped(str(error), error.exit_code)
         except Exception as error:  # noqa: BLE001 - its message may hold a record, so it is not shown
             self.run.distrusted = True
-            self.logger.error(INTERNAL, "the state is held", _where(error))  # noqa: TRY400
-            return 1
+            return self._stopped(INTERNAL % ("the state is held", _where(error)), 1)
         return 0
+
+    def _stopped(self, cause: str, exit_code: int) -> int:
+        self.run.stopped_by(cause)
+        self.logger.error("%s", cause)
+        return exit_code
 
 
 def _missing(message: Message, *names: str) -> str:

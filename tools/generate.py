@@ -43,6 +43,9 @@ STREAM_OPTIONS = {
     "action_property": "property that says add or remove",
     "deleted_at": "property that marks a record as deleted at its source, beside the usual ones",
     "mode": "`update` (changes) or `mirror` (the stream is the whole truth)",
+    "complete_at": "mirror: what proves that the stream was whole: `state` (a STATE or ACTIVATE_VERSION "
+    "after its "
+    "last record) or `end_of_input`",
     "destination": "`project` or `app`",
     "id_type": "`custom_ids`, `install_ids` or `advertising_ids` (apps)",
     "tags": "property of a member's tags (apps, `install_ids`)",
@@ -86,8 +89,10 @@ def options_table() -> str:
 
 def reasons_table() -> str:
     """Make the table of reason codes."""
-    rows = ["| code | costs | what to do |", "|---|---|---|"]
-    return "\n".join([*rows, *(f"| `{r.code}` | {COSTS[r.level]} | {r.advice} |" for r in Reason)])
+    rows = ["| code | costs | stops | what to do |", "|---|---|---|---|"]
+    stops = {True: "yes", False: ""}
+    listed = (f"| `{r.code}` | {COSTS[r.level]} | {stops[r.stops]} | {r.advice} |" for r in Reason)
+    return "\n".join([*rows, *listed])
 
 
 def commands_table() -> str:

@@ -32,10 +32,18 @@ class Refusal:
 
 
 def runs(work_path: str) -> list[dict[str, Any]]:
-    """Return the lines of the run log, the oldest first."""
+    """Return the runs of the run log, the oldest first.
+
+    A run has a line from its beginning on, and another one from its end, which counts.
+    """
     found = [entry for _, content in _files(work_path, "runs*.jsonl") for _, entry in _objects(content)]
-    known = [entry for entry in found if isinstance(entry.get("run"), str)]
-    return sorted(known, key=lambda entry: str(entry.get("started", "")))
+    known: dict[str, dict[str, Any]] = {}
+    for entry in found:
+        if isinstance(entry.get("run"), str) and entry.get("ended", True) is not False:
+            known[entry["run"]] = entry
+        elif isinstance(entry.get("run"), str):
+            known.setdefault(entry["run"], entry)
+    return sorted(known.values(), key=lambda entry: str(entry.get("started", "")))
 
 
 def refusals(work_path: str, run: str | None = None) -> Iterator[Refusal]:

@@ -14,12 +14,15 @@ from target_batch.config.files import Wrong
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COUNTS: Final = ("read", "delivered", "unchanged", "ignored", "rejected", "undelivered")
+COUNTS: Final = ("read", "delivered", "unchanged", "added", "removed", "ignored", "rejected", "undelivered")
 TOTALS: Final = ("requests", "retries", "throttled", "possibly_twice")
 ALWAYS: Final = {"read", "delivered", "rejected"}
 """Counts that have a column whatever there is; the others have one where a stream has any."""
 
 TOP_REASONS: Final = 3
+DID_NOT_END: Final = (
+    "It did not end: it was killed, or it is still at work. The next run repeats what no state covers."
+)
 
 
 @click.command()
@@ -53,28 +56,47 @@ def runs(*, files: tuple[str, ...], last: int, form: str) -> None:
 
 
 def _table(found: list[dict[str, Any]]) -> Iterator[str]:
-    from target_batch.common.plain_text import table  # noqa: PLC0415 - only here
+    from target_batch.common.plain_text import table, wrapped  # noqa: PLC0415 - only here
 
     tallies = [tally for entry in found for tally in _object(entry.get("streams")).values()]
     shown = [name for name in COUNTS if name in ALWAYS or any(_integer(tally.get(name)) for tally in tallies)]
     rows = [row for entry in found for row in _rows(entry, shown)]
     heads = ("started (UTC)", "seconds", "exit", "stream", *shown, "reasons")
     yield from table(heads, rows, right=" rr " + "r" * len(shown), longest=60)
+    for entry in found:
+        if cause := _cause(entry):
+            yield from wrapped(f"{_started(entry)}  {cause}", 21).splitlines()
 
 
 def _rows(entry: dict[str, Any], shown: list[str]) -> Iterator[list[str]]:
     from target_batch.common.redaction import clean  # noqa: PLC0415 - only here
 
-    started = clean(str(entry.get("started", ""))[:19].replace("T", " "))
     code = f"{_integer(entry.get('exit'))}{' dry' if entry.get('dry_run') is True else ''}"
-    head = [started, f"{_float(entry.get('seconds')):,.1f}", code]
+    head = [_started(entry), f"{_float(entry.get('seconds')):,.1f}", code]
     streams = _object(entry.get("streams"))
-    if not streams:
+    if entry.get("ended") is False:
+        yield [_started(entry), "", "", "did not end", *[""] * len(shown), ""]
+    elif not streams:
         yield [*head, "no records", *[""] * len(shown), ""]
     for name, counts in streams.items():
         numbers = [f"{_integer(counts.get(count)):,}" for count in shown]
         yield [*head, clean(name, 60), *numbers, clean(_reasons(counts), 200)]
         head = ["", "", ""]
+
+
+def _started(entry: dict[str, Any]) -> str:
+    from target_batch.common.redaction import clean  # noqa: PLC0415 - only here
+
+    return clean(str(entry.get("started", ""))[:19].replace("T", " "))
+
+
+def _cause(entry: dict[str, Any]) -> str:
+    """Return why a run stopped, empty for one that reached its end."""
+    from target_batch.common.redaction import clean  # noqa: PLC0415 - only here
+
+    if entry.get("ended") is False:
+        return DID_NOT_END
+    return clean(entry["cause"], 600) if isinstance(entry.get("cause"), str) else ""
 
 
 def _reasons(counts: dict[str, Any]) -> str:
@@ -88,6 +110,7 @@ def _write_singer(found: list[dict[str, Any]]) -> None:
 
     run = {"run": out.TEXT, "started": out.MOMENT, "seconds": out.NUMBER, "exit": out.INTEGER}
     run |= dict.fromkeys(TOTALS, out.INTEGER) | {"trouble": out.OBJECT, "dry_run": out.BOOLEAN}
+    run |= {"ended": out.BOOLEAN, "cause": out.TEXT}
     out.write("target_batch_runs", run, ["run"], ({name: entry.get(name) for name in run} for entry in found))
     counts = (*COUNTS, "merged")
     stream = {"run": out.TEXT, "started": out.MOMENT, "stream": out.TEXT}

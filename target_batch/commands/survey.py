@@ -57,6 +57,9 @@ class Rehearsal:
     def tell(self, stream: str, note: str) -> None:
         """Pass over a note about a stream: the plan has them all."""
 
+    def begin(self) -> None:
+        """Write nothing into the run log."""
+
     def tick(self) -> None:
         """Do nothing: there are no answers to settle."""
 
@@ -76,6 +79,9 @@ class Rehearsal:
         """Count a record that would be rejected."""
         del replay
         self.study(ticket.origin.stream).rejected(faults, ticket.line)
+
+    def tripped(self) -> None:
+        """Never stop: the studies show what is rejected."""
 
     def went_without(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
         """Count what a record would go without."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 
 class Reason(Enum):
@@ -312,6 +313,11 @@ class Reason(Enum):
         self.level = level
         self.advice = advice
 
+    @property
+    def stops(self) -> bool:
+        """Whether a setting or the tap is the likely cause, so that too many stop the run."""
+        return self in STOPPING
+
 
 @dataclass(slots=True, frozen=True)
 class Fault:
@@ -328,3 +334,23 @@ class Fault:
     attribute: str | None = None
     message: str = ""
     counted_only: bool = False
+
+
+STOPPING: Final = frozenset({
+    Reason.REFUSED_BY_BATCH,
+    Reason.STREAM_MAP_FAILED,
+    Reason.MISSING_CUSTOM_ID,
+    Reason.INVALID_CUSTOM_ID,
+    Reason.UNKNOWN_SEGMENT_TYPE,
+    Reason.INVALID_SEGMENT_MESSAGE,
+    Reason.REPLAY_WITHOUT_TIME,
+    Reason.INVALID_EVENT_TIME,
+    Reason.MISSING_EVENT_TIME,
+    Reason.MISSING_EVENT_NAME,
+    Reason.INVALID_EVENT_NAME,
+    Reason.MISSING_AUDIENCE,
+    Reason.INVALID_AUDIENCE_NAME,
+    Reason.UNKNOWN_ACTION,
+})  # fmt: skip
+"""Reasons that count towards `max_rejected_share`. Not among them: what lies in the data itself, such as
+events that are too old, anonymous messages or two audiences of one name."""

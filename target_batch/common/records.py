@@ -23,6 +23,12 @@ class Tally:
     ignored: int = 0
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    stopping: int = 0
+    """The rejected whose reason counts towards `max_rejected_share`."""
+
+    added: int = 0
+    removed: int = 0
+    """Members that a mirror added to its audiences, and removed from them."""
 
     @property
     def undelivered(self) -> int:
@@ -32,7 +38,8 @@ class Tally:
     def as_dict(self) -> dict[str, Any]:
         """Return the counts as they stand in the run log."""
         counts = ("read", "delivered", "merged", "unchanged", "ignored", "rejected", "undelivered")
-        return {name: getattr(self, name) for name in counts} | {"reasons": dict(self.reasons)}
+        members = {name: getattr(self, name) for name in ("added", "removed") if self.added or self.removed}
+        return {name: getattr(self, name) for name in counts} | members | {"reasons": dict(self.reasons)}
 
 
 @dataclass(slots=True, frozen=True, eq=False)

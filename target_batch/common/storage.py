@@ -6,14 +6,28 @@ the next line begins another one; every part begins with its own head and can be
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from target_batch.common.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+
+CALL_SECONDS: Final = 30.0
+"""How long one call to a storage behind a URL may take."""
+
+PART_BYTES: Final = 4 * 1024 * 1024
+"""What is kept in memory of a file behind a URL before it is written as a part."""
+
+OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "r2"})
+"""Protocols without folders: to make one there would make a bucket."""
 
 
 class Appender(Protocol):
@@ -41,8 +55,8 @@ class Folder(Protocol):
         """Give the files whose name matches a glob, in the order of their names."""
 
 
-def folder_at(work_path: str) -> Folder:
-    """Return the folder that a path or a URL names.
+def folder_at(work_path: str, seconds: Callable[[], float] = lambda: CALL_SECONDS) -> Folder:
+    """Return the folder that a path or a URL names; `seconds` is how long one call behind a URL may take.
 
     Raises:
         ConfigurationError: the URL's protocol is unknown or lacks its package.
@@ -59,7 +73,7 @@ def folder_at(work_path: str) -> Folder:
             f"`work_path` begins with {protocol}://, which needs a package of its own (s3fs, gcsfs, …). "
             "Install it beside target-batch, or name a folder on disk."
         ) from None
-    return RemoteFolder(files, root)
+    return RemoteFolder(files, root, seconds)
 
 
 def private_folder(folder: Path) -> Path:
@@ -84,8 +98,17 @@ class LocalFolder:
         """
         path = self.root / name
         private_folder(path.parent)
+        self._keep_out_of_repositories()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         return LocalAppender(str(path), os.fdopen(os.open(path, flags, 0o600), "ab"))
+
+    def _keep_out_of_repositories(self) -> None:
+        """Write a `.gitignore` of its own: what lies here is people's data."""
+        try:
+            with (self.root / ".gitignore").open("x", encoding="utf-8") as file:
+                file.write("*\n")
+        except FileExistsError:
+            return
 
     def read(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         """Give the files whose name matches a glob, in the order of their names."""
@@ -122,52 +145,97 @@ class LocalAppender:
 
 
 class RemoteFolder:
-    """A prefix behind a URL of any protocol that fsspec knows."""
+    """A prefix behind a URL of any protocol that fsspec knows; what a backend raises becomes an OSError."""
 
-    def __init__(self, files: Any, root: str) -> None:
+    def __init__(self, files: Any, root: str, seconds: Callable[[], float] = lambda: CALL_SECONDS) -> None:
         self._files = files
         self._root = root.rstrip("/")
+        self._seconds = seconds
 
     def append(self, name: str) -> Appender:
         """Open a series of parts."""
-        return RemoteAppender(self._files, f"{self._root}/{name}")
+        return RemoteAppender(self._files, f"{self._root}/{name}", self._seconds)
 
     def read(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         """Give the objects whose name matches a glob, in the order of their names."""
-        for name in sorted(self._files.glob(f"{self._root}/{pattern}")):
-            yield name, self._files.cat_file(name)
+        names = _remotely(self._seconds(), lambda: self._files.glob(f"{self._root}/{pattern}"))
+        for name in sorted(names):
+            yield name, _remotely(self._seconds(), partial(self._files.cat_file, name))
 
 
 class RemoteAppender:
-    """A series of objects: NAME-0001.EXT and so on, one a sync."""
+    """A series of objects: NAME-0001.EXT and so on, one a sync, or sooner where much has come."""
 
-    def __init__(self, files: Any, name: str) -> None:
+    def __init__(self, files: Any, name: str, seconds: Callable[[], float] = lambda: CALL_SECONDS) -> None:
         self.names: list[str] = []
         self._files = files
+        self._seconds = seconds
         folder, _, file = name.rpartition("/")
         stem, dot, ending = file.partition(".")
         self._stem, self._ending = f"{folder}/{stem}", dot + ending
         self._lines: list[bytes] = []
+        self._size = 0
         self._head = b""
 
     def write(self, head: bytes, line: bytes) -> None:
-        """Keep a line for the next part."""
+        """Keep a line for the next part; a part that has grown large is written at once."""
         if head != self._head or not self._lines:
             self._head = head
             self._lines.append(head)
         self._lines.append(line)
+        self._size += len(line)
+        if self._size >= PART_BYTES:
+            self.sync()
 
     def sync(self) -> None:
-        """Write what has come since the last sync as one object."""
+        """Write what has come since the last sync as one object.
+
+        Raises:
+            OSError: the storage did not take it.
+        """
         if not self._lines:
             return
         name = f"{self._stem}-{len(self.names) + 1:04d}{self._ending}"
-        parent = name.rpartition("/")[0]
-        self._files.makedirs(parent, exist_ok=True)
-        self._files.pipe_file(name, b"".join(self._lines))
+        content = b"".join(self._lines)
+        _remotely(self._seconds(), lambda: self._put(name, content))
         self.names.append(name)
         self._lines.clear()
+        self._size = 0
+
+    def _put(self, name: str, content: bytes) -> None:
+        protocols = self._files.protocol
+        known = {protocols} if isinstance(protocols, str) else set(protocols)
+        if known.isdisjoint(OBJECT_STORES):
+            self._files.makedirs(name.rpartition("/")[0], exist_ok=True)
+        self._files.pipe_file(name, content)
 
     def close(self) -> None:
         """Write the last part."""
         self.sync()
+
+
+def _remotely(seconds: float, call: Callable[[], Any]) -> Any:
+    """Make a call to a storage that may never answer, on a thread that cannot keep the process.
+
+    Raises:
+        OSError: it failed, or it took too long; the message names the kind of the error, never its words.
+    """
+    answer: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            answer.put((call(), None))
+        except BaseException as error:  # noqa: BLE001 - raised again below, by its kind
+            answer.put((None, error))
+
+    threading.Thread(target=work, name="storage", daemon=True).start()
+    try:
+        result, error = answer.get(timeout=max(seconds, 0.1))
+    except Empty:
+        raise OSError(errno.ETIMEDOUT, f"no answer within {seconds:.0f} seconds") from None
+    if isinstance(error, FileNotFoundError):
+        raise FileNotFoundError(errno.ENOENT, "there is no such bucket or folder") from None
+    if error is not None:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise OSError(errno.EIO, reason) from None
+    return result

@@ -26,6 +26,7 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     action_property: str | None = None
     deleted_at: str | None = None
     mode: Literal["update", "mirror"] = "update"
+    complete_at: Literal["state", "end_of_input"] = "state"
     destination: Literal["project", "app"] = "project"
     id_type: Literal["custom_ids", "install_ids", "advertising_ids"] = "custom_ids"
     tags: str | None = None

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from target_batch.common.errors import DeliveryError
 from target_batch.common.paths import holds
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import STOPPING, Fault, Reason
 from target_batch.common.records import Tally
+from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from target_batch.common.records import Ticket
 
 BREAKER_AFTER: Final = 1000
-"""Operations that Batch answered before the share of refused ones can stop a run."""
+"""Records of a stream that were read before the share of rejected ones can stop the run."""
+
+
+STOPPING_CODES: Final = frozenset(reason.code for reason in STOPPING)
 
 
 class Rejects(Protocol):
@@ -38,7 +42,7 @@ class Fates:
     def __init__(self, rejects: Rejects, max_rejected_share: float) -> None:
         self._rejects = rejects
         self._max_rejected_share = max_rejected_share
-        self._answered = self._refused = 0
+        self._tripped: DeliveryError | None = None
         self.tallies: dict[str, Tally] = {}
 
     def tally(self, stream: str) -> Tally:
@@ -52,17 +56,22 @@ class Fates:
         tally.reasons[reason] += 1
 
     def rejected(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
-        """Settle a record that is refused as a whole."""
-        ticket.origin.tally.rejected += 1
-        self._note(ticket, faults)
+        """Settle a record that is refused as a whole: it is on disk before it counts."""
         self._rejects.write(ticket, faults, whole=True, replay=replay)
+        tally = ticket.origin.tally
+        tally.rejected += 1
+        self._note(ticket, faults)
+        if any(fault.reason.stops for fault in faults):
+            tally.stopping += 1
+            if tally.read >= BREAKER_AFTER:
+                self._watch(ticket.origin.stream, tally)
 
     def went_without(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
         """Write down what a record went without; its own fate is settled elsewhere."""
-        self._note(ticket, faults)
         written = [fault for fault in faults if not fault.counted_only]
         if written:
             self._rejects.write(ticket, written, whole=False, replay=replay)
+        self._note(ticket, faults)
 
     def delivered(self, tickets: Sequence[Ticket]) -> None:
         """Settle the records of one entry, or of one member, that Batch accepted."""
@@ -72,7 +81,6 @@ class Fates:
         """Settle the records of many entries that Batch accepted, a group of records an entry."""
         for origin, count in Counter([tickets[0].origin for tickets in groups]).items():
             origin.tally.delivered += count
-        self._answered += sum(map(len, groups))
         for tickets in groups:
             for ticket in tickets[1:] if len(tickets) > 1 else ():
                 ticket.origin.tally.delivered += 1
@@ -112,28 +120,54 @@ class Fates:
                 self.went_without(tickets[index], faults, replay=not named)
         for index, faults in wholly.items():
             self.rejected(tickets[index], faults, replay=not unsure)
-        self._answered += len(wholly)
-        self._refused += len(wholly)
         if taken := [ticket for index, ticket in enumerate(tickets) if index not in wholly]:
             self.delivered(taken)
 
     def _all_refused(self, tickets: Sequence[Ticket], fault: Fault, *, replay: bool) -> None:
         for ticket in tickets:
             self.rejected(ticket, (fault,), replay=replay)
-        self._answered += len(tickets)
-        self._refused += len(tickets)
+
+    def mirrored(self, stream: str, *, unchanged: int, delivered: int, merged: int) -> None:
+        """Settle the staged rows of a mirror: those that were true already, and those that were sent."""
+        tally = self.tally(stream)
+        tally.unchanged += unchanged
+        tally.delivered += delivered
+        tally.merged += merged
+
+    def moved(self, stream: str, *, added: int = 0, removed: int = 0) -> None:
+        """Count members that a mirror added to an audience, or removed from it."""
+        tally = self.tally(stream)
+        tally.added += added
+        tally.removed += removed
 
     def tripped(self) -> DeliveryError | None:
-        """Return the error to stop with, once too large a share of operations was refused."""
-        if self._answered < BREAKER_AFTER:
-            return None
-        if self._refused > self._answered * self._max_rejected_share:
-            return DeliveryError(
-                f"Batch refused {self._refused} of {self._answered} operations, more than "
-                f"`max_rejected_share` ({self._max_rejected_share}) allows. Look at the rejects, "
-                "correct the cause and run again, or raise the setting."
+        """Return the error to stop with, once too large a share of a stream was rejected."""
+        return self._tripped
+
+    def look_back(self) -> None:
+        """At the end of the input, look for streams of which nothing at all could be sent.
+
+        Raises:
+            DeliveryError: there is one, or too large a share of a stream was rejected.
+        """
+        for stream, tally in self.tallies.items():
+            is_nothing = tally.stopping > 0 and tally.stopping == tally.read - tally.ignored
+            if is_nothing or tally.read >= BREAKER_AFTER:
+                self._watch(stream, tally)
+        if self._tripped is not None:
+            raise self._tripped
+
+    def _watch(self, stream: str, tally: Tally) -> None:
+        if self._tripped is None and tally.stopping > tally.read * self._max_rejected_share:
+            reason = max(STOPPING_CODES & tally.reasons.keys(), key=lambda code: tally.reasons[code])
+            self._tripped = DeliveryError(
+                f"Stream '{clean(stream)}': {tally.stopping} of {tally.read} records were rejected, most "
+                "of them "
+                ""
+                f"for `{reason}`, more than `max_rejected_share` ({self._max_rejected_share}) allows. They "
+                "are "
+                "in the rejects, the state is held. Correct the cause and run again, or raise the setting."
             )
-        return None
 
     @staticmethod
     def _note(ticket: Ticket, faults: Iterable[Fault]) -> None:

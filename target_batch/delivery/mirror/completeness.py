@@ -25,10 +25,13 @@ class Proof:
         self._tallies = tallies
         self._read_before_proof = -1
         self._input_before_proof = -1
+        self.is_under_way = False
+        """Whether the last STATE says that the tap was still at work."""
 
     def state(self, value: bytes) -> None:
         """Take a STATE in."""
-        if not self._under_way(value):
+        self.is_under_way = self._under_way(value)
+        if not self.is_under_way:
             self._read_before_proof = self._read()
             if not self._read_before_proof:
                 self._input_before_proof = self._read_in_all()

@@ -152,11 +152,7 @@ class MirrorLane:
         self._staging.drop()
 
     def _mirror(self) -> None:
-        if not self._proof.holds() or not self._input_ended():
-            self._refuse(
-                "the input did not prove complete: no STATE or ACTIVATE_VERSION came after its last record, "
-                "or the run was stopped. Let the tap run to its end"
-            )
+        self._guard_completeness()
         if not self._staging.sort():
             self._refuse("the ledger has lost some of its rows. Run again")
         names = self._staging.names()
@@ -173,6 +169,31 @@ class MirrorLane:
             plan.apply(self._stream, self._labels.get(name, name))
         self._ledger.take_stock(members)
         self._count(unchanged)
+
+    def _guard_completeness(self) -> None:
+        """Only a stream that was read to its end is the whole truth of its audiences."""
+        option = f"streams.{clean(self._stream)}.complete_at"
+        if not self._input_ended():
+            self._refuse("the run was stopped before the end of its input. Let the tap run to its end")
+        if self._options.complete_at == "end_of_input" or self._proof.holds():
+            return
+        if self._proof.is_under_way:
+            self._refuse(
+                "the last STATE says that the tap was still under way: it died, or it was stopped. Let it "
+                "run to "
+                "its end"
+            )
+        self._refuse(
+            "the input ended, but neither STATE nor ACTIVATE_VERSION came after the stream's last record. "
+            "Either "
+            ""
+            "the tap died on the way, or it writes none at the end of a full table, as taps of the SDK do. "
+            "If its "
+            ""
+            f"exit code was 0, set `{option}` to `end_of_input`: the end of the input is then taken as "
+            "proof, so "
+            "a tap that dies unnoticed removes everybody it did not get to, up to `max_audience_shrink`"
+        )
 
     def _guard_emptiness(self) -> None:
         """An empty stream removes everybody, or it is a failed one: only the user can know."""
@@ -225,6 +246,10 @@ class MirrorLane:
         """Report something that the user should act upon."""
         self._tell(self._stream, note)
 
+    def moved(self, *, added: int = 0, removed: int = 0) -> None:
+        """Count members that were added, or removed."""
+        self._fates.moved(self._stream, added=added, removed=removed)
+
     def refused(self, name: str, member: str, refusals: Sequence[Refusal]) -> bool:
         """Settle the records of a member that Batch refused; return whether there are any.
 
@@ -248,12 +273,10 @@ class MirrorLane:
     def _count(self, unchanged: Sequence[Count]) -> None:
         """Settle every staged record: true already, refused before, or delivered."""
         every, refused = self._staging.count(), self._staging.refused()
-        tally = self._fates.tally(self._stream)
         kept = sum(count.records for count in unchanged)
         sent = every.records - refused.records - kept
-        tally.unchanged += kept
-        tally.delivered += sent
-        tally.merged += sent - (every.members - refused.members - sum(count.members for count in unchanged))
+        members = every.members - refused.members - sum(count.members for count in unchanged)
+        self._fates.mirrored(self._stream, unchanged=kept, delivered=sent, merged=sent - members)
 
 
 NAMELESS = (Reason.MISSING_CUSTOM_ID, Reason.INVALID_CUSTOM_ID)

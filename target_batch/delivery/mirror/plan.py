@@ -70,6 +70,9 @@ class Journal(Protocol):
     def inform(self, note: str) -> None:
         """Report what is about to happen."""
 
+    def moved(self, *, added: int = 0, removed: int = 0) -> None:
+        """Count members that were added, or removed."""
+
     def refused(self, name: str, member: str, refusals: Sequence[Refusal]) -> bool:
         """Settle the records of a member that Batch refused; return whether there are any."""
 
@@ -172,6 +175,7 @@ class Plan:
             receipt = self._delivered(partial(make, self._name, label, [add.body for add in adds]))
             refused = {adds[index].member: found for index, found in receipt.refused.items()}
             self._reject(refused)
+            self._journal.moved(added=len(adds) - len(refused))
             if replaced:
                 self._snapshot.added(self._staging, span, list(refused))
             elif len(refused) < len(adds):
@@ -194,6 +198,7 @@ class Plan:
             self._not_removed({members[index]: found for index, found in receipt.refused.items()})
             gone = [member for index, member in enumerate(members) if index not in receipt.refused]
             self._snapshot.removed(gone)
+            self._journal.moved(removed=len(gone))
             token = token if receipt.token is None else receipt.token
         return token
 
