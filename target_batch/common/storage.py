@@ -105,10 +105,13 @@ class LocalFolder:
     def _keep_out_of_repositories(self) -> None:
         """Write a `.gitignore` of its own: what lies here is people's data."""
         try:
-            with (self.root / ".gitignore").open("x", encoding="utf-8") as file:
-                file.write("*\n")
+            file = os.open(
+                self.root / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+            )
         except FileExistsError:
             return
+        with os.fdopen(file, "wb") as opened:
+            opened.write(b"*\n")
 
     def read(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         """Give the files whose name matches a glob, in the order of their names."""

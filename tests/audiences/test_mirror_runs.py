@@ -365,3 +365,30 @@ def test_a_run_that_is_alive_keeps_others_away(mirror: Loader) -> None:
     assert mirror.members() == set(numbered(3, 9))
     assert mirror.mirror(numbered(2, 9)).code == 0
     assert mirror.members() == set(numbered(2, 9))
+
+
+def test_the_end_of_the_input_proves_a_stream_whose_tap_writes_no_state_behind_it(loader: Loader) -> None:
+    """Taps of the SDK write a STATE every 10,000 records, and none at the end of a full table."""
+    lines = [*cohort(numbered(1, 9)), *rows(["u10"])]
+    loader.settings = {"streams": {"cohort": MIRROR}}
+    refused = loader.run(lines)
+    assert refused.code == 1
+    assert "`streams.cohort.complete_at` to `end_of_input`" in refused.log
+    assert loader.members() == set()
+    loader.settings = {"streams": {"cohort": {**MIRROR, "complete_at": "end_of_input"}}}
+    found = loader.run(lines)
+    assert found.code == 0, found.log
+    assert loader.members() == {f"u{n}" for n in range(1, 11)}
+    assert (found.totals("cohort")["added"], found.totals("cohort").get("removed")) == (10, 0)
+
+
+def test_proof_counts_for_every_stream_that_a_map_makes(loader: Loader) -> None:
+    """ACTIVATE_VERSION comes under the tap's own name."""
+    version = '{"type":"ACTIVATE_VERSION","stream":"cohort","version":1}'
+    loader.settings = {
+        "streams": {"renamed": MIRROR},
+        "stream_maps": {"cohort": {"__alias__": "renamed"}},
+    }
+    found = loader.run([*cohort(numbered(1, 3))[:-1], version])
+    assert found.code == 0, found.log
+    assert loader.members() == {"u1", "u2", "u3"}

@@ -88,7 +88,7 @@ def test_only_the_last_runs_are_shown(command: Command, work: Path, tmp_path: Pa
     assert len(rows) == 2
     found = json.loads(command("runs", "--config", "config.json", "--format", "json").output)
     assert len(found) == 3
-    assert found[0] == json.loads((work / "runs.jsonl").read_text().splitlines()[0])
+    assert found[0] == json.loads((work / "runs.jsonl").read_text().splitlines()[1])
 
 
 def test_runs_as_singer_streams_are_rows_for_a_warehouse(command: Command, work: Path) -> None:
@@ -96,7 +96,7 @@ def test_runs_as_singer_streams_are_rows_for_a_warehouse(command: Command, work:
     schemas, records = messages(done.output)
     assert schemas["target_batch_runs"]["key_properties"] == ["run"]
     assert schemas["target_batch_run_streams"]["key_properties"] == ["run", "stream"]
-    logged = json.loads((work / "runs.jsonl").read_text())
+    logged = json.loads((work / "runs.jsonl").read_text().splitlines()[-1])
     (of_run,), (of_stream,) = records["target_batch_runs"], records["target_batch_run_streams"]
     assert of_run["run"] == of_stream["run"] == logged["run"]
     assert of_stream["delivered"] == 2
@@ -216,16 +216,35 @@ def test_what_batch_says_is_told_to_people_and_kept_from_the_data(
 
 
 def test_only_one_run_is_looked_at(command: Command, work: Path, tmp_path: Path) -> None:
-    finished(tmp_path / "config.json", [LINES[0], record("users", user_id=None)])
+    finished(
+        tmp_path / "config.json", [LINES[0], record("users", user_id=None), record("users", user_id="u9")]
+    )
     runs = [json.loads(line)["run"] for line in (work / "runs.jsonl").read_text().splitlines()]
     everything = command("rejects", "--config", "config.json").output
     assert "3  missing_custom_id" in everything
-    for asked in ("last", runs[1]):
+    for asked in ("last", runs[-1]):
         only = command("rejects", "--config", "config.json", "--run", asked).output
         assert "1  missing_custom_id" in only
         assert "invalid_email" not in only
     unknown = command("rejects", "--config", "config.json", "--run", "none").output
     assert unknown == "No rejects of the run 'none' are here; leave --run out for all.\n"
+
+
+def test_a_run_that_was_killed_is_one_that_did_not_end(command: Command, work: Path) -> None:
+    with (work / "runs.jsonl").open("a") as file:
+        file.write('{"run":"20990101T000000Z-aaaaaa","started":"2099-01-01T00:00:00+00:00","ended":false}\n')
+    shown = command("runs", "--config", "config.json").output
+    assert "2099-01-01 00:00:00 did not end" in " ".join(shown.split())
+    assert "it was killed, or it is still at work" in " ".join(shown.split())
+
+
+def test_a_run_that_stopped_shows_its_cause(command: Command, work: Path, tmp_path: Path) -> None:
+    finished(tmp_path / "config.json", [LINES[0], "no JSON"])
+    logged = json.loads((work / "runs.jsonl").read_text().splitlines()[-1])
+    assert logged["exit"] == 1
+    assert "Line 2 of the input is not JSON" in logged["cause"]
+    shown = " ".join(command("runs", "--config", "config.json").output.split())
+    assert "Line 2 of the input is not JSON in UTF-8" in shown
 
 
 def test_torn_lines_are_passed_over(command: Command, work: Path) -> None:

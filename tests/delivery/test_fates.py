@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from target_batch.batch_api.answers import Refusal
+from target_batch.common.errors import DeliveryError
+from target_batch.common.reasons import Fault, Reason
 from target_batch.common.records import Origin, Ticket
 from target_batch.delivery.fates import BREAKER_AFTER, Fates
 from target_batch.singer.messages import record_in, record_line
@@ -24,8 +28,8 @@ class Kept:
 class World:
     """Fates of one stream whose property `Plan` feeds the attribute `plan`."""
 
-    def __init__(self) -> None:
-        self.kept = Kept()
+    def __init__(self, kept: Kept | None = None) -> None:
+        self.kept = kept or Kept()
         self.fates = Fates(self.kept, 0.5)
         self.tally = self.fates.tally("users")
         self.origin = Origin(
@@ -113,16 +117,57 @@ def test_an_attribute_that_nobody_set_blames_the_whole_entry() -> None:
     assert world.tally.rejected == 1
 
 
-def test_the_breaker_trips_on_the_share_of_refused_operations() -> None:
+TOO_OLD = Fault(Reason.EVENT_OUTSIDE_WINDOW)
+NOBODY = Fault(Reason.MISSING_CUSTOM_ID)
+
+
+def test_the_breaker_trips_on_the_share_of_a_stream_that_is_rejected() -> None:
+    """What Batch refuses counts as what the mapping rejects does."""
     world = World()
-    for line in range(BREAKER_AFTER // 2 + 1):
-        world.fates.refused([world.ticket(line)], [Refusal("no")])
-        assert world.fates.tripped() is None
-    for line in range(BREAKER_AFTER // 2 - 1):
+    for line in range(BREAKER_AFTER // 2):
         world.fates.delivered([world.ticket(line)])
-    tripped = world.fates.tripped()
-    assert tripped is not None
-    assert "max_rejected_share" in str(tripped)
+        world.fates.rejected(world.ticket(line), (NOBODY,))
+    assert world.fates.tripped() is None
+    world.fates.refused([world.ticket(0)], [Refusal("no")])
+    assert "max_rejected_share" in str(world.fates.tripped())
+    assert "`missing_custom_id`" in str(world.fates.tripped())
+
+
+def test_what_lies_in_the_data_never_trips_the_breaker() -> None:
+    world = World()
+    for line in range(BREAKER_AFTER * 2):
+        world.fates.rejected(world.ticket(line), (TOO_OLD,))
+    world.fates.look_back()
+    assert world.fates.tripped() is None
+
+
+def test_a_short_stream_of_which_nothing_could_be_sent_stops_at_its_end() -> None:
+    world = World()
+    world.fates.ignored("users", "deleted_at_source")
+    world.tally.read += 1
+    world.fates.rejected(world.ticket(1), (NOBODY,))
+    assert world.fates.tripped() is None
+    with pytest.raises(DeliveryError, match="max_rejected_share"):
+        world.fates.look_back()
+
+
+def test_a_short_stream_of_which_something_was_sent_does_not() -> None:
+    world = World()
+    world.fates.rejected(world.ticket(1), (NOBODY,))
+    world.fates.delivered([world.ticket(2)])
+    world.fates.look_back()
+
+
+def test_a_reject_counts_only_once_it_is_on_disk() -> None:
+    class Full(Kept):
+        def write(self, ticket: Ticket, faults: Any, *, whole: bool, replay: bool) -> None:
+            raise DeliveryError("full")
+
+    world = World(Full())
+    for settle in (world.fates.rejected, world.fates.went_without):
+        with pytest.raises(DeliveryError):
+            settle(world.ticket(1), (NOBODY,))
+    assert (world.tally.rejected, world.tally.reasons) == (0, {})
 
 
 def test_what_nobody_settles_is_undelivered() -> None:

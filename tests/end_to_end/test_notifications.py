@@ -76,7 +76,7 @@ def webhook() -> Iterator[Webhook]:
     hook.server.server_close()
 
 
-BAD = [schema("users", {"user_id": STRING}), *[record("users", user_id=None) for _ in range(3)]]
+BAD = [*users(1, 1), *[record("users", user_id=None) for _ in range(3)]]
 
 
 def test_a_run_that_stopped_is_told(tmp_path: Path, batch: LocalBatch, webhook: Webhook) -> None:

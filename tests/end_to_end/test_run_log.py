@@ -64,11 +64,20 @@ def test_what_did_not_arrive_is_undelivered(tmp_path: Path, batch: LocalBatch) -
     assert ended.run["requests"] == batch.summary()["requests"]["total"]
 
 
-def test_each_run_appends_one_line(tmp_path: Path, batch: LocalBatch) -> None:
-    names = {run(tmp_path, batch.url, users(1, 2)).run["run"] for _ in range(2)}
-    lines = (tmp_path / "work" / "runs.jsonl").read_text().splitlines()
-    assert [json.loads(line)["run"] in names for line in lines] == [True, True]
-    assert len(names) == 2
+def test_a_run_is_in_the_log_from_its_beginning_and_once_more_at_its_end(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """The line of the end counts; where there is none the run was killed."""
+    names = [run(tmp_path, batch.url, users(1, 2)).run["run"] for _ in range(2)]
+    lines = [json.loads(line) for line in (tmp_path / "work" / "runs.jsonl").read_text().splitlines()]
+    expected = [(name, ended) for name in names for ended in (False, True)]
+    assert [(line["run"], line["ended"]) for line in lines] == expected
+    assert [line.get("cause") for line in lines] == [None] * 4
+
+
+def test_a_local_work_path_keeps_itself_out_of_repositories(tmp_path: Path, batch: LocalBatch) -> None:
+    run(tmp_path, batch.url, users(1, 1))
+    assert (tmp_path / "work" / ".gitignore").read_text() == "*\n"
 
 
 def test_a_run_in_good_weather_is_quiet(tmp_path: Path, batch: LocalBatch) -> None:

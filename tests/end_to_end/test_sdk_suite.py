@@ -76,6 +76,7 @@ class TestStandardSuite(Suite):  # type: ignore[misc]
             "project_key": PROJECT,
             "api_url": batch.url,
             "work_path": str(tmp_path / "work"),
+            "max_rejected_share": 1,
             "default_kind": "profiles",
             "streams": {
                 "TestCamelcase": {"custom_id": "Id"},
