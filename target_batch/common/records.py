@@ -31,6 +31,11 @@ class Tally:
     """Members that a mirror added to its audiences, and removed from them."""
 
     @property
+    def judged(self) -> int:
+        """Records that ask for something, of which `max_rejected_share` is a share."""
+        return self.read - self.ignored
+
+    @property
     def undelivered(self) -> int:
         """What nobody has vouched for."""
         return self.read - self.delivered - self.unchanged - self.ignored - self.rejected

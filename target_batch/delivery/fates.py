@@ -26,6 +26,7 @@ BREAKER_AFTER: Final = 1000
 """Records of a stream that were read before the share of rejected ones can stop the run."""
 
 
+REFUSED: Final = Reason.REFUSED_BY_BATCH.code
 STOPPING_CODES: Final = frozenset(reason.code for reason in STOPPING)
 
 
@@ -63,7 +64,7 @@ class Fates:
         self._note(ticket, faults)
         if any(fault.reason.stops for fault in faults):
             tally.stopping += 1
-            if tally.read >= BREAKER_AFTER:
+            if tally.judged >= BREAKER_AFTER:
                 self._watch(ticket.origin.stream, tally)
 
     def went_without(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
@@ -147,21 +148,23 @@ class Fates:
     def look_back(self) -> None:
         """At the end of the input, look for streams of which nothing at all could be sent.
 
+        What Batch refused is not among them: a call has shown then that keys and address are right.
+
         Raises:
             DeliveryError: there is one, or too large a share of a stream was rejected.
         """
         for stream, tally in self.tallies.items():
-            is_nothing = tally.stopping > 0 and tally.stopping == tally.read - tally.ignored
-            if is_nothing or tally.read >= BREAKER_AFTER:
+            is_nothing = tally.stopping == tally.judged > 0 and REFUSED not in tally.reasons
+            if is_nothing or tally.judged >= BREAKER_AFTER:
                 self._watch(stream, tally)
         if self._tripped is not None:
             raise self._tripped
 
     def _watch(self, stream: str, tally: Tally) -> None:
-        if self._tripped is None and tally.stopping > tally.read * self._max_rejected_share:
+        if self._tripped is None and tally.stopping > tally.judged * self._max_rejected_share:
             reason = max(STOPPING_CODES & tally.reasons.keys(), key=lambda code: tally.reasons[code])
             self._tripped = DeliveryError(
-                f"Stream '{clean(stream)}': {tally.stopping} of {tally.read} records were rejected, most "
+                f"Stream '{clean(stream)}': {tally.stopping} of {tally.judged} records were rejected, most "
                 "of them "
                 ""
                 f"for `{reason}`, more than `max_rejected_share` ({self._max_rejected_share}) allows. They "

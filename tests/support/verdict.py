@@ -173,9 +173,9 @@ def superseding(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
 
 
 def unbalanced(ended: Ended) -> list[str]:
-    """Return the streams whose fates in the run log do not add up to what was read."""
+    """Return the streams whose fates in the run log do not add up to what was read; none if it did not end."""
     return [
         stream
-        for stream, total in ended.run["streams"].items()
+        for stream, total in ended.run.get("streams", {}).items()
         if total["read"] != sum(total[name] for name in BALANCE) or min(total[name] for name in BALANCE) < 0
     ]
