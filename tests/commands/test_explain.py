@@ -316,9 +316,7 @@ def test_columns_of_one_name_are_told(command: Command) -> None:
     assert "a@b.co" not in done.output
 
 
-def test_an_option_that_names_nothing_stops_the_target(
-    command: Command, tmp_path: Path
-) -> None:
+def test_an_option_that_names_nothing_stops_the_target(command: Command, tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(json.dumps({"streams": {"users": {"custom_id": "uid"}}}))
     done = command("explain", "--config", "c.json", "--stream", "users", given="user_id,n\nu1,1\n")
     text = " ".join(done.output.split())

@@ -168,7 +168,9 @@ def test_merged_events_that_batch_refuses_together_are_not_sent_again(
     properties = {"user_id": STRING, "event": STRING, "seat": INTEGER}
     rows = [record("events", user_id="u1", event="bought", seat=n) for n in (1, 2, 3)]
     batch.fault({"partial_errors": [{"category": "c", "bulk_index": 0, "reason": "no"}]})
-    ended = run(tmp_path, batch.url, [schema("events", properties), *rows], late_events="now", max_rejected_share=1)
+    ended = run(
+        tmp_path, batch.url, [schema("events", properties), *rows], late_events="now", max_rejected_share=1
+    )
     assert ended.code == 0
     marks = [mark for row in ended.rejects() for mark in row["_batch_reject"]]
     assert [mark.get("replay") for mark in marks] == [False, False, False]

@@ -173,7 +173,7 @@ def superseding(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
 
 
 def unbalanced(ended: Ended) -> list[str]:
-    """Return the streams whose fates in the run log do not add up to what was read; none if it did not end."""
+    """Return the streams whose fates in the run log do not add up to what was read."""
     return [
         stream
         for stream, total in ended.run.get("streams", {}).items()
