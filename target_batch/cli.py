@@ -12,7 +12,7 @@ import click
 from target_batch.common import standard_streams
 from target_batch.common.plain_text import is_plain
 from target_batch.config.files import Wrong, check_log_level
-from target_batch.target import TargetBatch
+from target_batch.target import TOO_FEW_DESCRIPTORS, TargetBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,10 +89,13 @@ def command() -> CommandGroup:
 
 def cli() -> NoReturn:
     """Run the command line: the entry point `target-batch`."""
-    standard_streams.prepare()
     try:
+        standard_streams.prepare()
         code = _code_of(_run)
     except OSError as error:
+        if error.errno == errno.EMFILE:
+            standard_streams.say_if_possible(TOO_FEW_DESCRIPTORS)
+            sys.exit(1)
         if error.errno not in NOT_WRITTEN:
             raise
         code = _not_written(error.strerror or type(error).__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import gc
 import os
 import signal
@@ -372,6 +373,8 @@ class TargetBatch(Target):
             return self._stopped(str(error), error.exit_code)
         except Exception as error:  # noqa: BLE001 - its message may hold a record, so it is not shown
             self.run.distrusted = True
+            if isinstance(error, OSError) and error.errno == errno.EMFILE:
+                return self._stopped(f"{TOO_FEW_DESCRIPTORS} The state is held.", 1)
             return self._stopped(INTERNAL % ("the state is held", _where(error)), 1)
         return 0
 
@@ -385,6 +388,8 @@ def _missing(message: Message, *names: str) -> str:
     """Return the first of the keys that a message lacks."""
     return next(name for name in names if getattr(message, name) is None)
 
+
+TOO_FEW_DESCRIPTORS = "This process may open fewer files than a run needs: raise `ulimit -n`, and run again."
 
 INTERNAL = "Internal error, %s: %s. Please report this line."
 
