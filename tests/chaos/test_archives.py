@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.chaos
 
 SETTINGS = {
+    "late_events": "now",
     "profile_endpoint": "update",
     "max_updates_per_second": 100_000,
     "checkpoint_records": 400,

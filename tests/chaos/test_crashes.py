@@ -27,6 +27,7 @@ INTERVAL = 60
 PER_REQUEST = 200
 KILLS = 10 if figures.FULL else 2
 SETTINGS = {
+    "late_events": "now",
     "profile_endpoint": "update",
     "max_updates_per_second": 100_000,
     "checkpoint_records": INTERVAL,

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.chaos
 FOLDER = Path(__file__).parents[1] / "scenarios"
 SENT_KEYS = {"records", "ids", "large", "seconds", "path", "faults", "settings"}
 SETTINGS = {
+    "late_events": "now",
     "profile_endpoint": "update",
     "max_updates_per_second": 100_000,
     "max_retry_seconds": 20,
