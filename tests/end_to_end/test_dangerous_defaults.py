@@ -1,0 +1,59 @@
+"""No default may message or remove people by mistake: what is not known for sure stops at the SCHEMA."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer import STRING, record, schema, state, users
+from target_process import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+
+def stream(name: str, *properties: str, **values: str) -> list[str]:
+    """Return a SCHEMA, one record and a state."""
+    made = [schema(name, dict.fromkeys(("user_id", *properties), STRING))]
+    return [*made, record(name, user_id="u9", **values), state({"seen": 9})]
+
+
+@pytest.mark.parametrize(
+    ("settings", "lines", "named"),
+    [
+        ({"custom_id": "uid"}, stream("users"), "`custom_id` names the property `uid`"),
+        ({"streams": {"users": {"custom_id": "uid"}}}, stream("users", "\ufeffuid"), "`\\ufeffuid`"),
+        ({}, stream("events", "event", "moment", event="a"), "`streams.events.time` to one of: `moment`"),
+        ({}, stream("cohorts", "cohort", "op", cohort="c", op="D"), "`streams.cohorts.action_property`"),
+        ({}, stream("cohorts", "cohort", "change_type", cohort="c"), "`change_type` may say who is removed"),
+    ],
+)
+def test_the_run_stops_there_and_what_came_before_is_confirmed(
+    tmp_path: Path, batch: LocalBatch, settings: dict[str, Any], lines: list[str], named: str
+) -> None:
+    before = [] if "custom_id" in settings or "streams" in settings else [*users(1, 3), state({"seen": 3})]
+    ended = run(tmp_path, batch.url, [*before, *lines], **settings)
+    assert ended.code == 2, ended.log
+    assert named in ended.log
+    assert ended.states[-1:] == ([{"seen": 3}] if before else [])
+    assert len(batch.journal()) == len(users(1, 3)[1:] if before else [])
+    assert batch.get("audiences")["audiences"] == []
+
+
+def test_folded_names_remove_from_the_cohort_that_they_name(tmp_path: Path, batch: LocalBatch) -> None:
+    properties = dict.fromkeys(("USER_ID", "COHORT", "ACTION"), STRING)
+    lines = [schema("cohort_members", properties)]
+    for who, action in (("u1", "add"), ("u2", "add"), ("u1", "remove")):
+        lines.append(record("cohort_members", USER_ID=who, COHORT="vip", ACTION=action))
+    ended = run(tmp_path, batch.url, [*lines, state({"seen": 3})])
+    assert ended.code == 0, ended.log
+    (held,) = batch.get("audiences")["audiences"]
+    assert (held["name"], held["members"]) == ("vip", 1)
+
+
+def test_every_row_adds_is_said_once(tmp_path: Path, batch: LocalBatch) -> None:
+    ended = run(tmp_path, batch.url, stream("cohorts", "cohort", cohort="vip"))
+    assert ended.code == 0
+    assert ended.log.count("every row adds its user") == 1
