@@ -21,7 +21,7 @@ _TYPED = re.compile(r"(?:date|url)\((.*)\)", re.DOTALL).fullmatch
 
 
 def is_name(name: str) -> bool:
-    """Tell whether Batch takes the name as it stands: 1 to 30 of `[a-z0-9_]` [said]."""
+    """Tell whether Batch takes the name as it stands: 1 to 30 of `[a-z0-9_]` [read]."""
     return _VALID(name) is not None
 
 

@@ -129,7 +129,7 @@ def many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
 
 
 def label(value: Any) -> str | None:
-    """Return an event's `$label`: text of at most 200 characters [batch]; an empty one is None.
+    """Return an event's `$label`: text of at most 200 characters [sdk]; an empty one is None.
 
     Raises:
         Unfit: it is no such text.
@@ -142,7 +142,7 @@ def label(value: Any) -> str | None:
 
 
 def tags(value: Any) -> list[str] | None:
-    """Return an event's `$tags`: at most 10 texts of at most 64 characters [batch].
+    """Return an event's `$tags`: at most 10 texts of at most 64 characters [sdk].
 
     Raises:
         Unfit: they are something else.

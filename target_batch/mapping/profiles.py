@@ -60,7 +60,7 @@ class ProfileDialect:
 
 
 def within_limits(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Fault]:
-    """Cut what one entry may not hold: 15 arrays [batch], 50 attributes [said]."""
+    """Cut what one entry may not hold: 15 arrays [sdk], 50 attributes [read]."""
     faults: list[Fault] = []
     if len(attributes) > ARRAYS_PER_PROFILE:
         arrays = [key for key, value in attributes.items() if type(value) in {list, dict} and key[0] != "$"]

@@ -16,7 +16,7 @@ CHANGES = frozenset({"$add", "$remove"})
 
 
 def strings(value: Any) -> list[str] | None:
-    """Return an array of at most 25 texts [batch]; numbers and booleans become text.
+    """Return an array of at most 25 texts [sdk]; numbers and booleans become text.
 
     Nulls and empty texts hold nothing and are passed over; what is then empty is None.
 

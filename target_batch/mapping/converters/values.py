@@ -23,7 +23,7 @@ _WEB = ("http://", "https://")
 
 
 def text(value: Any) -> str | None:
-    """Return text of 1 to 300 characters [said]; an empty one is None.
+    """Return text of 1 to 300 characters [read]; an empty one is None.
 
     Raises:
         Unfit: it is no text, too long, or has no UTF-8 form.
