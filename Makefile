@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install -qq
 DEMO := .demo
 MELTANO := $(DEMO)/venv/bin/meltano
-TOGETHER := -m "not pipeline and not chaos" --numprocesses 4 --dist worksteal
+TAPS := .taps
+TAPS_IN_TEST := tap-csv-folder meltanolabs-tap-postgres pipelinewise-tap-postgres
+MORE_TAPS := tap-spreadsheets tap-jsonl
+TOGETHER := -m "not pipeline and not chaos and not taps" --numprocesses 4 --dist worksteal
 PIN := $(DEMO)/venv/bin/uv pip compile --quiet --universal --upgrade --python-version 3.10 \
 	--no-annotate --no-header
 
@@ -45,12 +48,21 @@ install: $(VENV)/.installed ## Make the virtual environment
 demo: $(VENV)/.installed $(DEMO)/.plugins ## Load a real database into a local Batch through Meltano
 	@$(BIN)/python -m demo
 
+$(TAPS)/%/.installed: tests/taps/pins/%.txt | python
+	@echo "Installing $* in $(TAPS)/$* (once, about half a minute) ..."
+	@$(PYTHON) -m venv --clear $(TAPS)/$*
+	@$(TAPS)/$*/bin/python $(PIP) --upgrade "pip>=25.1"
+	@$(TAPS)/$*/bin/python $(PIP) --no-deps --requirement $<
+	@touch $@
+
 .PHONY: test
-test: lint $(DEMO)/.plugins ## Style, types, direction of imports, and every test
+test: lint $(DEMO)/.plugins $(TAPS_IN_TEST:%=$(TAPS)/%/.installed) ## Style, types, direction of imports, and every test
 	@echo "Running the tests that may share the machine ..."
 	@$(BIN)/python -m pytest $(TOGETHER)
 	@echo "Running those that kill, time and measure, one after the other ..."
 	@$(BIN)/python -m pytest -m "pipeline or chaos"
+	@echo "Running real taps into the local Batch ..."
+	@$(BIN)/python -m pytest -m "taps and not more_taps" --numprocesses 2 --dist loadfile
 
 .PHONY: test-fast
 test-fast: install ## The tests without the pipeline and the long fault runs
@@ -70,6 +82,10 @@ test-examples: $(EXAMPLES) ## Load the examples for schedulers with Airflow, Dag
 		AIRFLOW_HOME=$(CURDIR)/$(DEMO)/airflow DAGSTER_HOME= \
 			$(DEMO)/examples-$$name/bin/python tools/check_examples.py $$name || exit 1; \
 	done
+
+.PHONY: test-taps
+test-taps: install $(patsubst %,$(TAPS)/%/.installed,$(TAPS_IN_TEST) $(MORE_TAPS)) ## Real taps into the local Batch, some more than in `make test`
+	@$(BIN)/python -m pytest -m taps --numprocesses 2 --dist loadfile
 
 .PHONY: test-chaos
 test-chaos: install ## The fault runs at full length
@@ -102,10 +118,15 @@ constraints: $(DEMO)/.meltano ## Pin the newest versions of everything, for Pyth
 	@{ echo "# The demo's Meltano and its tap on Python 3.10 to 3.14. Made by: make constraints"; \
 		$(PIN) demo/requirements.txt; } > $(DEMO)/pins
 	@cmp -s $(DEMO)/pins demo/constraints.txt || cp $(DEMO)/pins demo/constraints.txt
+	@for tap in $(TAPS_IN_TEST) $(MORE_TAPS); do \
+		{ echo "# $$tap and all it needs on Python 3.10 to 3.14. Made by: make constraints"; echo $$tap \
+			| $(PIN) - --override tests/taps/pins/overrides.in; } > $(DEMO)/pins || exit 1; \
+		cmp -s $(DEMO)/pins tests/taps/pins/$$tap.txt || cp $(DEMO)/pins tests/taps/pins/$$tap.txt; \
+	done
 
 .PHONY: clean
 clean: ## Remove what these commands made
-	@rm -rf $(VENV) $(DEMO) demo/.meltano dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(DEMO) $(TAPS) demo/.meltano dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: site

@@ -22,17 +22,15 @@ from target_batch.sandbox.readings import READINGS, SECTIONS
 from target_batch.target import TargetBatch
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = {
-    "number": "decimal",
-    "integer": "integer",
-    "boolean": "boolean",
-    "array": "array",
-    "object": "object",
-}
+KINDS = {"integer": "integer", "array": "array", "object": "object"}
+"""Meltano's kinds by type. The rest are texts that the target reads itself: a decimal number stops Meltano
+(`Decimal is not JSON serializable`), and a word it does not know is false to it, even `dry_run: ture`."""
+SDK_KINDS = KINDS | {"boolean": "boolean"}
+"""For the SDK's settings, which take a text as it is: `"false"` would be true."""
 STREAM_OPTIONS = {
     "kind": "`profiles`, `events`, `segment`, `audiences` or `ignore`",
     "custom_id": "property (or dotted path) of the Custom User ID",
-    "attributes": "property → `name`, `$native`, `date(name)`, `url(name)`; null or `''` leaves it out",
+    "attributes": "property → `name`, `$native`, `date(name)`, `url(name)`; `''` (or null) leaves it out",
     "only_mapped": "send only what `attributes` names",
     "time": "property of the record's own time",
     "event": "one fixed event name",
@@ -131,7 +129,8 @@ def plugin_settings() -> list[dict[str, Any]]:
         kinds = shown["type"] if isinstance(shown["type"], list) else [shown["type"]]
         told = {"label": shown["title"], "description": " ".join(shown["description"].split())}
         setting: dict[str, Any] = {"name": name, **told}
-        setting["kind"] = "options" if "enum" in shown else KINDS.get(kinds[0], "string")
+        known = SDK_KINDS if name in SDK_SETTINGS else KINDS
+        setting["kind"] = "options" if "enum" in shown else known.get(kinds[0], "string")
         if "enum" in shown:
             setting["options"] = [{"label": value, "value": value} for value in shown["enum"]]
         if "default" in shown:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from target_batch.common.errors import ConfigurationError
+from target_batch.config.nesting import nested, unbroken
 from target_batch.config.problems import stray_variables
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def read(files: Sequence[str], tell: Callable[[str], None] = _echo) -> dict[str,
     config: dict[str, Any] = {}
     for name in files:
         if name != "ENV":
-            config.update(of_file(name))
+            config.update(unbroken(of_file(name), name, os.environ))
     if "ENV" in files:
         config.update(_environment(tell))
     return config
@@ -109,8 +110,6 @@ def _schema() -> dict[str, Any]:
 def _environment(tell: Callable[[str], None]) -> dict[str, Any]:
     """Return the settings of the environment; a variable wins over the same one in a file `.env`."""
     from dotenv import find_dotenv, load_dotenv  # noqa: PLC0415 - only ENV needs it
-
-    from target_batch.config.nesting import nested  # noqa: PLC0415 - same
 
     load_dotenv(find_dotenv(usecwd=True), override=False)
     shown = _schema()["properties"]

@@ -16,6 +16,8 @@ from packaging.version import Version
 toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 ROOT = Path(__file__).parents[2]
 PYPROJECT = toml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FILES = ["constraints.txt", "demo/constraints.txt"]
+FILES += [str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests/taps/pins").glob("*.txt"))]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
@@ -45,7 +47,7 @@ def required() -> list[Requirement]:
     return [Requirement(line) for group in groups for line in group if isinstance(line, str)]
 
 
-@pytest.mark.parametrize("name", ["constraints.txt", "demo/constraints.txt"])
+@pytest.mark.parametrize("name", FILES)
 def test_every_pin_is_one_exact_version_and_names_no_address(name: str) -> None:
     for pin in pins(name):
         assert pin.url is None
