@@ -1,7 +1,7 @@
 r"""Nested settings as Meltano passes them on, put back into what the user wrote.
 
 Meltano flattens what stands in `meltano.yml` (`{"users.kind": "profiles"}`), takes the dot in a name for a
-level, and drops nulls and dotted names from the file it writes. `\\.` is its way to write a dot that is none.
+level, and drops nulls and dotted names from the file it writes. `\.` is its way to write a dot that is none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every setting through a real Meltano: by variable, by `config set`, in `meltano.yml`. It arrives as meant."""
+"""Every setting through a real Meltano: by variable, by `config set`, in `meltano.yml`; each as meant."""
 
 from __future__ import annotations
 

@@ -1,0 +1,36 @@
+"""What the local Batch holds, read from its journal and made comparable with a source's rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from local_batch import LocalBatch
+
+
+def profiles(batch: LocalBatch) -> dict[str, dict[str, Any]]:
+    """Return the attributes that each profile holds."""
+    ids = {entry["custom_id"] for entry in batch.journal() if "custom_id" in entry}
+    return {custom_id: comparable(batch.attributes(custom_id)) for custom_id in ids}
+
+
+def events(batch: LocalBatch) -> list[dict[str, Any]]:
+    """Return every event that was accepted, one that came twice too, by its `order_id`."""
+    entries = [entry for entry in batch.journal() if "custom_id" in entry]
+    found = [(entry["custom_id"], event) for entry in entries for event in entry["events"]]
+    rows = [{"id": who, "date(time)": event["time"], **event["attributes"]} for who, event in found]
+    return sorted(map(comparable, rows), key=lambda row: row["order_id"])
+
+
+def comparable(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with dates as instants and decimals as the doubles that JSON's readers make of them."""
+    return {
+        name: datetime.fromisoformat(value.replace("Z", "+00:00"))
+        if name.startswith("date(") and isinstance(value, str)
+        else float(value)
+        if isinstance(value, Decimal)
+        else value
+        for name, value in row.items()
+    }
