@@ -29,7 +29,7 @@ def meltanos_schema() -> dict[str, Any]:
 @pytest.fixture
 def project(tmp_path: Path, batch: LocalBatch) -> Project:
     """A fresh project whose target-batch goes to the tests' local Batch."""
-    return Project(tmp_path, **REQUIRED, api_url=batch.url, late_events="now")
+    return Project(tmp_path, {**REQUIRED, "api_url": batch.url, "late_events": "now"})
 
 
 def test_each_setting_of_the_definition_is_one_that_meltano_knows() -> None:

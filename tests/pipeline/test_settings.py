@@ -94,7 +94,7 @@ def meant() -> dict[str, Any]:
 
 def arrived(project: Project, **variables: str) -> dict[str, Any]:
     """Invoke the target through Meltano; return what it read, without what was not set."""
-    told = project.meltano("invoke", "target-batch", **variables)
+    told = project.meltano("invoke", "target-batch", variables=variables)
     (line,) = (line for line in told.splitlines() if line.startswith("READ "))
     found: dict[str, Any] = json.loads(line.removeprefix("READ "))
     for stream, options in found["streams"].items():
@@ -109,7 +109,7 @@ def project(tmp_path: Path) -> Project:
     reader = tmp_path / "reader"
     reader.write_text(READER)
     reader.chmod(0o755)
-    return Project(tmp_path, reader)
+    return Project(tmp_path, {}, reader)
 
 
 def test_every_setting_arrives_by_variable(project: Project) -> None:
@@ -129,7 +129,7 @@ def test_every_setting_arrives_from_meltano_yml(project: Project) -> None:
 
 def test_a_word_that_is_no_boolean_reaches_the_target_and_is_refused(tmp_path: Path) -> None:
     """Meltano's own kind would make false of it, and the run would be live."""
-    project = Project(tmp_path, **REQUIRED, api_url="http://localhost:9", dry_run="ture")
+    project = Project(tmp_path, {**REQUIRED, "api_url": "http://localhost:9", "dry_run": "ture"})
     project.add_tap("tap-lines", [schema("users", {"user_id": STRING})])
     told = project.meltano("run", "tap-lines", "target-batch", codes=(1,))
     assert "`dry_run`" in told
@@ -143,7 +143,7 @@ def test_the_options_and_the_map_of_a_stream_with_a_dot_hold(
     tmp_path: Path, batch: LocalBatch, way: str
 ) -> None:
     """A masked column is not sent, and the stream's options are its own, on `meltano run`."""
-    project = Project(tmp_path, **REQUIRED, api_url=batch.url)
+    project = Project(tmp_path, {**REQUIRED, "api_url": batch.url})
     lines = [
         schema("shop.users", {"uid": STRING, "email": STRING, "geo.city": STRING, "note": STRING}),
         record("shop.users", uid="u1", email="a@example.com", **{"geo.city": "Lyon", "note": "between us"}),
@@ -168,5 +168,5 @@ def test_the_options_and_the_map_of_a_stream_with_a_dot_hold(
         )
     else:
         project.configure(settings)
-    project.meltano("run", "tap-lines", "target-batch", **variables)
+    project.meltano("run", "tap-lines", "target-batch", variables=variables)
     assert batch.attributes("u1") == {"town": "Lyon"}

@@ -89,10 +89,6 @@ class Source:
         """Return whose last change in a cohort is that they were added."""
         return {row["id"] for row in self._connection.execute(MEMBERS, [cohort])}
 
-    def ids(self, query: bytes) -> set[str]:
-        """Return the custom IDs that a query finds, in its column `id`."""
-        return {str(row["id"]) for row in self._connection.execute(query)}
-
 
 def _without_nulls(row: Row) -> Row:
     return {name: value for name, value in row.items() if value is not None}

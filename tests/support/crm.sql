@@ -30,7 +30,7 @@ SELECT
     CASE WHEN n % 6 > 0 THEN '06 12 34 ' || lpad((n % 90 + 10)::text, 2, '0') || '.56' END,
     (ARRAY['Oui', 'Non', NULL])[1 + n % 3],
     (ARRAY['fr_CH', 'de-DE', 'en_US', NULL])[1 + n % 4],
-    (ARRAY[0.43, 0.07, -0.01, 99999999.99, 19.90, NULL])[1 + n % 6],
+    (ARRAY[0.43, 0.07, -0.01, 9999999.99, 19.90, NULL])[1 + n % 6],
     n / 3.0,
     n / 7.0::double precision,
     (ARRAY[true, false, NULL])[1 + n % 3],

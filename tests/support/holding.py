@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def profiles(batch: LocalBatch) -> dict[str, dict[str, Any]]:
-    """Return the attributes that each profile holds."""
+    """Return the attributes that each profile holds, dates as `date(name)`."""
     ids = {entry["custom_id"] for entry in batch.journal() if "custom_id" in entry}
-    return {custom_id: comparable(batch.attributes(custom_id)) for custom_id in ids}
+    return {custom_id: comparable(_typed(batch.profile(custom_id))) for custom_id in ids}
 
 
 def events(batch: LocalBatch) -> list[dict[str, Any]]:
@@ -34,3 +34,9 @@ def comparable(row: dict[str, Any]) -> dict[str, Any]:
         else value
         for name, value in row.items()
     }
+
+
+def _typed(profile: dict[str, Any]) -> dict[str, Any]:
+    kinds = profile["types"]
+    held = profile["attributes"].items()
+    return {f"date({name})" if kinds[name] == "date" else name: value for name, value in held}

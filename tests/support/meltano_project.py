@@ -43,7 +43,7 @@ def definition() -> dict[str, Any]:
 class Project:
     """A Meltano project with the definition in it; an executable of this checkout stands for the package."""
 
-    def __init__(self, folder: Path, executable: Path = TARGET, **settings: str) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str], executable: Path = TARGET) -> None:
         self.folder = folder
         self.variables = {f"TARGET_BATCH_{name.upper()}": value for name, value in settings.items()}
         (folder / "meltano.yml").write_text(EMPTY)
@@ -61,7 +61,7 @@ class Project:
 
     def set(self, settings: Mapping[str, str]) -> None:
         """Set settings with `meltano config set`, one after the other in one process."""
-        command = [MELTANO.parent / "python", "-c", SET_ALL]
+        command: list[str | Path] = [MELTANO.parent / "python", "-c", SET_ALL]
         pairs = json.dumps(list(settings.items()))
         self._run(command, {}, given=pairs)
 
@@ -76,9 +76,11 @@ class Project:
         project["plugins"].setdefault("extractors", []).append(plugin)
         self._write(project)
 
-    def meltano(self, *options: str, codes: tuple[int, ...] = (0,), **variables: str) -> str:
+    def meltano(
+        self, *options: str, codes: tuple[int, ...] = (0,), variables: Mapping[str, str] | None = None
+    ) -> str:
         """Run Meltano and return what it printed; it ends with one of the codes."""
-        return self._run([MELTANO, *options], variables, codes=codes)
+        return self._run([MELTANO, *options], variables or {}, codes=codes)
 
     def _run(
         self,

@@ -50,7 +50,9 @@ class Tap:
 
     def read(self, state: Mapping[str, Any] | None = None) -> bytes:
         """Return what the tap writes, from a state on."""
-        options = [] if state is None else ["--state", self._written("state.json", state)]
+        options: list[str | Path] = []
+        if state is not None:
+            options = ["--state", self._written("state.json", state)]
         return self._run(*self._catalog, *options)
 
     def _written(self, name: str, content: Mapping[str, Any]) -> Path:

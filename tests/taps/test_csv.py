@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import holding
 import pytest
-from target_process import config_file, finished
 from taps import Tap
+from target_process import config_file, finished
 
 if TYPE_CHECKING:
     from pathlib import Path

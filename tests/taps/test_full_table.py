@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import holding
 import pytest
-from target_process import config_file, finished
 from taps import FULL_TABLE, Tap
+from target_process import config_file, finished
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,7 @@ def subscribers(source: Source, tmp_path: Path) -> bytes:
 
 
 def test_a_mirror_that_takes_the_end_of_the_input_as_proof(
-    source: Source, batch: LocalBatch, tmp_path: Path, subscribers: bytes
+    batch: LocalBatch, tmp_path: Path, subscribers: bytes
 ) -> None:
     streams = {"crm-subscribers": {**MIRROR, "complete_at": "end_of_input"}}
     config = config_file(tmp_path, batch.url, custom_id="USER_ID", streams=streams)
