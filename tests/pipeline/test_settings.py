@@ -22,7 +22,11 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(180)]
 
 READER = f"""#!{sys.executable}
 import json, sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 sys.path.insert(0, {str(ROOT)!r})
+sys.modules["faker"] = ModuleType("faker")
+sys.modules["faker"].__spec__ = ModuleSpec("faker", None)
 import msgspec
 from target_batch.config.files import read
 from target_batch.config.nesting import nested
@@ -31,7 +35,8 @@ config = nested(read([sys.argv[sys.argv.index("--config") + 1]]))
 own = msgspec.to_builtins(load(config), enc_hook=lambda secret: secret.reveal())
 print("READ " + json.dumps(own | {{name: config.get(name) for name in SDK_SETTINGS}}), flush=True)
 """
-"""Stands for the target's executable, and shows what the target makes of the file it is given."""
+"""Stands for the target's executable, as if `faker` was installed beside it, and shows what the target makes
+of the file that it is given."""
 
 CHOSEN: dict[str, Any] = {
     "rest_api_key": "shown-by-the-reader",
