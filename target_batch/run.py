@@ -336,7 +336,9 @@ class Run:
         self._progress.table(self.fates.tallies)
         if self._dry:
             self._logger.info("Dry run %s, nothing was sent: %s.", self.name, self._dry.forecast())
-        self._logger.info("Totals: %s", run_log.summary(self.fates.tallies) or "no records")
+        self._logger.info(
+            "Totals: %s", run_log.summary(self.fates.tallies, dry=self._dry is not None) or "no records"
+        )
         if self.input_ended and (idle := unmatched(self.settings.streams, self.fates.tallies)):
             self._logger.info("%s", idle)
         again = self._settled - self._covered

@@ -32,6 +32,7 @@ from target_batch.mapping.settings_check import ready
 from target_batch.report.rejects import MARK
 from target_batch.run import Run
 from target_batch.singer.batch_files import OddLine, decoded, lines
+from target_batch.singer.flattening import with_arrays
 from target_batch.singer.messages import is_utf8, record_line
 from target_batch.singer.reader import LineReader
 from target_batch.sinks import SINKS, StreamSink, kind_of_stream
@@ -44,8 +45,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from target_batch.config.settings import Settings
-    from target_batch.singer.messages import Message
-
+from target_batch.singer.messages import Message
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Fit for records that live until their answer: the default walks them all, again and again."""
@@ -134,7 +134,7 @@ class TargetBatch(Target):
                 continue
             sink = self.get_sink(
                 stream_map.stream_alias,
-                schema=stream_map.transformed_schema,
+                schema=_schema_behind(stream_map, schema),
                 key_properties=stream_map.transformed_key_properties,
             )
             if (
@@ -382,6 +382,13 @@ class TargetBatch(Target):
         self.run.stopped_by(cause)
         self.logger.error("%s", cause)
         return exit_code
+
+
+def _schema_behind(stream_map: StreamMap, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the SCHEMA of what a stream map makes; where it flattens, arrays keep their types."""
+    if stream_map.flattening_enabled:
+        return with_arrays(stream_map, schema)
+    return stream_map.transformed_schema
 
 
 def _missing(message: Message, *names: str) -> str:

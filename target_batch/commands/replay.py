@@ -60,8 +60,12 @@ def _read(path: Path | None) -> dict[str, Any] | None:
 
 def _position(state: Path | None) -> tuple[str, int] | None:
     """Read the last state of an earlier run."""
-    if state is None or not state.exists():
+    if state is None:
         return None
+    if not state.exists():
+        raise click.BadParameter(
+            f"--state {state}: there is no such file. Without --state a replay begins at the beginning"
+        )
     lines = [line for line in state.read_text(encoding="utf-8").split("\n") if line.strip()]
     if not lines:
         return None

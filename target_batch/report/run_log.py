@@ -27,18 +27,19 @@ def append(folder: Folder, run: str, entry: dict[str, Any]) -> None:
     file.close()
 
 
-def summary(tallies: dict[str, Tally]) -> str:
+def summary(tallies: dict[str, Tally], *, dry: bool = False) -> str:
     """Return the totals of a run in one line, stream by stream, and the quota that merging saved."""
-    line = "; ".join(f"{clean(stream)}: {_counted(tally)}" for stream, tally in tallies.items())
+    line = "; ".join(f"{clean(stream)}: {_counted(tally, dry=dry)}" for stream, tally in tallies.items())
     merged = sum(tally.merged for tally in tallies.values())
     return f"{line}; merging saved {counted(merged, 'update')} of the quota" if merged else line
 
 
-def _counted(tally: Tally) -> str:
+def _counted(tally: Tally, *, dry: bool) -> str:
     counts = tally.as_dict()
     reasons = counts.pop("reasons")
     shown = [f"{counts.pop('read')} read"]
-    shown += [f"{n} {name}" for name, n in counts.items() if n or name == "delivered"]
+    words = {"delivered": "would be sent"} if dry else {}
+    shown += [f"{n} {words.get(name, name)}" for name, n in counts.items() if n or name == "delivered"]
     line = ", ".join(shown)
     if reasons:
         line += " (" + ", ".join(f"{n} {clean(code)}" for code, n in reasons.items()) + ")"
