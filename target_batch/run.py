@@ -173,6 +173,7 @@ class Run:
 
     def activated(self, streams: Sequence[str], line: int) -> None:
         """Note an ACTIVATE_VERSION: Batch keeps no versions, but a mirror takes it as proof."""
+        self.drain()
         for mirror in self._lanes.mirrors:
             for stream in streams:
                 mirror.activated(stream, line)

@@ -112,6 +112,8 @@ def test_random_streams_and_faults_keep_the_promises(running_batch: LocalBatch) 
                 max_updates_per_second=100_000,
                 max_retry_seconds=8,
                 request_timeout_seconds=5,
+                late_events="now",
+                max_rejected_share=1,
             )
             verdict = judge(Sent(lines), ended, running_batch.journal())
             figures.note("random streams", verdict, faults=running_batch.hits())

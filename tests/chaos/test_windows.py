@@ -240,7 +240,7 @@ def test_a_lost_answer_doubles_that_request_only(tmp_path: Path, batch: LocalBat
     lines += [record("events", user_id=f"u{n % 40}", event="seen", seat=n) for n in range(80)]
     batch.fault({"accept_then": "close"}, path="*/profiles/*", nth=[1])
     lines.append(state({"seen": 80}))
-    ended = run(tmp_path, batch.url, lines)
+    ended = run(tmp_path, batch.url, lines, late_events="now")
     verdict = judge(Sent(lines), ended, batch.journal())
     assert (ended.code, verdict.problems()) == (0, [])
     assert verdict.duplicates == 80
