@@ -93,6 +93,8 @@ def tell(run: Run) -> None:
             line += f" {unchanged:>8,} unchanged"
         if rejected := run.total(stream, "rejected"):
             line += f" {rejected:>8,} rejected"
+        if added := run.total(stream, "added"):
+            line += f"   (+{added:,} and -{run.total(stream, 'removed'):,} members)"
         print(line)
     print(f"  {run.seconds:.1f} s", flush=True)
 

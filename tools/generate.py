@@ -30,7 +30,9 @@ SDK_KINDS = KINDS | {"boolean": "boolean"}
 STREAM_OPTIONS = {
     "kind": "`profiles`, `events`, `segment`, `audiences` or `ignore`",
     "custom_id": "property (or dotted path) of the Custom User ID",
-    "attributes": "property → `name`, `$native`, `date(name)`, `url(name)`; `''` (or null) leaves it out",
+    "attributes": "property → `name`, `$native`, `date(name)`, `url(name)`, `number(name)`, "
+    "`integer(name)`, `boolean(name)` (the last three for taps "
+    "that send text); `''` (or null) leaves it out",
     "only_mapped": "send only what `attributes` names",
     "time": "property of the record's own time",
     "event": "one fixed event name",

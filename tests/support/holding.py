@@ -17,11 +17,16 @@ def profiles(batch: LocalBatch) -> dict[str, dict[str, Any]]:
 
 
 def events(batch: LocalBatch) -> list[dict[str, Any]]:
-    """Return every event that was accepted, one that came twice too, by its `order_id`."""
+    """Return every event that was accepted, by its `order_id`.
+
+    Delivery is at least once, and taps read the row at their bookmark once more: the same event may have come
+    twice, and stands here once.
+    """
     entries = [entry for entry in batch.journal() if "custom_id" in entry]
     found = [(entry["custom_id"], event) for entry in entries for event in entry["events"]]
     rows = [{"id": who, "date(time)": event["time"], **event["attributes"]} for who, event in found]
-    return sorted(map(comparable, rows), key=lambda row: row["order_id"])
+    distinct = {repr(row): row for row in map(comparable, rows)}
+    return sorted(distinct.values(), key=lambda row: row["order_id"])
 
 
 def comparable(row: dict[str, Any]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_a_sheet_of_excel(batch: LocalBatch, tmp_path: Path) -> None:
 
 
 def test_lines_of_json_twice_as_the_file_grows(batch: LocalBatch, tmp_path: Path) -> None:
-    """The tap reads a file that has grown from its start again; what Batch has of it is not sent twice."""
+    """The tap reads a file that has grown from its start again."""
     start = datetime.now(timezone.utc) - timedelta(hours=1)
     rows = [
         {
