@@ -73,8 +73,8 @@ def main() -> None:
             spread = arrivals[-1][0] - arrivals[0][0]
             allowed = (users - (arrivals[0][1] if burst is None else burst)) / rate
             print(
-                f"{endpoint:24}{users:>10,}{latency:>10}{spread:9.1f}{allowed:9.1f}"
-                f"{allowed / spread:9.1%}{most_within_a_second(arrivals):9,}{throttled:5}   ({whole:.1f} s from start to end)"
+                f"{endpoint:24}{users:>10,}{latency:>10}{spread:9.1f}{allowed:9.1f}{allowed / spread:9.1%}"
+                f"{most_within_a_second(arrivals):9,}{throttled:5}   ({whole:.1f} s from start to end)"
             )
 
 
