@@ -211,14 +211,14 @@ def test_a_database_that_goes_away_while_rows_are_written_stops_the_run(
     """In the middle of a COPY: exit 1, no traceback, nothing changed; the next run goes through."""
     url = new_database()
     loader.settings = {"streams": {"cohort": MIRROR}, "ledger_url": url}
-    loader.mirror(["canary-1"])
+    loader.mirror(["person-1"])
     server = url.replace("+psycopg", "")
     with psycopg.connect(server, autocommit=True) as watching, psycopg.connect(server) as locking:
         process = loader.cold()
-        feed(process, [head(), *rows(["canary-1"])])
+        feed(process, [head(), *rows(["person-1"])])
         wait_for(lambda: watching.execute("SELECT 1 FROM target_batch_stagings").fetchone())
         locking.execute("LOCK TABLE target_batch_arrivals")
-        feed(process, [*rows(f"canary-{n}" for n in range(10_500)), state(DONE)], end=True)
+        feed(process, [*rows(f"person-{n}" for n in range(10_500)), state(DONE)], end=True)
         wait_for(lambda: watching.execute(END_THE_COPY).fetchone())
     assert process.stderr is not None
     log = process.stderr.read().decode()
@@ -227,9 +227,9 @@ def test_a_database_that_goes_away_while_rows_are_written_stops_the_run(
     kill(process)
     assert "`ledger_url`" in log
     assert "Traceback" not in log
-    assert "canary" not in log
-    assert loader.members() == {"canary-1"}
-    assert loader.mirror(["canary-1", "canary-2"]).code == 0
+    assert "person-" not in log
+    assert loader.members() == {"person-1"}
+    assert loader.mirror(["person-1", "person-2"]).code == 0
 
 
 def as_first_version(url: str, folder: Path) -> None:

@@ -139,7 +139,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Sent]]:
         for ids in (["u1", "u2", "u4"], ["u1", "u4", "u5"]):
             runs += [
                 (cohort(ids), {"streams": {"cohort": {"audience": name, "mode": "mirror", **options}}})
-                for name, options in (("vip", {}), ("vip", app), ("devices", install))
+                for name, options in (("vip", {}), ("vip", app), ("devices", {**install, "tags": None}))
             ]
         for lines, settings in runs:
             found = loader.run(lines, **settings)

@@ -87,7 +87,13 @@ class World:
         self.runs[run] = self._run()
 
     def pass_time(self, run: int) -> None:
-        """Let a good part of the age limit pass."""
+        """Let a good part of the age limit pass; no request is on its way for that long.
+
+        What was sent is answered before, or its run has died. After an hour the memory takes a
+        request for dead.
+        """
+        for waiting in list(self.sent):
+            self.answer(waiting)
         self.now += AGE * (run + 1) / 5
 
 
