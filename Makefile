@@ -61,8 +61,8 @@ test: lint $(DEMO)/.plugins $(TAPS_IN_TEST:%=$(TAPS)/%/.installed) ## Style, typ
 	@$(BIN)/python -m pytest $(TOGETHER)
 	@echo "Running those that kill, time and measure, one after the other ..."
 	@$(BIN)/python -m pytest -m "pipeline or chaos"
-	@echo "Running real taps into the local Batch ..."
-	@$(BIN)/python -m pytest -m "taps and not more_taps" --numprocesses 2 --dist loadfile
+	@echo "Running real taps into the local Batch, one module after the other: their servers share folders ..."
+	@$(BIN)/python -m pytest -m "taps and not more_taps"
 
 .PHONY: test-fast
 test-fast: install ## The tests without the pipeline and the long fault runs
@@ -85,7 +85,7 @@ test-examples: $(EXAMPLES) ## Load the examples for schedulers with Airflow, Dag
 
 .PHONY: test-taps
 test-taps: install $(patsubst %,$(TAPS)/%/.installed,$(TAPS_IN_TEST) $(MORE_TAPS)) ## Real taps into the local Batch, some more than in `make test`
-	@$(BIN)/python -m pytest -m taps --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest -m taps
 
 .PHONY: test-chaos
 test-chaos: install ## The fault runs at full length
