@@ -122,7 +122,7 @@ SILENT: list[tuple[str, Callable[[Log], Any]]] = [
 """What looks like the fault and is none."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def warehouse() -> Iterator[psycopg.Connection[Any]]:
     """A real PostgreSQL."""
     with postgresql() as database, psycopg.connect(database.url) as connection:
