@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 SPARED_REQUESTS: Final = 1.2
 """Requests' worth of a burst that is not used: it absorbs the network's jitter at the full rate."""
 
-WINDOW_ROOM: Final = 0.028
-"""Share by which a window is longer than documented: room for jitter, at 97.3 % of the rate."""
+WINDOW_ROOM: Final = 0.027
+"""Share by which a window is longer than documented: room for jitter, at 97.4 % of the rate."""
 
 SENT_ROOM: Final = 0.012
 """The share that is left of it from the moment when a request is known to leave."""
 
-BACK_OFF: Final = 0.6
+BACK_OFF: Final = 0.8
 """The factor by which a 429 lowers the rate."""
 
 RECOVERY_SECONDS: Final = 60.0
@@ -112,8 +112,8 @@ class _Window:
         grant.ends = max(grant.ends, now + self._length(grant.cost, SENT_ROOM))
 
     def _distance(self, cost: float) -> float:
-        """Return the seconds from a request to the next one."""
-        return self._seconds * cost / self._capacity * (1.0 + WINDOW_ROOM) / self._share
+        """Return the seconds from a request to the next one; the room is left to who wakes late."""
+        return self._seconds * cost / self._capacity / self._share
 
     def _length(self, cost: float, room: float) -> float:
         """Return how long a request counts: a window, or as long as one larger than that takes."""

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from target_batch.ledger.sent_attributes import PayloadMemory
 
 REQUESTS_IN_FLIGHT: Final = 16
-"""At 10,000 custom IDs a second and answers after 2 seconds, 8 requests of 2,500 are always out: twice as
-many leave room for answers that take 4."""
+"""At 10,000 custom IDs a second and answers after 2 seconds, 10 requests of 2,000 are always out: 16 leave
+room for answers that take 3."""
 
 MANY: Final = 6
 A_MOMENT: Final = 0.01
@@ -39,9 +39,9 @@ senders need the interpreter, too, and what piles up before them would only fill
 ALONE: Final = 0.5
 """Seconds for which the first request goes alone; a key or an address that is wrong is refused by then."""
 
-MASS_UPDATE_CUT: Final = 2500
-"""Entries we put in one mass update: a quarter of what is allowed. Batch's bucket holds one second's
-worth, so small steps leave room for requests that arrive late (a full bucket overflows) or together."""
+MASS_UPDATE_CUT: Final = 2000
+"""Entries in one mass update: a fifth of what Batch allows, and of what it takes in a second. Smaller
+requests arrive more evenly, larger ones need fewer requests in flight."""
 
 SMALL_DRAIN: Final = 1000
 """Custom IDs that /profiles/update takes at once (its burst): up to here `auto` prefers it."""

@@ -10,7 +10,7 @@ from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.faults.stage import Send, Stage
 from target_batch.sandbox.handlers import HANDLERS
-from target_batch.sandbox.receiving import Receive, read_body
+from target_batch.sandbox.receiving import Receive, read_body, waited
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.reshaping import reshape
 from target_batch.sandbox.routing import resolve
@@ -53,9 +53,10 @@ class Gateway:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one call."""
         log = self.batch.requests
-        exchange = self._open(scope, log)
+        wire = scope["state"]["wire"]
+        exchange = self._open(scope, log, waited(wire.transport))
         normally = partial(self._respond, log)
-        stage = Stage(exchange, send, scope["state"]["wire"], normally, self.pause)
+        stage = Stage(exchange, send, wire, normally, self.pause)
         self._stages.add(stage)
         try:
             body = await read_body(receive)
@@ -96,7 +97,8 @@ class Gateway:
             return refusal(Refused(503, "RESET", "the local Batch was emptied meanwhile"))
         return respond(self.batch, exchange)
 
-    def _open(self, scope: Any, log: Requests) -> Exchange:
+    def _open(self, scope: Any, log: Requests, waited: float) -> Exchange:
+        """Take note of a call that came `waited` seconds ago."""
         return Exchange(
             number=log.enter(),
             method=scope["method"],
@@ -104,7 +106,7 @@ class Gateway:
             query=scope["query_string"],
             headers=scope["headers"],
             wall=self.batch.clock.wall(),
-            steady=self.batch.clock.steady(),
+            steady=max(self.batch.started, self.batch.clock.steady() - waited),
         )
 
     def _row(self, stage: Stage) -> RequestRow:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.chaos
 
 UNLIMITED: dict[str, Any] = {"max_updates_per_second": 1e9}
-MOST_ON_THE_WAY = 16 * 2_500 + 10_000 + 2_500
+MOST_ON_THE_WAY = 16 * 2_000 + 10_000 + 2_000
 """Records that may be read and unconfirmed: sixteen requests, what waits, and a request being cut."""
 
 ON_THE_WAY_MB = 80

@@ -108,7 +108,7 @@ def test_events_count_like_attributes_for_the_choice() -> None:
     assert world.sender.calls[0][0] == "/profiles/mass-update"
 
 
-@pytest.mark.parametrize(("chosen", "most"), [("update", 200), ("mass_update", 2500)])
+@pytest.mark.parametrize(("chosen", "most"), [("update", 200), ("mass_update", 2000)])
 def test_an_endpoint_may_be_chosen(chosen: str, most: int) -> None:
     world = World(profile_endpoint=chosen)
     for number in range(5200):
