@@ -1,6 +1,7 @@
 """A local Batch: an independent second reading of Batch's documentation, to try and test against.
 
-It imports nothing from the rest of target-batch: where the two readings differ, a test fails.
+It imports nothing from the rest of target-batch but what its page shares with another page
+(`target_batch.web`): where the two readings differ, a test fails.
 
 Start it with ``target-batch sandbox`` or ``python -m target_batch.sandbox``; it listens on the
 loopback address only. Point ``api_url`` at it and look at the page at the same address.

@@ -4,22 +4,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
-from starlette.responses import FileResponse
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Mount
 
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.faults.stage import Send
 from target_batch.sandbox.gateway import Gateway
-from target_batch.sandbox.guard import Guard
 from target_batch.sandbox.inspection.routes import make_routes
 from target_batch.sandbox.null import NullBatch
 from target_batch.sandbox.receiving import Receive
+from target_batch.web.guard import Guard
+from target_batch.web.pages import page_routes
 
 STATIC: Final = Path(__file__).parent / "static"
 """Folder of the page."""
 _PAGE: Final = frozenset({"/", "/favicon.ico"})
-_POLICY: Final = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
 class Sandbox:
@@ -44,14 +42,4 @@ class Sandbox:
 
 
 def _make_inspection(batch: LocalBatch) -> Starlette:
-    async def page(_request: Any) -> FileResponse:
-        headers = {"content-security-policy": _POLICY, "cache-control": "no-store"}
-        return FileResponse(STATIC / "index.html", headers=headers)
-
-    return Starlette(
-        routes=[
-            Route("/", page),
-            Mount("/_", routes=make_routes(batch)),
-            Mount("/static", StaticFiles(directory=STATIC)),
-        ]
-    )
+    return Starlette(routes=[Mount("/_", routes=make_routes(batch)), *page_routes(STATIC)])

@@ -14,7 +14,7 @@ from target_batch.sandbox.receiving import Receive, read_body, waited
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.reshaping import reshape
 from target_batch.sandbox.routing import resolve
-from target_batch.sandbox.store.requests import RequestRow, Requests
+from target_batch.sandbox.store.requests import Content, RequestRow, Requests
 
 
 def respond(batch: LocalBatch, exchange: Exchange) -> Answer:
@@ -65,7 +65,7 @@ class Gateway:
                 await self._play(stage)
         finally:
             self._stages.discard(stage)
-            log.leave(self._row(stage))
+            log.leave(self._row(stage), _content(stage))
 
     def stop(self) -> None:
         """End every pause and every connection on which a fault is acting."""
@@ -126,3 +126,8 @@ class Gateway:
             partial_errors=exchange.partial_errors,
             applied=exchange.applied,
         )
+
+
+def _content(stage: Stage) -> Content:
+    query = stage.exchange.query.decode("latin-1")
+    return Content(query, stage.exchange.body, bytes(stage.sent), stage.sent_bytes)

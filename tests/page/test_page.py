@@ -65,7 +65,7 @@ def test_what_arrived_is_counted_at_the_top(visit: Visit, server: LocalBatch) ->
 def test_requests_show_status_size_and_partial_errors(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     page = visit.open("requests")
-    rows = page.locator("#requests-rows tr")
+    rows = page.locator("#requests-list tr")
     rows.nth(3).wait_for()
     shown = [row.split("\t") for row in rows.all_inner_texts()]
     updates = [row for row in shown if "/profiles/update" in row[2]]
@@ -73,20 +73,20 @@ def test_requests_show_status_size_and_partial_errors(visit: Visit, server: Loca
     assert updates[1][4:6] == ["60", "1"]
     assert re.fullmatch(r"[\d.]+ k?B", updates[1][6])
     page.get_by_label("Problems only").check()
-    until(page, "document.querySelectorAll('#requests-rows tr').length === 2")
+    until(page, "document.querySelectorAll('#requests-list tr').length === 2")
 
 
 def test_requests_can_be_held_still(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     page = visit.open("requests")
-    page.locator("#requests-rows tr").first.wait_for()
+    page.locator("#requests-list tr").first.wait_for()
     page.get_by_role("button", name="Pause").click()
-    before = page.locator("#requests-rows tr").count()
+    before = page.locator("#requests-list tr").count()
     fill(server)
     page.wait_for_timeout(1500)
-    assert page.locator("#requests-rows tr").count() == before
+    assert page.locator("#requests-list tr").count() == before
     page.get_by_role("button", name="Paused").click()
-    until(page, f"document.querySelectorAll('#requests-rows tr').length > {before}")
+    until(page, f"document.querySelectorAll('#requests-list tr').length > {before}")
 
 
 def test_a_profile_is_found_and_shown_with_attributes_and_events(visit: Visit, server: LocalBatch) -> None:
@@ -97,7 +97,7 @@ def test_a_profile_is_found_and_shown_with_attributes_and_events(visit: Visit, s
     page.get_by_role("link", name="u001").click()
     page.get_by_role("heading", name="u001").wait_for()
     rows = [tuple(row.split("\t")) for row in texts(page, "#profile tbody tr")]
-    assert ("$email_address", "u001@example.com") in {(row[0], row[2]) for row in rows}
+    assert ("E-mail address", "u001@example.com") in {(row[0], row[2]) for row in rows}
     assert ("visits", "1") in {(row[0], row[2]) for row in rows}
     assert texts(page, "#profile .events strong") == ["page_viewed", "order_completed"]
     assert '"total": 12.5' in page.locator("#profile .events").inner_text()
@@ -142,15 +142,15 @@ def test_an_audience_shows_members_and_the_state_of_its_index(visit: Visit, serv
     server.post("settings", {"index_seconds": 4})
     late = {"name": "big_spenders", "ids": [{"action": "add", "id": "late"}]}
     page = visit.open("audiences")
-    page.get_by_role("link", name="big_spenders").click()
+    page.get_by_role("link", name="Big spenders").click()
     page.get_by_role("heading", name="Big spenders").wait_for()
     page.get_by_text(re.compile("1.50 of 55")).wait_for()
-    assert page.locator("#audience .bar .badge").first.inner_text() == "APPLIED"
+    assert page.locator("#audience .badge").first.inner_text() == "Indexed"
     call(server, "POST", "/audiences/update", late)
-    page.locator("#audience").get_by_text("IN_PROGRESS").wait_for()
-    page.get_by_text("Waiting for the index: update, 1 member").wait_for()
-    page.locator("#audience").get_by_text("APPLIED").wait_for()
-    page.get_by_text("56 members").wait_for()
+    page.locator("#audience").get_by_text("Indexing", exact=True).wait_for()
+    page.get_by_text("Waiting for the index: change, 1 member").wait_for()
+    page.locator("#audience").get_by_text("Indexed", exact=True).wait_for()
+    page.locator("#audience").get_by_text("56 members").wait_for()
 
 
 def test_rates_are_a_live_picture_against_the_limits(visit: Visit, server: LocalBatch) -> None:
@@ -159,7 +159,7 @@ def test_rates_are_a_live_picture_against_the_limits(visit: Visit, server: Local
     server.post("settings", {"rates": True})
     codes = [call(server, "GET", "/audiences/list", None).status_code for _ in range(4)]
     assert 429 in codes
-    chart = page.locator("section.chart", has=page.get_by_role("heading", name="everything else"))
+    chart = page.locator("section.chart", has=page.get_by_role("heading", name="Everything else"))
     chart.wait_for()
     label = chart.get_by_role("img")
     until(

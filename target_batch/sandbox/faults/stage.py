@@ -12,6 +12,8 @@ from target_batch.sandbox.exchange import Exchange
 
 Send = Callable[[Any], Awaitable[None]]
 """ASGI's ``send``."""
+ANSWER_KEPT: Final = 4 * 1024 * 1024
+"""Bytes of an answer that are kept to be looked at."""
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 _NO_BODY: Final = frozenset({204, 304})
 
@@ -51,6 +53,8 @@ class Stage:
         self.transport = wire.transport
         self.pause = pause
         self.status = 0
+        self.sent = bytearray()
+        self.sent_bytes = 0
         self._left = wire.left
         self._send = send
         self._normally = normally
@@ -78,12 +82,20 @@ class Stage:
 
     async def body(self, chunk: bytes, *, more: bool = True) -> None:
         """Send a part of the body."""
+        self._keep(chunk)
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def write(self, status: int, data: bytes) -> None:
         """Write bytes to the connection, past HTTP."""
         self.status = status
+        self._keep(data)
         self.transport.write(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep what was sent, up to a bound: an answer may have no end."""
+        self.sent_bytes += len(data)
+        if room := ANSWER_KEPT - len(self.sent):
+            self.sent += data[:room]
 
     async def close(self) -> None:
         """Close the connection after what was written."""

@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from target_batch.sandbox.batch import LocalBatch
-from target_batch.sandbox.inspection.answering import ALL, fail, position, show, whole
 from target_batch.sandbox.store.audiences import Audience
+from target_batch.sandbox.store.requests import Search
+from target_batch.web.answering import ALL, LARGEST_PAGE, fail, flag, position, show, whole
 
 
 def profiles(batch: LocalBatch, request: Request) -> Response:
@@ -20,8 +21,13 @@ def profiles(batch: LocalBatch, request: Request) -> Response:
 def profile(batch: LocalBatch, request: Request) -> Response:
     """Show the profile that the path or the query names."""
     asked = request.path_params.get("id") or request.query_params.get("id", "")
-    found = batch.profiles.detail(asked, whole(request, "events", ALL, ALL))
-    return show(found) if found else fail(404, "profile not found")
+    events, after = whole(request, "events", ALL, ALL), whole(request, "events_from", 0, ALL)
+    found = batch.profiles.detail(asked, events, after)
+    if found is None:
+        return fail(404, "profile not found")
+    holding = batch.audiences.holding(asked, batch.clock.steady())
+    named = [{"platform": where, "name": one.name, "label": one.label} for where, one in holding]
+    return show({**found, "audiences": named[:LARGEST_PAGE]})
 
 
 def journal(batch: LocalBatch, request: Request) -> Response:
@@ -40,11 +46,23 @@ def requests(batch: LocalBatch, request: Request) -> Response:
     return show({"total": log.total, "requests": rows})
 
 
-def audiences(batch: LocalBatch, _request: Request) -> Response:
-    """List the audiences of every platform."""
+def log(batch: LocalBatch, request: Request) -> Response:
+    """Search the requests kept, the newest first."""
+    search = Search(request.query_params.get("search", ""), flag(request, "problems"))
+    found, rows = batch.requests.find(search, position(request), whole(request, "limit", 100))
+    counts = {"total": batch.requests.total, "kept": len(batch.requests), "problems": batch.requests.problems}
+    return show({**counts, "found": found, "requests": rows})
+
+
+def audiences(batch: LocalBatch, request: Request) -> Response:
+    """List or search the audiences of every platform."""
     now = batch.clock.steady()
-    found = [_audience(platform, one, now) for platform, one in batch.audiences.settled(now)]
-    return show({"audiences": found})
+    text = request.query_params.get("search", "").casefold()
+    settled = batch.audiences.settled(now)
+    found = [item for item in settled if text in f"{item[1].label}\n{item[1].name}".casefold()]
+    start, limit = position(request), whole(request, "limit", LARGEST_PAGE)
+    page = [_audience(platform, one, now) for platform, one in found[start : start + limit]]
+    return show({"all": len(settled), "total": len(found), "audiences": page})
 
 
 def audience(batch: LocalBatch, request: Request) -> Response:
@@ -58,8 +76,16 @@ def audience(batch: LocalBatch, request: Request) -> Response:
     ]
     if not found:
         return fail(404, "audience not found")
-    members = found[0].page(position(request), whole(request, "limit", 100))
-    return show({**_audience(platform, found[0], now), "ids": members})
+    text = request.query_params.get("search", "")
+    total, members = found[0].page(position(request), whole(request, "limit", 100), text)
+    if found[0].holds_custom_ids:
+        members = [_with_email(batch, member) for member in members]
+    return show({**_audience(platform, found[0], now), "total": total, "ids": members})
+
+
+def _with_email(batch: LocalBatch, member: dict[str, Any]) -> dict[str, Any]:
+    email = batch.profiles.email(member["id"])
+    return {**member, "email": email} if email else member
 
 
 def _audience(platform: str, audience: Audience, now: float) -> dict[str, Any]:

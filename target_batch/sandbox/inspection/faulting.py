@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.faults.script import ScriptError
-from target_batch.sandbox.inspection.answering import fail, show
+from target_batch.web.answering import fail, show
 
 READY: Final[list[dict[str, Any]]] = [
     {

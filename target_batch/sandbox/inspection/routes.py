@@ -7,9 +7,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from target_batch.sandbox.batch import LocalBatch
-from target_batch.sandbox.inspection import contents, faulting
-from target_batch.sandbox.inspection.answering import show
+from target_batch.sandbox.inspection import contents, exchanges, faulting
 from target_batch.sandbox.inspection.summary import change_settings, rates, settings, summary
+from target_batch.web.answering import show
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 """What starlette calls."""
@@ -29,6 +29,8 @@ def make_routes(batch: LocalBatch) -> list[Route]:
         Route("/profiles/{id:path}", _bind(batch, contents.profile)),
         Route("/journal", _bind(batch, contents.journal)),
         Route("/requests", _bind(batch, contents.requests)),
+        Route("/requests/{number}", _bind(batch, exchanges.exchange)),
+        Route("/log", _bind(batch, contents.log)),
         Route("/audiences", _bind(batch, contents.audiences)),
         Route("/audiences/{platform}/{name:path}", _bind(batch, contents.audience)),
         Route("/reset", _bind(batch, _reset), methods=["POST"]),

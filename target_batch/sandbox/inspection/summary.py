@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from target_batch.sandbox.batch import LocalBatch
-from target_batch.sandbox.inspection.answering import fail, show
 from target_batch.sandbox.rates import HISTORY_SECONDS
 from target_batch.sandbox.readings import ReadingError
+from target_batch.web.answering import fail, show
 
 Seconds = Annotated[float, Meta(ge=0)]
 """A duration."""

@@ -1,7 +1,8 @@
 // Scripted faults switched on and off, and how the local Batch behaves.
 
-import { get, post, remove } from "./api.js";
-import { byId, list, make, mark, plural, write } from "./dom.js";
+import { get, post, remove } from "./shared/api.js";
+import { byId, list, make, mark, plural, write } from "./shared/dom.js";
+import * as labels from "./labels.js";
 
 let again = () => {};
 let settled = "";
@@ -81,7 +82,7 @@ function build(fault) {
     "li",
     {},
     toggle,
-    make("span", { class: "name" }, fault.name),
+    make("span", { class: "name" }, labels.fault(fault.name)),
     make("span", { class: "quiet" }),
     away,
     make("code", {}, JSON.stringify(rule)),

@@ -1,9 +1,12 @@
 // The page: tabs, what stands at the top, and the refreshing.
 
-import { get } from "./api.js";
+import { get } from "./shared/api.js";
 import * as audiences from "./audiences.js";
-import { byId, count, duration, list, make, write } from "./dom.js";
+import { byId, count, duration, list, make, write } from "./shared/dom.js";
 import * as faults from "./faults.js";
+import { listen } from "./shared/keys.js";
+import { live } from "./shared/live.js";
+import { place } from "./shared/place.js";
 import * as profiles from "./profiles.js";
 import * as rates from "./rates.js";
 import * as requests from "./requests.js";
@@ -11,36 +14,27 @@ import * as requests from "./requests.js";
 const VIEWS = { requests, profiles, audiences, rates, faults };
 const EVERY = 1000;
 const tabs = [...document.querySelectorAll('[role="tab"]')];
+const addresses = {};
 let current = null;
-let busy = false;
-
-/** Read the address: the view, and what is chosen in it. */
-function place() {
-  const parts = location.hash.replace(/^#\/?/, "").split("/").map(decode);
-  const view = parts[0] in VIEWS ? parts[0] : "requests";
-  return { view, chosen: parts.slice(1) };
-}
-
-function decode(part) {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
-}
 
 /** Show the view that the address names. */
 function show() {
-  const { view, chosen } = place();
-  current = view;
+  const [first, ...chosen] = place().parts;
+  current = Object.hasOwn(VIEWS, first ?? "") ? first : "requests";
   for (const tab of tabs) {
-    const on = tab.dataset.view === view;
+    const on = tab.dataset.view === current;
     tab.setAttribute("aria-selected", on);
     tab.tabIndex = on ? 0 : -1;
     byId(tab.getAttribute("aria-controls")).hidden = !on;
   }
-  VIEWS[view].open?.(chosen);
+  VIEWS[current].open?.(chosen);
   refresh();
+}
+
+/** Go to a view: as it was left, or to its beginning when it is already seen. */
+function go(view) {
+  if (view !== current) addresses[current] = location.hash;
+  location.hash = (view !== current && addresses[view]) || `#/${view}`;
 }
 
 function move(event) {
@@ -52,7 +46,7 @@ function move(event) {
   if (next === undefined) return;
   event.preventDefault();
   tabs[next].focus();
-  location.hash = `#/${tabs[next].dataset.view}`;
+  go(tabs[next].dataset.view);
 }
 
 function tiles(summary) {
@@ -61,7 +55,7 @@ function tiles(summary) {
   const shown = [
     ["Profiles", summary.profiles],
     ["Events", summary.events],
-    ["Events outside 24 hours", summary.events_late],
+    ["Late events", summary.events_late],
     ["Audiences", summary.audiences],
     ["Members", summary.members],
     ["Requests", summary.null.on ? summary.null.requests : summary.requests.total],
@@ -74,41 +68,25 @@ function tiles(summary) {
   });
 }
 
-const tile = ([label]) => make("div", { class: "tile" }, make("dt", {}, label), make("dd"));
-
-function pulse(text, lost) {
-  byId("pulse").classList.toggle("lost", lost);
-  write(byId("pulse-text"), text);
-}
+const MEANINGS = { "Late events": "Refused because they lie outside the last 24 hours" };
+const tile = ([label]) => make("div", { class: "tile", title: MEANINGS[label] }, make("dt", {}, label), make("dd"));
 
 /** Bring everything that is seen up to date. */
-async function refresh() {
-  if (busy) return;
-  busy = true;
-  const view = current;
-  try {
-    const summary = await get("summary");
-    tiles(summary);
-    faults.badge(await get("faults"));
-    await VIEWS[view].refresh(summary);
-    pulse(summary.null.on ? "Null mode: keeps nothing" : "Live", false);
-    byId("pulse").title = `Running for ${duration(summary.seconds)}`;
-  } catch (error) {
-    console.error(error);
-    pulse("Does not answer", true);
-  } finally {
-    busy = false;
-  }
-  if (view !== current) refresh();
-}
+const refresh = live(async () => {
+  const summary = await get("summary");
+  tiles(summary);
+  faults.badge(await get("faults"));
+  await VIEWS[current].refresh(summary);
+  byId("pulse").title = `Running for ${duration(summary.seconds)}`;
+  return summary.null.on ? "Null mode: keeps nothing" : "Live";
+}, EVERY);
 
 for (const tab of tabs) {
-  tab.addEventListener("click", () => (location.hash = `#/${tab.dataset.view}`));
+  tab.addEventListener("click", () => go(tab.dataset.view));
   tab.addEventListener("keydown", move);
 }
 write(byId("address"), location.origin);
 for (const view of Object.values(VIEWS)) view.start?.(refresh);
 addEventListener("hashchange", show);
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
-setInterval(() => document.hidden || refresh(), EVERY);
+listen();
 show();

@@ -1,7 +1,8 @@
 // The rates against their limits, as bars per second.
 
-import { get } from "./api.js";
-import { byId, count, list, make, mark, plural, write } from "./dom.js";
+import { get } from "./shared/api.js";
+import { byId, count, list, make, mark, plural, write } from "./shared/dom.js";
+import * as labels from "./labels.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 100;
@@ -34,7 +35,7 @@ function build(rate) {
     shape("line", { class: "floor", x1: 0, x2: width, y1: HEIGHT, y2: HEIGHT }),
     shape("line", { class: "limit", x1: 0, x2: width }),
   );
-  const title = rate.endpoint === "default" ? "everything else" : rate.endpoint;
+  const title = labels.call(rate.endpoint);
   const head = make("div", { class: "bar" }, make("h3", {}, title), make("span", { class: "quiet" }));
   const axis = make("div", { class: "axis" });
   axis.append(make("span", {}, "2 minutes ago"), make("span"), make("span", {}, "now"));

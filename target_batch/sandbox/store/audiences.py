@@ -70,6 +70,11 @@ class Audience:
         self._indexed: dict[str, int] = {}
         self._replaced = -1
 
+    @property
+    def holds_custom_ids(self) -> bool:
+        """Whether its members are profiles, by their custom IDs; the platforms write the type differently."""
+        return self.kind in {"CUSTOM_ID", "custom_ids"}
+
     def accept(self, action: Action, members: list[MemberChange], ready: float) -> str:
         """Take a call in; return its indexing token."""
         token = token_hex(16)
@@ -106,10 +111,12 @@ class Audience:
             return None
         return "REPLACED" if self._indexed[token] < self._replaced else "APPLIED"
 
-    def page(self, start: int, limit: int) -> list[dict[str, Any]]:
-        """List indexed members in order of arrival."""
-        items = islice(self.members.items(), start, start + limit)
-        return [{"id": key, **msgspec.json.decode(extra)} for key, extra in items]
+    def page(self, start: int, limit: int, text: str = "") -> tuple[int, list[dict[str, Any]]]:
+        """List indexed members in order of arrival: how many have `text` in their ID, and a page of them."""
+        folded = text.casefold()
+        found = [key for key in self.members if folded in key.casefold()] if text else self.members
+        page = islice(found, start, start + limit)
+        return len(found), [{"id": key, **msgspec.json.decode(self.members[key])} for key in page]
 
     def _index(self, member: MemberChange) -> None:
         if member.action == "remove":
@@ -167,6 +174,14 @@ class Audiences:
         left = [audience for audience in self.of(platform).values() if audience.number > after]
         page = left[:limit]
         return Page(page, self._cursor(page[-1].number if page else after), len(left) > limit)
+
+    def holding(self, custom_id: str, now: float) -> list[tuple[str, Audience]]:
+        """Return the audiences that have a custom ID among their indexed members, with their platforms."""
+        return [
+            (platform, audience)
+            for platform, audience in self.settled(now)
+            if audience.holds_custom_ids and custom_id in audience.members
+        ]
 
     def settled(self, now: float) -> list[tuple[str, Audience]]:
         """Index what is due and return every audience with its platform."""

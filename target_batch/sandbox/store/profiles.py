@@ -82,12 +82,18 @@ class Profiles:
         found = list(self._matching(text))
         return len(found), [_summary(key, self._profiles[key]) for key in found[start : start + limit]]
 
-    def detail(self, profile_id: str, events: int) -> dict[str, Any] | None:
+    def email(self, profile_id: str) -> str | None:
+        """Return a profile's e-mail address; None without one, or without a profile."""
+        profile = self._profiles.get(profile_id)
+        return None if profile is None else _email(profile.attributes.values)
+
+    def detail(self, profile_id: str, events: int, after: int = 0) -> dict[str, Any] | None:
         """Show one profile with its attributes, their types and its newest events.
 
         Args:
             profile_id: Which one.
-            events: How many events at most, the oldest first.
+            events: How many events at most, the oldest of them first.
+            after: How many of the newest events to pass over.
 
         Returns:
             The profile, or None when it is unknown.
@@ -96,14 +102,14 @@ class Profiles:
         if profile is None:
             return None
         values, kinds = profile.attributes
-        skipped = len(profile.events) - events
+        end = max(0, len(profile.events) - after)
         return {
             "id": profile_id,
             "updated": profile.updated,
             "attributes": values,
             "types": {name: kinds.get(name) or _type(value) for name, value in values.items()},
             "events_total": len(profile.events),
-            "events": [msgspec.Raw(event) for event in profile.events[max(0, skipped) :]],
+            "events": [msgspec.Raw(event) for event in profile.events[max(0, end - events) : end]],
         }
 
     def _matching(self, text: str) -> Iterator[str]:
@@ -114,12 +120,19 @@ class Profiles:
 
 
 def _summary(profile_id: str, profile: Profile) -> dict[str, Any]:
+    values = profile.attributes.values
     return {
         "id": profile_id,
+        "email": _email(values),
         "updated": profile.updated,
-        "attributes": len(profile.attributes.values),
+        "attributes": len(values),
         "events": len(profile.events),
     }
+
+
+def _email(attributes: dict[str, Any]) -> str | None:
+    found = attributes.get("$email_address")
+    return found if isinstance(found, str) else None
 
 
 def _type(value: Any) -> str:

@@ -154,7 +154,7 @@ def test_the_page_needs_nothing_from_elsewhere(server: Any) -> None:
     assert page.headers["content-type"].startswith("text/html")
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert "://" not in page.text
-    for name in ("main.js", "page.css", "icon.svg", "dom.js"):
+    for name in ("main.js", "page.css", "shared/look.css", "shared/icon.svg", "shared/dom.js"):
         response = server.call("GET", f"/static/{name}")
         assert response.status_code == 200
         assert "innerHTML" not in response.text
@@ -168,11 +168,28 @@ def test_the_page_needs_nothing_from_elsewhere(server: Any) -> None:
         {"Host": "127.0.0.1.evil.example"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"},
     ],
 )
 def test_pages_of_other_origins_are_kept_out(server: Any, headers: dict[str, str]) -> None:
     for method, path in (("GET", "/"), ("GET", "/_/summary"), ("POST", "/_/reset")):
         assert server.call(method, path, headers=headers).status_code == 403
+
+
+def test_a_link_of_another_site_is_followed_and_its_form_is_not(server: Any) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert server.call("GET", "/", headers=headers).status_code == 200
+    assert server.call("POST", "/_/reset", headers=headers).status_code == 403
+
+
+def test_no_other_site_may_read_or_frame(server: Any) -> None:
+    for path in ("/", "/_/summary", "/_/profiles"):
+        headers = server.call("GET", path).headers
+        assert not [name for name in headers if name.lower().startswith("access-control-")]
+        assert headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in server.call("GET", "/").headers["content-security-policy"]
 
 
 def test_the_page_itself_may_ask(server: Any) -> None:

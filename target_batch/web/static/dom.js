@@ -63,7 +63,7 @@ const numbers = new Intl.NumberFormat("en");
 export const count = (number) => numbers.format(number);
 
 /** Write how many there are of something. */
-export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+export const plural = (number, word, words = `${word}s`) => `${count(number)} ${number === 1 ? word : words}`;
 
 /** Write a size. */
 export function size(bytes) {
@@ -74,6 +74,15 @@ export function size(bytes) {
 /** Write a duration. */
 export function duration(seconds) {
   return seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
+}
+
+/** Say that there is nothing, and why. */
+export const nothing = (text) => make("p", { class: "empty" }, text);
+
+/** Make a table with heads, and rows of cells. */
+export function table(heads, rows) {
+  const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)));
+  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows));
 }
 
 /** Write a Unix time as local time of day. */

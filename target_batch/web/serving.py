@@ -1,0 +1,77 @@
+"""Serving an application on the loopback address until a signal says stop."""
+
+import logging
+import os
+import socket
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import click
+import uvicorn
+
+HOST: Final = "127.0.0.1"
+"""The only address that is listened on."""
+_BACKLOG: Final = 256
+_SECONDS_TO_STOP: Final = 3
+
+
+class LocalServer(uvicorn.Server):
+    """A server that ends quietly, with exit code 0, on the first signal.
+
+    Args:
+        app: The application.
+        greeting: What to say once the server listens; ``{url}`` in it becomes the address.
+        port_file: Where to write the port then.
+        options: More options of uvicorn.
+    """
+
+    def __init__(self, app: Any, greeting: str, port_file: Path | None = None, **options: Any) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_SECONDS_TO_STOP,
+            timeout_keep_alive=75,
+            **options,
+        )
+        super().__init__(config)
+        self._greeting = greeting
+        self._port_file = port_file
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, then say where."""
+        await super().startup(sockets)
+        port = self.servers[0].sockets[0].getsockname()[1]
+        if self._port_file:
+            write_port(self._port_file, port)
+        click.echo(self._greeting.format(url=f"http://{HOST}:{port}"))
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's form
+        """Stop on a signal; a second one stops harder."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    def serve_on(self, port: int) -> None:
+        """Serve until a signal.
+
+        Args:
+            port: TCP port, 0 for any that is free.
+
+        Raises:
+            OSError: When the port is taken.
+        """
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        with socket.create_server((HOST, port), backlog=_BACKLOG) as listener:
+            self.run([listener])
+
+
+def write_port(path: Path, port: int) -> None:
+    """Write a port to a file at once, so that a reader never sees half of it."""
+    scratch = path.with_name(f"{path.name}.{os.getpid()}")
+    scratch.write_text(f"{port}\n", encoding="ascii")
+    scratch.replace(path)
