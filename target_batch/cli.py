@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "check": ("target_batch.commands.check", "check"),
+    "notify-test": ("target_batch.commands.notify_test", "notify_test"),
     "explain": ("target_batch.commands.explain", "explain"),
     "replay": ("target_batch.commands.replay", "replay"),
     "rejects": ("target_batch.commands.rejects", "rejects"),
@@ -31,6 +34,12 @@ COMMANDS: Final = {
 
 NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO})
 """What a standard output that is full, or read by nothing any more, answers."""
+
+LOG_CONFIG: Final = "SINGER_SDK_LOG_CONFIG"
+"""The variable that names a file by which the SDK configures the log."""
+
+SENTENCE: Final = 200
+"""Characters that the sentence of a command may have in the help."""
 
 FROM_TERMINAL: Final = (
     "Reading Singer messages from this terminal. Pipe a tap into target-batch or name a file with --input; "
@@ -48,7 +57,11 @@ class CommandGroup(click.Group):
             callback=_unless_subcommand(singer.callback),
             help=singer.help,
             invoke_without_command=True,
-            context_settings={**singer.context_settings, **({"color": False} if is_plain() else {})},
+            context_settings={
+                **singer.context_settings,
+                "help_option_names": ["-h", "--help"],
+                **({"color": False} if is_plain() else {}),
+            },
             **options,
         )
 
@@ -65,6 +78,26 @@ class CommandGroup(click.Group):
         module, name = COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with; the error for another one names the closest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if close := get_close_matches(args[0], COMMANDS, n=1):
+                raise click.UsageError(f"{error.message} Did you mean `{close[0]}`?", ctx) from None
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command does in whole sentences."""
+        rows = []
+        for name in self.list_commands(ctx):
+            found = self.get_command(ctx, name)
+            rows.append((name, found.get_short_help_str(SENTENCE) if found else ""))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
 
 def _unless_subcommand(callback: Callable[..., Any] | None) -> Callable[..., None]:
@@ -83,8 +116,22 @@ def _unless_subcommand(callback: Callable[..., Any] | None) -> Callable[..., Non
 
 
 def command() -> CommandGroup:
-    """Return the command line; the SDK sets up its console logging on the way."""
-    return CommandGroup(TargetBatch.cli)
+    """Return the command line; the SDK sets up its console logging on the way.
+
+    Raises:
+        Wrong: the file that SINGER_SDK_LOG_CONFIG names configures no logging.
+    """
+    path = os.environ.get(LOG_CONFIG)
+    try:
+        singer = TargetBatch.cli
+    except Exception as error:
+        if path is None:
+            raise
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise Wrong(
+            f"The file that {LOG_CONFIG} names is no configuration of Python's logging in YAML ({reason})."
+        ) from None
+    return CommandGroup(singer)
 
 
 def cli() -> NoReturn:
@@ -107,10 +154,11 @@ def cli() -> NoReturn:
 def _run() -> None:
     try:
         check_log_level()
+        group = command()
     except Wrong as error:
         error.show()
         sys.exit(error.exit_code)
-    command()()
+    group()
 
 
 def _code_of(run: Callable[[], None]) -> int:

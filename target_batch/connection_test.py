@@ -17,6 +17,7 @@ from target_batch.batch_api.endpoints import AUDIENCE_RATE, App, Project
 from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.batch_api.transport import Transport
 from target_batch.common.clock import Clock, Stop
+from target_batch.common.plain_text import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,28 +141,28 @@ def _unreachable(retry: Retry) -> str:
 
 
 def report(findings: list[Finding]) -> Iterator[str]:
-    """Write a line for each setting, and where to find the value of one that is wrong."""
+    """Write a line for each setting, then one for each that is wrong, the first of them last."""
     widest = max(len(finding.setting) for finding in findings)
     for finding in findings:
         mark = click.style("OK   ", fg="green") if finding.good else click.style("WRONG", fg="red")
         if finding.problem and not finding.exit_code:
             mark = click.style("?    ", fg="yellow")
-        yield f"{mark}  {finding.setting:<{widest}}  {finding.good or finding.problem}"
-        if finding.exit_code and finding.where:
-            yield f"{'':7}{'':{widest}}  {finding.where}"
-    yield last_line(findings)
+        said = finding.problem if not finding.exit_code else ""
+        yield fitted(f"{mark}  {finding.setting:<{widest}}  {finding.good or said}".rstrip(), 9 + widest)
+    wrong = [finding for finding in findings if finding.exit_code]
+    others = [finding for finding in wrong[1:] if f"`{finding.setting}`" not in wrong[0].problem]
+    yield from (_advice(finding, findings) for finding in (*others, *wrong[:1]))
+    if not wrong:
+        yield fitted(ALL_WELL)
 
 
-def last_line(findings: list[Finding]) -> str:
-    """Say in one line what to do now."""
-    wrong = next((finding for finding in findings if finding.exit_code), None)
-    if wrong is None:
-        return ALL_WELL
+def _advice(wrong: Finding, findings: list[Finding]) -> str:
+    """Say in one line what is wrong with a setting, and what to do now."""
     where = f" To put it right: {wrong.where}." if wrong.where else ""
     spoken_of = (finding for finding in findings if f"`{finding.setting}`" in wrong.problem)
     others = [finding for finding in spoken_of if finding is not wrong and finding.where]
     where += "".join(f" `{finding.setting}`: {finding.where}." for finding in others)
-    return f"`{wrong.setting}`: {wrong.problem}.{where}"
+    return fitted(f"`{wrong.setting}`: {wrong.problem}.{where}")
 
 
 def exit_code(findings: list[Finding]) -> int:

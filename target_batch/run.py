@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -21,12 +22,11 @@ from target_batch.config.problems import unmatched
 from target_batch.delivery.checkpoints import Checkpoints
 from target_batch.delivery.fates import Fates
 from target_batch.delivery.senders import Lanes, Surroundings
-from target_batch.report import run_log, webhook
+from target_batch.report import metrics, run_log, webhook
 from target_batch.report.progress import Progress
 from target_batch.report.rejects import RejectsFolder
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Sequence
 
     from target_batch.config.routing import Route
@@ -84,7 +84,8 @@ class Run:
         self._covered = 0
         self._told: set[tuple[str, str]] = set()
         self._lanes = Lanes(settings, self._surroundings())
-        self._progress = Progress(self.clock, self._client.counters)
+        self._progress = Progress(self.clock, self._client.counters, dry=settings.dry_run)
+        self._metrics = metrics.MetricsFile(settings.metrics_path, logger) if settings.metrics_path else None
         self.input_ended = self.distrusted = self._signalled = False
         self._beats = 0
         self._cause: str | None = None
@@ -147,11 +148,11 @@ class Run:
         """
         return self._lanes.of(route)
 
-    def tell(self, stream: str, note: str) -> None:
+    def tell(self, stream: str, note: str, level: int = logging.WARNING) -> None:
         """Log a note about a stream, once."""
         if (stream, note) not in self._told:
             self._told.add((stream, note))
-            self._logger.warning("Stream '%s': %s", clean(stream), clean(note, 400))
+            self._logger.log(level, "Stream '%s': %s", clean(stream), clean(note, 400))
 
     @property
     def _records(self) -> int:
@@ -227,6 +228,8 @@ class Run:
         self._emit(state)
         self._covered = self._checkpoints.covered
         self._logger.info("Checkpoint: a state passed that covers %d records.", self._covered)
+        if self._metrics:
+            self._metrics.update(self._entry(), self.clock.time())
         return True
 
     def finish(self) -> None:
@@ -278,6 +281,8 @@ class Run:
         self._begun = True
         entry = {"run": self.name, "started": self._started.isoformat(timespec="seconds"), "ended": False}
         self._log_run(entry | {"dry_run": self._dry is not None})
+        if self._metrics:
+            self._metrics.update(self._entry(), self.clock.time())
 
     def _log_run(self, entry: dict[str, Any]) -> None:
         try:
@@ -329,17 +334,17 @@ class Run:
         entry = self._entry(exit_code or (trouble.exit_code if trouble else 0))
         self._log_run(entry)
         self._beats += 1
-        self._tell_totals(entry)
+        if self._metrics:
+            self._metrics.close(entry, self.clock.time())
+        self._tell_end(entry)
         if trouble:
             raise trouble
 
-    def _tell_totals(self, entry: dict[str, Any]) -> None:
+    def _tell_end(self, entry: dict[str, Any]) -> None:
+        """Log what needs attention, notify if that is due, and close the log with the totals."""
         self._progress.table(self.fates.tallies)
         if self._dry:
             self._logger.info("Dry run %s, nothing was sent: %s.", self.name, self._dry.forecast())
-        self._logger.info(
-            "Totals: %s", run_log.summary(self.fates.tallies, dry=self._dry is not None) or "no records"
-        )
         if self.input_ended and (idle := unmatched(self.settings.streams, self.fates.tallies)):
             self._logger.info("%s", idle)
         again = self._settled - self._covered
@@ -347,19 +352,26 @@ class Run:
             self._logger.info(
                 "Records that the next run repeats: %d. No state has passed since they were settled.", again
             )
+        for note in run_log.fully_rejected(self.fates.tallies):
+            self._logger.warning("%s", note)
         for name in self._rejects.names:
             self._logger.warning("Rejected records: %s", clean(name, 300))
         if self.settings.notify_url and webhook.is_due(entry, self.settings.notify_rejected):
             seconds = webhook.HURRIED_SECONDS if self._signalled else webhook.TIMEOUT_SECONDS
             webhook.notify(self.settings.notify_url, entry, self._logger, seconds)
+        if not self._progress.live:
+            metrics.log_points(entry)
+        totals = run_log.summary(self.fates.tallies, dry=self._dry is not None) or "no records"
+        self._logger.info("Totals: %s", totals, extra=entry)
 
-    def _entry(self, exit_code: int) -> dict[str, Any]:
+    def _entry(self, exit_code: int | None = None) -> dict[str, Any]:
+        """Return the run's line of the run log; without an exit code that of a run at work."""
         counters = self._client.counters
         return {
             "run": self.name,
             "started": self._started.isoformat(timespec="seconds"),
             "seconds": round(self.clock.monotonic() - self._began, 3),
-            "ended": True,
+            "ended": exit_code is not None,
             "exit": exit_code,
             "cause": self._cause if exit_code else None,
             "streams": {name: tally.as_dict() for name, tally in self.fates.tallies.items()},

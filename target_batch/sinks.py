@@ -6,6 +6,7 @@ operation for delivery, or with its fate: ignored or rejected.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import Sink
@@ -18,6 +19,7 @@ from target_batch.common.redaction import clean
 from target_batch.config.routing import route
 from target_batch.mapping import compile_plan
 from target_batch.mapping.declared import Schema
+from target_batch.mapping.notes import ABOUT_PROPERTY
 from target_batch.report.rejects import MARK
 from target_batch.singer.messages import record_in, record_line, without_utf8
 
@@ -54,7 +56,7 @@ class StreamSink(Sink):
         self.route = _route(stream_name, schema, key_properties or (), settings)
         self.plan = compile_plan(self.route, schema, settings, audience_names=self._run.audience_names)
         for note in self.plan.notes:
-            self._run.tell(stream_name, note)
+            self._run.tell(stream_name, note, level_of(note))
         self._sender = self._run.lane(self.route)
         self._origin = Origin(
             stream=stream_name,
@@ -91,7 +93,7 @@ class StreamSink(Sink):
             self._sender.put(operation, ticket)
         if self.plan.columns.news:
             for note in self.plan.take_news():
-                self._run.tell(self.stream_name, note)
+                self._run.tell(self.stream_name, note, level_of(note))
 
     def accept_odd(self, record: dict[str, Any], line: int, source: bytes) -> None:
         """Take in a record of a line that was not strict JSON: its text may have no UTF-8 form."""
@@ -174,6 +176,11 @@ class IgnoringSink(StreamSink):
     def refuse_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:  # noqa: ARG002
         """Count one record."""
         self.accept(record, line, b"")
+
+
+def level_of(note: str) -> int:
+    """Return the level of a plan's note: a doubt about the stream is a warning, a property's name is not."""
+    return logging.INFO if note.startswith(ABOUT_PROPERTY) else logging.WARNING
 
 
 def _is_not_replayable(record: dict[str, Any]) -> bool:

@@ -317,6 +317,8 @@ class TargetBatch(Target):
         """
         if isinstance(config, tuple):
             config = cls.cb_config(click.get_current_context(), click.Option(["--config"]), config)
+        if config is not None and not config.named:
+            raise configuration.Wrong(configuration.NO_CONFIGURATION)
         try:
             target = cls(
                 config=config.config if config else {},
@@ -341,7 +343,7 @@ class TargetBatch(Target):
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         """Read the configuration files; one that cannot be read ends with a message, exit code 2."""
         given: Any = super().cb_config(ctx, param, ())
-        given.notes = []
+        given.notes, given.named = [], bool(value)
         given.config = configuration.read(value, given.notes.append)
         return given
 

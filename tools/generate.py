@@ -157,7 +157,7 @@ def plugin_definition() -> dict[str, Any]:
         "domain_url": "https://batch.com",
         "keywords": ["meltano_sdk", "reverse-etl"],
         "maintenance_status": "beta",
-        "pip_url": "target-batch",
+        "pip_url": "target-batch[parquet,postgres,sandbox]",
         "executable": "target-batch",
         "capabilities": [capability.value for capability in TargetBatch.capabilities],
         "settings_group_validation": [["rest_api_key", "project_key"], ["rest_api_key", "app_api_keys"]],

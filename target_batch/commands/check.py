@@ -1,34 +1,59 @@
-"""``target-batch check``: are the keys right? One read-only call a platform and key."""
+"""``target-batch check``: are the keys right? One read-only call for each platform and key."""
 
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import TYPE_CHECKING
 
 import click
 
 from target_batch.commands import options
-from target_batch.commands.options import config_option
+from target_batch.commands.options import config_option, format_option
 from target_batch.common.errors import ConfigurationError
 from target_batch.config import files as configuration
 
-NO_FILE: Final = "No configuration was named: give it with --config FILE, or --config ENV."
+if TYPE_CHECKING:
+    from target_batch.commands.options import Form
+    from target_batch.connection_test import Finding
 
 
 @click.command()
 @config_option
-def check(*, files: tuple[str, ...]) -> None:
+@format_option()
+def check(*, files: tuple[str, ...], form: Form) -> None:
     """Check the keys with one read-only call each; say what is wrong and where to find the value.
 
     Exit code 0 when all is well, 2 when a setting is wrong, 1 when Batch cannot be reached.
     """
-    settings = options.load(configuration.read(files), hint=NO_FILE if not files else "")
+    settings = options.load_files(files)
     from target_batch.connection_test import exit_code, probe, report  # noqa: PLC0415 - slow, and `--help` needs none of it
 
     try:
         findings = probe(settings, "check")
     except ConfigurationError as error:
         raise configuration.Wrong(str(error)) from None
-    for line in report(findings):
-        click.echo(line)
+    if form == "text":
+        for line in report(findings):
+            click.echo(line)
+    elif form == "json":
+        options.echo_json([_as_data(finding) for finding in findings])
+    else:
+        _write_singer(findings)
     sys.exit(exit_code(findings))
+
+
+def _as_data(finding: Finding) -> dict[str, object]:
+    known = bool(finding.good or finding.exit_code)
+    return {
+        "setting": finding.setting,
+        "ok": bool(finding.good) if known else None,
+        "finding": finding.good or finding.problem,
+        "where": finding.where if finding.exit_code else None,
+    }
+
+
+def _write_singer(findings: list[Finding]) -> None:
+    from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
+
+    properties = {"setting": out.TEXT, "ok": out.BOOLEAN, "finding": out.TEXT, "where": out.TEXT}
+    out.write("target_batch_check", properties, ["setting"], map(_as_data, findings))

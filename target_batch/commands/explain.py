@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from target_batch.commands import options
-from target_batch.commands.options import Stopped, config_option
+from target_batch.commands.options import Stopped, config_option, format_option
 from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
 
@@ -33,7 +33,7 @@ RECORDS = 10_000
 @click.option("--stream", help="The stream's name, where rows have none; else the file's name.")
 @click.option("--records", type=click.IntRange(0), default=RECORDS, show_default=True, help="0 for all.")
 @click.option("--at", metavar="TIME", help="Judge the age of events as at this time (RFC 3339); else now.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "curl"]), default="text")
+@format_option("curl")
 def explain(
     *, files: tuple[str, ...], file: Any, stream: str | None, records: int, at: str | None, form: str
 ) -> None:
@@ -80,10 +80,9 @@ def _print(studies: dict[str, Study], settings: Settings, form: str) -> None:
 
     found = [as_data(study, settings) for study in studies.values()]
     if form == "json":
-        import msgspec  # noqa: PLC0415 - only here
-
-        encoded = msgspec.json.Encoder(decimal_format="number").encode({"streams": found})
-        click.echo(msgspec.json.format(encoded, indent=2).decode())
+        options.echo_json({"streams": found})
+    elif form == "singer":
+        _write_singer(found)
     elif form == "curl":
         _print_curls(studies, settings)
     else:
@@ -95,6 +94,20 @@ def _print(studies: dict[str, Study], settings: Settings, form: str) -> None:
         if idle := unmatched(settings.streams, studies):
             blocks.append(wrapped(idle, 0))
         click.echo("\n\n".join(blocks))
+
+
+def _write_singer(found: list[dict[str, Any]]) -> None:
+    """Write a row for each property; examples are values, so they stay here."""
+    from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
+
+    names = ("property", "attribute", "type", "reason", "note")
+    properties = dict.fromkeys(("stream", "kind", *names), out.TEXT)
+    rows = (
+        {"stream": one["stream"], "kind": one["kind"]} | {name: row[name] for name in names}
+        for one in found
+        for row in one["properties"]
+    )
+    out.write("target_batch_mapping", properties, ["stream", "property"], rows)
 
 
 def _print_curls(studies: dict[str, Study], settings: Settings) -> None:

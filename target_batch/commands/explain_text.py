@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from target_batch.common.plain_text import counted, cut, number, share, table, wrapped
+from target_batch.common.plain_text import counted, cut, fitted, number, room, share, table, wrapped
 from target_batch.common.redaction import clean
+from target_batch.mapping.notes import ABOUT_PROPERTY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 NOTHING: Final = "-"
 LONGEST_EXAMPLE: Final = 28
 LONGEST_LIST: Final = 60
 SHOWN_NAMES: Final = 6
+INFERRED: Final = (
+    "schema     inferred from these rows; a tap's own SCHEMA may say otherwise, and `replay` without "
+    "--schema takes each value by its JSON type"
+)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -51,16 +56,15 @@ def _title(found: dict[str, Any]) -> str:
     if counts["sent_in_part"]:
         parts[-1] += f" ({number(counts['sent_in_part'])} of them without an attribute)"
     parts += [f"{number(counts[fate])} {fate}" for fate in ("ignored", "rejected") if counts[fate]]
-    return f"{name}  {', '.join(parts)}"
+    return fitted(f"{name}  {', '.join(parts)}")
 
 
 def _facts(found: dict[str, Any]) -> Iterator[str]:
-    yield f"  kind       {found['kind']}: {found['kind_found']}"
+    yield fitted(f"  kind       {found['kind']}: {found['kind_found']}", 13)
     if found["custom_id"]:
-        yield f"  custom ID  {clean(found['custom_id'], 60)}: {found['custom_id_found']}"
+        yield fitted(f"  custom ID  {clean(found['custom_id'], 60)}: {found['custom_id_found']}", 13)
     if found["schema_inferred"]:
-        yield "  schema     inferred from these rows; a tap's own SCHEMA may say otherwise,"
-        yield "             and `replay` without --schema takes each value by its JSON type"
+        yield wrapped(INFERRED, 2, hanging=13)
 
 
 def _going(going: list[dict[str, Any]]) -> Iterator[str]:
@@ -68,8 +72,8 @@ def _going(going: list[dict[str, Any]]) -> Iterator[str]:
         rows = [
             (_text(row["property"]), _text(row["attribute"]), row["type"], _example(row)) for row in going
         ]
-        yield from _indented(table(("property", "in Batch", "type", "example"), rows, longest=60))
-        yield from (f"  {_text(row['property'])}: {row['note']}" for row in going if row["note"])
+        yield from _indented(("property", "in Batch", "type", "example"), rows)
+        yield from (fitted(f"  {_text(row['property'])}: {row['note']}", 4) for row in going if row["note"])
 
 
 def _staying(staying: list[dict[str, Any]]) -> Iterator[str]:
@@ -77,14 +81,14 @@ def _staying(staying: list[dict[str, Any]]) -> Iterator[str]:
         rows = [
             (_text(row["property"]), row["type"], row["note"] or "", row["reason"] or "") for row in staying
         ]
-        yield from _indented(table(("not an attribute", "type", "because", "reason"), rows, longest=60))
+        yield from _indented(("not an attribute", "type", "because", "reason"), rows)
 
 
 def _notes(found: dict[str, Any]) -> Iterator[str]:
     """Give the notes of the SCHEMA that the tables do not show."""
     shown_above = found["kind"] != "segment"
     for note in found["notes"]:
-        if not (shown_above and note.startswith("Property `")):
+        if not (shown_above and note.startswith(ABOUT_PROPERTY)):
             yield wrapped(clean(note, 600), 2)
 
 
@@ -117,26 +121,29 @@ def _budgets(found: dict[str, Any]) -> Iterator[str]:
         yield from _names(found)
     names = budgets["attributes"]
     planned, limit = names["planned"], names["limit"]
-    room = f"{planned} of {limit} that Batch takes at once"
+    within = f"{planned} of {limit} that Batch takes at once"
     over = click.style(f"{planned}, more than the {limit} that Batch takes at once", fg="red")
-    yield f"  attributes  {room if planned <= limit else over}"
+    yield fitted(f"  attributes  {within if planned <= limit else over}", 14)
     if names["most_in_a_record"]:
-        yield f"              {names['most_in_a_record']} at most in one record of the sample"
+        yield fitted(f"              {names['most_in_a_record']} at most in one record of the sample", 14)
     if budgets["texts_too_long"]:
-        yield f"  texts       {number(budgets['texts_too_long'])} longer than Batch takes (300 characters)"
+        long = number(budgets["texts_too_long"])
+        yield fitted(f"  texts       {long} longer than Batch takes (300 characters)", 14)
     if events := budgets.get("events"):
         most, limit = events["most_of_one_custom_id"], events["limit_per_entry"]
         if most:
-            yield f"  at once     {number(most)} at most of one custom ID, {limit} fit in one request"
+            yield fitted(
+                f"  at once     {number(most)} at most of one custom ID, {limit} fit in one request", 14
+            )
         late = share(events["late"], events["met"])
-        yield f"  late        {late} of the events are outside the 24 hours that Batch takes"
+        yield fitted(f"  late        {late} of the events are outside the 24 hours that Batch takes", 14)
 
 
 def _names(found: dict[str, Any]) -> Iterator[str]:
     names = [f"{clean(name, 80)} ({number(count)})" for name, count in found["names"].items()]
     more = f" and {number(len(names) - SHOWN_NAMES)} more" if len(names) > SHOWN_NAMES else ""
     head = "audiences" if found["kind"] == "audiences" and ": " in names[0] else "events"
-    yield f"  {head:<12}{', '.join(names[:SHOWN_NAMES])}{more}"
+    yield fitted(f"  {head:<12}{', '.join(names[:SHOWN_NAMES])}{more}", 14)
 
 
 def _reasons(found: dict[str, Any]) -> Iterator[str]:
@@ -146,7 +153,8 @@ def _reasons(found: dict[str, Any]) -> Iterator[str]:
         where = f"line {', '.join(map(str, met['lines']))}"
         more = " …" if met["count"] > len(met["lines"]) else ""
         names = f"  {cut(', '.join(met['properties']), LONGEST_LIST)}" if met["properties"] else ""
-        yield f"  {number(met['count']):>8}  {click.style(met['code'], fg='yellow')}{names}  {where}{more}"
+        head = f"  {number(met['count']):>8}  {click.style(met['code'], fg='yellow')}{names}  {where}{more}"
+        yield fitted(head, 12)
         yield wrapped(met["advice"], 12)
 
 
@@ -156,5 +164,7 @@ def _paragraph(head: str, text: str, colour: str) -> Iterator[str]:
     yield wrapped(clean(text, 600), 2)
 
 
-def _indented(lines: Iterator[str]) -> Iterator[str]:
-    return (f"  {line}" for line in lines)
+def _indented(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    columns = room()
+    lines = table(heads, rows, longest=60, columns=columns and columns - 2)
+    return (f"  {line}".rstrip() for text in lines for line in text.split("\n"))

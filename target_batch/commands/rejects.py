@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from target_batch.commands import options
-from target_batch.commands.options import config_option
+from target_batch.commands.options import config_option, format_option
 from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
 
@@ -50,12 +50,12 @@ class Group:
 @click.command()
 @config_option
 @click.option("--run", metavar="RUN", help="Only this run, or `last` for the last one that left rejects.")
-@click.option("--format", "form", type=click.Choice(["text", "singer"]), default="text")
-@click.option("--with-records", is_flag=True, help="With `--format singer`: the rejected records too.")
+@format_option()
+@click.option("--with-records", is_flag=True, help="With json and singer: the rejected records too.")
 def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records: bool) -> None:
     """Show what was refused, by stream and reason: how often, on which lines, and what to do about it.
 
-    `--format singer` writes every refusal as a Singer stream, without people's data unless asked for.
+    `--format json` and `singer` write every refusal, without people's data unless asked for.
     """
     from target_batch.commands import history  # noqa: PLC0415 - slow
     from target_batch.common.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
@@ -67,6 +67,8 @@ def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records:
         found = history.refusals(settings.work_path, run)
         if form == "singer":
             _write_singer(found, with_records=with_records)
+        elif form == "json":
+            options.echo_json([_record(refusal, with_records=with_records) for refusal in found])
         else:
             dry = {entry["run"] for entry in history.runs(settings.work_path) if entry.get("dry_run") is True}
             _print(found, files, dry, run)
@@ -93,7 +95,7 @@ def _print(found: Iterable[Refusal], files: tuple[str, ...], dry: set[str], run:
 
 
 def _text(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
-    from target_batch.common.plain_text import cut, number, wrapped  # noqa: PLC0415 - only here
+    from target_batch.common.plain_text import cut, fitted, number, wrapped  # noqa: PLC0415 - only here
     from target_batch.common.reasons import Reason  # noqa: PLC0415 - same
     from target_batch.common.redaction import clean  # noqa: PLC0415 - same
 
@@ -107,7 +109,7 @@ def _text(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
         more = " …" if group.count > len(group.lines) else ""
         lines = f"line {', '.join(map(str, group.lines))}{more}" if group.lines else ""
         head = f"{number(group.count):>8}  {click.style(clean(code, 40), fg='yellow')}"
-        yield "  ".join(part for part in (head, names, lines) if part)
+        yield fitted("  ".join(part for part in (head, names, lines) if part), 10)
         yield wrapped(advice.get(code, "A reason that this version does not know."), 10)
         if code == Reason.REFUSED_BY_BATCH.code:
             yield from (wrapped(f"Batch says: {clean(text, 200)}", 10) for text in group.messages)
@@ -120,7 +122,9 @@ def _replays(paths: dict[str, set[int]], files: tuple[str, ...]) -> Iterator[str
     ready = [path for path, repeatable in paths.items() if repeatable]
     if not ready:
         return
-    yield click.style("Once the cause is gone, this delivers exactly what was refused:", bold=True)
+    from target_batch.common.plain_text import fitted  # noqa: PLC0415 - only here
+
+    yield click.style(fitted("Once the cause is gone, this delivers exactly what was refused:"), bold=True)
     for path in ready:
         yield f"  {_target(files)} --input {shlex.quote(path)}"
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import click
 
+from target_batch.commands.options import config_option
+
 
 @click.command("replay", short_help="Load archives (JSON lines, Parquet) straight from their files.")
-@click.option("--config", multiple=True, required=True, help="Configuration file, or ENV.")
+@config_option
 @click.option("--stream", required=True, help="Name of the stream that the rows are.")
 @click.option("--schema", type=click.Path(path_type=Path), help="JSON schema of the rows; else learned.")
 @click.option("--state", type=click.Path(path_type=Path), help="States of an earlier run, to go on from.")
-@click.argument("files", nargs=-1, required=True)
+@click.argument("archives", nargs=-1, required=True, metavar="FILES...")
 def replay(
-    config: tuple[str, ...], stream: str, schema: Path | None, state: Path | None, files: tuple[str, ...]
+    *, files: tuple[str, ...], stream: str, schema: Path | None, state: Path | None, archives: tuple[str, ...]
 ) -> None:
     """Load FILES, paths or URLs (`s3://…`), as the rows of one stream.
 
@@ -28,9 +30,9 @@ def replay(
     from target_batch.singer.archives import ArchiveReader  # noqa: PLC0415 - start-up of other commands
     from target_batch.target import TargetBatch  # noqa: PLC0415 - it imports this package
 
-    expanded = [found for file in files for found in _expanded(file)]
+    expanded = [found for file in archives for found in _expanded(file)]
     reader = ArchiveReader(stream, expanded, _read(schema), _position(state))
-    TargetBatch.run_and_exit(config, message_reader=reader)
+    TargetBatch.run_and_exit(files, message_reader=reader)
 
 
 def _expanded(file: str) -> list[str]:

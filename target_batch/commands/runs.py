@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from target_batch.commands import options
-from target_batch.commands.options import config_option
+from target_batch.commands.options import config_option, format_option
 from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
 
@@ -20,6 +20,7 @@ ALWAYS: Final = {"read", "delivered", "rejected"}
 """Counts that have a column whatever there is; the others have one where a stream has any."""
 
 TOP_REASONS: Final = 3
+DRY: Final = "dry, (n): a dry run, which would have delivered n and has sent nothing."
 DID_NOT_END: Final = (
     "It did not end: it was killed, or it is still at work. The next run repeats what no state covers."
 )
@@ -28,12 +29,9 @@ DID_NOT_END: Final = (
 @click.command()
 @config_option
 @click.option("--last", type=click.IntRange(1), default=10, show_default=True, help="How many runs.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "singer"]), default="text")
+@format_option()
 def runs(*, files: tuple[str, ...], last: int, form: str) -> None:
-    """Show the last runs: when, how they ended, what became of each stream's records.
-
-    `--format singer` writes them as Singer streams, for a warehouse target to load.
-    """
+    """Show the last runs: when, how they ended, what became of each stream's records."""
     from target_batch.commands import history  # noqa: PLC0415 - slow
     from target_batch.common.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
 
@@ -45,9 +43,7 @@ def runs(*, files: tuple[str, ...], last: int, form: str) -> None:
     if form == "singer":
         _write_singer(found)
     elif form == "json":
-        import msgspec  # noqa: PLC0415 - only here
-
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        options.echo_json(found)
     elif found:
         for line in _table(found):
             click.echo(line)
@@ -63,9 +59,11 @@ def _table(found: list[dict[str, Any]]) -> Iterator[str]:
     rows = [row for entry in found for row in _rows(entry, shown)]
     heads = ("started (UTC)", "seconds", "exit", "stream", *shown, "reasons")
     yield from table(heads, rows, right=" rr " + "r" * len(shown), longest=60)
+    if any(entry.get("dry_run") is True for entry in found):
+        yield DRY
     for entry in found:
         if cause := _cause(entry):
-            yield from wrapped(f"{_started(entry)}  {cause}", 21).splitlines()
+            yield wrapped(f"{_started(entry)}  {cause}", 0, hanging=21)
 
 
 def _rows(entry: dict[str, Any], shown: list[str]) -> Iterator[list[str]]:
@@ -79,9 +77,15 @@ def _rows(entry: dict[str, Any], shown: list[str]) -> Iterator[list[str]]:
     elif not streams:
         yield [*head, "no records", *[""] * len(shown), ""]
     for name, counts in streams.items():
-        numbers = [f"{_integer(counts.get(count)):,}" for count in shown]
+        numbers = [_number(counts, count, dry=entry.get("dry_run") is True) for count in shown]
         yield [*head, clean(name, 60), *numbers, clean(_reasons(counts), 200)]
         head = ["", "", ""]
+
+
+def _number(counts: dict[str, Any], name: str, *, dry: bool) -> str:
+    """Write a count; in brackets what a dry run would have delivered."""
+    text = f"{_integer(counts.get(name)):,}"
+    return f"({text})" if dry and name == "delivered" else text
 
 
 def _started(entry: dict[str, Any]) -> str:

@@ -54,7 +54,7 @@ class Rehearsal:
         """Return what takes the operations of a stream."""
         return self.study(route.stream)
 
-    def tell(self, stream: str, note: str) -> None:
+    def tell(self, stream: str, note: str, level: int = 0) -> None:
         """Pass over a note about a stream: the plan has them all."""
 
     def begin(self) -> None:

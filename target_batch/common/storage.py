@@ -242,3 +242,30 @@ def _remotely(seconds: float, call: Callable[[], Any]) -> Any:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise OSError(errno.EIO, reason) from None
     return result
+
+
+def write_whole(path: str, content: bytes, seconds: float) -> None:
+    """Replace a file, or an object behind a URL, as a whole; others may read it.
+
+    Raises:
+        OSError: it cannot be written, or not within `seconds` behind a URL.
+    """
+    if "://" not in path or path.startswith("file://"):
+        _replace(Path(path.removeprefix("file://")).expanduser(), content)
+        return
+    import fsspec  # noqa: PLC0415 - only those who write behind a URL pay for it
+
+    def put() -> None:
+        files, name = fsspec.core.url_to_fs(path)
+        files.pipe_file(name, content)
+
+    _remotely(seconds, put)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

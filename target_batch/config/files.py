@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from target_batch.common.errors import ConfigurationError
+from target_batch.common.plain_text import fitted
 from target_batch.config.nesting import nested, unbroken
 from target_batch.config.problems import stray_variables
 
@@ -41,10 +42,20 @@ SDK_TYPES: Final = {
 }
 
 
+NO_CONFIGURATION: Final = (
+    "No configuration was named. Give it with --config FILE, or with --config ENV for variables "
+    "TARGET_BATCH_…."
+)
+
+
 class Wrong(click.ClickException):
     """The configuration is wrong; said as the target would say it, with its exit code."""
 
     exit_code = ConfigurationError.exit_code
+
+    def format_message(self) -> str:
+        """Return the message, broken between words where the terminal is narrow."""
+        return fitted(f"Error: {self.message}").removeprefix("Error: ")
 
 
 def _echo(note: str) -> None:

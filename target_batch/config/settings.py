@@ -228,6 +228,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "Rejected records beyond which a run that ended well is notified of too; never by default.",
         ),
     ] = None
+    metrics_path: Annotated[
+        str | None,
+        _setting(
+            "Metrics path",
+            "File (or URL that fsspec knows) that gets the counts of the run in Prometheus' text format, at "
+            "each checkpoint and at the end.",
+        ),
+    ] = None
     dry_run: Annotated[
         bool,
         _setting(

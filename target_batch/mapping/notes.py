@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from target_batch.mapping.columns import Columns
     from target_batch.mapping.plan import Plan
 
+ABOUT_PROPERTY: Final = "Property `"
+"""How the notes begin that say what becomes of one property."""
+
 FOR_ALL: Final = frozenset({"kind", "custom_id", "attributes", "only_mapped", "time", "deleted_at"})
 FOR_KIND: Final = {
     "profiles": frozenset[str](),

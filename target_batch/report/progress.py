@@ -64,12 +64,15 @@ class Pace(NamedTuple):
 class Progress:
     """Draws a line per stream and one for the run."""
 
-    def __init__(self, clock: Clock, counters: Counters, output: TextIO | None = None) -> None:
+    def __init__(
+        self, clock: Clock, counters: Counters, output: TextIO | None = None, *, dry: bool = False
+    ) -> None:
         self._clock = clock
         self._counters = counters
         self._output = output or sys.stderr
         self.live = self._output.isatty() and not is_dumb()
         self._plain = is_plain()
+        self._words = {"delivered": "would go"} if dry else {}
         self._drawn = 0
         self._next = 0.0
         self._seen: deque[tuple[float, dict[str, tuple[int, int]]]] = deque()
@@ -116,7 +119,9 @@ class Progress:
         shown = [name for name in COUNTS if name in ALWAYS or any(each[name] for each in counts.values())]
         room = max(8, self._width() - LIVE[0][1] * len(shown))
         rows = [[cut(name, room), *(number(each[of]) for of in shown)] for name, each in counts.items()]
-        for line in table(["stream", *shown], rows, right=" " + "r" * len(shown)):
+        for line in table(
+            ["stream", *self._heads(shown)], rows, right=" " + "r" * len(shown), columns=self._width()
+        ):
             self._write(click.unstyle(line) if self._plain else line)
         self._output.flush()
 
@@ -150,7 +155,7 @@ class Progress:
         room = max(8, width - sum(wide for _, wide in columns))
         names = {name: cut(clean(name, LONGEST_NAME), room) for name in list(tallies)[:MOST_STREAMS]}
         longest = max(len("stream"), *map(len, names.values()))
-        heads = _line("stream", longest, [head for head, _ in columns], columns)
+        heads = _line("stream", longest, self._heads([head for head, _ in columns]), columns)
         yield self._styled(cut(heads, width), dim=True)
         for name, shown in names.items():
             tally, pace = tallies[name], paces[name]
@@ -174,6 +179,10 @@ class Progress:
             left = timedelta(seconds=round(elapsed * (1 - share) / share))
             parts.append(f"{share:.0%} read, about {left} left")
         return " · ".join(parts)
+
+    def _heads(self, names: Sequence[str]) -> list[str]:
+        """Return the heads of columns; a dry run delivers nothing."""
+        return [self._words.get(name, name) for name in names]
 
     def _styled(self, line: str, **style: bool | str) -> str:
         return line if self._plain else click.style(line, **style)  # type: ignore[arg-type]

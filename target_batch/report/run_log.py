@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_batch.common.plain_text import counted
+from target_batch.common.plain_text import counted, number
 from target_batch.common.redaction import clean
 from target_batch.common.storage import LocalFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from target_batch.common.records import Tally
     from target_batch.common.storage import Folder
 
@@ -32,6 +34,22 @@ def summary(tallies: dict[str, Tally], *, dry: bool = False) -> str:
     line = "; ".join(f"{clean(stream)}: {_counted(tally, dry=dry)}" for stream, tally in tallies.items())
     merged = sum(tally.merged for tally in tallies.values())
     return f"{line}; merging saved {counted(merged, 'update')} of the quota" if merged else line
+
+
+def fully_rejected(tallies: dict[str, Tally]) -> Iterator[str]:
+    """Give a sentence for each stream of which nothing at all was taken."""
+    for stream, tally in tallies.items():
+        if tally.judged and tally.rejected == tally.judged:
+            reasons = ", ".join(f"{n} {clean(code)}" for code, n in tally.reasons.most_common(3))
+            records = (
+                "its only record was"
+                if tally.judged == 1
+                else f"all {number(tally.judged)} of its records were"
+            )
+            yield (
+                f"Stream '{clean(stream)}': {records} rejected ({reasons}). "
+                "`target-batch rejects` shows what to do about it."
+            )
 
 
 def _counted(tally: Tally, *, dry: bool) -> str:

@@ -15,7 +15,7 @@ TIMEOUT_SECONDS: Final = 5.0
 HURRIED_SECONDS: Final = 0.8
 """The same after a signal."""
 
-FIELDS: Final = ("run", "started", "seconds", "exit", "streams", "requests", "retries")
+FIELDS: Final = ("run", "started", "seconds", "exit", "cause", "dry_run", "streams", "requests", "retries")
 """What a notification holds of the run log's entry."""
 
 
@@ -28,14 +28,24 @@ def is_due(entry: dict[str, Any], rejected_more_than: int | None) -> bool:
 
 def notify(url: str, entry: dict[str, Any], logger: logging.Logger, seconds: float = TIMEOUT_SECONDS) -> None:
     """Post a run's counts; whatever goes wrong is logged, and the run stays as it is."""
-    body = {"text": _sentence(entry), "target": "target-batch"} | {name: entry[name] for name in FIELDS}
+    if problem := post(url, body_of(entry), seconds):
+        logger.warning("%s", problem)
+
+
+def body_of(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what the webhook gets of a run."""
+    return {"text": _sentence(entry), "target": "target-batch"} | {name: entry[name] for name in FIELDS}
+
+
+def post(url: str, body: dict[str, Any], seconds: float = TIMEOUT_SECONDS) -> str:
+    """Post a notification; return what went wrong, without the address, or nothing."""
     try:
         status = _post(url, body, seconds)
     except Exception as error:  # noqa: BLE001 - it may name the address, and must not change how the run ends
-        logger.warning("The notification could not be delivered to `notify_url` (%s).", type(error).__name__)
-        return
+        return f"The notification could not be delivered to `notify_url` ({type(error).__name__})."
     if not 200 <= status < 300:  # noqa: PLR2004 - what HTTP calls success; a redirect is not followed
-        logger.warning("`notify_url` answered the notification with status %d.", status)
+        return f"`notify_url` answered the notification with status {status}."
+    return ""
 
 
 def _post(url: str, body: dict[str, Any], seconds: float) -> int:
@@ -54,9 +64,12 @@ def _post(url: str, body: dict[str, Any], seconds: float) -> int:
 def _sentence(entry: dict[str, Any]) -> str:
     """Tell the run in one sentence; chats show the field `text`."""
     how = "ended" if entry["exit"] == 0 else f"stopped with exit code {entry['exit']}"
-    counts = [f"{number(_total(entry, name))} {name}" for name in ("delivered", "rejected", "undelivered")]
+    words = {"delivered": "would be sent (dry run)"} if entry["dry_run"] else {}
+    names = ("delivered", "rejected", "undelivered")
+    counts = [f"{number(_total(entry, name))} {words.get(name, name)}" for name in names]
+    cause = f" {entry['cause']}" if entry["cause"] else ""
     return (
-        f"target-batch {how}: {counted(_total(entry, 'read'), 'record')} read, {', '.join(counts)}. "
+        f"target-batch {how}: {counted(_total(entry, 'read'), 'record')} read, {', '.join(counts)}.{cause} "
         f"Run {entry['run']}."
     )
 

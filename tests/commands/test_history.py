@@ -151,8 +151,9 @@ def test_inside_meltano_the_printed_command_is_meltanos(
 def test_a_dry_run_is_told_apart(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
     """Nothing of it was delivered, and its rejects are no file to replay."""
     run(tmp_path, batch.url, LINES, dry_run=True)
-    row = command("runs", "--config", "config.json").output.splitlines()[-1]
-    assert row.split()[3:6] == ["0", "dry", "users"]
+    *_, row, legend = command("runs", "--config", "config.json").output.splitlines()
+    assert row.split()[3:8] == ["0", "dry", "users", "4", "(2)"]
+    assert legend.startswith("dry, (n): a dry run, which would have delivered n")
     _, records = messages(command("runs", "--config", "config.json", "--format", "singer").output)
     assert records["target_batch_runs"][0]["dry_run"] is True
     told = command("rejects", "--config", "config.json").output

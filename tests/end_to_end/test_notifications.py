@@ -86,7 +86,29 @@ def test_a_run_that_stopped_is_told(tmp_path: Path, batch: LocalBatch, webhook: 
     assert told["exit"] == 1
     assert told["streams"]["users"]["delivered"] == 3
     assert told["text"].startswith("target-batch stopped with exit code 1: 3 records read, 3 delivered")
+    assert told["cause"].startswith("Line 5 ")
+    assert told["cause"] in told["text"]
     assert "canary-token" not in ended.log
+
+
+def test_a_dry_run_is_told_without_a_word_of_delivery(
+    tmp_path: Path, batch: LocalBatch, webhook: Webhook
+) -> None:
+    settings = {"notify_url": webhook.url, "notify_rejected": 0, "dry_run": True}
+    assert run(tmp_path, batch.url, BAD, **settings).code == 0
+    (told,) = webhook.told
+    assert told["dry_run"] is True
+    assert "1 would be sent (dry run)" in told["text"]
+    assert " delivered" not in told["text"]
+
+
+def test_a_webhook_that_hangs_holds_no_run_up(tmp_path: Path, batch: LocalBatch) -> None:
+    """It takes the connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/canary-path"
+        ended = run(tmp_path, batch.url, BAD, notify_url=url, notify_rejected=0)
+    assert ended.code == 0
+    assert "could not be delivered to `notify_url`" in ended.log
 
 
 def test_a_run_that_ended_well_is_not_told(tmp_path: Path, batch: LocalBatch, webhook: Webhook) -> None:

@@ -1,0 +1,126 @@
+"""The counts of a run as metrics: a file for Prometheus, and points in the log as the SDK writes them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from target_batch.common.storage import write_whole
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator
+
+    from prometheus_client.core import Metric
+
+WRITE_SECONDS: Final = 5.0
+"""How long one writing of the file may take behind a URL; the run waits for it."""
+
+FATES: Final = ("delivered", "unchanged", "ignored", "rejected", "undelivered")
+TOTALS: Final = {
+    "requests": "Requests that were sent.",
+    "retries": "Requests that were sent again.",
+    "throttled": "Answers of status 429.",
+    "possibly_twice": "Operations whose answer was lost and that were sent again.",
+}
+
+
+class MetricsFile:
+    """The file of `metrics_path`, replaced as a whole each time, so that a reader never sees half of one.
+
+    Args:
+        path: A file, or a URL that fsspec knows.
+        logger: Gets one warning where the file cannot be written; nothing is raised.
+    """
+
+    def __init__(self, path: str, logger: logging.Logger) -> None:
+        self._path = path
+        self._logger = logger
+        self._failed = False
+
+    def update(self, entry: dict[str, Any], now: float) -> None:
+        """Write the counts that a run has so far, unless that failed before; `now` in seconds since 1970."""
+        if not self._failed:
+            self.close(entry, now)
+
+    def close(self, entry: dict[str, Any], now: float) -> None:
+        """Write the counts once more, even after a failure."""
+        try:
+            write_whole(self._path, as_text(entry, now), WRITE_SECONDS)
+        except OSError as error:
+            if not self._failed:
+                reason = error.strerror or type(error).__name__
+                self._logger.warning(
+                    "The metrics cannot be written to `metrics_path` (%s); the run goes on without them.",
+                    reason,
+                )
+            self._failed = True
+
+
+def as_text(entry: dict[str, Any], now: float) -> bytes:
+    """Return an entry of the run log in Prometheus' text format; `now` in seconds since 1970."""
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - only who asks for it
+
+    class Collector:
+        def collect(self) -> Iterator[Metric]:
+            yield from _of_run(entry, now)
+            yield from _of_streams(entry["streams"])
+
+    registry = CollectorRegistry()
+    registry.register(Collector())
+    return generate_latest(registry)
+
+
+def _of_run(entry: dict[str, Any], now: float) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - only who asks for it
+
+    def gauge(name: str, help_: str, value: float) -> Metric:
+        return GaugeMetricFamily(f"target_batch_{name}", help_, value=value)
+
+    info = GaugeMetricFamily("target_batch_run_info", "The run that these are of.", labels=("run", "dry_run"))
+    info.add_metric((entry["run"], str(entry["dry_run"]).lower()), 1)
+    yield info
+    started = datetime.fromisoformat(entry["started"]).timestamp()
+    yield gauge("run_started_timestamp_seconds", "When the run began.", started)
+    yield gauge("run_updated_timestamp_seconds", "When this was written.", now)
+    yield gauge("run_seconds", "How long the run has taken.", entry["seconds"])
+    yield gauge("run_ended", "1 once the run has ended.", float(entry["ended"]))
+    if entry["ended"]:
+        yield gauge("run_exit_code", "The exit code of the run.", entry["exit"])
+    for name, help_ in TOTALS.items():
+        yield gauge(f"run_{name}", help_, entry[name])
+
+
+def _of_streams(streams: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - only who asks for it
+
+    read = GaugeMetricFamily("target_batch_records_read", "Records read.", labels=("stream",))
+    records = GaugeMetricFamily("target_batch_records", "Records by their fate.", labels=("stream", "fate"))
+    merged = GaugeMetricFamily(
+        "target_batch_records_merged", "Delivered records that shared an entry.", labels=("stream",)
+    )
+    reasons = GaugeMetricFamily(
+        "target_batch_refusals", "Refusals of records and attributes by reason.", labels=("stream", "reason")
+    )
+    for stream, counts in streams.items():
+        read.add_metric((stream,), counts["read"])
+        merged.add_metric((stream,), counts["merged"])
+        for fate in FATES:
+            records.add_metric((stream, fate), counts[fate])
+        for code, count in counts["reasons"].items():
+            reasons.add_metric((stream, code), count)
+    yield from (read, records, merged, reasons)
+
+
+def log_points(entry: dict[str, Any]) -> None:
+    """Log the counts of a run as the points that Singer's tools know, through the SDK's own logger."""
+    from singer_sdk import metrics  # noqa: PLC0415 - it is loaded in every run, and by no command
+
+    logger = metrics.get_metrics_logger()
+    for stream, counts in entry["streams"].items():
+        tags = {metrics.Tag.STREAM.value: stream}
+        metrics.log(logger, metrics.Point("counter", metrics.Metric.RECORD_COUNT, counts["read"], tags))
+    status = metrics.Status.FAILED if entry["exit"] else metrics.Status.SUCCEEDED
+    tags = {metrics.Tag.STATUS.value: status.value}
+    metrics.log(logger, metrics.Point("counter", metrics.Metric.HTTP_REQUEST_COUNT, entry["requests"], {}))
+    metrics.log(logger, metrics.Point("timer", metrics.Metric.JOB_DURATION, entry["seconds"], tags))

@@ -1,0 +1,188 @@
+"""What holds for every command: help, formats, suggestions, one message for one cause, narrow terminals."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from click.testing import CliRunner
+from singer import INTEGER, STRING, record, schema
+from target_process import environment, run
+
+from target_batch.cli import COMMANDS
+from target_batch.cli import command as command_line
+from target_batch.config.files import NO_CONFIGURATION
+
+if TYPE_CHECKING:
+    from local_batch import LocalBatch
+
+    from tests.commands.running import Command
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NARROW = "60"
+TABLES = ("check", "explain", "rejects", "runs")
+LINES = [
+    schema("users", {"user_id": STRING, "email": STRING, "seat": INTEGER}),
+    record("users", user_id="u1", email="no address at all", seat=1),
+    *(record("users", user_id=None, seat=seat) for seat in range(3)),
+    schema("a_stream_of_events_with_a_long_name", {"user_id": STRING, "time": STRING}),
+    record("a_stream_of_events_with_a_long_name", user_id="u1", time="2001-01-01T00:00:00Z"),
+]
+
+
+def cold(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "target_batch", *options],
+        env=environment(variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_the_short_option_for_help_is_the_long_one(name: str) -> None:
+    parts = [name] if name else []
+    short, long = (CliRunner().invoke(command_line(), [*parts, option]) for option in ("-h", "--help"))
+    assert short.exit_code == long.exit_code == 0
+    assert short.output == long.output
+    assert "Usage:" in short.output
+
+
+def test_the_help_says_what_each_command_does_in_whole_sentences() -> None:
+    told = CliRunner().invoke(command_line(), ["-h"], terminal_width=60).output
+    assert "..." not in told.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("rusn", "runs"), ("chekc", "check"), ("notify_test", "notify-test")]
+)
+def test_a_command_that_is_mistyped_gets_the_one_that_was_meant(typed: str, meant: str) -> None:
+    done = CliRunner().invoke(command_line(), [typed])
+    assert done.exit_code == 2
+    assert f"Did you mean `{meant}`?" in done.output
+
+
+def test_a_word_like_no_command_gets_no_guess() -> None:
+    done = CliRunner().invoke(command_line(), ["xyzzy"])
+    assert done.exit_code == 2
+    assert "No such command 'xyzzy'" in done.output
+    assert "mean" not in done.output
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["check"],
+        ["notify-test"],
+        ["replay", "--stream", "users", str(EXAMPLES / "segment-archive.jsonl")],
+    ],
+    ids=lambda options: options[0] if options else "target",
+)
+def test_a_missing_configuration_is_one_message_everywhere(options: list[str]) -> None:
+    done = cold(*options)
+    assert done.returncode == 2
+    assert done.stderr.strip() == f"Error: {NO_CONFIGURATION}"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_has_the_same_formats(name: str) -> None:
+    found = command_line().get_command(click.Context(click.Command("x")), name)
+    assert found is not None
+    (option,) = (parameter for parameter in found.params if parameter.name == "form")
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices)[:3] == ["text", "json", "singer"]
+    assert option.default == "text"
+
+
+@pytest.fixture
+def work(tmp_path: Path, batch: LocalBatch) -> Path:
+    """A folder with a configuration and what a run with rejects left behind."""
+    run(tmp_path, batch.url, LINES)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("work")
+@pytest.mark.parametrize("name", TABLES)
+def test_each_table_is_data_too(command: Command, name: str) -> None:
+    """As JSON, and as a Singer stream whose records fit its SCHEMA."""
+    given = ("--input", EXAMPLES / "users.csv") if name == "explain" else ()
+    assert json.loads(command(name, "--config", "config.json", *given, "--format", "json").output)
+    done = command(name, "--config", "config.json", *given, "--format", "singer")
+    first, *rest = map(json.loads, done.output.splitlines())
+    assert first["type"] == "SCHEMA"
+    assert rest
+    names = {message["stream"]: message for message in (first, *rest) if message["type"] == "SCHEMA"}
+    for message in rest:
+        if message["type"] == "RECORD":
+            assert message["record"].keys() <= names[message["stream"]]["schema"]["properties"].keys()
+
+
+@pytest.mark.usefixtures("work")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("check", "--config", "config.json"),
+        ("runs", "--config", "config.json"),
+        ("rejects", "--config", "config.json"),
+        ("explain", "--input", str(EXAMPLES / "users.csv")),
+        ("explain", "--input", str(EXAMPLES / "cohort.singer")),
+        ("explain", "--stream", "archive", "--input", str(EXAMPLES / "segment-archive.jsonl")),
+    ],
+    ids=lambda options: " ".join(options[::3]),
+)
+def test_nothing_breaks_inside_a_word_on_a_narrow_terminal(
+    command: Command, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    """At 60 columns every line fits, unless one word alone is longer, and every word is whole."""
+    monkeypatch.setenv("COLUMNS", "1000")
+    wide = command(*options)
+    monkeypatch.setenv("COLUMNS", NARROW)
+    narrow = command(*options)
+    assert narrow.exit_code == wide.exit_code
+    assert set(narrow.output.split()) - {"─" * 60} - set(wide.output.split()) <= rules(narrow.output)
+    for line in narrow.output.splitlines():
+        assert len(line) <= 60 or len(line.split()) == 1 or "--input" in line, line
+
+
+def rules(text: str) -> set[str]:
+    """Return the lines under the heads of tables."""
+    return {word for word in text.split() if set(word) == {"─"}}
+
+
+def test_an_error_breaks_between_words_too() -> None:
+    done = cold("check", COLUMNS=NARROW)
+    assert max(map(len, done.stderr.splitlines())) <= 60
+    assert " ".join(done.stderr.split()) == f"Error: {NO_CONFIGURATION}"
+
+
+@pytest.mark.usefixtures("work")
+def test_a_wrong_key_is_told_once(command: Command, batch: LocalBatch) -> None:
+    batch.fault({"answer": {"status": 403}})
+    done = command("check", "--config", "config.json")
+    assert done.exit_code == 2
+    assert done.output.count("Batch refuses") == 1
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    """The variables are those of the script that `_TARGET_BATCH_COMPLETE=bash_source` gives."""
+
+    def complete(line: str, word: int) -> list[str]:
+        program = Path(sys.executable).parent / "target-batch"
+        variables = {"_TARGET_BATCH_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(word)}
+        done = subprocess.run(
+            [program], env=environment(variables), capture_output=True, text=True, timeout=60, check=False
+        )
+        return [found.partition(",")[2] for found in done.stdout.splitlines()]
+
+    assert complete("target-batch ru", 1) == ["runs"]
+    assert "--format" in complete("target-batch runs --", 2)

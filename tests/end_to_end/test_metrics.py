@@ -1,0 +1,140 @@
+"""`metrics_path`: the counts of a run for Prometheus, whole at any time, and never a reason to stop."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import socketserver
+import stat
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from feeding import wait_until
+from prometheus_client.parser import text_string_to_metric_families
+from singer import INTEGER, STRING, record, schema, state, users
+from target_process import config_file, encoded, ended, run, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+
+def samples(text: str) -> dict[tuple[str, ...], float]:
+    """Return samples by name and label values in order, as Prometheus' own parser reads them."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_the_counts_are_those_of_the_run_log(tmp_path: Path, batch: LocalBatch) -> None:
+    """Stream names come from outside: quotes and line breaks in them change no line."""
+    odd = 'us"ers\\ \n{x}'
+    lines = [
+        *users(1, 3),
+        record("users", user_id=None),
+        schema(odd, {"user_id": STRING, "seat": INTEGER}),
+        record(odd, user_id="u9", seat=9),
+        state({"seen": 5}),
+    ]
+    path = tmp_path / "target_batch.prom"
+    found = run(tmp_path, batch.url, lines, metrics_path=str(path), default_kind="profiles")
+    assert found.code == 0
+    metrics = samples(path.read_text())
+    assert metrics["target_batch_records_read", "users"] == 4
+    assert metrics["target_batch_records", "delivered", "users"] == 3
+    assert metrics["target_batch_records", "rejected", "users"] == 1
+    assert metrics["target_batch_refusals", "missing_custom_id", "users"] == 1
+    assert metrics["target_batch_records", "delivered", odd] == 1
+    assert metrics["target_batch_run_info", "false", found.run["run"]] == 1
+    assert metrics["target_batch_run_ended",] == 1
+    assert metrics["target_batch_run_exit_code",] == 0
+    assert metrics["target_batch_run_requests",] == batch.summary()["requests"]["total"]
+
+
+def test_the_file_may_be_read_by_whoever_collects_it_and_nothing_lies_beside_it(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    folder = tmp_path / "collected"
+    folder.mkdir()
+    path = folder / "target_batch.prom"
+    path.write_text("of another run")
+    mask = os.umask(0o022)
+    try:
+        run(tmp_path, batch.url, users(1, 3), metrics_path=str(path))
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert [found.name for found in folder.iterdir()] == ["target_batch.prom"]
+
+
+def test_a_run_at_work_shows_its_last_checkpoint(tmp_path: Path, batch: LocalBatch) -> None:
+    """The tap has written a state and goes on: the file says what is delivered so far, and no exit code."""
+    path = tmp_path / "m.prom"
+    config = config_file(tmp_path, batch.url, metrics_path=str(path), checkpoint_records=100)
+    process = start(config)
+    assert process.stdin is not None
+    process.stdin.write(encoded(users(1, 300, every=100)))
+    process.stdin.flush()
+    wait_until(lambda: path.exists() and delivered(path) >= 100, process)
+    metrics = samples(path.read_text())
+    assert metrics["target_batch_run_ended",] == 0
+    assert ("target_batch_run_exit_code",) not in metrics
+    assert ended(process, config).code == 0
+    assert delivered(path) == 300
+
+
+def delivered(path: Path) -> float:
+    return samples(path.read_text()).get(("target_batch_records", "delivered", "users"), 0)
+
+
+def test_a_run_that_stopped_has_its_exit_code_there(tmp_path: Path, batch: LocalBatch) -> None:
+    path = tmp_path / "m.prom"
+    run(tmp_path, batch.url, [*users(1, 3), "not JSON"], metrics_path=f"file://{path}")
+    assert samples(path.read_text())["target_batch_run_exit_code",] == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["missing/m.prom", "", "file.txt/m.prom", "nowhere://bucket/m.prom", "http://127.0.0.1:9/m.prom"]
+)
+def test_a_path_that_cannot_be_written_is_told_once_and_stops_nothing(
+    tmp_path: Path, batch: LocalBatch, name: str
+) -> None:
+    """Said before anything is sent, and not once more for each checkpoint."""
+    (tmp_path / "file.txt").write_text("a file")
+    path = name if "://" in name else str(tmp_path / name)
+    lines = users(1, 1000, every=100)
+    found = run(tmp_path, batch.url, lines, metrics_path=path, checkpoint_records=100)
+    assert found.code == 0
+    assert found.totals("users")["delivered"] == 1000
+    told = [line for line in found.log.splitlines() if "`metrics_path`" in line]
+    assert len(told) == 1
+    assert "WARNING" in told[0]
+    first = next(line for line in found.log.splitlines() if "Checkpoint" in line or "Totals" in line)
+    assert found.log.index(told[0]) < found.log.index(first)
+    assert "Traceback" not in found.log
+
+
+class Silent(socketserver.BaseRequestHandler):
+    """A storage that takes connections and says nothing."""
+
+    hold = threading.Event()
+
+    def handle(self) -> None:
+        self.hold.wait(60)
+
+
+def test_a_storage_that_never_answers_holds_no_run_up(tmp_path: Path, batch: LocalBatch) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        path = f"http://127.0.0.1:{server.server_port}/m.prom"
+        settings: dict[str, Any] = {"metrics_path": path, "checkpoint_records": 100}
+        found = run(tmp_path, batch.url, users(1, 500, every=100), **settings)
+        Silent.hold.set()
+        server.shutdown()
+    assert found.code == 0
+    assert found.totals("users")["delivered"] == 500
+    assert found.log.count("`metrics_path`") == 1
