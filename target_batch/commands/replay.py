@@ -12,7 +12,7 @@ import click
 from target_batch.commands.options import config_option
 
 
-@click.command("replay", short_help="Load archives (JSON lines, Parquet) straight from their files.")
+@click.command("replay", short_help="Load archives (JSON lines, CSV, Parquet) straight from their files.")
 @config_option
 @click.option("--stream", required=True, help="Name of the stream that the rows are.")
 @click.option("--schema", type=click.Path(path_type=Path), help="JSON schema of the rows; else learned.")
@@ -23,7 +23,7 @@ def replay(
 ) -> None:
     """Load FILES, paths or URLs (`s3://…`), as the rows of one stream.
 
-    Files are JSON lines (`.gz` or plain) or Parquet, of Segment messages or of flat rows. Mapping,
+    Files are JSON lines or CSV (`.gz` or plain) or Parquet, of Segment messages or of flat rows. Mapping,
     counts, rejects and limits are those of the target; the setting `replay` narrows the time and the
     types. States go to standard output: keep them, and `--state` goes on where they end.
     """

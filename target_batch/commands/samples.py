@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import re
@@ -14,9 +13,9 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from target_batch.commands.catalogs import described
-from target_batch.commands.inference import schema_of, typed_columns
 from target_batch.common.errors import InputError
-from target_batch.common.redaction import clean
+from target_batch.singer.csv_rows import Table
+from target_batch.singer.inference import schema_of, typed_columns
 from target_batch.singer.messages import Message, decimal_in, record_line
 from target_batch.singer.reader import BOM, LineReader
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 SINGER = re.compile(rb'"type"\s*:\s*"(SCHEMA|RECORD|STATE|ACTIVATE_VERSION|BATCH)"')
 GZIP: Final = b"\x1f\x8b"
-DELIMITERS: Final = ",;\t|"
 ENDINGS = re.compile(r"(\.(gz|csv|tsv|txt|json|jsonl|ndjson|singer|schema))+$", re.IGNORECASE)
 
 
@@ -143,7 +141,7 @@ def _read_singer(source: Source, most: int, take: Callable[[Schema | Row], None]
 
 def _read_rows(source: Source, stream: str, most: int, take: Callable[[Schema | Row], None]) -> None:
     is_json = source.first.lstrip(BOM + b" \t").startswith((b"{", b"["))
-    rows = list(islice(_objects(source) if is_json else _cells(source), most or None))
+    rows = list(islice(_objects(source) if is_json else Table(source.lines(), "the input"), most or None))
     records = [row for row, _ in rows]
     if not is_json:
         records = typed_columns(records)
@@ -165,43 +163,3 @@ def _objects(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
                 f"Line {number} of the input is no JSON object. Rows are objects, one on each line; "
                 "of an array, `jq -c '.[]'` makes such lines."
             ) from None
-
-
-def _cells(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
-    head = source.first.decode("utf-8-sig", "replace")
-    reader = csv.reader(_texts(source), delimiter=max(DELIMITERS, key=head.count))
-    names: list[str] = []
-    try:
-        for cells in reader:
-            if names and len(cells) > len(names):
-                raise InputError(
-                    f"Line {reader.line_num} of the input has {len(cells)} cells, the head has {len(names)}. "
-                    "Is there a delimiter inside a text that is not in quotes?"
-                )
-            if names and cells:
-                yield dict(zip(names, cells, strict=False)), reader.line_num
-            elif cells:
-                names = [name.strip() for name in cells]
-                _refuse_twins(names, reader.line_num)
-    except csv.Error:
-        raise InputError(f"Line {reader.line_num} of the input is no CSV.") from None
-
-
-def _refuse_twins(names: list[str], line: int) -> None:
-    twins = ", ".join(f"`{clean(name, 60)}`" for name, count in Counter(names).items() if count > 1)
-    if twins:
-        raise InputError(
-            f"Line {line} of the input has several columns of one name: {twins}. Rename all but one of them."
-        )
-
-
-def _texts(source: Source) -> Iterator[str]:
-    for number, line in enumerate(source.lines(), 1):
-        yield _text(line, number)
-
-
-def _text(line: bytes, number: int) -> str:
-    try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"Line {number} of the input is not UTF-8. Save the file as UTF-8.") from None

@@ -9,14 +9,19 @@ import msgspec
 
 from target_batch.common.errors import InputError
 from target_batch.common.redaction import clean
-from target_batch.singer.batch_files import decoded, encoding_of, lines
-from target_batch.singer.messages import Message
+from target_batch.singer.batch_files import csv_names, csv_rows, decoded, encoding_of, is_csv, lines
+from target_batch.singer.csv_rows import typed
+from target_batch.singer.inference import schema_of, typed_columns
+from target_batch.singer.messages import Message, record_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 SAMPLE_ROWS: Final = 1000
 """Rows from which the properties of flat rows are learned where no schema is given."""
+
+TYPED_ROWS: Final = 10_000
+"""Rows of CSV from which the types of columns are learned: those that `explain` looks at."""
 
 SEGMENT_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -47,16 +52,23 @@ SEGMENT_SCHEMA: Final[dict[str, Any]] = {
 class Rows:
     """The rows of one file: `row` is being looked at, `done` of them are behind us."""
 
-    def __init__(self, file: str, done: int, at: Callable[[int], None]) -> None:
+    def __init__(self, file: str, done: int, at: Callable[[int], None], schema: dict[str, Any]) -> None:
         self.file = file
+        self._schema = schema
         self.done = self._first = done
         self.row = 0
         self._at = at
 
     def __iter__(self) -> Iterator[bytes]:
-        for line in lines(self.file, encoding_of(self.file), None, self._at):
+        for line in self._lines():
             self.row += 1
             yield line
+
+    def _lines(self) -> Iterator[bytes]:
+        if is_csv(self.file):
+            rows = csv_rows(self.file, self._at)
+            return (record_line(typed(row, self._schema)) for row in rows)
+        return lines(self.file, encoding_of(self.file), None, self._at)
 
     @property
     def skipping(self) -> bool:
@@ -94,6 +106,10 @@ def sizes_of(files: Sequence[str]) -> list[int]:
 
 def learned(file: str) -> dict[str, Any]:
     """Learn the properties of rows from the first ones; Segment messages have theirs already."""
+    if is_csv(file):
+        schema = schema_of(typed_columns(list(islice(csv_rows(file), TYPED_ROWS))))
+        schema["properties"] = {name: {} for name in csv_names(file)} | schema["properties"]
+        return schema
     names: dict[str, Any] = {}
     for row, line in enumerate(islice(lines(file, encoding_of(file), None), SAMPLE_ROWS), start=1):
         names |= decoded(line, None, row, file)

@@ -1,6 +1,6 @@
 """Archives as a stream of messages: files of rows in, SCHEMA, RECORD and STATE out, to be resumed.
 
-An archive has no Singer envelope: JSON lines or Parquet, of Segment messages or of flat rows. Read by
+An archive has no Singer envelope: JSON lines, CSV or Parquet, of Segment messages or of flat rows. Read by
 this reader they take the same path as a tap's messages: same mapping, counts, rejects and state.
 """
 
@@ -63,7 +63,7 @@ class ArchiveReader(LineReader):
         schema = self._schema or learned(self._files[0])
         callbacks["SCHEMA"](Message("SCHEMA", stream=self._stream, schema=schema))
         for number, file in enumerate(self._files[begin:], start=begin):
-            rows = Rows(file, done, partial(self._reached, sum(sizes[:number]), sum(sizes)))
+            rows = Rows(file, done, partial(self._reached, sum(sizes[:number]), sum(sizes)), schema)
             stats["RECORD"] += self._hand_over(rows, callbacks)
             if self.stopped:
                 break

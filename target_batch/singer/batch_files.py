@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from target_batch.common.errors import ConfigurationError, InputError, StopRun
 from target_batch.common.redaction import clean
+from target_batch.singer.csv_rows import Table
 from target_batch.singer.messages import record_in, record_line
 from target_batch.singer.reader import BOM
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 PARQUET_ROWS: Final = 2000
 """Rows of a Parquet file that are in memory at once, beside their row group's columns."""
+
+Row = TypeVar("Row")
 
 COMPRESSIONS: Final = {"none": None, "": None, "gzip": "gzip"}
 
@@ -57,8 +60,29 @@ def lines(
             f"{whence[0].upper()}{whence[1:]} is of format '{clean(kind, 30)}' and compression "
             f"'{clean(compression, 30)}'. Formats are jsonl and parquet, compressions gzip and none."
         )
+    yield from _reading(READERS[kind](uri, COMPRESSIONS[compression], whence, at), whence)
+
+
+def csv_rows(uri: str, at: Callable[[int], None] = lambda _: None) -> Iterator[dict[str, str]]:
+    """Give the rows of a CSV file, every cell as text; where a name ends with `.gz` it is unpacked.
+
+    Raises:
+        InputError: the file cannot be read, or is not CSV in UTF-8.
+        ConfigurationError: a package for its place is missing.
+    """
+    whence = described(uri, None)
+    yield from _reading(_csv(uri, "gzip" if uri.endswith(".gz") else None, whence, at), whence)
+
+
+def _reading(rows: Iterator[Row], whence: str) -> Iterator[Row]:
+    """Give what a reader gives; its errors say which file it is about.
+
+    Raises:
+        InputError: the file cannot be read.
+        ConfigurationError: a package for its format or place is missing.
+    """
     try:
-        yield from READERS[kind](uri, COMPRESSIONS[compression], whence, at)
+        yield from rows
     except StopRun:
         raise
     except ImportError:
@@ -92,6 +116,37 @@ def _jsonl(uri: str, compression: str | None, whence: str, at: Callable[[int], N
             if row % PARQUET_ROWS == 0:
                 at(opened.fobjects[0].tell())
             yield _line(text)
+
+
+def csv_names(uri: str) -> list[str]:
+    """Return the names of a CSV file's columns; raises as `csv_rows`."""
+    import fsspec  # noqa: PLC0415 - only those who read files pay for it
+
+    whence = described(uri, None)
+
+    def head() -> Iterator[str]:
+        with fsspec.open(uri, "rb", compression="gzip" if uri.endswith(".gz") else None) as file:
+            yield from Table(file, whence).names
+
+    return list(_reading(head(), whence))
+
+
+def _csv(
+    uri: str, compression: str | None, whence: str, at: Callable[[int], None]
+) -> Iterator[dict[str, str]]:
+    import fsspec  # noqa: PLC0415 - only those who read files pay for it
+
+    opened = fsspec.open(uri, "rb", compression=compression)
+    with opened as file:
+        for number, (row, _) in enumerate(Table(file, whence), start=1):
+            if number % PARQUET_ROWS == 0:
+                at(opened.fobjects[0].tell())
+            yield row
+
+
+def is_csv(uri: str) -> bool:
+    """Tell whether a file's name says that it is CSV: `.csv` or `.tsv`, plain or with `.gz` behind it."""
+    return uri.lower().removesuffix(".gz").endswith((".csv", ".tsv"))
 
 
 def _parquet(uri: str, compression: str | None, whence: str, at: Callable[[int], None]) -> Iterator[bytes]:

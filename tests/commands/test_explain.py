@@ -312,7 +312,7 @@ def test_columns_of_one_name_are_told(command: Command) -> None:
     """All but the last of them would be lost without a word."""
     done = command("explain", "--stream", "users", given="user_id,email,n,email\nu1,a@b.co,1,c@d.co\n")
     assert done.exit_code == 1
-    assert "Line 1 of the input has several columns of one name: `email`." in done.output
+    assert "The head of the input has several columns of one name: `email`." in done.output
     assert "a@b.co" not in done.output
 
 

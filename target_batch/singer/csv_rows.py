@@ -1,0 +1,84 @@
+"""Rows of CSV: names from the head, texts from the cells, types from a schema."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from decimal import Decimal
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+from target_batch.common.errors import InputError
+from target_batch.common.redaction import clean
+from target_batch.singer.inference import INTEGER, NUMBER, TRUTHS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+DELIMITERS: Final = ",;\t|"
+"""What may stand between two cells: the one that the head has most of."""
+
+
+class Table:
+    """A table: `names` from its head, and rows with the number of the line that each ends on.
+
+    Raises:
+        InputError: it is not CSV in UTF-8, two columns have one name, or a row has more cells than the head.
+    """
+
+    def __init__(self, lines: Iterable[bytes], whence: str) -> None:
+        self._whence = whence
+        texts = (_text(line, number, whence) for number, line in enumerate(lines, 1))
+        head = next((text for text in texts if text.strip()), "")
+        self._reader = csv.reader(chain([head], texts), delimiter=max(DELIMITERS, key=head.count))
+        self.names = [name.strip() for name in next(self._rows(), ())]
+        _refuse_twins(self.names, whence)
+
+    def __iter__(self) -> Iterator[tuple[dict[str, str], int]]:
+        for row in self._rows():
+            if len(row) > len(self.names):
+                raise InputError(
+                    f"Line {self._reader.line_num} of {self._whence} has {len(row)} cells, the head has "
+                    f"{len(self.names)}. Is there a delimiter inside a text that is not in quotes?"
+                )
+            if row:
+                yield dict(zip(self.names, row, strict=False)), self._reader.line_num
+
+    def _rows(self) -> Iterator[list[str]]:
+        try:
+            yield from self._reader
+        except csv.Error:
+            raise InputError(f"Line {self._reader.line_num} of {self._whence} is not CSV.") from None
+
+
+def _refuse_twins(names: list[str], whence: str) -> None:
+    twins = ", ".join(f"`{clean(name, 60)}`" for name, count in Counter(names).items() if count > 1)
+    if twins:
+        raise InputError(
+            f"The head of {whence} has several columns of one name: {twins}. Rename all but one of them."
+        )
+
+
+def _text(line: bytes, number: int, whence: str) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"Line {number} of {whence} is not UTF-8. Save the file as UTF-8.") from None
+
+
+def typed(row: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with the types of its schema; an empty cell is null, one that does not fit stays text."""
+    declared = schema.get("properties") or {}
+    return {name: _typed(text, declared.get(name)) if text else None for name, text in row.items()}
+
+
+def _typed(text: str, declared: Any) -> Any:
+    named = declared.get("type") if isinstance(declared, dict) else None
+    kinds = {named} if isinstance(named, str) else set(named or ())
+    if "string" in kinds:
+        return text
+    if "boolean" in kinds and text.lower() in TRUTHS:
+        return TRUTHS[text.lower()]
+    if kinds & {"integer", "number"} and INTEGER.fullmatch(text):
+        return int(text)
+    return Decimal(text) if "number" in kinds and NUMBER.fullmatch(text) else text

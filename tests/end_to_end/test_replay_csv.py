@@ -1,0 +1,116 @@
+"""`target-batch replay` of CSV: cells get the types that `explain` shows; odd files stop in one sentence."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from target_process import config_file, environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+TABLE = (
+    "user_id;Signup date;Orders;Score;Postcode;Active;Note\n"
+    'u1;2026-01-04;12;1.5;01230;true;"two; parts"\n'
+    "u2;2026-01-05;0;2;75001;false;\n"
+)
+
+
+def replayed(folder: Path, url: str, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Replay files into a local Batch."""
+    config = config_file(folder, url, **settings)
+    command = [sys.executable, "-m", "target_batch", "replay", "--config", str(config), "--stream", "users"]
+    return subprocess.run(
+        [*command, *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", ["users.csv", "users.CSV.gz", "users.tsv"])
+def test_a_table_is_loaded_with_the_types_of_its_columns(
+    tmp_path: Path, batch: LocalBatch, name: str
+) -> None:
+    """Numbers, truths and dates are what they look like; what begins with a zero stays text."""
+    text = TABLE.replace(";", "\t").replace("two\t", "two;") if name.endswith("tsv") else TABLE
+    data = ("\ufeff" + text.replace("\n", "\r\n")).encode()
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    done = replayed(tmp_path, batch.url, str(path))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"replay": {"file": str(path), "rows": 2}}
+    sent = batch.attributes("u1")
+    assert sent["orders"] == 12
+    assert sent["score"] == 1.5
+    assert sent["active"] is True
+    assert sent["postcode"] == "01230"
+    assert sent["note"] == "two; parts"
+    assert sent["signup_date"] == "2026-01-04T00:00:00Z"
+    assert "note" not in batch.attributes("u2")
+
+
+def test_a_schema_decides_and_a_cell_that_contradicts_it_is_rejected_alone(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    schema = {"properties": {"user_id": {"type": "string"}, "Orders": {"type": ["integer", "null"]}}}
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    path = tmp_path / "users.csv"
+    path.write_text("user_id,Orders\n7,3\n8,many\n")
+    done = replayed(tmp_path, batch.url, "--schema", str(tmp_path / "schema.json"), str(path))
+    assert done.returncode == 0, done.stderr
+    assert batch.attributes("7")["orders"] == 3
+    (rejects,) = (tmp_path / "work" / "rejects").iterdir()
+    (*_, refused) = map(json.loads, rejects.read_text().splitlines())
+    assert refused["record"]["Orders"] == "many"
+    assert [mark["code"] for mark in refused["record"]["_batch_reject"]] == ["schema_violation"]
+
+
+def test_a_replay_of_a_table_goes_on_where_its_state_ends(tmp_path: Path, batch: LocalBatch) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text("user_id,n\n" + "".join(f"u{n},{n}\n" for n in range(1, 31)))
+    state = tmp_path / "state.jsonl"
+    state.write_text(json.dumps({"replay": {"file": str(path), "rows": 25}}) + "\n")
+    done = replayed(tmp_path, batch.url, "--state", str(state), str(path))
+    assert done.returncode == 0, done.stderr
+    assert batch.summary()["profiles"] == 5
+
+
+def test_a_table_of_a_head_only_is_an_empty_load(tmp_path: Path, batch: LocalBatch) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text("user_id,Email\n")
+    done = replayed(tmp_path, batch.url, str(path))
+    assert done.returncode == 0, done.stderr
+    assert batch.summary()["profiles"] == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"user_id,a\nu1,1\nu2,1,2,3\n", "Line 3 of file"),
+        (b"user_id,a,a\nu1,1,2\n", "several columns of one name: `a`"),
+        (b"user_id,a\nu1,caf\xe9\n", "Line 2 of file"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "is not UTF-8"),
+        (b'user_id,a\nu1,"' + b"x" * 200_000 + b'"\n', "is not CSV"),
+    ],
+    ids=["ragged", "twins", "latin", "picture", "cell"],
+)
+def test_a_file_that_is_no_table_stops_with_its_line(
+    tmp_path: Path, batch: LocalBatch, content: bytes, told: str
+) -> None:
+    path = tmp_path / "users.csv"
+    path.write_bytes(content)
+    done = replayed(tmp_path, batch.url, str(path))
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Internal error" not in done.stderr
