@@ -19,8 +19,8 @@ LONGEST_EXAMPLE: Final = 28
 LONGEST_LIST: Final = 60
 SHOWN_NAMES: Final = 6
 INFERRED: Final = (
-    "schema     inferred from these rows; a tap's own SCHEMA may say otherwise, and `replay` takes rows of JSON "
-    "by their JSON types unless it has a --schema"
+    "schema     inferred from these rows; a tap's own SCHEMA may say otherwise, and `replay` takes rows of "
+    "JSON by their JSON types unless it has a --schema"
 )
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
