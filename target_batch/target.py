@@ -238,12 +238,11 @@ class TargetBatch(Target):
         self._needs_schema("BATCH", stream)
         self.run.drain()
         for uri in message.manifest:
-            for row, line in enumerate(lines(uri, message.encoding, reader.line_number), start=1):
+            found = lines(uri, message.encoding, reader.line_number, goes_on=reader.goes_on)
+            for row, line in enumerate(found, start=1):
                 record = decoded(line, reader.line_number, row)
                 self._take(stream, record, line, odd=isinstance(line, OddLine))
-                if row % TICK_ROWS == 0:
-                    self.run.tick()
-                if reader.stopped:
+                if reader.stopped or (row % TICK_ROWS == 0 and not reader.goes_on()):
                     return
 
     def process_endofpipe(self) -> None:

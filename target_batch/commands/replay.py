@@ -23,7 +23,7 @@ def replay(
 ) -> None:
     """Load FILES, paths or URLs (`s3://…`), as the rows of one stream.
 
-    Files are JSON lines or CSV (`.gz` or plain) or Parquet, of Segment messages or of flat rows. Mapping,
+    Files are JSON lines or CSV (compressed or plain) or Parquet, of Segment messages or of flat rows. Mapping,
     counts, rejects and limits are those of the target; the setting `replay` narrows the time and the
     types. States go to standard output: keep them, and `--state` goes on where they end.
     """
@@ -43,7 +43,9 @@ def _expanded(file: str) -> list[str]:
         return [file]
     import fsspec  # noqa: PLC0415 - only those who name many files pay for it
 
-    files, path = fsspec.core.url_to_fs(file)
+    from target_batch.singer.packed_files import located  # noqa: PLC0415 - same
+
+    files, path = fsspec.core.url_to_fs(located(file))
     found = [files.unstrip_protocol(name) for name in sorted(files.glob(path))]
     if not found:
         raise click.BadParameter(f"{file}: no file matches")

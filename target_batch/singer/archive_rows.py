@@ -9,10 +9,11 @@ import msgspec
 
 from target_batch.common.errors import InputError
 from target_batch.common.redaction import clean
-from target_batch.singer.batch_files import csv_names, csv_rows, decoded, encoding_of, is_csv, lines
+from target_batch.singer.batch_files import csv_names, csv_rows, decoded, is_csv, lines
 from target_batch.singer.csv_rows import typed
 from target_batch.singer.inference import schema_of, typed_columns
 from target_batch.singer.messages import Message, record_line
+from target_batch.singer.packed_files import located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,11 +53,19 @@ SEGMENT_SCHEMA: Final[dict[str, Any]] = {
 class Rows:
     """The rows of one file: `row` is being looked at, `done` of them are behind us."""
 
-    def __init__(self, file: str, done: int, at: Callable[[int], None], schema: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        file: str,
+        done: int,
+        schema: dict[str, Any],
+        goes_on: Callable[[], bool],
+        at: Callable[[int], None],
+    ) -> None:
         self.file = file
         self._schema = schema
         self.done = self._first = done
         self.row = 0
+        self._goes_on = goes_on
         self._at = at
 
     def __iter__(self) -> Iterator[bytes]:
@@ -66,9 +75,9 @@ class Rows:
 
     def _lines(self) -> Iterator[bytes]:
         if is_csv(self.file):
-            rows = csv_rows(self.file, self._at)
+            rows = csv_rows(self.file, goes_on=self._goes_on, at=self._at)
             return (record_line(typed(row, self._schema)) for row in rows)
-        return lines(self.file, encoding_of(self.file), None, self._at)
+        return lines(self.file, {}, None, goes_on=self._goes_on, at=self._at)
 
     @property
     def skipping(self) -> bool:
@@ -98,7 +107,7 @@ def sizes_of(files: Sequence[str]) -> list[int]:
     import fsspec  # noqa: PLC0415 - only those who read files pay for it
 
     try:
-        found = [fsspec.core.url_to_fs(file) for file in files]
+        found = [fsspec.core.url_to_fs(located(file)) for file in files]
         return [int(place.size(path) or 0) for place, path in found]
     except Exception:  # noqa: BLE001 - only the forecast suffers; the reading tells what is wrong
         return []
@@ -111,7 +120,7 @@ def learned(file: str) -> dict[str, Any]:
         schema["properties"] = {name: {} for name in csv_names(file)} | schema["properties"]
         return schema
     names: dict[str, Any] = {}
-    for row, line in enumerate(islice(lines(file, encoding_of(file), None), SAMPLE_ROWS), start=1):
+    for row, line in enumerate(islice(lines(file, {}, None), SAMPLE_ROWS), start=1):
         names |= decoded(line, None, row, file)
     if "type" in names and ("userId" in names or "anonymousId" in names):
         return SEGMENT_SCHEMA

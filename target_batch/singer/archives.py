@@ -63,7 +63,8 @@ class ArchiveReader(LineReader):
         schema = self._schema or learned(self._files[0])
         callbacks["SCHEMA"](Message("SCHEMA", stream=self._stream, schema=schema))
         for number, file in enumerate(self._files[begin:], start=begin):
-            rows = Rows(file, done, partial(self._reached, sum(sizes[:number]), sum(sizes)), schema)
+            reached = partial(self._reached, sum(sizes[:number]), sum(sizes))
+            rows = Rows(file, done, schema, self.goes_on, reached)
             stats["RECORD"] += self._hand_over(rows, callbacks)
             if self.stopped:
                 break
@@ -114,7 +115,7 @@ class ArchiveReader(LineReader):
     def _ends(self, rows: Rows) -> bool:
         """Whether a signal ends the reading; now and then the run gets its tick."""
         if rows.row % TICK_ROWS == 0 and not rows.skipping:
-            self.tick()
+            return not self.goes_on()
         return self.stopped
 
     def _reached(self, before: int, whole: int, at: int) -> None:

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from uuid import UUID
 
 import msgspec
 
 from target_batch.common.errors import ConfigurationError, InputError, StopRun
+from target_batch.common.plain_text import counted
 from target_batch.common.redaction import clean
 from target_batch.singer.csv_rows import Table
 from target_batch.singer.messages import record_in, record_line
+from target_batch.singer.packed_files import (
+    PACKED_NAMES,
+    PARQUET,
+    first_bytes,
+    is_whole,
+    opened,
+    packing_of,
+    unpacked,
+)
+from target_batch.singer.parquet import rows_of
 from target_batch.singer.reader import BOM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-PARQUET_ROWS: Final = 2000
-"""Rows of a Parquet file that are in memory at once, beside their row group's columns."""
+    from collections.abc import Callable, Iterator, Mapping
 
 Row = TypeVar("Row")
 
-COMPRESSIONS: Final = {"none": None, "": None, "gzip": "gzip"}
+TOLD_AFTER: Final = 2000
+"""Rows after which the place in a file of text is reported again."""
 
 SIGNS: Final = (b"NaN", b"Infinity", b"\\ud", b"\\uD")
 """What a row may hold that is not strict JSON: numbers that are none, halves of surrogate pairs."""
@@ -38,40 +49,60 @@ class OddLine(bytes):
 
 
 def lines(
-    uri: str, encoding: dict[str, Any], line_number: int | None, at: Callable[[int], None] = lambda _: None
+    uri: str,
+    encoding: Mapping[str, Any],
+    line_number: int | None,
+    *,
+    goes_on: Callable[[], bool] = lambda: True,
+    at: Callable[[int], None] = lambda _: None,
 ) -> Iterator[bytes]:
     """Give the rows of a file as RECORD lines.
 
+    JSON lines (plain, gzip, zstd, bzip2, xz) and Parquet are told by the file's first bytes. Of a compressed
+    file nothing is given before its checksums were compared to the end.
+
     Args:
         uri: a path, `file://…`, or any URL that fsspec knows.
-        encoding: `format` (`jsonl`, `parquet`) and `compression` (`gzip`, `none`), as BATCH says.
+        encoding: what BATCH says: `format` and `compression`; only a file without a byte is judged by it.
         line_number: the input line that names the file, for errors; None where no line does.
+        goes_on: asked now and then while a compressed file is checked; False ends it without a row.
         at: hears now and then at which byte of the file the reading is.
 
     Raises:
         InputError: the file cannot be read, or a row of it is no JSON object.
         ConfigurationError: a package for its format or place is missing.
     """
-    kind = encoding.get("format")
-    compression = encoding.get("compression") or "none"
     whence = described(uri, line_number)
-    if kind not in READERS or compression not in COMPRESSIONS:
-        raise InputError(
-            f"{whence[0].upper()}{whence[1:]} is of format '{clean(kind, 30)}' and compression "
-            f"'{clean(compression, 30)}'. Formats are jsonl and parquet, compressions gzip and none."
-        )
-    yield from _reading(READERS[kind](uri, COMPRESSIONS[compression], whence, at), whence)
+    yield from _reading(_rows(uri, encoding, whence, goes_on, at), whence)
 
 
-def csv_rows(uri: str, at: Callable[[int], None] = lambda _: None) -> Iterator[dict[str, str]]:
-    """Give the rows of a CSV file, every cell as text; where a name ends with `.gz` it is unpacked.
-
-    Raises:
-        InputError: the file cannot be read, or is not CSV in UTF-8.
-        ConfigurationError: a package for its place is missing.
-    """
+def csv_rows(
+    uri: str, *, goes_on: Callable[[], bool] = lambda: True, at: Callable[[int], None] = lambda _: None
+) -> Iterator[dict[str, str]]:
+    """Give the rows of a CSV file, every cell as text; arguments and errors are those of `lines`."""
     whence = described(uri, None)
-    yield from _reading(_csv(uri, "gzip" if uri.endswith(".gz") else None, whence, at), whence)
+    yield from _reading(_csv(uri, whence, goes_on, at), whence)
+
+
+def csv_names(uri: str) -> list[str]:
+    """Return the names of a CSV file's columns; raises as `csv_rows`."""
+    whence = described(uri, None)
+
+    def head() -> Iterator[str]:
+        with opened(uri) as packed, unpacked(packed, packing_of(first_bytes(uri))) as file:
+            yield from Table(file, whence).names
+
+    return list(_reading(head(), whence))
+
+
+def is_csv(uri: str) -> bool:
+    """Tell whether a file's name says that it is CSV: `.csv` or `.tsv`, plain or packed; Parquet it is not."""
+    name = uri.lower()
+    for packed in PACKED_NAMES:
+        name = name.removesuffix(packed)
+    if not name.endswith((".csv", ".tsv")):
+        return False
+    return not next(_reading(map(first_bytes, [uri]), described(uri, None))).startswith(PARQUET)
 
 
 def _reading(rows: Iterator[Row], whence: str) -> Iterator[Row]:
@@ -81,20 +112,46 @@ def _reading(rows: Iterator[Row], whence: str) -> Iterator[Row]:
         InputError: the file cannot be read.
         ConfigurationError: a package for its format or place is missing.
     """
+    given = 0
     try:
-        yield from rows
+        for row in rows:
+            given += 1
+            yield row
     except StopRun:
         raise
     except ImportError:
         raise ConfigurationError(
             f"The format or place of {whence} needs a package that is missing: "
-            "pip install 'target-batch[parquet]' for Parquet, s3fs or gcsfs for object storage."
+            "pip install 'target-batch[parquet]' for Parquet and zstd, s3fs or gcsfs for object storage."
         ) from None
     except Exception as error:  # noqa: BLE001 - every storage and format has errors of its own
+        read = f"Its first {counted(given, 'row')} went out" if given else "Nothing of it is sent"
+        begin = f"{whence[0].upper()}{whence[1:]}"
         raise InputError(
-            f"{whence[0].upper()}{whence[1:]} cannot be read ({type(error).__name__}). What came before "
-            "it is finished and confirmed; see that the file is whole and within reach, and run again."
+            f"{begin} cannot be read to its end ({type(error).__name__}). {read}; what came before it is "
+            "finished and confirmed. See that the file is whole and within reach, and run again."
         ) from None
+
+
+def _rows(
+    uri: str,
+    encoding: Mapping[str, Any],
+    whence: str,
+    goes_on: Callable[[], bool],
+    at: Callable[[int], None],
+) -> Iterator[bytes]:
+    first = first_bytes(uri)
+    if not first and not _is_plain(encoding):
+        raise EOFError
+    if first.startswith(PARQUET):
+        yield from _parquet(uri, at)
+    elif is_whole(uri, first, goes_on):
+        yield from _jsonl(uri, packing_of(first), whence, at)
+
+
+def _is_plain(encoding: Mapping[str, Any]) -> bool:
+    """Whether a file of this encoding may be empty: JSON lines that are not compressed."""
+    return encoding.get("format") != "parquet" and (encoding.get("compression") or "none") == "none"
 
 
 def described(uri: str, line_number: int | None) -> str:
@@ -102,73 +159,63 @@ def described(uri: str, line_number: int | None) -> str:
     return f"file '{clean(uri, 200)}'" if line_number is None else f"a file that line {line_number} names"
 
 
-def _jsonl(uri: str, compression: str | None, whence: str, at: Callable[[int], None]) -> Iterator[bytes]:
-    import fsspec  # noqa: PLC0415 - only those who read files pay for it
-
-    opened = fsspec.open(uri, "rb", compression=compression)
-    with opened as file:
+def _jsonl(uri: str, packing: str | None, whence: str, at: Callable[[int], None]) -> Iterator[bytes]:
+    with opened(uri) as packed, unpacked(packed, packing) as file:
         for row, line in enumerate(file, start=1):
             text = line.removeprefix(BOM).strip() if row == 1 else line.strip()
             if not text:
                 continue
             if not text.startswith(b"{"):
-                raise InputError(f"Row {row} of {whence} is no JSON object.")
-            if row % PARQUET_ROWS == 0:
-                at(opened.fobjects[0].tell())
+                raise InputError(
+                    f"Row {row} of {whence} is no JSON object. Files hold JSON lines (plain, gzip, zstd, "
+                    "bzip2 or xz) or Parquet, which is told by their first bytes."
+                )
+            if row % TOLD_AFTER == 0:
+                at(packed.tell())
             yield _line(text)
 
 
-def csv_names(uri: str) -> list[str]:
-    """Return the names of a CSV file's columns; raises as `csv_rows`."""
-    import fsspec  # noqa: PLC0415 - only those who read files pay for it
-
-    whence = described(uri, None)
-
-    def head() -> Iterator[str]:
-        with fsspec.open(uri, "rb", compression="gzip" if uri.endswith(".gz") else None) as file:
-            yield from Table(file, whence).names
-
-    return list(_reading(head(), whence))
-
-
 def _csv(
-    uri: str, compression: str | None, whence: str, at: Callable[[int], None]
+    uri: str, whence: str, goes_on: Callable[[], bool], at: Callable[[int], None]
 ) -> Iterator[dict[str, str]]:
-    import fsspec  # noqa: PLC0415 - only those who read files pay for it
-
-    opened = fsspec.open(uri, "rb", compression=compression)
-    with opened as file:
+    first = first_bytes(uri)
+    if not is_whole(uri, first, goes_on):
+        return
+    with opened(uri) as packed, unpacked(packed, packing_of(first)) as file:
         for number, (row, _) in enumerate(Table(file, whence), start=1):
-            if number % PARQUET_ROWS == 0:
-                at(opened.fobjects[0].tell())
+            if number % TOLD_AFTER == 0:
+                at(packed.tell())
             yield row
 
 
-def is_csv(uri: str) -> bool:
-    """Tell whether a file's name says that it is CSV: `.csv` or `.tsv`, plain or with `.gz` behind it."""
-    return uri.lower().removesuffix(".gz").endswith((".csv", ".tsv"))
-
-
-def _parquet(uri: str, compression: str | None, whence: str, at: Callable[[int], None]) -> Iterator[bytes]:
-    import fsspec  # noqa: PLC0415 - only those who read files pay for it
-    import pyarrow.parquet  # noqa: PLC0415 - an extra
-
-    del compression, whence  # of the columns, which Parquet knows by itself
-    with fsspec.open(uri, "rb") as file:
-        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=PARQUET_ROWS):
+def _parquet(uri: str, at: Callable[[int], None]) -> Iterator[bytes]:
+    with opened(uri) as file:
+        for rows in rows_of(file):
             at(file.tell())
-            for row in batch.to_pylist():
+            for row in rows:
                 plain = _plain(row)
                 yield _odd(plain) if _is_odd(plain) else record_line(plain)
 
 
 def _plain(value: Any) -> Any:
-    """Make what Parquet holds and JSON does not plain: dates and times as ISO text."""
+    """Make what Parquet holds and JSON does not plain: dates and times as ISO text, text as text."""
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return _text_in(value)
+    if isinstance(value, timedelta | UUID):
+        return msgspec.to_builtins(value)
     return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _text_in(value: bytes) -> str | bytes:
+    """Return the text that old writers of Parquet keep as bytes; other bytes as they are."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _line(text: bytes) -> bytes:
@@ -196,26 +243,18 @@ def _is_odd(value: Any) -> bool:
         return any(map(_is_odd, value.values()))
     if isinstance(value, list):
         return any(map(_is_odd, value))
-    return isinstance(value, float) and not math.isfinite(value)
+    return isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value))
 
 
 def _finite(value: Any) -> Any:
-    """Write numbers that are none out as text: encoded as null they would delete something."""
+    """Write out as text what JSON has not: encoded as null it would delete something."""
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_finite(item) for item in value]
+    if isinstance(value, bytes):
+        return "(bytes)"
     return str(value) if _is_odd(value) else value
-
-
-def encoding_of(uri: str) -> dict[str, Any]:
-    """Tell a file's encoding from its name: `.parquet`, and `.gz` or plain JSON lines."""
-    if uri.endswith(".parquet"):
-        return {"format": "parquet"}
-    return {"format": "jsonl", "compression": "gzip" if uri.endswith(".gz") else "none"}
-
-
-READERS: Final = {"jsonl": _jsonl, "parquet": _parquet}
 
 
 def decoded(line: bytes, line_number: int | None, row: int, uri: str = "") -> dict[str, Any]:

@@ -53,6 +53,11 @@ class LineReader(GenericSingerReader[bytes]):
         self.warn: Callable[[str], None] = lambda _: None
         self._unknown_types: set[str] = set()
 
+    def goes_on(self) -> bool:
+        """Give the run its tick during long work; False once a signal has ended the reading."""
+        self.tick()
+        return not self.stopped
+
     @property
     def default_input(self) -> IO[bytes]:
         """Standard input, as bytes: text would follow the locale.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import subprocess
 import sys
 import zipfile
@@ -16,6 +18,7 @@ from singer import DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state, us
 from target_process import config_file, run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from local_batch import LocalBatch
@@ -88,7 +91,12 @@ def broken(path: Path) -> tuple[str, dict[str, Any]]:
     bent = whole[: len(whole) // 2] + b"\xff\xff\xff\xff" + whole[len(whole) // 2 + 4 :]
     contents: dict[str, tuple[bytes, dict[str, Any]]] = {
         "bent.gz": (bent, GZIP),
-        "plain.gz": (b"{}\n", GZIP),
+        "empty.gz": (b"", PLAIN),
+        "empty.jsonl": (b"", GZIP),
+        "empty.parquet": (b"", PLAIN),
+        "trailer.gz": (whole[:-8], GZIP),
+        "label.jsonl": (bent, PLAIN),
+        "csv.jsonl": (b"user_id,seat\nu6,6\n", {"format": "csv"}),
         "torn.parquet": (b"PAR1 torn", PARQUET),
         "list.jsonl": (b"[1]\n", PLAIN),
         "cut.jsonl": (b'{"user_id": "u6", "sea', PLAIN),
@@ -98,17 +106,129 @@ def broken(path: Path) -> tuple[str, dict[str, Any]]:
     return path.as_uri(), encoding
 
 
-@pytest.mark.parametrize("name", ["bent.gz", "plain.gz", "torn.parquet", "list.jsonl", "cut.jsonl"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bent.gz", "empty.gz", "empty.jsonl", "empty.parquet", "trailer.gz", "label.jsonl", "csv.jsonl",
+        "torn.parquet", "list.jsonl", "cut.jsonl",
+    ],
+)  # fmt: skip
 def test_a_file_that_cannot_be_read_stops_with_what_came_before(
     tmp_path: Path, batch: LocalBatch, name: str
 ) -> None:
-    """Whatever the format and its library call the trouble, the state of what came before passes."""
+    """Whatever the library calls the trouble: nothing of the file is sent, its state is held."""
     uri, encoding = broken(tmp_path / name)
     lines = [*users(1, 5), state({"before": 1}), batch_message(uri, encoding), state({"after": 1})]
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.states) == (1, [{"before": 1}])
+    assert {line["custom_id"] for line in batch.journal()} == {f"u{number}" for number in range(1, 6)}
+    assert ended.totals("users")["read"] == ended.totals("users")["delivered"] == 5
     assert "line 8" in ended.log
     assert "Internal error" not in ended.log
+
+
+def packed(path: Path, packing: str) -> None:
+    """Write two people in a file of some kind, whatever its name is."""
+    found = rows(6, 7)
+    text = "".join(json.dumps(row) + "\n" for row in found).encode()
+    if packing == "parquet":
+        parquet(path, found)
+    elif packing == "zstd":
+        with pa.CompressedOutputStream(str(path), "zstd") as file:
+            file.write(text)
+    else:
+        pack: Callable[[bytes], bytes] = {"gzip": gzip, "bz2": bz2, "xz": lzma}[packing].compress
+        path.write_bytes(pack(text))
+
+
+@pytest.mark.parametrize(
+    ("name", "packing", "encoding"),
+    [
+        pytest.param("a.jsonl", "gzip", PLAIN, id="gzip that is said to be plain"),
+        pytest.param(
+            "a.gz", "gzip", {"format": "jsonl", "compression": "snappy"}, id="gzip said to be snappy"
+        ),
+        pytest.param("a.gz", "zstd", GZIP, id="zstd that is said to be gzip"),
+        pytest.param("a.jsonl", "bz2", PLAIN, id="bzip2 that is said to be plain"),
+        pytest.param("a.jsonl", "xz", {"format": "jsonl"}, id="xz of which nothing is said"),
+        pytest.param("a.gz", "parquet", GZIP, id="Parquet that is said to be JSON lines"),
+        *(
+            pytest.param("a", "parquet", {"format": "parquet", "compression": label}, id=f"Parquet: {label}")
+            for label in ("snappy", "zstd", "uncompressed", "gzip", "lz4_raw", "SNAPPY")
+        ),
+    ],
+)
+def test_a_file_is_what_its_first_bytes_say(
+    tmp_path: Path, batch: LocalBatch, name: str, packing: str, encoding: dict[str, Any]
+) -> None:
+    """Names and labels are often wrong, above all where a storage unpacks on the way."""
+    packed(tmp_path / name, packing)
+    lines = [*users(1, 1), batch_message(f"file://{tmp_path / name}", encoding), state({"end": 1})]
+    ended = run(tmp_path, batch.url, lines)
+    assert (ended.code, ended.states) == (0, [{"end": 1}])
+    assert {line["custom_id"] for line in batch.journal()} == {"u1", "u6", "u7"}
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "b.jsonl"])
+def test_a_whole_file_may_hold_no_row(tmp_path: Path, batch: LocalBatch, name: str) -> None:
+    """Packed or plain, nothing is a quiet day; but a plain file that is said to be packed is read too."""
+    uri = jsonl(tmp_path / name, [])
+    plain = tmp_path / "plain.gz"
+    plain.write_text('{"user_id": "u2"}\n')
+    lines = [*users(1, 1), batch_message(uri, PLAIN), batch_message(plain.as_uri(), GZIP), state({"end": 1})]
+    ended = run(tmp_path, batch.url, lines)
+    assert (ended.code, ended.states) == (0, [{"end": 1}])
+    assert ended.totals("users")["delivered"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("two words.jsonl", "file://{folder}/two%20words.jsonl"),
+        ("two words.jsonl", "file://{folder}/two words.jsonl"),
+        ("a%20b.jsonl", "file://{folder}/a%20b.jsonl"),
+        ("a%20b.jsonl", "file://{folder}/a%2520b.jsonl"),
+        ("été#1?.jsonl", "file://localhost{folder}/%C3%A9t%C3%A9%231%3F.jsonl"),
+        ("a+b.jsonl", "file:{folder}/a+b.jsonl"),
+    ],
+)
+def test_the_url_of_a_file_may_be_encoded_or_plain(
+    tmp_path: Path, batch: LocalBatch, name: str, written: str
+) -> None:
+    jsonl(tmp_path / name, rows(6, 7))
+    message = batch_message(written.format(folder=tmp_path), PLAIN)
+    ended = run(tmp_path, batch.url, [*users(1, 1), message, state({"end": 1})])
+    assert (ended.code, ended.states) == (0, [{"end": 1}])
+    assert ended.totals("users")["delivered"] == 3
+
+
+def test_times_of_nanoseconds_are_read_to_the_microsecond(tmp_path: Path, batch: LocalBatch) -> None:
+    """At any depth; and a day that Python does not have costs itself only."""
+    at = 1_750_000_000_123_456_789
+    table = pa.table(
+        {
+            "user_id": pa.array(["u1", "u2"]),
+            "at": pa.array([at, None], pa.timestamp("ns")),
+            "zoned": pa.array([at, at], pa.timestamp("ns", tz="UTC")),
+            "clock": pa.array([1_001, 2_002], pa.time64("ns")),
+            "took": pa.array([1_500_000_001, 0], pa.duration("ns")),
+            "days": pa.array([[at], []], pa.list_(pa.timestamp("ns"))),
+            "far": pa.array([4_000_000, 1], pa.date32()),
+            "name": pa.array([b"Zo\xc3\xab", b"\xff\xfe"]),
+        }
+    )
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path, version="2.6")
+    properties = {"user_id": STRING, "at": DATE_TIME, "zoned": DATE_TIME, "far": DATE_TIME, "name": STRING}
+    lines = [schema("users", properties), batch_message(path.as_uri(), PARQUET), state({"end": 1})]
+    ended = run(tmp_path, batch.url, lines)
+    assert (ended.code, ended.states) == (0, [{"end": 1}])
+    one, two = ({**line["attributes"]} for line in batch.journal())
+    assert one["date(at)"] == one["date(zoned)"] == "2025-06-15T15:06:40.123456Z"
+    assert (one["clock"], one["days"]) == ("00:00:00.000001", ["2025-06-15T15:06:40.123456"])
+    assert one["name"] == "Zo\u00eb"
+    assert two["date(far)"] == "1970-01-02T00:00:00Z"
+    assert sorted(ended.codes()) == ["invalid_date", "unsupported_value"]
 
 
 @pytest.mark.parametrize("uri", ["nowhere://bucket/x.jsonl", "file:///no/such/file", "file:///"])
@@ -238,6 +358,25 @@ def test_a_replay_goes_on_where_its_state_ends(tmp_path: Path, batch: LocalBatch
     states, entry = replay(tmp_path, batch.url, *arguments)
     assert entry["streams"]["users"]["read"] == 15
     assert states[-1] == {"replay": {"file": str(second), "rows": 10}}
+
+
+def test_a_broken_archive_is_believed_in_nothing(tmp_path: Path, batch: LocalBatch) -> None:
+    """The state says so, and the replay goes on from there once the file is whole."""
+    first, second = tmp_path / "1.jsonl.gz", tmp_path / "2.jsonl.gz"
+    jsonl(first, rows(1, 30))
+    jsonl(second, rows(31, 3000))
+    whole = second.read_bytes()
+    second.write_bytes(whole[:-4])
+    files = ("--stream", "users", str(first), str(second))
+    states, entry = replay(tmp_path, batch.url, *files, expect=1)
+    assert entry["streams"]["users"]["read"] == batch.summary()["profiles"] == 30
+    assert "2.jsonl.gz" in entry["cause"]
+    second.write_bytes(whole)
+    state_file = tmp_path / "state.jsonl"
+    state_file.write_text("".join(json.dumps(state) + "\n" for state in states))
+    states, entry = replay(tmp_path, batch.url, "--state", str(state_file), *files)
+    assert entry["streams"]["users"]["read"] == 2970
+    assert states[-1] == {"replay": {"file": str(second), "rows": 2970}}
 
 
 @pytest.mark.parametrize(
