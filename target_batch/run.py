@@ -18,7 +18,6 @@ from target_batch.common.errors import DeliveryError, MirrorRefusedError, StopRu
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import Scrubber, clean
 from target_batch.common.storage import CALL_SECONDS, folder_at
-from target_batch.config.problems import unmatched
 from target_batch.delivery.checkpoints import Checkpoints
 from target_batch.delivery.fates import Fates
 from target_batch.delivery.senders import Lanes, Surroundings
@@ -345,8 +344,6 @@ class Run:
         self._progress.table(self.fates.tallies)
         if self._dry:
             self._logger.info("Dry run %s, nothing was sent: %s.", self.name, self._dry.forecast())
-        if self.input_ended and (idle := unmatched(self.settings.streams, self.fates.tallies)):
-            self._logger.info("%s", idle)
         again = self._settled - self._covered
         if entry["exit"] and again > 0 and not self._dry:
             self._logger.info(

@@ -25,7 +25,8 @@ from target_batch.common.plain_text import counted
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
-from target_batch.config.nesting import nested
+from target_batch.config.entries import StreamEntries
+from target_batch.config.nesting import mapped_streams, nested
 from target_batch.config.schema import json_schema
 from target_batch.connection_test import answer_connection_test, is_connection_test
 from target_batch.mapping.settings_check import ready
@@ -94,7 +95,10 @@ class TargetBatch(Target):
         _ = raise_errors
         given = {name: value for name, value in self._config.items() if value is not None}
         self._config = nested(given)
-        self.run = self.make_run(ready(self._config))
+        settings = ready(self._config)
+        self.run = self.make_run(settings)
+        self._map_entries = StreamEntries("stream_maps", mapped_streams(given.get("stream_maps", {})))
+        self._stream_entries = StreamEntries("streams", {name: (name,) for name in settings.streams})
         return []
 
     def make_run(self, settings: Settings) -> Run:
@@ -130,8 +134,11 @@ class TargetBatch(Target):
         self._plain.pop(stream, None)
         maps = self._stream_maps(stream, schema, message.key_properties)
         for stream_map in maps:
+            said = self._stream_entries.meet(stream_map.stream_alias)
             if isinstance(stream_map, RemoveRecordTransform):
                 continue
+            if said:
+                self.run.tell(stream_map.stream_alias, *said)
             sink = self.get_sink(
                 stream_map.stream_alias,
                 schema=_schema_behind(stream_map, schema),
@@ -153,9 +160,16 @@ class TargetBatch(Target):
             plain = SameRecordTransform(stream, schema, key_properties, flattening_options=None)
             self.mapper.stream_maps[stream] = [plain]
         else:
+            if said := self._map_entries.meet(stream):
+                self.run.tell(stream, *said)
             with _maps_told():
                 self.mapper.register_raw_stream_schema(stream, schema, key_properties)
         return self.mapper.stream_maps[stream]
+
+    @property
+    def idle_entries(self) -> list[str]:
+        """What to say of the entries of settings by stream that no stream of the input has."""
+        return list(filter(None, (self._map_entries.idle(), self._stream_entries.idle())))
 
     def get_sink_class(self, stream_name: str) -> type[StreamSink]:
         """Return the sink of the stream's kind."""
@@ -250,6 +264,9 @@ class TargetBatch(Target):
         self.run.input_ended = not self.signal_received
         self.run.finish()
         self._sinks_to_clear.clear()
+        if self.run.input_ended:
+            for sentence in self.idle_entries:
+                self.logger.warning("%s", sentence)
 
     def _emit(self, state: bytes) -> None:
         try:

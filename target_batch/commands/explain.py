@@ -14,6 +14,8 @@ from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from target_batch.commands.study import Study
     from target_batch.config.settings import Settings
 
@@ -58,7 +60,7 @@ def explain(
     except StopRun as error:
         raise Stopped(str(error)) from None
     studies = target.run.studies
-    _print(studies, settings, form)
+    _print(studies, settings, form, target.idle_entries)
     if any(study.problem for study in studies.values()):
         raise SystemExit(Wrong.exit_code)
 
@@ -75,7 +77,7 @@ def _moment(at: str | None) -> float:
         raise click.BadParameter("--at is no time such as 2026-01-31T12:00:00Z") from None
 
 
-def _print(studies: dict[str, Study], settings: Settings, form: str) -> None:
+def _print(studies: dict[str, Study], settings: Settings, form: str, idle: Sequence[str]) -> None:
     from target_batch.commands.report import as_data  # noqa: PLC0415 - slow
 
     found = [as_data(study, settings) for study in studies.values()]
@@ -88,11 +90,9 @@ def _print(studies: dict[str, Study], settings: Settings, form: str) -> None:
     else:
         from target_batch.commands.explain_text import shown  # noqa: PLC0415 - only here
         from target_batch.common.plain_text import wrapped  # noqa: PLC0415 - same
-        from target_batch.config.problems import unmatched  # noqa: PLC0415 - same
 
         blocks = ["\n".join(shown(one)) for one in found] or ["There is no SCHEMA in the input."]
-        if idle := unmatched(settings.streams, studies):
-            blocks.append(wrapped(idle, 0))
+        blocks += [wrapped(sentence, 0) for sentence in idle]
         click.echo("\n\n".join(blocks))
 
 

@@ -23,9 +23,9 @@ def replay(
 ) -> None:
     """Load FILES, paths or URLs (`s3://…`), as the rows of one stream.
 
-    Files are JSON lines or CSV (compressed or plain) or Parquet, of Segment messages or of flat rows. Mapping,
-    counts, rejects and limits are those of the target; the setting `replay` narrows the time and the
-    types. States go to standard output: keep them, and `--state` goes on where they end.
+    Files are JSON lines or CSV (compressed or plain) or Parquet, of Segment messages or of flat rows.
+    Mapping, counts, rejects and limits are those of the target; the setting `replay` narrows the time and
+    the types. States go to standard output: keep them, and `--state` goes on where they end.
     """
     from target_batch.singer.archives import ArchiveReader  # noqa: PLC0415 - start-up of other commands
     from target_batch.target import TargetBatch  # noqa: PLC0415 - it imports this package

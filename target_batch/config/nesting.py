@@ -41,6 +41,24 @@ def nested(config: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def mapped_streams(given: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return each entry of `stream_maps` as it was written, and the streams or globs that it may be for."""
+    maps = _stream_maps(dict(given))
+    sources = {
+        name: options["__source__"]
+        for name, options in maps.items()
+        if isinstance(options, dict) and isinstance(options.get("__source__"), str)
+    }
+    found: dict[str, set[str]] = {}
+    for key, value in given.items():
+        parts = SEPARATOR.split(key)
+        names = {_name(parts)} & maps.keys()
+        if not any(isinstance(other, dict) for other in given.values()):
+            names |= {stream for stream, _ in _readings(parts, value, only_mapped=False)}
+        found[_name(parts)] = {sources.get(name, name) for name in names}
+    return {name: streams for name, streams in found.items() if not name.startswith("__")}
+
+
 def _streams(flat: dict[str, Any]) -> dict[str, Any]:
     """Put options back: the last part of a key is an option's name, or `attributes` stands before it."""
     found: dict[str, Any] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 import msgspec
@@ -13,7 +12,7 @@ from target_batch.common.redaction import clean
 from target_batch.config.options import ReplayOptions, StreamOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 PLACE = re.compile(r"(.*) - at `\$\.?([^`]*)`", re.DOTALL)
 """A message of msgspec: what, and where; the last place, since a value may hold the words of another."""
@@ -24,7 +23,7 @@ LONGEST: Final = 300
 
 def unknown_settings(names: Iterable[str], known: Iterable[str]) -> str:
     """Say which settings there are not, and which may have been meant."""
-    shown = ", ".join(f"`{clean(name, 60)}`{_meant(name, known)}" for name in names)
+    shown = ", ".join(f"`{clean(name, 60)}`{meant(name, known)}" for name in names)
     return f"Unknown setting: {shown}. `target-batch --about` lists the settings there are."
 
 
@@ -37,16 +36,7 @@ def stray_variables(names: Iterable[str], prefix: str, known: Iterable[str]) -> 
     theirs = (f"{prefix}_", *(f"{variable}_" for variable in variables))
     for name in sorted(names):
         if name.startswith(prefix) and name not in variables and not name.startswith(theirs):
-            yield f"The variable {clean(name, 60)} is no setting{_meant(name, variables)} and is not read."
-
-
-def unmatched(streams: Iterable[str], met: Collection[str]) -> str:
-    """Say which entries of `streams` no stream has met, and which stream was probably meant."""
-    idle = [name for name in streams if not any(name == one or fnmatchcase(one, name) for one in met)]
-    if not idle or not met:
-        return ""
-    shown = ", ".join(f"`{clean(name, 60)}`{_meant(name, met)}" for name in idle)
-    return f"Entries of `streams` that no stream of this input has: {shown}."
+            yield f"The variable {clean(name, 60)} is no setting{meant(name, variables)} and is not read."
 
 
 def wrong_setting(given: Mapping[str, Any], settings: type, error: msgspec.ValidationError) -> str:
@@ -81,7 +71,7 @@ def _told(error: msgspec.ValidationError, kind: type, prefix: str) -> str:
     if unknown := UNKNOWN.fullmatch(what):
         name = unknown[1]
         return (
-            f"`{place}` has no option `{clean(name, 60)}`{_meant(name, known)}. "
+            f"`{place}` has no option `{clean(name, 60)}`{meant(name, known)}. "
             f"There are: {', '.join(f'`{option}`' for option in known)}."
         )
     if what.startswith("Invalid enum value"):
@@ -89,7 +79,8 @@ def _told(error: msgspec.ValidationError, kind: type, prefix: str) -> str:
     return f"The setting `{place}` is wrong: {clean(what, LONGEST)}."
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return the known name that was probably meant, as a question in parentheses, or nothing."""
     close = get_close_matches(name, list(known), n=1)
     return f" (did you mean `{close[0]}`?)" if close else ""
 

@@ -96,7 +96,7 @@ def csv_names(uri: str) -> list[str]:
 
 
 def is_csv(uri: str) -> bool:
-    """Tell whether a file's name says that it is CSV: `.csv` or `.tsv`, plain or packed; Parquet it is not."""
+    """Tell whether a file's name says that it is CSV, plain or packed, and its first bytes agree."""
     name = uri.lower()
     for packed in PACKED_NAMES:
         name = name.removesuffix(packed)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer import BOOLEAN, DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state
-from target_process import run
+from target_process import config_file, encoded, run, start
+from target_process import ended as ended_of
 from verdict import unbalanced
 
 if TYPE_CHECKING:
@@ -160,3 +161,69 @@ def test_flattening_opens_objects(tmp_path: Path, batch: LocalBatch) -> None:
     assert ended.code == 0
     assert sorted(held(batch)["u1"].values()) == ["75001", "Paris"]
     assert ended.rejects() == []
+
+
+@pytest.mark.parametrize(
+    ("maps", "said"),
+    [
+        ({"user": {"email": None}}, "Is it meant by `user`?"),
+        ({"public-users": {"email": None}}, "Is it meant by `public-users`?"),
+        ({"Users": None}, "Is it meant by `Users`?"),
+        ({"crm.users.email": "__NULL__"}, "Is it meant by `crm.users.email`?"),
+        ({"people": {"email": None}}, "These have fitted no stream so far: `people`."),
+        ({"masked": {"__source__": "accounts", "email": None}}, "fitted no stream so far: `masked`."),
+    ],
+)
+def test_a_map_that_fits_no_stream_is_announced_before_a_record_goes(
+    tmp_path: Path, batch: LocalBatch, maps: dict[str, Any], said: str
+) -> None:
+    """Here, where nothing ever goes, and at the end once more: a column that it masks is sent."""
+    config = config_file(tmp_path, batch.url, stream_maps=maps, checkpoint_seconds=600)
+    process = start(config)
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(f"{LINES[0]}\n".encode())
+    process.stdin.flush()
+    before = b""
+    while b"no entry of `stream_maps` fits it" not in before:
+        before = process.stderr.readline()
+    assert said in before.decode()
+    assert "Stream 'users'" in before.decode()
+    assert batch.journal() == []
+    ended = ended_of(process, config, encoded([LINES[1]]))
+    assert ended.code == 0
+    assert "Entries of `stream_maps` that no stream of this input has" in ended.log
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        {"users": {"email": None}},
+        {"us*": {"email": None}},
+        {"masked": {"__source__": "users", "email": None}},
+        {"users": None, "masked": {"__source__": "users", "email": None}},
+        {"users.email": "__NULL__", "users.score": "__NULL__"},
+        {"masked.__source__": "users", "masked.email": "__NULL__"},
+        {"__else__": None, "users": {"__alias__": "people"}},
+    ],
+)
+def test_a_map_that_fits_says_nothing(tmp_path: Path, batch: LocalBatch, maps: dict[str, Any]) -> None:
+    ended = run(tmp_path, batch.url, LINES[:2], stream_maps=maps, default_kind="profiles")
+    assert ended.code == 0
+    assert "stream_maps`" not in ended.log
+
+
+def test_an_entry_of_streams_that_fits_none_is_announced_by_the_name_behind_the_map(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """Before the stop at a SCHEMA too, of which it is often the cause."""
+    maps = {"users": {"__alias__": "folk"}}
+    ended = run(tmp_path, batch.url, LINES[:2], stream_maps=maps, streams={"folks": {"kind": "profiles"}})
+    assert ended.code == 2
+    first, last = ended.log.index("Is it meant by `folks`?"), ended.log.index("is of no known kind")
+    assert first < last
+    streams = {"folk": {"kind": "profiles"}, "later": {}}
+    ended = run(tmp_path, batch.url, LINES[:2], stream_maps=maps, streams=streams)
+    assert ended.code == 0
+    assert "Stream 'folk': no entry" not in ended.log
+    assert "Entries of `streams` that no stream of this input has: `later`." in ended.log
