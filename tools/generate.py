@@ -25,8 +25,6 @@ ROOT = Path(__file__).resolve().parents[1]
 KINDS = {"integer": "integer", "array": "array", "object": "object"}
 """Meltano's kinds by type. The rest are texts that the target reads itself: a decimal number stops Meltano
 (`Decimal is not JSON serializable`), and a word it does not know is false to it, even `dry_run: ture`."""
-SDK_KINDS = KINDS | {"boolean": "boolean"}
-"""For the SDK's settings, which take a text as it is: `"false"` would be true."""
 STREAM_OPTIONS = {
     "kind": "`profiles`, `events`, `segment`, `audiences` or `ignore`",
     "custom_id": "property (or dotted path) of the Custom User ID",
@@ -131,8 +129,7 @@ def plugin_settings() -> list[dict[str, Any]]:
         kinds = shown["type"] if isinstance(shown["type"], list) else [shown["type"]]
         told = {"label": shown["title"], "description": " ".join(shown["description"].split())}
         setting: dict[str, Any] = {"name": name, **told}
-        known = SDK_KINDS if name in SDK_SETTINGS else KINDS
-        setting["kind"] = "options" if "enum" in shown else known.get(kinds[0], "string")
+        setting["kind"] = "options" if "enum" in shown else KINDS.get(kinds[0], "string")
         if "enum" in shown:
             setting["options"] = [{"label": value, "value": value} for value in shown["enum"]]
         if "default" in shown:

@@ -23,12 +23,6 @@ PREFIX: Final = "TARGET_BATCH_"
 LEVEL_VARIABLES: Final = (f"{PREFIX}LOGLEVEL", "LOGLEVEL")
 """What the SDK takes the level of its log from: the first that is set and not empty."""
 
-BOOLEANS: Final = {
-    **dict.fromkeys(("true", "1", "yes", "on"), True),
-    **dict.fromkeys(("false", "0", "no", "off"), False),
-}
-"""What a variable may say for a boolean, in any case; anything else might have meant the opposite."""
-
 READ_AS: Final[dict[str, type[Any]]] = {"object": dict, "array": list}
 
 SDK_TYPES: Final = {
@@ -84,7 +78,7 @@ def read(files: Sequence[str], tell: Callable[[str], None] = _echo) -> dict[str,
             config.update(unbroken(of_file(name), name, os.environ))
     if "ENV" in files:
         config.update(_environment(tell))
-    return config
+    return nested(config)
 
 
 def of_file(name: str) -> dict[str, Any]:
@@ -127,13 +121,11 @@ def _environment(tell: Callable[[str], None]) -> dict[str, Any]:
     for note in stray_variables(os.environ.keys() - {LEVEL_VARIABLES[0]}, PREFIX, shown):
         tell(note)
     variables = {name: f"{PREFIX}{name.upper()}" for name in shown}
-    return nested(
-        {
-            name: _value(variable, os.environ[variable], _kind(shown[name]))
-            for name, variable in variables.items()
-            if variable in os.environ
-        }
-    )
+    return {
+        name: _value(variable, os.environ[variable], _kind(shown[name]))
+        for name, variable in variables.items()
+        if variable in os.environ
+    }
 
 
 def _kind(shown: dict[str, Any]) -> str:
@@ -143,11 +135,7 @@ def _kind(shown: dict[str, Any]) -> str:
 
 
 def _value(variable: str, text: str, kind: str) -> Any:
-    """Read a variable as its setting's type asks; numbers with a fraction are read with the settings."""
-    if kind == "boolean":
-        if text.lower() not in BOOLEANS:
-            raise Wrong(f"{variable} cannot be read: it is neither `true` nor `false`.")
-        return BOOLEANS[text.lower()]
+    """Read a variable as its setting's type asks; booleans and fractions are read with the settings."""
     try:
         if kind == "integer":
             return int(text)

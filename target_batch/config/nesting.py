@@ -9,12 +9,28 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 from target_batch.config.options import StreamOptions
+from target_batch.config.settings import SdkSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+BOOLEANS: Final = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+"""What may stand for a boolean, in any case, where a setting comes as text: variables, `.env`, Meltano."""
+
+
+def _switches(*kinds: type) -> frozenset[str]:
+    hints = [get_type_hints(kind).items() for kind in kinds]
+    return frozenset(name for found in hints for name, kind in found if kind is bool)
+
+
+SWITCHES: Final = _switches(Settings, SdkSettings)
+OPTION_SWITCHES: Final = _switches(StreamOptions)
 
 SEPARATOR: Final = re.compile(r"(?<!\\)\.")
 
@@ -33,12 +49,22 @@ def unbroken(config: dict[str, Any], file: str, environment: Mapping[str, str]) 
 
 
 def nested(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration whose `streams` and `stream_maps` are objects of objects again."""
-    found = dict(config)
+    """Return a configuration whose `streams` and `stream_maps` are objects of objects again.
+
+    Booleans that came as a word of `BOOLEANS` are booleans again; other words are left, to be refused.
+    """
+    found = _with_booleans(config, SWITCHES)
     for name, put_back in PUT_BACK.items():
         if isinstance(config.get(name), dict):
             found[name] = put_back(config[name])
     return found
+
+
+def _with_booleans(given: Mapping[str, Any], switches: frozenset[str]) -> dict[str, Any]:
+    return {
+        name: BOOLEANS.get(value.lower(), value) if name in switches and isinstance(value, str) else value
+        for name, value in given.items()
+    }
 
 
 def mapped_streams(given: Mapping[str, Any]) -> dict[str, set[str]]:
@@ -74,7 +100,10 @@ def _streams(flat: dict[str, Any]) -> dict[str, Any]:
             found.setdefault(_name(parts[:-1]), {})[parts[-1]] = value
         else:
             found[_name(parts)] = value
-    return found
+    return {
+        stream: _with_booleans(options, OPTION_SWITCHES) if isinstance(options, dict) else options
+        for stream, options in found.items()
+    }
 
 
 def _stream_maps(flat: dict[str, Any]) -> dict[str, Any]:

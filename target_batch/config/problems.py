@@ -76,6 +76,8 @@ def _told(error: msgspec.ValidationError, kind: type, prefix: str) -> str:
         )
     if what.startswith("Invalid enum value"):
         what = f"Expected one of {', '.join(f'`{value}`' for value in _values(kind, path))}"
+    if what.startswith("Expected `bool`"):
+        what = "Expected `true` or `false` (or 1, 0, yes, no, on, off)"
     return f"The setting `{place}` is wrong: {clean(what, LONGEST)}."
 
 

@@ -105,12 +105,36 @@ def test_a_wrong_variable_is_refused_by_name(tmp_path: Path, batch: LocalBatch, 
     assert batch.summary()["requests"]["total"] == 0
 
 
-@pytest.mark.parametrize("value", ["true", "TRUE", "1", "yes", "on"])
-def test_what_a_variable_may_say_for_true(tmp_path: Path, batch: LocalBatch, value: str) -> None:
-    config = config_file(tmp_path, batch.url)
-    ended = finished(config, users(1, 3), "--config", "ENV", env={"TARGET_BATCH_DRY_RUN": value})
-    assert ended.code == 0
-    assert batch.summary()["requests"]["total"] == 0
+@pytest.mark.parametrize(
+    "value", ["true", "TRUE", "1", "yes", "On", "no", "OFF", "0", "ture", '"yes"', "on "]
+)
+@pytest.mark.parametrize("way", ["variable", "file", "stream's option", "the SDK's"])
+def test_a_boolean_is_the_same_words_wherever_it_comes_from(
+    tmp_path: Path, batch: LocalBatch, way: str, value: str
+) -> None:
+    """Meltano writes its variables into the file, as the text that they are."""
+    said = {"true": True, "1": True, "yes": True, "on": True, "no": False, "off": False, "0": False}
+    meant = said.get(value.lower())
+    env: dict[str, str] = {}
+    given: dict[str, Any] = {}
+    if way == "variable":
+        env, name = {"TARGET_BATCH_DRY_RUN": value}, "dry_run"
+    elif way == "file":
+        given, name = {"dry_run": value}, "dry_run"
+    elif way == "stream's option":
+        given, name = {"streams": {"users.only_mapped": value}}, "streams.users.only_mapped"
+    else:
+        given, name = {"flattening_enabled": value, "flattening_max_depth": 1}, "flattening_enabled"
+    ended = finished(config_file(tmp_path, batch.url, **given), users(1, 3), "--config", "ENV", env=env)
+    if meant is None:
+        assert ended.code == 2
+        assert f"The setting `{name}` is wrong: Expected `true` or `false` (or 1, 0, yes" in ended.log
+    else:
+        assert ended.code == 0, ended.log
+    if name == "dry_run":
+        assert bool(batch.summary()["requests"]["total"]) == (meant is False)
+    elif name == "streams.users.only_mapped" and meant is not None:
+        assert bool(batch.attributes("u1")) != meant
 
 
 def test_the_environment_wins_over_dotenv_and_that_over_files(tmp_path: Path, batch: LocalBatch) -> None:

@@ -60,6 +60,7 @@ CHOSEN: dict[str, Any] = {
     "stream_maps": {"users": {"name": "name.upper()", "__filter__": "seat > 1"}},
     "stream_map_config": {"seed": "a.b"},
     "faker_config": {"locale": ["fr_FR"]},
+    "flattening_enabled": True,
 }
 """Values of settings that take no other text or object; the rest follows from a setting's type."""
 
@@ -132,12 +133,21 @@ def test_every_setting_arrives_from_meltano_yml(project: Project) -> None:
     assert arrived(project) == meant()
 
 
-def test_a_word_that_is_no_boolean_reaches_the_target_and_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["dry_run", "flattening_enabled"])
+def test_a_word_that_is_no_boolean_reaches_the_target_and_is_refused(tmp_path: Path, name: str) -> None:
     """Meltano's own kind would make false of it, and the run would be live."""
-    project = Project(tmp_path, {**REQUIRED, "api_url": "http://localhost:9", "dry_run": "ture"})
+    project = Project(tmp_path, {**REQUIRED, "api_url": "http://localhost:9", name: "ture"})
     project.add_tap("tap-lines", [schema("users", {"user_id": STRING})])
     told = project.meltano("run", "tap-lines", "target-batch", codes=(1,))
-    assert "`dry_run`" in told
+    assert f"The setting `{name}` is wrong: Expected `true` or `false`" in told
+
+
+@pytest.mark.parametrize("word", ["yes", "On", "1"])
+def test_a_word_for_true_is_true(tmp_path: Path, word: str) -> None:
+    """Also where Meltano passes it on: nothing listens where the requests would go."""
+    project = Project(tmp_path, {**REQUIRED, "api_url": "http://localhost:9"})
+    project.add_tap("tap-lines", [schema("users", {"user_id": STRING}), record("users", user_id="u1")])
+    project.meltano("run", "tap-lines", "target-batch", variables={"TARGET_BATCH_DRY_RUN": word})
 
 
 MASKED = {"email": "__NULL__"}
