@@ -28,8 +28,8 @@ KINDS = {"integer": "integer", "array": "array", "object": "object"}
 STREAM_OPTIONS = {
     "kind": "`profiles`, `events`, `segment`, `audiences` or `ignore`",
     "custom_id": "property (or dotted path) of the Custom User ID",
-    "attributes": "property → `name`, `$native`, `date(name)`, `url(name)`, `number(name)`, "
-    "`integer(name)`, `boolean(name)` (the last three for taps "
+    "attributes": "property (or dotted path into an object) → `name`, `$native`, `date(name)`, "
+    "`url(name)`, `number(name)`, `integer(name)`, `boolean(name)` (the last three for taps "
     "that send text); `''` (or null) leaves it out",
     "only_mapped": "send only what `attributes` names",
     "time": "property of the record's own time",

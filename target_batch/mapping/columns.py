@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     class Dialect(Protocol):
         """What differs between attributes of profiles, events and members."""
 
+        takes_objects: bool
+        """Whether an object may be an attribute."""
+
         def column(self, target: Target, declared: Declared) -> Column:
             """Return the ready step of a property."""
             ...
@@ -52,8 +55,12 @@ class Columns(dict[str, "Column"]):
         self._dialect = dialect
         self._has_schema = properties is not None
         self._told: set[str] = set()
-        read = (schema or Schema({})).declared
-        self._declared = {name: read(said) for name, said in (properties or {}).items()}
+        self._open: set[str] = set()
+        schema, properties = schema or Schema({}), properties or {}
+        self._declared = {name: schema.declared(said) for name, said in properties.items()}
+        self.paths = tuple(name for name in scope.mapping if "." in name and name not in properties)
+        inside = {path: schema.at(path, properties) for path in self.paths}
+        self._declared |= {path: declared for path, declared in inside.items() if declared is not None}
         self._owners: dict[str, str] = {}
         self._targets: dict[str, Target] = {}
         self._rivals: dict[str, list[str]] = {}
@@ -93,6 +100,21 @@ class Columns(dict[str, "Column"]):
         self._rivals.clear()
         for name in list(self.contested)[self._sharing :]:
             del self.contested[name]
+
+    def expects(self, path: str) -> bool:
+        """Tell whether something was announced inside an object; if not, another value there is no fault."""
+        return self.scope.mapping[path] is not None and (path in self._declared or not self._has_schema)
+
+    def opened(self, head: str) -> bool:
+        """Tell whether an object goes only by the parts of it that `attributes` name; reported once."""
+        if self._dialect.takes_objects or head in self.scope.mapping:
+            return False
+        if head not in self._open:
+            self._open.add(head)
+            self.news.append(
+                f"Of the object `{self.scope.path}{head}` only what the stream's `attributes` name is sent."
+            )
+        return True
 
     def order(self, name: str) -> tuple[bool, int, bool, str]:
         """Return who goes first where two properties want one name."""

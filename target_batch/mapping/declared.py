@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from target_batch.common.paths import split
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -93,6 +95,18 @@ class Schema:
         """Return what a property's schema says: `type`, `format`, `anyOf`, `oneOf`, `allOf`, `$ref`."""
         found = self._read(schema, 0)
         return found if self._typed else Declared(frozenset(), found.formats, found.properties)
+
+    def at(self, path: str, properties: Mapping[str, Any]) -> Declared | None:
+        """Return what is said of the value at a path, None if the path leads to nothing that is announced."""
+        head, rest = split(path, properties)
+        if head not in properties:
+            return None
+        found = self.declared(properties[head])
+        if rest is None:
+            return found
+        if found.properties:
+            return self.at(rest, found.properties)
+        return None if found.kinds and "object" not in found.kinds else ANYTHING
 
     def _read(self, schema: Any, depth: int) -> Declared:
         if not isinstance(schema, dict) or depth > DEEPEST_REFERENCE:

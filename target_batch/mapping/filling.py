@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import STRING_LENGTH
+from target_batch.common.paths import ABSENT, NotAnObjectError, holds, reach, split, without
 from target_batch.common.reasons import Fault, Reason
 from target_batch.mapping.converters.dates import utc
 from target_batch.mapping.names import base_name
@@ -21,12 +22,17 @@ def fill(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
     """Write what the record's properties become into `attributes`; return what could not be sent."""
     if columns.crowded:
         columns.forget()
+    dead_ends: list[Fault] = []
+    if columns.paths:
+        record = _opened(columns, record, dead_ends)
     known_rivals = len(columns.contested)
     faults = _run(columns, columns, record, attributes)
     if len(columns.contested) != known_rivals:  # seen too late, what went before must be undone
         attributes.clear()
         faults = _run(columns, columns, record, attributes)
-    return faults + _settle(columns, record, attributes) if columns.contested else faults
+    if columns.contested:
+        faults += _settle(columns, record, attributes)
+    return faults + dead_ends
 
 
 def cut(
@@ -38,10 +44,32 @@ def cut(
     faults = []
     for key in ranked[limit:]:
         del attributes[key]
-        fed_by = [name for name in columns.feeders(key) if name[len(columns.scope.path) :] in record]
+        fed_by = [name for name in columns.feeders(key) if holds(record, name[len(columns.scope.path) :])]
         message = f"Batch takes {limit} of these; this one is beyond."
         faults.append(Fault(reason, fed_by[0] if fed_by else None, key, message))
     return faults
+
+
+def _opened(columns: Columns, record: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
+    """Return a record in which what `attributes` name inside objects stands on top, under its path."""
+    found = dict(record)
+    for path in columns.paths:
+        head, rest = split(path, record)
+        if rest is None or head not in record:
+            continue
+        try:
+            value = reach(record, path)
+        except NotAnObjectError:
+            if columns.expects(path):
+                unfit = Unfit(Reason.SCHEMA_VIOLATION, "Something else than an object is on the way to it.")
+                faults.append(columns.fault(path, None, unfit))
+            value = ABSENT
+        found = without(found, path)
+        if type(found.get(head)) is dict and columns.opened(head):
+            found.pop(head)
+        if value is not ABSENT:
+            found[path] = value
+    return found
 
 
 def _run(

@@ -29,6 +29,8 @@ _ONLY_FOR_INSTALLS = LeftOut(
 class MemberDialect:
     """How properties become attributes of a member; a null leaves them out."""
 
+    takes_objects = False
+
     def column(self, target: Target, declared: Declared) -> Column:
         """Return the ready step of a property."""
         return *step(target, declared, _CONVERTERS), {}

@@ -23,6 +23,7 @@ from target_batch.mapping.targets import Scope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target_batch.common.operations import Rejected
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
     from target_batch.mapping.targets import LeftOut
@@ -31,6 +32,15 @@ EVERY_ROW_ADDS = (
     "No property holds an action (`action`, `operation`, `status`): every row adds its user. If rows also "
     "remove, set the stream's `action_property`."
 )
+ONLY_THE_KEY = (
+    "a deleted row holds only its key, so it is not known {what}: the person stays where they are, and the "
+    "row is rejected. PostgreSQL's log carries only the key by default: set REPLICA IDENTITY FULL on the "
+    "table{or_else}."
+)
+UNKNOWN_AUDIENCE = ONLY_THE_KEY.format(
+    what="which audience the person leaves", or_else=", or a fixed `audience` for the stream"
+)
+UNKNOWN_PERSON = ONLY_THE_KEY.format(what="who is meant", or_else=", or let `custom_id` name the table's key")
 NAME_PROPERTIES = ("audience", "audience_name", "cohort", "cohort_name", "segment", "segment_name")
 
 
@@ -49,6 +59,7 @@ class MembershipPlan(Plan):
         super().__init__(route, schema, settings)
         options = route.options
         self._names = names
+        self._said: set[str] = set()
         self._where = "attribute" if options.as_attribute else options.destination
         self.name_property = options.audience_property or find(NAME_PROPERTIES, self.properties)
         if options.audience is not None:
@@ -127,6 +138,14 @@ class MembershipPlan(Plan):
         """Return the property that says whether the row adds."""
         return find(self._action_properties, record) or self._action_properties[0]
 
+    def _refused(self, record: dict[str, Any], unfit: Unfit) -> Rejected:
+        """Say once what it means that a removal does not say from where, or who."""
+        said = _WITHOUT.get(unfit.reason)
+        if said and said not in self._said and self.deletion.on(record):
+            self._said.add(said)
+            self.columns.news.append(said)
+        return super()._refused(record, unfit)
+
     def _name_in(self, record: Mapping[str, Any]) -> Any:
         if self.name_property is not None:
             return record.get(self.name_property)
@@ -172,6 +191,9 @@ class MembershipPlan(Plan):
             refusal=self.refusal(),
         )
         return Columns(scope, MemberDialect(), self.properties, self.schema)
+
+
+_WITHOUT = {Reason.MISSING_AUDIENCE: UNKNOWN_AUDIENCE, Reason.MISSING_CUSTOM_ID: UNKNOWN_PERSON}
 
 
 def original_name(value: Any) -> str:

@@ -39,6 +39,8 @@ class EventDialect:
     Without a `schema`, as in Segment messages, dates and URLs are known by their looks.
     """
 
+    takes_objects = True
+
     def __init__(
         self,
         stream: str,

@@ -34,6 +34,8 @@ CONVERTERS = by_type(strings_or_change, strings_or_change)
 class ProfileDialect:
     """How properties become attributes of a profile."""
 
+    takes_objects = False
+
     def __init__(self, settings: Settings, *, schemaless: bool = False) -> None:
         self._settings = settings
         self._schemaless = schemaless

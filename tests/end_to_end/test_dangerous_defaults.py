@@ -57,3 +57,31 @@ def test_every_row_adds_is_said_once(tmp_path: Path, batch: LocalBatch) -> None:
     ended = run(tmp_path, batch.url, stream("cohorts", "cohort", cohort="vip"))
     assert ended.code == 0
     assert ended.log.count("every row adds its user") == 1
+
+
+@pytest.mark.parametrize(
+    ("custom_id", "kept", "said"),
+    [
+        ("user_id", ("user_id",), "which audience the person leaves"),
+        ("email", ("user_id", "cohort"), "who is meant"),
+    ],
+)
+@pytest.mark.parametrize("as_attribute", [False, True])
+def test_a_deleted_row_of_its_key_alone_is_explained_once(
+    tmp_path: Path, batch: LocalBatch, custom_id: str, kept: tuple[str, ...], said: str, *, as_attribute: bool
+) -> None:
+    """As PostgreSQL's log has it: who left stays where they are, and that is no detail."""
+    properties = dict.fromkeys(("user_id", "email", "cohort", "_sdc_deleted_at"), STRING)
+    whole = [{"user_id": f"u{n}", "email": f"m{n}", "cohort": "vip"} for n in range(1, 5)]
+    deleted = [{**{name: row[name] for name in kept}, "_sdc_deleted_at": "2026-01-01"} for row in whole[:2]]
+    lines = [schema("cohort_members", properties, ["user_id"])]
+    lines += [record("cohort_members", **row) for row in (*whole, *deleted)]
+    options = {"custom_id": custom_id, "as_attribute": as_attribute}
+    ended = run(tmp_path, batch.url, [*lines, state({"seen": 6})], streams={"cohort_members": options})
+    assert ended.code == 0, ended.log
+    assert ended.log.count("a deleted row holds only its key") == 1
+    assert said in ended.log
+    assert "REPLICA IDENTITY FULL" in ended.log
+    totals = ended.totals("cohort_members")
+    assert (totals["delivered"], totals["rejected"]) == (4, 2)
+    assert len(ended.rejects()) == 2
