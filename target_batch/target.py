@@ -84,6 +84,9 @@ class TargetBatch(Target):
         self._plain: dict[str, StreamSink] = {}
         self._kinds: dict[str, str] = {}
         super().__init__(config=copy.deepcopy(config or {}), **options)
+        maps = (config or {}).get("stream_maps") or {}
+        self._map_entries = StreamEntries("stream_maps", mapped_streams(maps))
+        self._stream_entries = StreamEntries("streams", {name: (name,) for name in self.run.settings.streams})
         self.max_parallelism = 1
         self.message_reader.stopped = bool(self.signal_received)
         self.message_reader.tick = self.run.tick
@@ -95,10 +98,7 @@ class TargetBatch(Target):
         _ = raise_errors
         given = {name: value for name, value in self._config.items() if value is not None}
         self._config = nested(given)
-        settings = ready(self._config)
-        self.run = self.make_run(settings)
-        self._map_entries = StreamEntries("stream_maps", mapped_streams(given.get("stream_maps", {})))
-        self._stream_entries = StreamEntries("streams", {name: (name,) for name in settings.streams})
+        self.run = self.make_run(ready(self._config))
         return []
 
     def make_run(self, settings: Settings) -> Run:

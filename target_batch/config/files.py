@@ -12,7 +12,7 @@ import click
 
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.plain_text import fitted
-from target_batch.config.nesting import nested, unbroken
+from target_batch.config.nesting import nested, unbroken, with_booleans
 from target_batch.config.problems import stray_variables
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def read(files: Sequence[str], tell: Callable[[str], None] = _echo) -> dict[str,
             config.update(unbroken(of_file(name), name, os.environ))
     if "ENV" in files:
         config.update(_environment(tell))
-    return nested(config)
+    return with_booleans(config)
 
 
 def of_file(name: str) -> dict[str, Any]:
@@ -121,11 +121,13 @@ def _environment(tell: Callable[[str], None]) -> dict[str, Any]:
     for note in stray_variables(os.environ.keys() - {LEVEL_VARIABLES[0]}, PREFIX, shown):
         tell(note)
     variables = {name: f"{PREFIX}{name.upper()}" for name in shown}
-    return {
-        name: _value(variable, os.environ[variable], _kind(shown[name]))
-        for name, variable in variables.items()
-        if variable in os.environ
-    }
+    return nested(
+        {
+            name: _value(variable, os.environ[variable], _kind(shown[name]))
+            for name, variable in variables.items()
+            if variable in os.environ
+        }
+    )
 
 
 def _kind(shown: dict[str, Any]) -> str:

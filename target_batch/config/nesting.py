@@ -49,14 +49,22 @@ def unbroken(config: dict[str, Any], file: str, environment: Mapping[str, str]) 
 
 
 def nested(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration whose `streams` and `stream_maps` are objects of objects again.
-
-    Booleans that came as a word of `BOOLEANS` are booleans again; other words are left, to be refused.
-    """
-    found = _with_booleans(config, SWITCHES)
+    """Return a configuration whose `streams` and `stream_maps` are objects of objects again."""
+    found = dict(config)
     for name, put_back in PUT_BACK.items():
         if isinstance(config.get(name), dict):
             found[name] = put_back(config[name])
+    return with_booleans(found)
+
+
+def with_booleans(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration in which the words of `BOOLEANS` are booleans; others stay, to be refused."""
+    found = _with_booleans(config, SWITCHES)
+    if isinstance(streams := config.get("streams"), dict):
+        found["streams"] = {
+            stream: _with_booleans(options, OPTION_SWITCHES) if isinstance(options, dict) else options
+            for stream, options in streams.items()
+        }
     return found
 
 
@@ -100,10 +108,7 @@ def _streams(flat: dict[str, Any]) -> dict[str, Any]:
             found.setdefault(_name(parts[:-1]), {})[parts[-1]] = value
         else:
             found[_name(parts)] = value
-    return {
-        stream: _with_booleans(options, OPTION_SWITCHES) if isinstance(options, dict) else options
-        for stream, options in found.items()
-    }
+    return found
 
 
 def _stream_maps(flat: dict[str, Any]) -> dict[str, Any]:
