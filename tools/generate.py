@@ -176,6 +176,26 @@ def plugin_commands() -> dict[str, Any]:
     return commands
 
 
+def editor_schema() -> dict[str, Any]:
+    """Make the JSON schema by which an editor completes and checks a configuration file.
+
+    A key may come from elsewhere, so none is required.
+    """
+    schema = copy.deepcopy(json_schema())
+    TargetBatch.append_builtin_config(schema)
+    properties = schema["properties"]
+    options = properties["streams"]["additionalProperties"]["properties"]
+    for name, text in STREAM_OPTIONS.items():
+        options[name]["description"] = text.replace("`", "")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Configuration of target-batch",
+        "type": "object",
+        "properties": {"$schema": {"type": "string"}, **properties},
+        "additionalProperties": False,
+    }
+
+
 def _yaml(document: Any) -> str:
     text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=10_000)
     return text
@@ -208,6 +228,8 @@ def documents() -> dict[Path, str]:
     definition = plugin_definition()
     found[ROOT / "plugins/loaders/target-batch.yml"] = _yaml(definition)
     found[ROOT / "meltano.yml"] = _project(definition)
+    schema = json.dumps(editor_schema(), indent=2, ensure_ascii=False)
+    found[ROOT / "schemas/config.schema.json"] = f"{schema}\n"
     return found
 
 
@@ -232,7 +254,7 @@ def main() -> None:
     """Write or compare every generated file."""
     stale = []
     for path, text in documents().items():
-        if path.read_text(encoding="utf-8") != text:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(str(path.relative_to(ROOT)))
             if "--check" not in sys.argv:
                 path.write_text(text, encoding="utf-8")

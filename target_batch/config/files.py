@@ -23,6 +23,9 @@ PREFIX: Final = "TARGET_BATCH_"
 LEVEL_VARIABLES: Final = (f"{PREFIX}LOGLEVEL", "LOGLEVEL")
 """What the SDK takes the level of its log from: the first that is set and not empty."""
 
+EDITOR_SCHEMA: Final = "$schema"
+"""The key by which a file tells an editor its JSON schema; it is no setting."""
+
 READ_AS: Final[dict[str, type[Any]]] = {"object": dict, "array": list}
 
 SDK_TYPES: Final = {
@@ -38,7 +41,7 @@ SDK_TYPES: Final = {
 
 NO_CONFIGURATION: Final = (
     "No configuration was named. Give it with --config FILE, or with --config ENV for variables "
-    "TARGET_BATCH_…."
+    "TARGET_BATCH_…; `target-batch init` writes one."
 )
 
 
@@ -101,6 +104,7 @@ def of_file(name: str) -> dict[str, Any]:
         content = None
     if not isinstance(content, dict):
         raise click.BadParameter(f"{name}: the file is not a JSON object in UTF-8")
+    content.pop(EDITOR_SCHEMA, None)
     return content
 
 

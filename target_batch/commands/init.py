@@ -1,0 +1,239 @@
+"""``target-batch init``: a first configuration, from a few answers and a sample of the data."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+import click
+
+from target_batch.commands.options import Stopped
+from target_batch.common.errors import ConfigurationError, StopRun
+from target_batch.common.redaction import clean
+from target_batch.config.files import PREFIX, Wrong
+from target_batch.config.options import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from target_batch.commands.proposals import Sample
+    from target_batch.commands.study import Study
+
+KEY_VARIABLE: Final = f"{PREFIX}REST_API_KEY"
+RECORDS: Final = 10_000
+"""Records of the sample that are looked at."""
+
+MELTANO_HEAD: Final = """\
+# For meltano.yml, once target-batch is added there (see the quick start).
+# The key belongs elsewhere: meltano config set target-batch rest_api_key YOUR_KEY
+"""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What the command line says; the rest is asked, or with `--yes` proposed."""
+
+    file: str | None
+    stream: str | None
+    kind: str | None
+    custom_id: str | None
+    time: str | None
+    project_key: str | None
+    api_url: str | None
+    output: str
+    meltano: str | None
+    with_key: bool
+    force: bool
+    yes: bool
+
+    def ask(self, text: str, proposed: str | None, choices: list[str] | None = None) -> str:
+        """Ask for a value; with `--yes` take what is proposed, "" for nothing."""
+        if self.yes:
+            return proposed or ""
+        kind = click.Choice(choices) if choices else str
+        empty = None if choices else ""
+        answer: str = click.prompt(text, default=proposed or empty, type=kind)
+        return answer
+
+
+@click.command("init")
+@click.option("--input", "file", help="Sample: CSV, JSON Lines, Singer, a catalog.")
+@click.option("--stream", help="The stream's name, where rows have none; else the file's name.")
+@click.option("--kind", type=click.Choice(get_args(Kind)), help="Kind of the streams; else found or asked.")
+@click.option("--custom-id", metavar="PROPERTY", help="Property of the custom ID; else found or asked.")
+@click.option("--time", metavar="PROPERTY", help="Property of the records' own time; else found or asked.")
+@click.option("--project-key", help="The project's key (project_…); it opens nothing by itself.")
+@click.option("--api-url", help="Another address than Batch's, such as that of a local Batch.")
+@click.option("--output", default="batch.json", show_default=True, help="Configuration to write.")
+@click.option("--meltano", metavar="FILE", help="File for the part of meltano.yml; else it is shown.")
+@click.option(
+    "--with-key", is_flag=True, help=f"Write the REST API key too, asked for or from {KEY_VARIABLE}."
+)
+@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option("--yes", "-y", is_flag=True, help="Ask nothing: take the flags and what is proposed.")
+def init(**flags: Any) -> None:
+    """Write a configuration, and the part of a meltano.yml, from a few answers and a sample.
+
+    Each proposal is tried with the real target, offline. No key is written unless `--with-key` asks for it.
+    Exit code 2 when the target would refuse the result, 1 when the sample cannot be read; then nothing is
+    written.
+    """
+    given = Flags(**flags)
+    for path in filter(None, (given.output, given.meltano)):
+        if Path(path).exists() and not given.force:
+            raise Wrong(f"{path}: the file is there already. Name another one, or overwrite it with --force.")
+    config = _config(given)
+    _check(config)
+    key = _key(given) if given.with_key else {}
+    _write(given.output, json.dumps(config | key, indent=2, ensure_ascii=False) + "\n", private=bool(key))
+    part = _meltano_part(config)
+    if given.meltano:
+        _write(given.meltano, part)
+    _tell(given, part)
+
+
+def _config(flags: Flags) -> dict[str, Any]:
+    project_key = flags.project_key
+    if project_key is None:
+        project_key = flags.ask("Project key (project_…), empty for apps only", None)
+    file = flags.file or flags.ask(
+        "A sample of the data (CSV, JSON Lines, Singer, a catalog), empty for none", None
+    )
+    config: dict[str, Any] = {"project_key": project_key, "api_url": flags.api_url}
+    config = {name: value for name, value in config.items() if value}
+    return config | {"streams": _streams(file, config, flags)} if file else config
+
+
+def _key(flags: Flags) -> dict[str, str]:
+    key = os.environ.get(KEY_VARIABLE)
+    if not key and not flags.yes:
+        key = click.prompt("REST API key (not shown)", hide_input=True)
+    if not key:
+        raise Wrong(f"--with-key finds no key: with --yes it is taken from the variable {KEY_VARIABLE}.")
+    return {"rest_api_key": key}
+
+
+def _streams(file: str, config: dict[str, Any], flags: Flags) -> dict[str, dict[str, Any]]:
+    """Propose options for each stream of a sample, try them, and show what would become of it."""
+    from target_batch.commands import proposals  # noqa: PLC0415 - slow, and `--help` needs none of it
+    from target_batch.commands.samples import stream_of  # noqa: PLC0415 - same
+
+    try:
+        with Path(file).open("rb") as opened:
+            sample = proposals.read(opened, flags.stream or stream_of(file), RECORDS)
+        streams = {name: _options(sample, name, config, flags) for name in sample.schemas}
+        studies = proposals.tried(sample, config | {"streams": streams})
+    except OSError as error:
+        raise Stopped(f"{clean(file, 200)}: the file cannot be read: {error.strerror}.") from None
+    except ConfigurationError as error:
+        raise Wrong(str(error)) from None
+    except StopRun as error:
+        raise Stopped(str(error)) from None
+    if not studies:
+        raise Stopped("The sample describes no stream: it has neither a SCHEMA nor a row.")
+    _show(studies, config | {"streams": streams})
+    return streams
+
+
+def _options(sample: Sample, stream: str, config: dict[str, Any], flags: Flags) -> dict[str, Any]:
+    """Propose the options of one stream.
+
+    Raises:
+        ConfigurationError: the target would refuse them.
+    """
+    from target_batch.commands import proposals  # noqa: PLC0415 - slow, and `--help` needs none of it
+
+    found = flags.kind or proposals.kind_of(sample, stream)
+    kind = flags.ask(f"Kind of stream '{clean(stream, 60)}'", found, list(get_args(Kind)))
+    given = {"kind": kind, "custom_id": flags.custom_id, "time": flags.time if kind != "ignore" else None}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value}
+
+    def study() -> Study:
+        return proposals.tried(sample, config | {"streams": {stream: options}})[stream]
+
+    if kind != "ignore":
+        _ask_properties(sample, stream, options, study, flags)
+        last = study()
+        if last.problem:
+            raise ConfigurationError(last.problem)
+        if named := proposals.attributes(sample, stream, last):
+            options["attributes"] = named
+    return options
+
+
+def _ask_properties(
+    sample: Sample, stream: str, options: dict[str, Any], study: Callable[[], Study], flags: Flags
+) -> None:
+    """Ask for the custom ID and the time, where the target does not find them or a person may know better."""
+    from target_batch.commands import proposals  # noqa: PLC0415 - slow, and `--help` needs none of it
+
+    shown, first = clean(stream, 60), study()
+    found = first.route.custom_id if first.route else None
+    unknown = found is None and "custom ID" in (first.problem or "")
+    if not flags.custom_id and (unknown or (found and not flags.yes)):
+        proposed = found or next(iter(proposals.custom_ids(sample, stream)), None)
+        answer = flags.ask(f"Property that holds the custom ID of '{shown}'", proposed)
+        if answer and answer != found:
+            options["custom_id"] = answer
+    if options.get("kind") == "events" and not flags.time and study().problem:
+        moment = flags.ask(f"Property of the event's own time in '{shown}'", None)
+        if moment:
+            options["time"] = moment
+
+
+def _show(studies: dict[str, Study], config: dict[str, Any]) -> None:
+    from target_batch.commands.explain_text import shown  # noqa: PLC0415 - slow, and `--help` needs none of it
+    from target_batch.commands.options import load_without_keys  # noqa: PLC0415 - same
+    from target_batch.commands.report import as_data  # noqa: PLC0415 - same
+
+    settings = load_without_keys(config)
+    for study in studies.values():
+        if study.problem:
+            raise Wrong(study.problem)
+        click.echo("\n".join(shown(as_data(study, settings))) + "\n")
+
+
+def _check(config: dict[str, Any]) -> None:
+    """Check the result as the target does, but for the key.
+
+    Raises:
+        Wrong: the target would refuse it.
+    """
+    from target_batch.commands.options import load_without_keys  # noqa: PLC0415 - slow
+
+    load_without_keys(config)
+
+
+def _meltano_part(config: dict[str, Any]) -> str:
+    import yaml  # noqa: PLC0415 - only here
+
+    loader = {"name": "target-batch", "config": config}
+    part = yaml.safe_dump({"plugins": {"loaders": [loader]}}, sort_keys=False, allow_unicode=True)
+    return MELTANO_HEAD + str(part)
+
+
+def _write(path: str, text: str, *, private: bool = False) -> None:
+    """Write a file; one with a key is for its owner only."""
+    try:
+        if private:
+            Path(path).unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with os.fdopen(os.open(path, flags, 0o600 if private else 0o666), "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise Stopped(f"{path}: the file cannot be written: {error.strerror}.") from None
+
+
+def _tell(flags: Flags, part: str) -> None:
+    if not flags.meltano:
+        click.echo(part)
+    click.echo(f"Written: {flags.output}. What to do now:")
+    files = f"--config {shlex.quote(flags.output)}" + ("" if flags.with_key else " --config ENV")
+    if not flags.with_key:
+        click.echo(f"  export {KEY_VARIABLE}=…")
+    click.echo(f"  target-batch check {files}")
+    click.echo(f"  some-tap | target-batch {files}")

@@ -1,0 +1,135 @@
+"""What `init` proposes for the streams of a sample: each proposal is tried with the real target."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from target_batch.commands.options import placeholders
+from target_batch.commands.samples import Row, Schema, read_sample
+from target_batch.commands.survey import survey
+from target_batch.common.reasons import Reason
+from target_batch.common.words import words
+from target_batch.config.routing import kind_by_name, kind_by_shape
+from target_batch.singer.inference import schema_of, typed_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO
+
+    from target_batch.commands.study import Study
+
+IDENTIFYING: Final = frozenset({"id", "uid", "uuid", "guid", "key", "number", "no", "code"})
+"""Last words of properties that may hold an ID."""
+
+LONGEST_NAME: Final = 30
+"""Characters of an attribute's name, batch-api.md section 2."""
+
+TEXT_READ_AS: Final = {"integer": "integer", "number": "number", "boolean": "boolean"}
+
+
+@dataclass
+class Sample:
+    """A sample, read once: its schemas, and its rows by stream."""
+
+    schemas: dict[str, Schema] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+
+    def take(self, found: Schema | Row) -> None:
+        """Take a SCHEMA or a record."""
+        if isinstance(found, Schema):
+            self.schemas[found.stream] = found
+        else:
+            self.rows.append(found)
+
+    def of(self, stream: str) -> list[dict[str, Any]]:
+        """Return the records of a stream."""
+        return [row.record for row in self.rows if row.stream == stream]
+
+    def properties(self, stream: str) -> dict[str, Any]:
+        """Return the properties of a stream by its SCHEMA."""
+        found: dict[str, Any] = self.schemas[stream].schema.get("properties") or {}
+        return found
+
+
+def read(file: IO[bytes], stream: str | None, most: int) -> Sample:
+    """Read a sample.
+
+    Raises:
+        InputError: it cannot be read, or holds no stream.
+    """
+    sample = Sample()
+    read_sample(file, stream, most, sample.take)
+    return sample
+
+
+def tried(sample: Sample, config: dict[str, Any]) -> dict[str, Study]:
+    """Take a sample through the real target under a configuration, which sends nothing.
+
+    Raises:
+        ConfigurationError: the target would refuse the configuration.
+    """
+    target = survey(config | placeholders(config), time.time())
+    for schema in sample.schemas.values():
+        target.show(schema)
+    for row in sample.rows:
+        target.show(row)
+    return target.run.studies
+
+
+def kind_of(sample: Sample, stream: str) -> str | None:
+    """Return the kind that a stream's shape or name says, as the target finds it."""
+    return kind_by_shape(sample.properties(stream)) or kind_by_name(stream)
+
+
+def custom_ids(sample: Sample, stream: str) -> list[str]:
+    """Return the properties that may hold the custom ID, those first that tell the records apart best."""
+    rows = sample.of(stream)
+
+    def distinct(name: str) -> float:
+        values = [str(row[name]) for row in rows if row.get(name) is not None and row[name] != ""]
+        return len(set(values)) / len(rows) if rows else 0.0
+
+    named = [name for name in sample.properties(stream) if set(words(name)[-1:]) & IDENTIFYING]
+    return sorted(named, key=distinct, reverse=True)
+
+
+def attributes(sample: Sample, stream: str, study: Study) -> dict[str, str]:
+    """Return names for what has none, and types for what a tap sends as text.
+
+    Nothing is proposed for what the mapping does well by itself.
+    """
+    taken = {name for row in study.rows if row.target for name in row.target.split(", ")}
+    found: dict[str, str] = {}
+    for row in study.rows:
+        if row.reason is Reason.INVALID_NAME:
+            found[row.property] = name = _shortened(row.property, taken)
+            taken.add(name)
+    if study.route is not None and study.route.kind == "profiles":
+        found |= dict(_typed_texts(sample, stream, study))
+    return {name: target for name, target in found.items() if target}
+
+
+def _shortened(name: str, taken: set[str]) -> str:
+    """Return as many words of a name as Batch takes, "" where there are none or the name is taken."""
+    short = ""
+    for word in words(name):
+        longer = f"{short}_{word}" if short else word
+        if len(longer) > LONGEST_NAME:
+            break
+        short = longer
+    return "" if short in taken else short
+
+
+def _typed_texts(sample: Sample, stream: str, study: Study) -> Iterator[tuple[str, str]]:
+    """Yield what reads numbers and truths in columns that are declared as text."""
+    texts = [
+        {name: value for name, value in row.items() if isinstance(value, str)} for row in sample.of(stream)
+    ]
+    seen = schema_of(typed_columns(texts))["properties"]
+    for row in study.rows:
+        kinds = set(seen.get(row.property, {}).get("type", ())) - {"null"}
+        plain = row.target is not None and row.type == "string" and row.target.replace("_", "").isalnum()
+        if plain and len(kinds) == 1 and (reader := TEXT_READ_AS.get(*kinds)):
+            yield row.property, f"{reader}({row.target})"
