@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from glob import escape
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -48,7 +49,8 @@ def runs(work_path: str) -> list[dict[str, Any]]:
 
 def refusals(work_path: str, run: str | None = None) -> Iterator[Refusal]:
     """Give every mark of every rejected record, of one run or of all."""
-    for name, content in _files(work_path, "rejects/*.jsonl"):
+    files = "rejects/*.jsonl" if run is None else f"rejects/{escape(run)}*.jsonl"
+    for name, content in _files(work_path, files):
         match = RUN_IN_NAME.search(name)
         of_run = match[1] if match else ""
         if run is not None and of_run != run:

@@ -126,10 +126,10 @@ def _replays(paths: dict[str, set[int]], files: tuple[str, ...]) -> Iterator[str
 
     yield click.style(fitted("Once the cause is gone, this delivers exactly what was refused:"), bold=True)
     for path in ready:
-        yield f"  {_target(files)} --input {shlex.quote(path)}"
+        yield f"  {target_call(files)} --input {shlex.quote(path)}"
 
 
-def _target(files: tuple[str, ...]) -> str:
+def target_call(files: tuple[str, ...]) -> str:
     """Return how the target is called with the configuration that this command was called with."""
     loader = os.environ.get("MELTANO_LOADER_NAME")
     if loader and "ENV" in files:

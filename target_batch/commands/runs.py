@@ -30,12 +30,26 @@ DID_NOT_END: Final = (
 @config_option
 @click.option("--last", type=click.IntRange(1), default=10, show_default=True, help="How many runs.")
 @format_option()
-def runs(*, files: tuple[str, ...], last: int, form: str) -> None:
-    """Show the last runs: when, how they ended, what became of each stream's records."""
+@click.option("--web", is_flag=True, help="Show them on a page, with what each refused and why.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8766,
+    show_default=True,
+    help="Port of the page; 0 for any.",
+)
+def runs(*, files: tuple[str, ...], last: int, form: str, web: bool, port: int) -> None:
+    """Show the last runs: when, how they ended, what became of each stream's records.
+
+    `--web` shows all of them on a page that only this machine can open, until Ctrl-C.
+    """
     from target_batch.commands import history  # noqa: PLC0415 - slow
     from target_batch.common.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
 
     settings = options.load_without_keys(configuration.read(files))
+    if web:
+        _serve(settings.work_path, files, port)
+        return
     try:
         found = history.runs(settings.work_path)[-last:]
     except ConfigurationError as error:
@@ -49,6 +63,27 @@ def runs(*, files: tuple[str, ...], last: int, form: str) -> None:
             click.echo(line)
     else:
         click.echo("No run has left a line here yet. Is `work_path` the one of the runs?")
+
+
+def _serve(work_path: str, files: tuple[str, ...], port: int) -> None:
+    """Serve the page; the folder is read first, so that a wrong one is said here."""
+    from target_batch.commands import history  # noqa: PLC0415 - slow
+    from target_batch.commands.rejects import target_call  # noqa: PLC0415 - only here
+    from target_batch.common.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
+
+    try:
+        from target_batch.commands.runs_page.serving import serve  # noqa: PLC0415 - needs the extra
+    except ImportError:
+        raise Wrong("The page needs two more packages: install target-batch[sandbox].") from None
+    try:
+        history.runs(work_path)
+        serve(work_path, target_call(files), port)
+    except ConfigurationError as error:
+        raise Wrong(str(error)) from None
+    except OSError as error:
+        raise Wrong(
+            f"The page cannot listen on port {port}: {error.strerror}. Choose another with --port."
+        ) from None
 
 
 def _table(found: list[dict[str, Any]]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import { get } from "./shared/api.js";
 import * as audiences from "./audiences.js";
-import { byId, count, duration, list, make, write } from "./shared/dom.js";
+import { byId, duration, tiles, write } from "./shared/dom.js";
 import * as faults from "./faults.js";
 import { listen } from "./shared/keys.js";
 import { live } from "./shared/live.js";
@@ -49,32 +49,25 @@ function move(event) {
   go(tabs[next].dataset.view);
 }
 
-function tiles(summary) {
+function totals(summary) {
   const failed = Object.values(summary.requests.by_endpoint).flatMap(Object.entries);
   const refused = failed.reduce((sum, [status, times]) => sum + (status < 200 || status > 399 ? times : 0), 0);
-  const shown = [
+  tiles(byId("tiles"), [
     ["Profiles", summary.profiles],
     ["Events", summary.events],
-    ["Late events", summary.events_late],
+    ["Late events", summary.events_late, false, "Refused because they lie outside the last 24 hours"],
     ["Audiences", summary.audiences],
     ["Members", summary.members],
     ["Requests", summary.null.on ? summary.null.requests : summary.requests.total],
     ["Failed requests", refused, refused > 0],
     ["Partial errors", summary.partial_errors, summary.partial_errors > 0],
-  ];
-  list(byId("tiles"), shown, ([label]) => label, tile, (element, [, number, alert]) => {
-    write(element.lastElementChild, count(number));
-    element.classList.toggle("alert", Boolean(alert));
-  });
+  ]);
 }
-
-const MEANINGS = { "Late events": "Refused because they lie outside the last 24 hours" };
-const tile = ([label]) => make("div", { class: "tile", title: MEANINGS[label] }, make("dt", {}, label), make("dd"));
 
 /** Bring everything that is seen up to date. */
 const refresh = live(async () => {
   const summary = await get("summary");
-  tiles(summary);
+  totals(summary);
   faults.badge(await get("faults"));
   await VIEWS[current].refresh(summary);
   byId("pulse").title = `Running for ${duration(summary.seconds)}`;

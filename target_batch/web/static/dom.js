@@ -59,6 +59,7 @@ export function replaceWhenNew(parent, content, build) {
 }
 
 const numbers = new Intl.NumberFormat("en");
+const millions = new Intl.NumberFormat("en", { notation: "compact", minimumFractionDigits: 2, maximumFractionDigits: 2 });
 /** Write a number for people. */
 export const count = (number) => numbers.format(number);
 
@@ -74,6 +75,16 @@ export function size(bytes) {
 /** Write a duration. */
 export function duration(seconds) {
   return seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
+}
+
+/** Show numbers at the top: label, number, whether it is an alert, and what it means. */
+export function tiles(parent, shown) {
+  const build = ([label, , , meaning]) => make("div", { class: "tile", title: meaning }, make("dt", {}, label), make("dd"));
+  list(parent, shown, ([label]) => label, build, (element, [, number, alert]) => {
+    write(element.lastElementChild, number < 1e6 ? count(number) : millions.format(number));
+    element.lastElementChild.title = count(number);
+    element.classList.toggle("alert", Boolean(alert));
+  });
 }
 
 /** Say that there is nothing, and why. */

@@ -1,0 +1,133 @@
+"""The page's routes, and its server."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from target_batch.commands.runs_page import entries
+from target_batch.commands.runs_page.reading import Work
+from target_batch.commands.runs_page.refused import Refused, reason
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.redaction import clean
+from target_batch.web.answering import fail, flag, position, show, whole
+from target_batch.web.guard import Guard
+from target_batch.web.pages import page_routes
+from target_batch.web.serving import LocalServer
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+STATIC: Final = Path(__file__).parent / "static"
+"""Folder of the page."""
+LARGEST_PAGE: Final = 100
+"""Largest ``limit`` of a list."""
+GREETING: Final = "The runs are shown at {url} (Ctrl-C ends it)"
+SPARED: Final = ("merged", "unchanged")
+
+
+class RunsPage:
+    """The views.
+
+    Args:
+        work: What runs left behind.
+        target: How the target is called, such as ``target-batch --config batch.json``.
+    """
+
+    def __init__(self, work: Work, target: str) -> None:
+        self._work = work
+        self._target = target
+
+    def runs(self, request: Request) -> Response:
+        """List or search the runs, the newest first."""
+        everything = self._work.runs()
+        text = request.query_params.get("search", "")
+        found = [entry for entry in everything if not text or entries.matches(entry, text)]
+        if flag(request, "problems"):
+            found = [entry for entry in found if entries.outcome(entry) != "succeeded"]
+        start, limit = position(request), whole(request, "limit", 25, LARGEST_PAGE)
+        shown = [entries.described(entry) for entry in found[start : start + limit]]
+        return show({"total": len(everything), "found": len(found), **_totals(everything), "runs": shown})
+
+    def run(self, request: Request) -> Response:
+        """Show one run: its streams, what each refused and why, and how to replay that."""
+        entry = self._work.run(request.path_params["run"])
+        if entry is None:
+            return fail(404, "run not found")
+        refused = self._work.refused(entry["run"])
+        counts = dict(entries.streams(entry))
+        names = list(counts | dict.fromkeys(refused.groups))
+        start, limit = position(request), whole(request, "limit", 25, LARGEST_PAGE)
+        streams = [_stream(entry, refused, name, counts.get(name)) for name in names[start : start + limit]]
+        return show(
+            {
+                **entries.described(entry),
+                "found": len(names),
+                "streams": streams,
+                **self._replays(entry, refused),
+            }
+        )
+
+    def _replays(self, entry: dict[str, Any], refused: Refused) -> dict[str, Any]:
+        """Say how to deliver what was refused; what a dry run refused was never meant to be sent."""
+        ready = [path for path, repeatable in refused.files.items() if repeatable][:LARGEST_PAGE]
+        commands = (
+            []
+            if entry.get("dry_run") is True
+            else [f"{self._target} --input {shlex.quote(p)}" for p in ready]
+        )
+        return {"files": [clean(path, 1000) for path in refused.files][:LARGEST_PAGE], "replay": commands}
+
+
+def _totals(everything: list[dict[str, Any]]) -> dict[str, Any]:
+    """Count the runs by how they ended, and what the live ones delivered, refused and spared."""
+    outcomes = [entries.outcome(entry) for entry in everything]
+    live = [entry for entry in everything if entry.get("dry_run") is not True]
+    tallies = [counts for entry in live for _, counts in entries.streams(entry)]
+    sums = {name: sum(counts[name] for counts in tallies) for name in ("delivered", "rejected", *SPARED)}
+    failed = {name: outcomes.count(name) for name in ("failed", "did_not_end")}
+    return {"outcomes": failed, "totals": sums}
+
+
+def _stream(
+    entry: dict[str, Any], refused: Refused, name: str, counts: dict[str, int] | None
+) -> dict[str, Any]:
+    codes = dict.fromkeys(refused.groups.get(name, {}), 0) | entries.reasons(entry, name)
+    told = [reason(refused, name, code, counted) for code, counted in codes.items()]
+    told.sort(key=lambda one: -one["count"])
+    return {
+        "name": clean(name, entries.LONGEST_NAME),
+        "counted": counts is not None,
+        **(counts or {}),
+        "reasons": told,
+    }
+
+
+def application(work_path: str, target: str) -> Guard:
+    """Make the application."""
+    page = RunsPage(Work(work_path), target)
+    routes = [Route("/_/runs", page.runs), Route("/_/runs/{run:path}", page.run), *page_routes(STATIC)]
+    return Guard(Starlette(routes=routes, exception_handlers={ConfigurationError: _unreadable}))
+
+
+def serve(work_path: str, target: str, port: int) -> None:
+    """Serve the page until a signal.
+
+    Args:
+        work_path: The setting of that name.
+        target: How the target is called.
+        port: TCP port, 0 for any that is free.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    LocalServer(application(work_path, target), GREETING).serve_on(port)
+
+
+def _unreadable(_request: Request, error: Exception) -> Response:
+    return fail(503, clean(error, 600))
