@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from glob import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -15,6 +15,9 @@ from target_batch.report.rejects import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+RUN_LOGS: Final = ("runs*.jsonl", "runs/*.jsonl")
+"""Where runs are logged: in one file on a disk, in an object each behind a URL."""
 
 RUN_IN_NAME = re.compile(r"(\d{8}T\d{6}Z-[0-9a-f]+)-[^/\\]*$")
 
@@ -37,7 +40,8 @@ def runs(work_path: str) -> list[dict[str, Any]]:
 
     A run has a line from its beginning on, and another one from its end, which counts.
     """
-    found = [entry for _, content in _files(work_path, "runs*.jsonl") for _, entry in _objects(content)]
+    files = [content for pattern in RUN_LOGS for _, content in _files(work_path, pattern)]
+    found = [entry for content in files for _, entry in _objects(content)]
     known: dict[str, dict[str, Any]] = {}
     for entry in found:
         if isinstance(entry.get("run"), str) and entry.get("ended", True) is not False:

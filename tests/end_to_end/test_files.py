@@ -17,6 +17,8 @@ import pytest
 from singer import DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state, users
 from target_process import config_file, run
 
+from target_batch.commands import history
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -466,6 +468,7 @@ def test_the_work_path_may_be_behind_a_url(tmp_path: Path, batch: LocalBatch) ->
     assert refused == [1, 2, 3, 4, 5, 6]
     (entry,) = (tmp_path / "objects" / "runs").glob("*.jsonl")
     assert json.loads(entry.read_text())["streams"]["users"]["rejected"] == 6
+    assert [run["exit"] for run in history.runs(f"local://{tmp_path}/objects")] == [0]
 
 
 def test_a_work_path_of_an_unknown_kind_is_refused(tmp_path: Path, batch: LocalBatch) -> None:

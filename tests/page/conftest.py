@@ -1,14 +1,18 @@
-"""A real browser on the local Batch's page: found, or installed where allowed; in CI it has to be there."""
+"""A real browser on the local pages: found, or installed where allowed; in CI it has to be there."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 from local_batch import LocalBatch
+from runs_page import RunsPage, serving
 
 from tests.page.browsers import found, install, missing
+from tests.page.left_behind import leave_behind
 from tests.page.visiting import Visit
 
 if TYPE_CHECKING:
@@ -55,12 +59,36 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(params=["light"])
 def visit(browser: Browser, server: LocalBatch, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """A visit in a window of its own; at its end nothing may be wrong or come from elsewhere."""
+    """A visit to the local Batch's page."""
+    with visiting(browser, server.url, request.param) as visit:
+        yield visit
+
+
+@pytest.fixture(scope="session")
+def runs_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunsPage]:
+    """The page of runs over a folder with 60 of them."""
+    folder = tmp_path_factory.mktemp("runs")
+    config = folder / "config.json"
+    config.write_text(json.dumps({"work_path": str(leave_behind(folder / "work"))}))
+    with serving(config) as page:
+        yield page
+
+
+@pytest.fixture(params=["light"])
+def look(browser: Browser, runs_page: RunsPage, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """A visit to the page of runs."""
+    with visiting(browser, runs_page.url, request.param) as visit:
+        yield visit
+
+
+@contextmanager
+def visiting(browser: Browser, url: str, scheme: Any) -> Iterator[Visit]:
+    """Visit a page in a window of its own; at the end nothing may be wrong or come from elsewhere."""
     context = browser.new_context(
-        color_scheme=request.param, viewport={"width": 1280, "height": 900}, service_workers="block"
+        color_scheme=scheme, viewport={"width": 1280, "height": 900}, service_workers="block"
     )
     context.set_default_timeout(10_000)
-    visit = Visit(context.new_page(), server.url)
+    visit = Visit(context.new_page(), url)
 
     def said(message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
@@ -73,7 +101,7 @@ def visit(browser: Browser, server: LocalBatch, request: pytest.FixtureRequest) 
     visit.page.wait_for_timeout(50)
     context.close()
     assert visit.complaints == []
-    assert visit.hosts <= {urlsplit(server.url).netloc}
+    assert visit.hosts <= {urlsplit(url).netloc}
 
 
 @pytest.fixture(scope="session")
