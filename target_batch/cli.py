@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -35,6 +36,10 @@ COMMANDS: Final = {
 
 NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO})
 """What a standard output that is full, or read by nothing any more, answers."""
+
+END_OF_LIFE: Final = r"Python \d+\.\d+ (will reach|reached) its end of life"
+"""How the SDK's warning about old Pythons begins. It is for those who write plugins: which Pythons this one
+supports is decided here, and a line of every night's log is no place for it."""
 
 LOG_CONFIG: Final = "SINGER_SDK_LOG_CONFIG"
 """The variable that names a file by which the SDK configures the log."""
@@ -137,6 +142,7 @@ def command() -> CommandGroup:
 
 def cli() -> NoReturn:
     """Run the command line: the entry point `target-batch`."""
+    warnings.filterwarnings("ignore", END_OF_LIFE)
     try:
         standard_streams.prepare()
         code = _code_of(_run)

@@ -1,0 +1,19 @@
+"""A warning of the SDK about an old Python does not open every night's log."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from target_batch.cli import END_OF_LIFE
+
+compat = pytest.importorskip("singer_sdk.helpers._compat", reason="the SDK has moved its warnings")
+
+
+@pytest.mark.parametrize("today", ["2026-11-27", "2026-09-01"])
+def test_the_text_of_the_warning_is_known(today: str, recwarn: pytest.WarningsRecorder) -> None:
+    from datetime import date
+
+    compat.warn_python_eol(date.fromisoformat(today), (3, 10))
+    assert [bool(re.match(END_OF_LIFE, str(found.message))) for found in recwarn] == [True]
