@@ -38,7 +38,7 @@ def load(program: Path, folder: Path, batch: LocalBatch, singer: bytes) -> None:
     config = folder / "config.json"
     given = {"rest_api_key": "k", "project_key": "p", "api_url": batch.url, "late_events": "now"}
     config.write_text(json.dumps(given | {"work_path": str(folder / "work")}), encoding="utf-8")
-    command = [program, "--config", config]
+    command = [str(program), "--config", str(config)]
     subprocess.run(command, input=singer, stdout=subprocess.DEVNULL, check=True, cwd=folder)
 
 

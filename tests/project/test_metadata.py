@@ -31,9 +31,9 @@ def test_the_classifiers_begin_with_the_oldest_python_that_is_allowed() -> None:
     assert not allowed.contains(f"3.{int(oldest.split('.')[1]) - 1}")
 
 
-def test_the_tests_run_on_every_python_of_the_classifiers() -> None:
-    (matrix,) = re.findall(r"python: \[(.+)\]", text(".github/workflows/test.yml"))
-    assert re.findall(r"[\d.]+", matrix) == PYTHONS
+def test_the_tests_and_the_wheel_run_on_every_python_of_the_classifiers() -> None:
+    matrices = re.findall(r"python: \[(.+)\]", text(".github/workflows/test.yml"))
+    assert [re.findall(r"[\d.]+", matrix) for matrix in matrices] == [PYTHONS, PYTHONS]
 
 
 def test_license_and_changelog_are_those_of_the_package() -> None:
