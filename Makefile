@@ -87,6 +87,26 @@ test-examples: $(EXAMPLES) ## Load the examples for schedulers with Airflow, Dag
 test-taps: install $(patsubst %,$(TAPS)/%/.installed,$(TAPS_IN_TEST) $(MORE_TAPS)) ## Real taps into the local Batch, some more than in `make test`
 	@$(BIN)/python -m pytest -m taps
 
+.PHONY: test-lowest
+test-lowest: $(DEMO)/.meltano ## The tests with the oldest version of every dependency, all at once
+	@echo "Installing the lower bounds of pyproject.toml in $(DEMO)/lowest ..."
+	@$(PYTHON) -m venv --clear $(DEMO)/lowest
+	@$(DEMO)/venv/bin/uv pip install --quiet --python $(DEMO)/lowest/bin/python --resolution lowest-direct \
+		--editable '.[sandbox,parquet,postgres]' --group dev
+	@$(DEMO)/lowest/bin/python -m pytest $(TOGETHER)
+
+SEEDS ?= 20
+.PHONY: test-seeds
+test-seeds: install ## The property tests under 20 seeds each (SEEDS=n for another number)
+	@for seed in $$(seq $(SEEDS)); do \
+		$(BIN)/python -m pytest -q --numprocesses auto --hypothesis-seed=$$((seed * 7919 + $$(date +%s) % 7919)) \
+			$$(grep -rl hypothesis tests --include='test_*.py') || exit 1; \
+	done
+
+.PHONY: test-wheel
+test-wheel: install ## The wheel alone, without extras, in an environment of its own: the pipe example of the README
+	@$(BIN)/python tools/try_wheel.py
+
 .PHONY: test-chaos
 test-chaos: install ## The fault runs at full length
 	@CHAOS=full $(BIN)/python -m pytest -m chaos
