@@ -154,6 +154,10 @@ site: install ## Build the documentation as a site, into .demo/site
 	@$(BIN)/mkdocs build --quiet --strict
 	@echo "The site is in $(DEMO)/site: open $(DEMO)/site/index.html"
 
+.PHONY: pictures
+pictures: install ## Take the pictures of README and docs from the local pages (needs Chromium)
+	@$(BIN)/python -m tools.pictures
+
 .PHONY: docs
 docs: install ## Write from the code what README, docs and Meltano say of it
 	@$(BIN)/python tools/generate.py

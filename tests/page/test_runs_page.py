@@ -114,6 +114,9 @@ def test_it_fits_a_narrow_window(look: Visit, width: int) -> None:
         page = look.open(view)
         page.wait_for_timeout(200)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+        assert page.evaluate(
+            "(list => list.scrollWidth <= list.clientWidth)(document.querySelector('.list'))"
+        )
     page = look.open(f"runs/{LAST}")
     page.locator("#run").get_by_text(LONG).first.wait_for()
 
