@@ -158,8 +158,8 @@ def test_empty_lists_say_what_is_true(visit: Visit, server: LocalBatch) -> None:
     page.get_by_text("1 profile, none matches “zzz”.").wait_for()
     page = visit.open("audiences")
     page.get_by_text("No audiences, after 2 requests.").wait_for()
-    page = visit.open("profiles/nobody")
-    page.get_by_text("There is no profile “nobody”.").wait_for()
+    page = visit.open("profiles/stranger")
+    page.get_by_text("Profile “stranger” not found.").wait_for()
     visit.complaints[:] = [text for text in visit.complaints if "404" not in text]
 
 

@@ -19,6 +19,8 @@ FRESH_SECONDS: Final = 1.0
 """How long what was read from a disk is kept."""
 FRESH_SECONDS_BEHIND_URL: Final = 30.0
 """The same behind a URL, where each run is an object of its own."""
+FRESH_SECONDS_ENDED: Final = 60.0
+"""How long the rejects of a run that ended are kept: they may be many, and change only by being deleted."""
 RUNS_KEPT: Final = 8
 """Runs whose rejects are kept."""
 
@@ -45,7 +47,7 @@ class Work:
         Raises:
             ConfigurationError: the folder cannot be read.
         """
-        return self._read((), lambda: history.runs(self._path)[::-1])
+        return self._read((), lambda: history.runs(self._path)[::-1], self._fresh)
 
     def run(self, name: str) -> dict[str, Any] | None:
         """Return the entry of one run; None for an unknown one.
@@ -55,18 +57,20 @@ class Work:
         """
         return next((entry for entry in self.runs() if entry["run"] == name), None)
 
-    def refused(self, run: str) -> Refused:
-        """Return what a run of the log refused.
+    def refused(self, entry: dict[str, Any]) -> Refused:
+        """Return what a run of the log refused; the rejects of one that ended only go away.
 
         Raises:
             ConfigurationError: the folder cannot be read.
         """
-        return self._read((run,), lambda: gathered(history.refusals(self._path, run)))
+        run = entry["run"]
+        fresh = self._fresh if entry.get("ended") is False else FRESH_SECONDS_ENDED
+        return self._read((run,), lambda: gathered(history.refusals(self._path, run)), fresh)
 
-    def _read(self, key: tuple[str, ...], read: Callable[[], T]) -> T:
+    def _read(self, key: tuple[str, ...], read: Callable[[], T], fresh: float) -> T:
         with self._lock:
             kept = self._kept.get(key)
-            if kept is not None and self._monotonic() - kept[0] < self._fresh:
+            if kept is not None and self._monotonic() - kept[0] < fresh:
                 found: T = kept[1]
                 return found
             found = read()

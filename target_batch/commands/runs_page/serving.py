@@ -59,7 +59,7 @@ class RunsPage:
         entry = self._work.run(request.path_params["run"])
         if entry is None:
             return fail(404, "run not found")
-        refused = self._work.refused(entry["run"])
+        refused = self._work.refused(entry)
         counts = dict(entries.streams(entry))
         names = list(counts | dict.fromkeys(refused.groups))
         start, limit = position(request), whole(request, "limit", 25, LARGEST_PAGE)
@@ -98,13 +98,13 @@ def _stream(
     entry: dict[str, Any], refused: Refused, name: str, counts: dict[str, int] | None
 ) -> dict[str, Any]:
     codes = dict.fromkeys(refused.groups.get(name, {}), 0) | entries.reasons(entry, name)
-    told = [reason(refused, name, code, counted) for code, counted in codes.items()]
-    told.sort(key=lambda one: -one["count"])
+    reasons = [reason(refused, name, code, counted) for code, counted in codes.items()]
+    reasons.sort(key=lambda one: -one["count"])
     return {
         "name": clean(name, entries.LONGEST_NAME),
         "counted": counts is not None,
         **(counts or {}),
-        "reasons": told,
+        "reasons": reasons,
     }
 
 

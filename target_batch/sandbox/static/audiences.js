@@ -53,7 +53,8 @@ function pick(audience) {
   const where = audience.platform === "project" ? "" : ` · ${labels.platform(audience.platform)}`;
   const title = `${audience.label || audience.name}\n${audience.name}`;
   const item = make("a", { class: "item", title, ...view.leading(audience.platform, audience.name) });
-  item.append(make("span", { class: "name" }, `${audience.label || audience.name}${where}`), make("span", { class: "quiet" }), make("span"));
+  const name = make("span", { class: "name" }, `${audience.label || audience.name}${where}`);
+  item.append(name, make("span", { class: "quiet" }), make("span"));
   return make("li", {}, item);
 }
 
@@ -67,7 +68,7 @@ async function detail() {
   const sheet = byId("audience");
   const audience = chosen && (await asked());
   if (!audience) {
-    const none = chosen ? `There is no audience “${chosen.name}”.` : "Choose an audience.";
+    const none = chosen ? `Audience “${chosen.name}” not found.` : "Choose an audience.";
     replaceWhenNew(sheet, none, () => [...(chosen ? [back()] : []), nothing(none)]);
     return;
   }
@@ -79,7 +80,8 @@ async function detail() {
   replaceWhenNew(pending, audience.pending, pendingOf);
   const box = bar.querySelector("input");
   fillBox(box, place().params.get("member"));
-  replaceWhenNew(members, [audience.ids, audience.members, audience.pending.length, box.value, location.hash], () => membersOf(audience, box.value));
+  const content = [audience.ids, audience.members, audience.pending.length, box.value];
+  replaceWhenNew(members, content, () => membersOf(audience, box.value));
   turn(pages, "members", MEMBERS, audience.total, again);
 }
 
@@ -96,7 +98,13 @@ async function asked() {
 const back = () => make("a", { class: "back", ...view.leading() }, "All audiences");
 
 function frame() {
-  const box = make("input", { type: "search", "aria-controls": "members-list", placeholder: "ID of a member", autocomplete: "off", spellcheck: "false" });
+  const box = make("input", {
+    type: "search",
+    "aria-controls": "members-list",
+    placeholder: "ID of a member",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   searchBox(box, "member", "members", again);
   const search = make("label", { class: "search" }, make("span", { class: "hidden-text" }, "Search members"), box);
   return [
@@ -144,7 +152,8 @@ function membersOf(audience, searched) {
 function memberOf(audience, { id, email, ...extra }) {
   const name = make("span", { class: "name", title: id }, id);
   const isCustom = ["CUSTOM_ID", "custom_ids"].includes(audience.type);
-  const line = isCustom ? make("a", { class: "item", ...leading(["profiles", id]) }, name) : make("div", { class: "item" }, name);
+  const line = isCustom ? make("a", leading(["profiles", id]), name) : make("div", {}, name);
+  line.className = "item";
   if (email) line.append(make("span", { class: "email", title: email }, email));
   for (const value of Object.values(extra)) line.append(make("code", {}, JSON.stringify(value)));
   return make("li", {}, line);

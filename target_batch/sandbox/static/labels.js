@@ -19,7 +19,12 @@ const CALLS = {
   "": "Unknown route",
 };
 const STATES = { APPLIED: "Indexed", IN_PROGRESS: "Indexing", REPLACED: "Replaced" };
-const ID_TYPES = { CUSTOM_ID: "custom user IDs", custom_ids: "custom user IDs", install_ids: "installation IDs", advertising_ids: "advertising IDs" };
+const ID_TYPES = {
+  CUSTOM_ID: "custom user IDs",
+  custom_ids: "custom user IDs",
+  install_ids: "installation IDs",
+  advertising_ids: "advertising IDs",
+};
 const CHANGES = { create: "creation", update: "change", replace: "replacement" };
 const NATIVES = {
   $email_address: "E-mail address",
@@ -43,7 +48,7 @@ const FAULTS = {
   gzip_bomb: "Gzip bomb",
   redirect: "Redirect",
   partial_errors: "Scripted partial errors",
-  retry_after: "Told to wait",
+  retry_after: "Retry-After",
   refuse_ids: "IDs refused",
   max_body: "Body too large",
 };

@@ -56,7 +56,7 @@ async function detail() {
   const sheet = byId("profile");
   const via = place().params.get("via") ?? "";
   const profile = chosen === null ? null : await asked();
-  const none = chosen === null ? "Choose a profile." : `There is no profile “${chosen}”.`;
+  const none = chosen === null ? "Choose a profile." : `Profile “${chosen}” not found.`;
   replaceWhenNew(sheet, [profile, none, via, location.hash], () => {
     const made = chosen === null ? [] : [back(via)];
     return [...made, ...(profile ? shown(profile) : [nothing(none)])];
@@ -93,7 +93,11 @@ function shown(profile) {
 const quiet = (text) => make("p", { class: "quiet" }, text);
 
 function factsOf(profile, names) {
-  const facts = [plural(names.length, "attribute"), plural(profile.events_total, "event"), `last change ${moment(profile.updated)}`];
+  const facts = [
+    plural(names.length, "attribute"),
+    plural(profile.events_total, "event"),
+    `last change ${moment(profile.updated)}`,
+  ];
   const requests = make("a", { href: link(["requests"], { search: profile.id }) }, "Requests that carried it");
   return make("p", { class: "facts" }, ...facts.map((fact) => make("span", {}, fact)), requests);
 }
@@ -110,7 +114,8 @@ function attributes(profile, names) {
   const rows = names.map((name) => {
     const label = labels.attribute(name);
     const cell = make("td", { class: label === name ? "mono full" : "", title: name }, label);
-    return make("tr", {}, cell, make("td", { class: "quiet wide-only" }, profile.types[name]), make("td", { class: "value" }, text(profile.attributes[name])));
+    const type = make("td", { class: "quiet wide-only" }, profile.types[name]);
+    return make("tr", {}, cell, type, make("td", { class: "value" }, text(profile.attributes[name])));
   });
   const made = table(["Name", "Type", "Value"], rows);
   made.querySelector("th:nth-child(2)").className = "wide-only";

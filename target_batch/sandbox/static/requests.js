@@ -1,7 +1,8 @@
 // The requests, newest first, and one of them with what was sent and what was answered.
 
 import { get } from "./shared/api.js";
-import { byId, clock, count, duration, list, make, moment, nothing, plural, replaceWhenNew, size, write } from "./shared/dom.js";
+import { byId, clock, count, duration, list, make, moment, nothing, plural } from "./shared/dom.js";
+import { replaceWhenNew, size, write } from "./shared/dom.js";
 import { listing, startOf, turn } from "./shared/listing.js";
 import { keep, leading, place } from "./shared/place.js";
 import * as labels from "./labels.js";
@@ -57,12 +58,14 @@ function none({ total, kept, problems }, { null: { on } }) {
   if (on) return "Null mode keeps no requests.";
   if (!total) return `No requests yet. Set api_url to ${location.origin} and run a tap.`;
   if (view.searched()) return `No request matches “${view.searched()}”, of ${count(kept)} that are kept.`;
-  return problems ? `${plural(total, "request")}; those with problems are no longer kept.` : `${plural(total, "request")}, none with problems.`;
+  const all = plural(total, "request");
+  return problems ? `${all}; those with problems are no longer kept.` : `${all}, none with problems.`;
 }
 
 function build(row) {
-  const name = make("a", { class: "item", title: `${row.method} ${row.path}`, ...view.leading(String(row.number)) }, make("b", {}, labels.call(row.endpoint, row.path)));
-  name.append(make("span", { class: "path" }, `${row.method} ${row.path}`));
+  const path = `${row.method} ${row.path}`;
+  const name = make("a", { class: "item", title: path, ...view.leading(String(row.number)) });
+  name.append(make("b", {}, labels.call(row.endpoint, row.path)), make("span", { class: "path" }, path));
   const fault = row.fault ? make("span", { class: "badge warn" }, faultOf(row)) : "";
   const cells = [
     make("td", { class: "number quiet wide-only" }, String(row.number)),
@@ -99,13 +102,15 @@ async function detail() {
     return;
   }
   const found = await asked(refused);
-  replaceWhenNew(sheet, [key, found], () => [back(), ...(found ? parts(found) : [nothing("This request is not kept any more.")])]);
+  const gone = nothing("This request is not kept any more.");
+  replaceWhenNew(sheet, [key, found], () => [back(), ...(found ? parts(found) : [gone])]);
   if (found) shown = key;
 }
 
 async function asked(refused) {
   try {
-    return await get(`requests/${encodeURIComponent(chosen)}?from=${startOf("entries")}&limit=${ENTRIES}&refused=${refused}`);
+    const page = `from=${startOf("entries")}&limit=${ENTRIES}&refused=${refused}`;
+    return await get(`requests/${encodeURIComponent(chosen)}?${page}`);
   } catch (error) {
     if (error.status !== 404) throw error;
     return null;
@@ -115,7 +120,8 @@ async function asked(refused) {
 const back = () => make("a", { class: "back", ...view.leading() }, "All requests");
 
 function parts({ row, kept, query, body, answer }) {
-  const title = make("h2", {}, labels.call(row.endpoint, row.path), make("span", { class: "quiet" }, ` No. ${count(row.number)}`));
+  const number = make("span", { class: "quiet" }, ` No. ${count(row.number)}`);
+  const title = make("h2", {}, labels.call(row.endpoint, row.path), number);
   const path = `${row.method} ${row.path}${query ? `?${query}` : ""}`;
   const made = [title, make("p", { class: "mono quiet full" }, path), facts(row)];
   if (!kept) return [...made, nothing("Its body and answer are not kept any more: the most recent 32 MiB are.")];
@@ -136,7 +142,8 @@ function facts(row) {
 const text = (content, none) => (content ? make("pre", { class: "block" }, content) : make("p", { class: "quiet" }, none));
 
 function entries(body) {
-  const bar = make("div", { class: "bar" }, make("h3", {}, `Body, ${size(body.bytes)}, ${plural(body.total, "entry", "entries")}`));
+  const title = `Body, ${size(body.bytes)}, ${plural(body.total, "entry", "entries")}`;
+  const bar = make("div", { class: "bar" }, make("h3", {}, title));
   if (body.refused) bar.append(onlyRefused(body));
   const made = make("div", { class: "entries", id: "request-entries" }, ...body.entries.map((entry) => entryOf(entry, body)));
   const pages = make("div", { class: "pager" });

@@ -1,5 +1,6 @@
 // The keyboard: `/` searches, arrows move in a list, Escape leaves what is open.
 
+const BOX = 'input[type="search"]';
 const TYPING = "input:not([type=checkbox]), textarea, select";
 
 const seen = (selector) => [...document.querySelectorAll(selector)].find((element) => element.checkVisibility());
@@ -8,7 +9,7 @@ const seen = (selector) => [...document.querySelectorAll(selector)].find((elemen
 export function listen() {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-    const box = event.target.closest('input[type="search"]');
+    const box = event.target.closest(BOX);
     if (event.key === "/" && !event.target.closest(TYPING)) search(event);
     else if (event.key === "Escape") (box && box.value ? empty : leave)(event, box);
     else if (["ArrowDown", "ArrowUp"].includes(event.key)) move(event, box);
@@ -17,12 +18,17 @@ export function listen() {
 
 function search(event) {
   event.preventDefault();
-  if (!seen('input[type="search"]')) seen("a.back")?.click();
-  setTimeout(() => {
-    const box = seen('input[type="search"]');
-    box?.focus();
-    box?.select();
-  });
+  const box = seen(BOX);
+  if (box) focus(box);
+  else {
+    addEventListener("hashchange", () => focus(seen(BOX)), { once: true });
+    seen("a.back")?.click();
+  }
+}
+
+function focus(box) {
+  box?.focus();
+  box?.select();
 }
 
 function empty(event, box) {

@@ -56,11 +56,12 @@ function summary({ total, outcomes, totals }) {
 
 function none({ total }) {
   if (!total) return "No run has left a line here yet. Is `work_path` the one of the runs?";
-  return view.searched() ? `${plural(total, "run")}, none matches “${view.searched()}”.` : `${plural(total, "run")}, none with problems.`;
+  return `${plural(total, "run")}, ${view.searched() ? `none matches “${view.searched()}”` : "none with problems"}.`;
 }
 
 function build(entry) {
-  const name = make("a", { class: "item", title: `${moment(entry)}\nrun ${entry.run}`, ...view.leading(entry.run) }, shortly(entry));
+  const title = `${moment(entry)}\nrun ${entry.run}`;
+  const name = make("a", { class: "item", title, ...view.leading(entry.run) }, shortly(entry));
   const streams = entry.names.join(", ") + (entry.streams_total > entry.names.length ? ", …" : "");
   const number = (name, look = "") => make("td", { class: `number ${look}` }, entry.streams_total ? count(entry[name]) : "");
   const cells = [

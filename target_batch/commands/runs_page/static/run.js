@@ -1,4 +1,4 @@
-// One run: how it ended and why, what became of each stream's records, and what was refused and what to do about it.
+// One run: how it ended and why, the counts of each stream, and what was refused with what to do about it.
 
 import { get } from "./shared/api.js";
 import { byId, count, make, nothing, plural, replaceWhenNew } from "./shared/dom.js";
@@ -14,7 +14,13 @@ const MEANINGS = {
   ignored: "Records that ask for nothing",
   undelivered: "Read, but neither confirmed nor rejected: the next run repeats them",
 };
-const COSTS = { record: "costs the record", attribute: "costs one attribute", either: "costs what Batch names", ignored: "costs nothing" };
+const COSTS = {
+  record: "costs the record",
+  attribute: "costs one attribute",
+  either: "costs what Batch names",
+  ignored: "costs nothing",
+};
+const DRY = "A dry run: nothing was sent; “delivered” counts what would have been sent.";
 
 /** Show the run chosen, or nothing. */
 export async function show(chosen, view, again) {
@@ -26,7 +32,7 @@ export async function show(chosen, view, again) {
   const found = await asked(chosen);
   replaceWhenNew(sheet, [chosen, found, startOf("streams")], () => [
     make("a", { class: "back", ...view.leading() }, "All runs"),
-    ...(found ? parts(found) : [nothing(`There is no run “${chosen}”.`)]),
+    ...(found ? parts(found) : [nothing(`Run “${chosen}” not found.`)]),
   ]);
   const pages = sheet.querySelector(".pager");
   if (pages) turn(pages, "streams", STREAMS, found.found, again);
@@ -44,12 +50,14 @@ async function asked(chosen) {
 function parts(run) {
   const made = [make("h2", {}, moment(run)), facts(run)];
   if (run.cause) made.push(make("p", { class: run.outcome === "stopped" ? "problem" : "problem bad" }, run.cause));
-  if (run.dry_run) made.push(make("p", { class: "quiet" }, "A dry run: nothing was sent; “delivered” counts what would have been sent."));
+  if (run.dry_run) made.push(quiet(DRY));
   if (run.merged || run.unchanged) made.push(make("p", { class: "spared" }, spared(run)));
   made.push(make("h3", {}, "Streams"));
-  if (!run.streams.length) made.push(make("p", { class: "quiet" }, run.ended ? "No records." : "Its counts are written at its end."));
+  if (!run.streams.length) made.push(quiet(run.ended ? "No records." : "Its counts are written at its end."));
   return [...made, ...run.streams.map(stream), make("div", { class: "pager" }), ...replays(run)];
 }
+
+const quiet = (text) => make("p", { class: "quiet" }, text);
 
 function facts(run) {
   const texts = [`run ${run.run}`];
@@ -65,27 +73,34 @@ function facts(run) {
 function spared(run) {
   const made = [];
   if (run.merged) made.push(`merging saved ${plural(run.merged, "update")}`);
-  if (run.unchanged) made.push(`${plural(run.unchanged, "unchanged record")} ${run.unchanged === 1 ? "was" : "were"} not sent`);
-  const text = made.join(", ");
-  return `Spared quota: ${text}.`;
+  const were = run.unchanged === 1 ? "was" : "were";
+  if (run.unchanged) made.push(`${plural(run.unchanged, "unchanged record")} ${were} not sent`);
+  return `Spared quota: ${made.join(", ")}.`;
 }
 
 function stream(one) {
   const shown = COUNTS.filter((name) => ALWAYS.includes(name) || one[name]);
-  const counts = shown.map((name) => make("div", { title: MEANINGS[name], class: look(name, one[name]) }, make("dt", {}, name), make("dd", {}, count(one[name] ?? 0))));
+  const totals = make("dl", { class: "counts" }, ...shown.map((name) => counted(name, one[name] ?? 0)));
   const head = make("h4", { class: "full" }, one.name);
-  const totals = one.counted ? make("dl", { class: "counts" }, ...counts) : make("p", { class: "quiet" }, "Its counts are not known.");
-  return make("section", { class: "stream", "aria-label": one.name }, head, totals, ...one.reasons.map(reason));
+  const known = one.counted ? totals : quiet("Its counts are not known.");
+  return make("section", { class: "stream", "aria-label": one.name }, head, known, ...one.reasons.map(reason));
+}
+
+function counted(name, number) {
+  const parts = [make("dt", {}, name), make("dd", {}, count(number))];
+  return make("div", { title: MEANINGS[name], class: look(name, number) }, ...parts);
 }
 
 const look = (name, number) => (number && ["rejected", "undelivered"].includes(name) ? "alert" : "");
 
 function reason(one) {
   const head = make("summary", {}, make("span", { class: "name", title: one.code }, one.label));
-  if (one.properties.length) head.append(make("span", { class: "quiet names", title: one.properties.join(", ") }, one.properties.join(", ")));
+  const names = one.properties.join(", ");
+  if (names) head.append(make("span", { class: "quiet names", title: names }, names));
   head.append(make("span", { class: `badge ${one.costs === "ignored" ? "" : "warn"}` }, count(one.count)));
-  const made = make("details", {}, head, make("p", {}, ...withCode(one.advice)), make("p", { class: "quiet" }, told(one)));
-  if (one.messages.length) made.append(make("ul", { class: "said" }, ...one.messages.map((text) => make("li", {}, text))));
+  const made = make("details", {}, head, make("p", {}, ...withCode(one.advice)), quiet(detailsOf(one)));
+  const said = one.messages.map((text) => make("li", {}, text));
+  if (said.length) made.append(make("ul", { class: "said" }, ...said));
   if (one.examples.length) made.append(examples(one));
   return made;
 }
@@ -93,7 +108,7 @@ function reason(one) {
 /** Texts with code between backticks, as elements. */
 const withCode = (text) => text.split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part));
 
-function told(one) {
+function detailsOf(one) {
   const parts = [one.code, COSTS[one.costs] ?? ""];
   if (one.final) parts.push(`${count(one.final)} must not be sent again`);
   return parts.filter(Boolean).join(" · ");
@@ -104,14 +119,16 @@ function examples(one) {
     const what = [example.property, example.attribute && `→ ${example.attribute}`].filter(Boolean).join(" ");
     const where = example.line === null ? "" : `line ${count(example.line)} of the input, `;
     const text = `${where}line ${count(example.position)} of the rejects`;
-    return make("li", { title: example.file }, make("code", {}, what || "the record"), make("span", { class: "quiet" }, ` ${text}`));
+    const named = make("code", {}, what || "the record");
+    return make("li", { title: example.file }, named, make("span", { class: "quiet" }, ` ${text}`));
   });
   return make("ul", { class: "examples" }, ...lines);
 }
 
 function replays(run) {
   if (!run.files.length) return [];
-  const made = [make("h3", {}, "Rejects"), make("ul", {}, ...run.files.map((file) => make("li", { class: "mono full" }, file)))];
+  const files = run.files.map((file) => make("li", { class: "mono full" }, file));
+  const made = [make("h3", {}, "Rejects"), make("ul", {}, ...files)];
   if (!run.replay.length) return made;
   const text = "Once the cause is gone, this delivers exactly what was refused:";
   return [...made, make("p", { class: "after" }, text), make("pre", { class: "block" }, run.replay.join("\n"))];
