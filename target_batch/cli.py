@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "replay": ("target_batch.commands.replay", "replay"),
     "rejects": ("target_batch.commands.rejects", "rejects"),
     "runs": ("target_batch.commands.runs", "runs"),
+    "verify": ("target_batch.commands.verify", "verify"),
     "sandbox": ("target_batch.sandbox.command", "sandbox"),
 }
 """Name → module and object of a command."""

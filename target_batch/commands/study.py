@@ -69,11 +69,12 @@ class Counts:
 class Study:
     """One stream: its plan, or the problem that would stop the run, and what became of its records.
 
-    It takes the place of delivery and of the rejects behind the real sink.
+    It takes the place of delivery and of the rejects behind the real sink; the first `keep` operations stay.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, keep: float = SHOWN_OPERATIONS) -> None:
         self._settings = settings
+        self._keep = keep
         self.schema: Schema
         self.route: Route | None = None
         self.plan: Plan | None = None
@@ -132,7 +133,7 @@ class Study:
             self.counts.names[f"{operation.audience}: {'add' if operation.add else 'remove'}"] += 1
         self.counts.most_attributes = max(self.counts.most_attributes, len(sent))
         self._pair(record, sent)
-        if len(self.operations) < SHOWN_OPERATIONS:
+        if len(self.operations) < self._keep:
             self.operations.append((operation, ticket))
 
     def _meet(self, code: str, line: int, name: str | None = None) -> None:

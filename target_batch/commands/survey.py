@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from target_batch.commands.samples import Row, Schema
-from target_batch.commands.study import Study
+from target_batch.commands.study import SHOWN_OPERATIONS, Study
 from target_batch.common.clock import Clock
 from target_batch.common.errors import ConfigurationError, InputError
 from target_batch.common.records import Tally
@@ -38,8 +38,9 @@ class Moment(Clock):
 class Rehearsal:
     """Takes the place of a run: what would be delivered or rejected goes to the studies of the streams."""
 
-    def __init__(self, settings: Settings, now: float) -> None:
+    def __init__(self, settings: Settings, now: float, keep: float) -> None:
         self.settings = settings
+        self._keep = keep
         self.clock = Moment(now)
         self.fates = self
         self.audience_names: dict[str, str] = {}
@@ -48,7 +49,7 @@ class Rehearsal:
 
     def study(self, stream: str) -> Study:
         """Return the study of a stream."""
-        return self.studies.setdefault(stream, Study(self.settings))
+        return self.studies.setdefault(stream, Study(self.settings, self._keep))
 
     def lane(self, route: Route) -> Study:
         """Return what takes the operations of a stream."""
@@ -93,11 +94,12 @@ class RehearsalTarget(TargetBatch):
     """The target, with a rehearsal in the place of its run."""
 
     now = 0.0
+    keep: float = SHOWN_OPERATIONS
     run: Rehearsal  # type: ignore[assignment]
 
     def make_run(self, settings: Settings) -> Run:
         """Return the rehearsal."""
-        return Rehearsal(settings, self.now)  # type: ignore[return-value]
+        return Rehearsal(settings, self.now, self.keep)  # type: ignore[return-value]
 
     def show(self, found: Schema | Row) -> None:
         """Take a SCHEMA or a record of the sample, as if it were a message."""
@@ -144,11 +146,13 @@ class RehearsalTarget(TargetBatch):
         return any(study is not None and study.problem for study in studies)
 
 
-def survey(config: dict[str, Any], now: float) -> RehearsalTarget:
-    """Return what takes a sample; `now` in seconds since 1970 is the time as of which events are judged.
+def survey(config: dict[str, Any], now: float, keep: float = SHOWN_OPERATIONS) -> RehearsalTarget:
+    """Return what takes a sample, and keeps the first `keep` operations of each stream.
+
+    `now` in seconds since 1970 is the time as of which events are judged.
 
     Raises:
         ConfigurationError: the target would refuse the configuration.
     """
-    RehearsalTarget.now = now
+    RehearsalTarget.now, RehearsalTarget.keep = now, keep
     return RehearsalTarget(config=config)

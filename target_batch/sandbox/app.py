@@ -12,6 +12,7 @@ from target_batch.sandbox.gateway import Gateway
 from target_batch.sandbox.inspection.routes import make_routes
 from target_batch.sandbox.null import NullBatch
 from target_batch.sandbox.receiving import Receive
+from target_batch.sandbox.storage import PREFIX, Storage
 from target_batch.web.guard import Guard
 from target_batch.web.pages import page_routes
 
@@ -30,6 +31,7 @@ class Sandbox:
     def __init__(self, batch: LocalBatch) -> None:
         self.gateway = Gateway(batch)
         self._batch = NullBatch(batch) if batch.options.null else self.gateway
+        self._storage = Storage(batch)
         self._inspection = Guard(_make_inspection(batch))
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -37,6 +39,8 @@ class Sandbox:
         path = scope["path"]
         if path in _PAGE or path.startswith(("/_/", "/static/")):
             await self._inspection(scope, receive, send)
+        elif path.startswith(PREFIX):
+            await self._storage(scope, receive, send)
         else:
             await self._batch(scope, receive, send)
 

@@ -8,6 +8,7 @@ from target_batch.sandbox.keys import Keys
 from target_batch.sandbox.rates import Rates
 from target_batch.sandbox.readings import Readings
 from target_batch.sandbox.store.audiences import Audiences
+from target_batch.sandbox.store.exports import Exports
 from target_batch.sandbox.store.journal import Journal
 from target_batch.sandbox.store.profiles import Profiles
 from target_batch.sandbox.store.requests import Requests
@@ -20,6 +21,7 @@ class Options:
     Attributes:
         latency: Seconds every call takes at least.
         index_seconds: Seconds until an accepted change of an audience is indexed.
+        export_seconds: Seconds until an export has ended.
         null: Answer at once and keep nothing but counts.
         journal: Keep the journal of accepted entries.
         rates: Enforce the documented rates.
@@ -28,6 +30,7 @@ class Options:
 
     latency: float = 0.0
     index_seconds: float = 0.0
+    export_seconds: float = 0.0
     null: bool = False
     journal: bool = True
     rates: bool = True
@@ -46,6 +49,7 @@ class Totals:
         member_changes: Members added, removed or replaced.
         null_requests: Requests answered in null mode.
         null_bytes: Bytes of their bodies.
+        keys_at_storage: Requests for an exported file that brought a key of Batch along.
     """
 
     entries: int = 0
@@ -55,6 +59,7 @@ class Totals:
     member_changes: int = 0
     null_requests: int = 0
     null_bytes: int = 0
+    keys_at_storage: int = 0
 
 
 @dataclass
@@ -85,6 +90,7 @@ class LocalBatch:
         self.rates = Rates(enforced=self.options.rates)
         self.profiles = Profiles()
         self.audiences = Audiences()
+        self.exports = Exports()
         self.journal = Journal(keep=self.options.journal)
         self.requests = Requests()
         self.totals = Totals()

@@ -36,6 +36,9 @@ DEFAULT_PORT = 8765
     default=0.0,
     help="Seconds until a change of an audience is indexed.",
 )
+@click.option(
+    "--export-seconds", type=click.FloatRange(0), default=0.0, help="Seconds until an export has ended."
+)
 @click.option("--rates/--no-rates", default=True, help="Enforce the documented rates, or not.")
 @click.option(
     "--faults",

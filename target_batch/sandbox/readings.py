@@ -13,6 +13,7 @@ SECTIONS: Final = {
     "2": "profiles and events",
     "3": "project audiences",
     "4": "app audiences",
+    "5": "read-back, erasure, others",
 }
 """Sections of the page of facts about Batch's API."""
 
@@ -191,6 +192,12 @@ READINGS: Final = (
         "4",
         "dates among the attributes of an app audience's member",
         {"without_zone": "only as in the sample, without a zone", "any": "with Z as well"},
+    ),
+    Reading(
+        "export_absent",
+        "5",
+        "an attribute that was asked for and that a profile of an export lacks",
+        {"absent": "it is not there", "null": "it is null"},
     ),
 )
 """Every open point, in the order of the page of facts."""

@@ -9,11 +9,14 @@ from target_batch.sandbox.rules.limits import APP_VERSIONS, PROJECT_VERSIONS
 
 Platform = Literal["project", "app"]
 
-_PROJECT: Final = re.compile(r"/([0-9.]+)/((?:profiles|audiences)/[a-z-]+)")
+_PROJECT: Final = re.compile(r"/([0-9.]+)/((?:profiles|audiences|exports)/[a-z-]+)")
 _APP: Final = re.compile(r"/([0-9.]+)/([^/]+)/custom-audience(?:/([^/]+))?")
 _PROJECT_METHODS: Final = {
     "profiles/update": "POST",
     "profiles/mass-update": "POST",
+    "profiles/export": "POST",
+    "exports/view": "GET",
+    "exports/download": "GET",
     "audiences/create": "POST",
     "audiences/update": "POST",
     "audiences/replace": "POST",

@@ -23,6 +23,7 @@ def make_batch(options: dict[str, Any]) -> LocalBatch:
     behaviour = Options(
         latency=options["latency"],
         index_seconds=options["index_seconds"],
+        export_seconds=options["export_seconds"],
         null=options["null"],
         journal=options["journal"],
         rates=options["rates"],

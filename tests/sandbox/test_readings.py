@@ -179,6 +179,16 @@ def app_member_dates(call: Caller) -> Any:
     return [call.status("PATCH", f"{NEW}/vip", {"ids": [member]}) for member in members]
 
 
+def export_absent(call: Caller) -> Any:
+    call.update(entry(attributes={"a": 1}))
+    body = {"export_type": "ATTRIBUTES", "attributes": ["a", "b"], "identifiers": ["custom_id"]}
+    export = call.content("POST", "/2.11/profiles/export", body)["id"]
+    (file,) = call.content("GET", f"/2.11/exports/view?id={export}")["files"]
+    answer = call.answer("GET", f"/2.11/exports/download?id={file['id']}")
+    token = dict(answer.headers)[b"location"].decode().rpartition("/")[2]
+    return json.loads(call.batch.exports.content(token, call.batch.clock.steady()) or b"")["attributes"]
+
+
 class Probe(NamedTuple):
     """What to ask, and what the answer is under each value of a reading."""
 
@@ -248,6 +258,7 @@ PROBES = {
         },
     ),
     "app_member_dates": Probe(app_member_dates, {"without_zone": [400, 202], "any": [202, 202]}),
+    "export_absent": Probe(export_absent, {"absent": {"a": 1}, "null": {"a": 1, "b": None}}),
 }
 
 

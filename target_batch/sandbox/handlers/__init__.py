@@ -6,7 +6,7 @@ from typing import Final
 from target_batch.sandbox.answers import Answer
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
-from target_batch.sandbox.handlers import apps, audiences, profiles
+from target_batch.sandbox.handlers import apps, audiences, exports, profiles
 from target_batch.sandbox.routing import Route
 
 Handler = Callable[[LocalBatch, Route, Exchange, str], Answer]
@@ -15,6 +15,9 @@ Handler = Callable[[LocalBatch, Route, Exchange, str], Answer]
 HANDLERS: Final[dict[str, Handler]] = {
     "profiles/update": profiles.update,
     "profiles/mass-update": profiles.update,
+    "profiles/export": exports.request,
+    "exports/view": exports.view,
+    "exports/download": exports.download,
     "audiences/create": audiences.create,
     "audiences/update": audiences.update,
     "audiences/replace": audiences.replace,

@@ -23,6 +23,7 @@ class SettingsBody(Struct, forbid_unknown_fields=True):
     rates: bool | UnsetType = UNSET
     latency: Seconds | UnsetType = UNSET
     index_seconds: Seconds | UnsetType = UNSET
+    export_seconds: Seconds | UnsetType = UNSET
     readings: dict[str, str] | UnsetType = UNSET
 
 
@@ -64,6 +65,7 @@ def settings(batch: LocalBatch) -> dict[str, Any]:
         "rates": batch.rates.enforced,
         "latency": options.latency,
         "index_seconds": options.index_seconds,
+        "export_seconds": options.export_seconds,
         "readings": options.readings.show(),
     }
 
@@ -102,6 +104,8 @@ async def change_settings(batch: LocalBatch, request: Request) -> Response:
         batch.options.latency = body.latency
     if body.index_seconds is not UNSET:
         batch.options.index_seconds = body.index_seconds
+    if body.export_seconds is not UNSET:
+        batch.options.export_seconds = body.export_seconds
     return show(settings(batch))
 
 

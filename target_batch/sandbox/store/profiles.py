@@ -1,6 +1,6 @@
 """Profiles: attributes packed in bytes, events as they came."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -81,6 +81,18 @@ class Profiles:
             return len(self), [_summary(*item) for item in page]
         found = list(self._matching(text))
         return len(found), [_summary(key, self._profiles[key]) for key in found[start : start + limit]]
+
+    def lines(self, names: Sequence[str], *, nulls: bool) -> Iterator[bytes]:
+        """Give a line of JSON for each profile, with those of the attributes named that it has.
+
+        Args:
+            names: Names without their type.
+            nulls: Whether an attribute that a profile lacks is there as null.
+        """
+        for profile_id, profile in self._profiles.items():
+            values = profile.attributes.values
+            held = {name: values.get(name) for name in names if nulls or name in values}
+            yield _EVENT.encode({"identifiers": {"custom_id": profile_id}, "attributes": held}) + b"\n"
 
     def email(self, profile_id: str) -> str | None:
         """Return a profile's e-mail address; None without one, or without a profile."""

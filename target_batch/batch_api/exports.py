@@ -1,0 +1,190 @@
+"""Reading profiles back: an export is asked for, waited for, and its files are streamed from their links.
+
+A link leads out of Batch's API to a storage. It is opened without a key, and never followed any further.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from urllib3.exceptions import HTTPError
+
+from target_batch.batch_api.answers import (
+    Accepted,
+    Answer,
+    Denied,
+    Failure,
+    classify_document,
+    undocumented,
+)
+from target_batch.common.errors import AccessRefusedError, DeliveryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from requests import PreparedRequest
+
+    from target_batch.batch_api.answers import Verdict
+    from target_batch.batch_api.client import Client
+    from target_batch.batch_api.endpoints import Project
+    from target_batch.batch_api.rate_limiter import RateLimiter
+    from target_batch.batch_api.transport import Call
+    from target_batch.common.clock import Clock
+
+FIRST_PAUSE: Final = 2.0
+LONGEST_PAUSE: Final = 30.0
+"""Seconds between two looks at an export: large bases may need half an hour [read]."""
+
+LINK_TIMEOUT: Final = 60.0
+"""Seconds without a byte after which a file is given up."""
+
+READ_SIZE: Final = 256 * 1024
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+REDIRECTS: Final = frozenset({302, 303, 307, 308})
+"""What leads to a file; 307 is documented."""
+
+
+class Exports:
+    """Exports of one project: no call of it writes anything.
+
+    Raises:
+        AccessRefusedError: Batch refuses the keys.
+        DeliveryError: Batch cannot be reached, or what it answers is not what it documents.
+    """
+
+    def __init__(self, client: Client, project: Project, limiter: RateLimiter, clock: Clock) -> None:
+        self._client = client
+        self._project = project
+        self._limiter = limiter
+        self._clock = clock
+
+    def request_call(self, attributes: Sequence[str]) -> Call:
+        """Make the call that asks for the attributes of all profiles, named without their type."""
+        body = {"export_type": "ATTRIBUTES", "attributes": list(attributes), "identifiers": ["custom_id"]}
+        return self._project.post("/profiles/export", msgspec.json.encode(body))
+
+    def view_call(self, export: str) -> Call:
+        """Make the call that asks how far an export is."""
+        return self._project.get("/exports/view", {"id": export})
+
+    def download_call(self, file: str) -> Call:
+        """Make the call that asks for the link to a file."""
+        return self._project.get("/exports/download", {"id": file})
+
+    def request(self, attributes: Sequence[str]) -> str:
+        """Ask for an export and return its name."""
+        return str(self._sent(self.request_call(attributes), classify_request)["id"])
+
+    def wait(self, export: str, seconds: float, tell: Callable[[str], None]) -> list[str]:
+        """Wait until an export has ended, at most so long, and return the names of its files.
+
+        `tell` hears each state that is new.
+        """
+        until, pause, before = self._clock.monotonic() + seconds, FIRST_PAUSE, ""
+        while True:
+            shown = self._sent(self.view_call(export), classify_view)
+            status = str(shown["status"])
+            if status == "SUCCESS":
+                return [str(file["id"]) for file in shown["files"]]
+            if status == "ERROR":
+                raise DeliveryError("Batch ended the export with an error. Nothing was changed; try again.")
+            if status != before:
+                tell(status)
+                before = status
+            if self._clock.monotonic() + pause > until:
+                raise DeliveryError(
+                    f"The export has not ended within {seconds:.0f} seconds (its state is {before}). Large "
+                    "bases may need half an hour: raise --wait-seconds."
+                )
+            self._clock.sleep(pause)
+            pause = min(LONGEST_PAUSE, 1.5 * pause)
+
+    def profiles(self, file: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Stream a file: custom ID and attributes of each profile that has a custom ID."""
+        link = str(self._sent(self.download_call(file), classify_download)["location"])
+        for number, line in enumerate(_lines(link), 1):
+            found = _profile(line)
+            if found is None:
+                raise DeliveryError(f"Line {number} of an exported file is not what Batch documents.")
+            if found[0]:
+                yield found
+
+    def _sent(self, call: Call, classify: Callable[[Answer], Verdict]) -> dict[str, Any]:
+        verdict = self._client.send(call, classify, self._limiter)
+        if isinstance(verdict, Accepted):
+            return verdict.document
+        if isinstance(verdict, Denied):
+            raise AccessRefusedError(
+                f"Batch refuses the access ({verdict.what}): see `rest_api_key` and `project_key`."
+            )
+        assert isinstance(verdict, Failure)  # noqa: S101 - the other half of a verdict
+        raise DeliveryError(f"The export cannot be read ({verdict.what}). Nothing was changed; try again.")
+
+
+def classify_request(answer: Answer) -> Verdict:
+    """Read the answer to a request for an export."""
+    return classify_document(answer, "id")
+
+
+def classify_view(answer: Answer) -> Verdict:
+    """Read how far an export is; one that has ended names its files."""
+    verdict = classify_document(answer, "status")
+    if isinstance(verdict, Accepted) and verdict.document["status"] == "SUCCESS":
+        files = verdict.document.get("files")
+        if not isinstance(files, list) or not all(isinstance(f, dict) and f.get("id") for f in files):
+            return undocumented(answer, "an export that has ended without `files`")
+    return verdict
+
+
+def classify_download(answer: Answer) -> Verdict:
+    """Read the way to a file: a redirect to a link by https, or by http on this machine."""
+    if answer.status not in REDIRECTS:
+        verdict = classify_document(answer)
+        return undocumented(answer, "no link to the file") if isinstance(verdict, Accepted) else verdict
+    location = next((value for name, value in answer.headers.items() if name.lower() == "location"), "")
+    try:
+        url = urlsplit(location)
+        sound = url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)
+    except ValueError:
+        sound = False
+    if not sound or not url.hostname:
+        return undocumented(answer, "a link to the file that is no https address")
+    return Accepted(document={"location": location})
+
+
+def _lines(link: str) -> Iterator[bytes]:
+    """Stream the lines of a file; no header but those of HTTP goes there, from a `.netrc` neither."""
+    try:
+        with requests.get(
+            link,
+            headers={"Accept-Encoding": "identity"},
+            auth=_keyless,
+            timeout=LINK_TIMEOUT,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            if answer.status_code != 200:  # noqa: PLR2004 - the only success of a file
+                raise DeliveryError(f"The link to an exported file answers {answer.status_code}; try again.")
+            yield from (line for line in answer.iter_lines(READ_SIZE) if line.strip())
+    except (requests.RequestException, HTTPError, OSError) as error:
+        raise DeliveryError(
+            f"An exported file cannot be read to its end ({type(error).__name__}); try again."
+        ) from None
+
+
+def _keyless(request: PreparedRequest) -> PreparedRequest:
+    return request
+
+
+def _profile(line: bytes) -> tuple[str, dict[str, Any]] | None:
+    try:
+        found = msgspec.json.decode(line)
+        custom_id, attributes = found["identifiers"].get("custom_id"), found.get("attributes")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError, AttributeError):
+        return None
+    if not isinstance(custom_id, str | None) or not isinstance(attributes, dict | None):
+        return None
+    return custom_id or "", attributes or {}

@@ -1,0 +1,185 @@
+"""``target-batch verify``: does Batch hold what was sent? Reads an export, and writes nothing."""
+
+from __future__ import annotations
+
+import math
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from target_batch.commands import options
+from target_batch.commands.options import Stopped, config_option, format_option
+from target_batch.common.errors import ConfigurationError, InputError, StopRun
+from target_batch.config import files as configuration
+from target_batch.config.files import NO_CONFIGURATION, Wrong
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from target_batch.batch_api.exports import Exports
+    from target_batch.commands.options import Form
+    from target_batch.commands.readback import Comparison
+    from target_batch.config.settings import Settings
+
+
+@click.command()
+@config_option
+@click.option(
+    "--sample",
+    type=click.File("rb"),
+    required=True,
+    help="What was loaded: a Singer file, or rows of CSV or JSON Lines; - for standard input.",
+)
+@click.option("--stream", help="The stream's name, where rows have none; else the file's name.")
+@click.option("--records", type=click.IntRange(0), default=10_000, show_default=True, help="0 for all.")
+@click.option("--ids", is_flag=True, help="Name who differs or is missing, 20 for each attribute.")
+@click.option(
+    "--wait-seconds",
+    type=click.FloatRange(0),
+    default=3600,
+    show_default=True,
+    help="Longest wait.",
+)
+@format_option()
+def verify(
+    *,
+    files: tuple[str, ...],
+    sample: IO[bytes],
+    stream: str | None,
+    records: int,
+    ids: bool,
+    wait_seconds: float,
+    form: Form,
+) -> None:
+    """Compare what was loaded with what Batch holds: equal, different, missing, for each attribute.
+
+    The sample is mapped as a run maps it. Batch is asked for an export of the attributes concerned, which may
+    take it half an hour. Nothing is written, there or here. Exit code 0 when everything is as it was sent, 1
+    when not or when the export cannot be had, 2 when a setting is wrong.
+    """
+    if not files:
+        raise Wrong(NO_CONFIGURATION)
+    config = configuration.read(files)
+    settings = options.load(config)
+    try:
+        comparison = _sent(config, sample, stream, records)
+        _read_back(settings, comparison, wait_seconds)
+    except ConfigurationError as error:
+        raise Wrong(str(error)) from None
+    except StopRun as error:
+        raise Stopped(str(error)) from None
+    _show(comparison, form, ids=ids)
+    raise SystemExit(0 if comparison.is_equal else 1)
+
+
+def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records: int) -> Comparison:
+    """Map the sample as a run does, and keep what would be sent of it.
+
+    Raises:
+        StopRun: it cannot be read, or has nothing that can be read back.
+    """
+    from target_batch.commands.readback import Comparison  # noqa: PLC0415 - slow, and `--help` needs none of it
+    from target_batch.commands.samples import read_sample, stream_of  # noqa: PLC0415 - same
+    from target_batch.commands.survey import survey  # noqa: PLC0415 - same
+    from target_batch.common.operations import ProfileUpdate  # noqa: PLC0415 - same
+
+    name = getattr(sample, "name", "-")
+    if stream is None and isinstance(name, str) and name not in {"-", "<stdin>"}:
+        stream = stream_of(name)
+    target = survey(config, time.time(), keep=math.inf)
+    read_sample(sample, stream, records, target.show)
+    comparison = Comparison()
+    for study in target.run.studies.values():
+        if study.problem:
+            raise ConfigurationError(study.problem)
+        for operation, _ in study.operations:
+            if isinstance(operation, ProfileUpdate) and operation.attributes:
+                comparison.sent(operation.custom_id, operation.attributes)
+    if not comparison.attributes:
+        raise InputError(
+            "Nothing of the sample can be read back: only the attributes of profiles can, neither events nor "
+            "the members of audiences."
+        )
+    return comparison
+
+
+def _read_back(settings: Settings, comparison: Comparison, seconds: float) -> None:
+    exports = _exports(settings)
+    export = exports.request(sorted(comparison.attributes))
+    click.echo("Batch was asked for an export of the attributes; waiting for it.", err=True)
+    for file in exports.wait(export, seconds, lambda state: click.echo(f"  {state}", err=True)):
+        for custom_id, attributes in exports.profiles(file):
+            comparison.held(custom_id, attributes)
+
+
+def _exports(settings: Settings) -> Exports:
+    from target_batch.batch_api.client import Client  # noqa: PLC0415 - slow, and `--help` needs none of it
+    from target_batch.batch_api.endpoints import AUDIENCE_RATE, Project  # noqa: PLC0415 - same
+    from target_batch.batch_api.exports import Exports  # noqa: PLC0415 - same
+    from target_batch.batch_api.rate_limiter import RateLimiter  # noqa: PLC0415 - same
+    from target_batch.batch_api.transport import Transport  # noqa: PLC0415 - same
+    from target_batch.common.clock import Clock, Stop  # noqa: PLC0415 - same
+
+    if settings.project_key is None:
+        raise ConfigurationError("`project_key` is not set: profiles are read back from a project.")
+    clock = Clock()
+    user_agent = f"target-batch/{version('target-batch')} verify"
+    transport = Transport(settings.api_url, settings.request_timeout_seconds, user_agent, clock)
+    client = Client(transport, clock, Stop(clock), settings.max_retry_seconds)
+    project = Project(settings.rest_api_key, settings.project_key, settings.api_version)
+    return Exports(client, project, RateLimiter(AUDIENCE_RATE, clock), clock)
+
+
+def _show(comparison: Comparison, form: Form, *, ids: bool) -> None:
+    from target_batch.commands.readback import SHOWN_IDS, rows  # noqa: PLC0415 - slow
+
+    found = list(rows(comparison, ids=ids))
+    if form == "singer":
+        from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
+
+        names = {"attribute": out.TEXT, **dict.fromkeys(("equal", "different", "missing"), out.INTEGER)}
+        out.write("target_batch_verify", names | ({"custom_ids": {}} if ids else {}), ["attribute"], found)
+        return
+    if form == "json":
+        missing = {"custom_ids": comparison.missing[:SHOWN_IDS]} if ids else {}
+        profiles = {"sent": comparison.profiles, "missing": len(comparison.missing), **missing}
+        options.echo_json({"equal": comparison.is_equal, "profiles": profiles, "attributes": found})
+        return
+    _print(comparison, found, ids=ids)
+
+
+def _print(comparison: Comparison, found: list[dict[str, Any]], *, ids: bool) -> None:
+    from target_batch.commands.readback import SHOWN_IDS  # noqa: PLC0415 - only here
+    from target_batch.common.plain_text import fitted, number, table  # noqa: PLC0415 - same
+    from target_batch.common.redaction import clean  # noqa: PLC0415 - same
+
+    heads = ("attribute", "equal", "different", "missing")
+    cells = [[clean(row["attribute"], 60), *(number(row[head]) for head in heads[1:])] for row in found]
+    for line in table(heads, cells, " rrr"):
+        click.echo(line)
+    click.echo("")
+    if ids:
+        for row in found:
+            if row["custom_ids"]:
+                named = ", ".join(clean(one, 60) for one in row["custom_ids"])
+                click.echo(fitted(f"{row['attribute']}: {named}", 2))
+        if missing := comparison.missing:
+            named = ", ".join(clean(one, 60) for one in missing[:SHOWN_IDS])
+            click.echo(fitted(f"not in Batch: {named}", 2))
+    click.echo(fitted(_verdict(comparison)))
+
+
+def _verdict(comparison: Comparison) -> str:
+    from target_batch.common.plain_text import counted  # noqa: PLC0415 - only here
+
+    profiles = counted(comparison.profiles, "profile")
+    if comparison.is_equal:
+        return f"Batch holds everything that was sent of {profiles}."
+    missing = len(comparison.missing)
+    gone = f" {counted(missing, 'profile')} of {profiles} not found." if missing else ""
+    return (
+        f"Batch does not hold everything that was sent.{gone} Mass updates take a while to arrive, and "
+        "others may have written since; --ids names whom to look at."
+    )
