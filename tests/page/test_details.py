@@ -160,6 +160,7 @@ def test_empty_lists_say_what_is_true(visit: Visit, server: LocalBatch) -> None:
     page.get_by_text("No audiences, after 2 requests.").wait_for()
     page = visit.open("profiles/stranger")
     page.get_by_text("Profile “stranger” not found.").wait_for()
+    visit.open("rates").get_by_role("heading", name="Everything else").wait_for()
     visit.complaints[:] = [text for text in visit.complaints if "404" not in text]
 
 

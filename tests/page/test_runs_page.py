@@ -131,4 +131,6 @@ def test_an_empty_folder_says_what_to_look_for(look: Visit) -> None:
     page.route("**/_/runs?**", lambda route: route.fulfill(status=503, json={"error": "The folder is gone."}))
     page.get_by_text("The folder is gone.").wait_for()
     page.get_by_text("Cannot read the folder").wait_for()
+    page.unroute("**/_/runs?**")
+    page.get_by_text("Live", exact=True).wait_for()
     look.complaints[:] = [text for text in look.complaints if "503" not in text]
