@@ -189,10 +189,11 @@ def test_what_lies_behind_a_url_is_shown_too(tmp_path: Path, batch: LocalBatch) 
     assert ended.code == 0
     with serving(tmp_path / "config.json") as page:
         name = page.get("runs")["runs"][0]["run"]
-        assert {reason["code"] for reason in page.get(f"runs/{name}")["streams"][0]["reasons"]} == {
-            "invalid_email",
-            "missing_custom_id",
-        }
+        shown = page.get(f"runs/{name}")
+        codes = {reason["code"] for reason in shown["streams"][0]["reasons"]}
+        assert codes == {"invalid_email", "missing_custom_id"}
+        assert (shown["remote"], len(shown["replay"])) == (True, len(shown["files"]))
+        assert f"--input {name}-users" in shown["replay"][0]
 
 
 @pytest.mark.parametrize(

@@ -75,13 +75,13 @@ class RunsPage:
 
     def _replays(self, entry: dict[str, Any], refused: Refused) -> dict[str, Any]:
         """Say how to deliver what was refused; what a dry run refused was never meant to be sent."""
-        ready = [path for path, repeatable in refused.files.items() if repeatable][:LARGEST_PAGE]
-        commands = (
-            []
-            if entry.get("dry_run") is True
-            else [f"{self._target} --input {shlex.quote(p)}" for p in ready]
+        files = [clean(path, 1000) for path in refused.files]
+        ready = (
+            [] if entry.get("dry_run") is True else [path for path, again in refused.files.items() if again]
         )
-        return {"files": [clean(path, 1000) for path in refused.files][:LARGEST_PAGE], "replay": commands}
+        inputs = [path.rpartition("/")[2] if self._work.is_remote else path for path in ready[:LARGEST_PAGE]]
+        commands = [f"{self._target} --input {shlex.quote(name)}" for name in inputs]
+        return {"files": files[:LARGEST_PAGE], "replay": commands, "remote": self._work.is_remote}
 
 
 def _totals(everything: list[dict[str, Any]]) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _stream(
         "name": clean(name, entries.LONGEST_NAME),
         "counted": counts is not None,
         **(counts or {}),
-        "reasons": reasons,
+        "reasons": reasons[:LARGEST_PAGE],
     }
 
 

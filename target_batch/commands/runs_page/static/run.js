@@ -130,6 +130,7 @@ function replays(run) {
   const files = run.files.map((file) => make("li", { class: "mono full" }, file));
   const made = [make("h3", {}, "Rejects"), make("ul", {}, ...files)];
   if (!run.replay.length) return made;
-  const text = "Once the cause is gone, this delivers exactly what was refused:";
+  const first = run.remote ? "Once the cause is gone, download the files; then" : "Once the cause is gone,";
+  const text = `${first} this delivers exactly what was refused:`;
   return [...made, make("p", { class: "after" }, text), make("pre", { class: "block" }, run.replay.join("\n"))];
 }
