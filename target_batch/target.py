@@ -127,7 +127,7 @@ class TargetBatch(Target):
         stream, schema = message.stream, message.schema
         if stream is None or schema is None:
             raise self.message_reader.incomplete("SCHEMA", "stream" if stream is None else "schema")
-        schema = {"properties": {}, **schema}
+        schema = {**schema, "properties": schema.get("properties") or {}}
         if is_connection_test(self.message_reader.line_number, stream, schema):
             answer_connection_test(self.run.settings)
         self.run.begin()

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.errors import ConfigurationError
+from target_batch.common.paths import split
 from target_batch.common.redaction import clean
 from target_batch.common.words import find, shown
 from target_batch.config.options import StreamOptions
@@ -129,9 +130,13 @@ def _check_named(
 
 
 def _is_there(path: str, properties: dict[str, Any]) -> bool:
-    """Tell whether a property has this name, or one that the dotted path begins with."""
-    heads = path.split(".")
-    return any(".".join(heads[:length]) in properties for length in range(1, len(heads) + 1))
+    """Tell whether a property has this name, or is an object that the dotted path may lead into."""
+    head, rest = split(path, properties)
+    if head not in properties or rest is None:
+        return head in properties
+    said = properties[head]
+    kinds = said.get("type") if isinstance(said, dict) else None
+    return kinds is None or "object" in kinds
 
 
 def _spaced(stream: str) -> str:

@@ -51,6 +51,9 @@ _EMAIL = re.compile(r"[^@\s\ufeff]+@[A-Za-z0-9.-]+\.[A-Za-z0-9]+").fullmatch  # 
 _TOPIC = re.compile(rf"[a-z0-9_]{{1,{TOPIC_LENGTH}}}").fullmatch
 
 
+MAILTO = "mailto:"
+
+
 def native_converter(names: tuple[str, ...], settings: Settings, *, locale: bool) -> Convert:
     """Return the converter of a native attribute, or of those that a locale feeds."""
     if locale:
@@ -64,6 +67,8 @@ def native_converter(names: tuple[str, ...], settings: Settings, *, locale: bool
 
 def email(value: Any) -> str | None:
     """Return an address by the pattern of Batch's SDKs, 128 characters at most; an empty text is None.
+
+    A `mailto:` before it, as in links, is no part of the address.
 
     Raises:
         Unfit: Batch's SDKs would not take it.
@@ -100,6 +105,8 @@ def topics(value: Any) -> Any:
 
 
 def _careful_email(address: str) -> str | None:
+    if address[: len(MAILTO)].lower() == MAILTO:
+        address = address[len(MAILTO) :]
     if not address:
         return None
     if len(address) > EMAIL_LENGTH:

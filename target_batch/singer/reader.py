@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 from collections import Counter
@@ -27,6 +28,11 @@ LONGEST_LINE: Final = 256 * MIB
 TICK_SECONDS: Final = 0.2
 BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = b" \t\r"
+WRONG_KEY: Final = re.compile(
+    r"Expected `(?P<expected>[^`]+)`, got `(?P<got>\w+)` - at `\$\.(?P<key>\w+)[^`]*`"
+)
+"""What msgspec says of a message whose keys have the wrong types."""
+
 FOR_ROWS: Final = (
     "Rows are no Singer messages: `target-batch explain` shows what they would become, and "
     "`target-batch replay` loads JSON lines and Parquet."
@@ -160,10 +166,10 @@ class LineReader(GenericSingerReader[bytes]):
             return None
         try:
             message, self.line = odd_message(line)
-        except msgspec.ValidationError:
+        except msgspec.ValidationError as error:
             raise InputError(
-                f"Line {self.line_number} of the input is no Singer message: it lacks `type`, or a "
-                f"key has the wrong type. Correct the tap and run again.{self._no_tap()}"
+                f"Line {self.line_number} of the input is no Singer message: {_what_is_wrong(error)}. "
+                f"Correct the tap and run again.{self._no_tap()}"
             ) from None
         except ValueError:
             raise InputError(
@@ -190,6 +196,14 @@ class LineReader(GenericSingerReader[bytes]):
             first = self._unknown_types == {kind}
             rows = f" {FOR_ROWS}" if first and kind in SEGMENT_TYPES else ""
             self.warn(f"Messages of type '{clean(kind, 40)}' are ignored.{rows}")
+
+
+def _what_is_wrong(error: msgspec.ValidationError) -> str:
+    """Name the key of a message that is missing or of the wrong type; its value is never shown."""
+    found = WRONG_KEY.fullmatch(str(error))
+    if found is None:
+        return "it is a JSON object without `type`" if "`type`" in str(error) else "it is no JSON object"
+    return f"its `{found['key']}` is {found['got']} instead of {found['expected'].removesuffix(' | null')}"
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:

@@ -190,7 +190,7 @@ def test_the_action_and_the_audience_are_known_by_their_words(
         "change_type", "CHANGE_TYPE", "op", "Op", "__op", "operationType", "action_type", "event",
         "event_type", "is_member", "in_audience", "isActive", "active", "removed", "removed_at", "left_at",
         "deleted_at",
-        "membership_status", "cohort_state",
+        "membership_status", "cohort_state", "dml", "end_date", "unsubscribed", "unsubscribed_at",
     ],
 )  # fmt: skip
 def test_an_action_that_is_overlooked_stops_at_the_schema(plan_of: Callable[..., Plan], name: str) -> None:

@@ -37,6 +37,7 @@ def test_an_option_without_meaning_is_told_once(
     [
         ("profiles", {"custom_id": "uid"}, "`streams.people.custom_id` names the property `uid`"),
         ("profiles", {"custom_id": "who.id"}, "`streams.people.custom_id` names the property `who.id`"),
+        ("profiles", {"custom_id": "id.of"}, "`streams.people.custom_id` names the property `id.of`"),
         ("profiles", {"custom_id": "\ufeffid"}, "names the property `\\ufeffid`"),
         ("profiles", {"deleted_at": "gone"}, "`streams.people.deleted_at` names the property `gone`"),
         ("events", {"time": "when"}, "`streams.people.time` names the property `when`"),
@@ -82,7 +83,7 @@ def test_a_schema_without_properties_announces_nothing_and_stops_nothing(
     ("kind", "options"),
     [
         ("profiles", {"custom_id": "id", "only_mapped": True, "time": "at"}),
-        ("profiles", {"custom_id": "id.inner"}),
+        ("profiles", {"custom_id": "who.id"}),
         ("events", {"time": "at", "event_property": "event"}),
         ("events", {"event": "fixed"}),
         ("audiences", {"audience_property": "audience", "mode": "mirror", "allow_empty": True}),
@@ -91,7 +92,7 @@ def test_a_schema_without_properties_announces_nothing_and_stops_nothing(
 def test_what_is_in_order_raises_no_doubt(
     plan_of: Callable[..., Plan], kind: str, options: dict[str, Any]
 ) -> None:
-    notes = plan_of(kind, PROPERTIES, options=options).notes
+    notes = plan_of(kind, {**PROPERTIES, "who": {"type": "object"}}, options=options).notes
     assert not [note for note in notes if "does not have" in note or "No meaning" in note], notes
 
 

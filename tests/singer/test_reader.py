@@ -157,3 +157,28 @@ def test_a_line_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(messages) == 3
     with pytest.raises(InputError, match="Line 2 is longer than 2 MiB"):
         read(good + b"x" * 5 * 1024 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b'{"type":"SCHEMA","stream":"u","schema":[]}', "its `schema` is array instead of object"),
+        (b'{"type":"SCHEMA","stream":5,"schema":{}}', "its `stream` is int instead of str"),
+        (
+            b'{"type":"SCHEMA","stream":"u","key_properties":"id"}',
+            "its `key_properties` is str instead of array",
+        ),
+        (
+            b'{"type":"SCHEMA","stream":"u","key_properties":[5]}',
+            "its `key_properties` is int instead of str",
+        ),
+        (b'{"type":"RECORD","stream":"u","record":"x"}', "its `record` is str instead of object"),
+        (b'{"type":5}', "its `type` is int instead of str"),
+        (b'{"stream":"u"}', "it is a JSON object without `type`"),
+        (b"[1]", "it is no JSON object"),
+    ],
+)
+def test_what_is_wrong_with_a_message_is_named(raw: bytes, said: str) -> None:
+    with pytest.raises(InputError) as stopped:
+        read(raw + b"\n")
+    assert f"Line 1 of the input is no Singer message: {said}." in str(stopped.value)

@@ -12,11 +12,14 @@ from target_batch.mapping.refusals import Unfit
 ACTION_PROPERTIES = ("action", "operation", "status")
 
 _OF_A_KIND = frozenset({"type", "code", "name", "kind", "flag", "value"})
-_ACTIONS = frozenset({"op", "operation", "action", "change", "event", "transition"})
-_STATES = frozenset({"active", "inactive", "enabled", "removed", "deleted", "exited", "left"})
+_ACTIONS = frozenset({"op", "operation", "action", "change", "dml", "event", "transition"})
+_STATES = frozenset(
+    {"active", "inactive", "enabled", "removed", "deleted", "exited", "left"} | {"unsubscribed"}
+)
 _INSIDE = _STATES | {"member", "audience", "cohort", "segment", "list", "in", "current"}
 _ENDINGS = frozenset(
-    {"removed", "removal", "deleted", "deletion", "left", "leave", "exited", "exit", "ended"}
+    {"removed", "removal", "deleted", "deletion", "left", "leave", "exited", "exit", "ended", "end"}
+    | {"unsubscribed", "unsubscribe", "unsubscription"}
 )
 _MOMENTS = frozenset({"at", "on", "date", "time", "ts", "timestamp"})
 _CONTAINERS = frozenset({"membership", "member", "audience", "cohort", "segment", "list"})
