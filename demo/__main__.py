@@ -93,8 +93,9 @@ def tell(run: Run) -> None:
             line += f" {unchanged:>8,} unchanged"
         if rejected := run.total(stream, "rejected"):
             line += f" {rejected:>8,} rejected"
-        if added := run.total(stream, "added"):
-            line += f"   (+{added:,} and -{run.total(stream, 'removed'):,} members)"
+        added, removed = run.total(stream, "added"), run.total(stream, "removed")
+        if added or removed:
+            line += f"   ({added:,} members added, {removed:,} removed)"
         print(line)
     print(f"  {run.seconds:.1f} s", flush=True)
 

@@ -59,16 +59,18 @@ def folder_at(work_path: str, seconds: Callable[[], float] = lambda: CALL_SECOND
     """Return the folder that a path or a URL names; `seconds` is how long one call behind a URL may take.
 
     Raises:
-        ConfigurationError: the URL's protocol is unknown or lacks its package.
+        ConfigurationError: the URL's protocol is unknown or lacks its package, or no bucket is named.
     """
     if "://" not in work_path or work_path.startswith("file://"):
         return LocalFolder(Path(work_path.removeprefix("file://")).expanduser())
     import fsspec  # noqa: PLC0415 - only those who write behind a URL pay for it
 
+    protocol, _, path = work_path.partition("://")
+    if protocol in OBJECT_STORES and (not path or path.startswith("/")):
+        raise ConfigurationError(f"`work_path` names no bucket: {protocol}://BUCKET/PREFIX is expected.")
     try:
         files, root = fsspec.core.url_to_fs(work_path)
     except (ImportError, ValueError):
-        protocol = work_path.split("://", 1)[0]
         raise ConfigurationError(
             f"`work_path` begins with {protocol}://, which needs a package of its own (s3fs, gcsfs, …). "
             "Install it beside target-batch, or name a folder on disk."
