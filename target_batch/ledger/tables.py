@@ -34,6 +34,18 @@ def _key(length: int) -> sa.types.TypeEngine[str]:
     return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
 
+class Name(sa.TypeDecorator[str]):
+    """Text of foreign origin; a NUL, which PostgreSQL cannot hold, is kept as U+FFFD."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """Return the text as every database takes it."""
+        del dialect
+        return None if value is None else value.replace("\0", "\ufffd")
+
+
 metadata = sa.MetaData()
 versions = sa.Table("target_batch_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 runs = sa.Table(
@@ -50,7 +62,7 @@ audiences = sa.Table(
     sa.Column("id", ID, primary_key=True, autoincrement=True),
     sa.Column("scope", sa.String(200), nullable=False),
     sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("stream", sa.Text),
+    sa.Column("stream", Name),
     sa.Column("mirrored_by", sa.String(64)),
     sa.Column("held_by", sa.String(64)),
     sa.Column("known", sa.Boolean, nullable=False),

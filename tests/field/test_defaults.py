@@ -74,7 +74,7 @@ def test_a_setting_that_is_empty_is_not_set(
 @pytest.mark.parametrize("count", [3_000, 3])
 @pytest.mark.parametrize("empty", ["", None, "  "])
 def test_a_stream_of_nobody_stops(tmp_path: Path, batch: LocalBatch, count: int, empty: Any) -> None:
-    """In the middle where many were judged, at the end where they are few: the bookmark stays where it was."""
+    """In the middle where many were judged, at the end where they are few: the bookmark stays."""
     lines = [schema("users", PERSON), *[record("users", user_id=empty, p="x")] * count, state({"end": 1})]
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.states) == (1, [])
