@@ -358,12 +358,12 @@ class Run:
             webhook.notify(self.settings.notify_url, entry, self._logger, seconds)
         if not self._progress.live:
             metrics.log_points(entry)
-        totals = run_log.summary(self.fates.tallies, dry=self._dry is not None) or "no records"
-        self._logger.info("Totals: %s", totals, extra=entry)
+        totals = run_log.summary(self.fates.tallies, self.fates.spared, dry=self._dry is not None)
+        self._logger.info("Totals: %s", totals or "no records", extra=entry)
 
     def _entry(self, exit_code: int | None = None) -> dict[str, Any]:
         """Return the run's line of the run log; without an exit code that of a run at work."""
-        counters = self._client.counters
+        counters, spared = self._client.counters, self.fates.spared
         return {
             "run": self.name,
             "started": self._started.isoformat(timespec="seconds"),
@@ -375,7 +375,8 @@ class Run:
             "requests": counters.requests,
             "retries": counters.retries,
             "throttled": counters.throttled,
-            "possibly_twice": counters.possibly_twice,
+            "possibly_twice": counters.possibly_twice + spared.risked,
+            "spared": {"profiles": spared.profiles, "attributes": spared.attributes, "events": spared.events},
             "trouble": counters.trouble,
             "dry_run": self._dry is not None,
         }

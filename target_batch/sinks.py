@@ -19,6 +19,7 @@ from target_batch.common.redaction import clean
 from target_batch.config.routing import route
 from target_batch.mapping import compile_plan
 from target_batch.mapping.declared import Schema
+from target_batch.mapping.identities import event_identity
 from target_batch.mapping.notes import ABOUT_PROPERTY
 from target_batch.report.rejects import MARK
 from target_batch.singer.messages import record_in, record_line, without_utf8
@@ -58,6 +59,7 @@ class StreamSink(Sink):
         for note in self.plan.notes:
             self._run.tell(stream_name, note, level_of(note))
         self._sender = self._run.lane(self.route)
+        self._knows_events = settings.skip_unchanged and self.plan.makes_events
         self._origin = Origin(
             stream=stream_name,
             schema=schema,
@@ -66,7 +68,6 @@ class StreamSink(Sink):
             properties_of=self.plan.properties_of,
             decode=record_in,
             tally=self._fates.tally(stream_name),
-            remembered=settings.skip_unchanged and self.route.kind == "profiles",
         )
 
     def accept(self, record: dict[str, Any], line: int, source: bytes) -> None:
@@ -90,10 +91,19 @@ class StreamSink(Sink):
         else:
             if operation.faults:
                 self._fates.went_without(ticket, operation.faults, replay=self.is_repeatable(operation))
+            if self._knows_events and getattr(operation, "events", None):
+                operation = self._identified(operation, record)
             self._sender.put(operation, ticket)
         if self.plan.columns.news:
             for note in self.plan.take_news():
                 self._run.tell(self.stream_name, note, level_of(note))
+
+    def _identified(self, operation: Any, record: dict[str, Any]) -> Any:
+        """Give an event what the ledger knows it by."""
+        keys = tuple(name for name in self.key_properties if name != self.plan.custom_id.property)
+        times = self.plan.time_names
+        operation.event_identity = event_identity(self.stream_name, keys, times, operation, record)
+        return operation
 
     def accept_odd(self, record: dict[str, Any], line: int, source: bytes) -> None:
         """Take in a record of a line that was not strict JSON: its text may have no UTF-8 form."""

@@ -66,10 +66,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A success; `refusals` by the entry's index in the request, `document` the body."""
+    """A success; `refusals` by the entry's index in the request, `document` the body.
+
+    `doubted` if an attempt before it was not answered, and may take effect as well.
+    """
 
     refusals: dict[int, tuple[Refusal, ...]] = field(default_factory=dict)
     document: dict[str, Any] = field(default_factory=dict)
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,13 @@ class Failure:
     """Anything but a success: `what` is for people only; `status` is None where no answer came.
 
     `code` is Batch's own name for the error, which a proxy or a foreign server does not give.
+    `doubted` as for a success.
     """
 
     what: str
     status: int | None = None
     code: str = ""
+    doubted: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,12 @@ class Undocumented(Failure):
 
 
 Verdict: TypeAlias = Accepted | Failure
+
+
+def leaves_doubt(verdict: Verdict) -> bool:
+    """Whether an attempt may have reached Batch that Batch has not answered for."""
+    unclear = isinstance(verdict, Undocumented) or (isinstance(verdict, Retry) and verdict.ambiguous)
+    return unclear or verdict.doubted
 
 
 def classify_bulk(answer: Answer, entries: int) -> Verdict:

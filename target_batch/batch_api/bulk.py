@@ -18,6 +18,7 @@ from target_batch.batch_api.answers import (
     TooLarge,
     Verdict,
     classify_bulk,
+    leaves_doubt,
 )
 from target_batch.common.errors import (
     AccessRefusedError,
@@ -43,13 +44,14 @@ class Receipt:
 
     An index that is neither refused nor unconfirmed was accepted. `failure` is why there are
     unconfirmed ones. `token` stands for the newest change of an audience: empty where Batch gave none,
-    None where nothing was changed.
+    None where nothing was changed. `doubted` if an attempt of any call may have reached Batch unanswered.
     """
 
     refused: dict[int, tuple[Refusal, ...]] = field(default_factory=dict)
     unconfirmed: set[int] = field(default_factory=set)
     failure: StopRun | None = None
     token: str | None = None
+    doubted: bool = False
 
 
 class Trust:
@@ -117,6 +119,7 @@ class Divider:
     def _settle(
         self, verdict: Verdict, low: int, high: int, ranges: list[tuple[int, int]], receipt: Receipt
     ) -> StopRun | None:
+        receipt.doubted |= leaves_doubt(verdict)
         if isinstance(verdict, Accepted):
             self._trust.accept()
             receipt.refused.update((low + i, found) for i, found in verdict.refusals.items())

@@ -8,7 +8,15 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from target_batch.batch_api.answers import Accepted, Answer, Denied, Retry, Verdict, batch_time
+from target_batch.batch_api.answers import (
+    Accepted,
+    Answer,
+    Denied,
+    Retry,
+    Verdict,
+    batch_time,
+    leaves_doubt,
+)
 from target_batch.batch_api.circuit_breaker import CircuitBreaker, ceilings
 from target_batch.batch_api.transport import Transport, TransportError
 from target_batch.common.plain_text import duration
@@ -109,12 +117,12 @@ class Client:
                 break
             if call.auth in self._denied:
                 self._circuit.withdraw(round_)
-                return self._denied[call.auth]
+                return replace(self._denied[call.auth], doubted=leaves_doubt(verdict))
             if isinstance(verdict, Retry) and verdict is not STOPPED:
                 self.counters.again(verdict, cost)
             until = self._attempt_ends(failing_until)
             attempt = replace(call, leaving=partial(limiter.sent, grant), until=until)
-            verdict = self._attempt(attempt, classify)
+            verdict = self._attempt(attempt, classify, verdict)
             if not isinstance(verdict, Retry):
                 return self._final(call, verdict, round_)
             now = self._clock.monotonic()
@@ -155,7 +163,14 @@ class Client:
             return self._clock.monotonic() >= now + least
         return True
 
-    def _attempt(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
+    def _attempt(
+        self, call: Call, classify: Callable[[Answer], Verdict], before: Verdict = STOPPED
+    ) -> Verdict:
+        """Make one attempt; doubts of those before it stay."""
+        verdict = self._answered(call, classify)
+        return replace(verdict, doubted=True) if leaves_doubt(before) else verdict
+
+    def _answered(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
         self.counters.attempt()
         begun = self._clock.monotonic()
         try:

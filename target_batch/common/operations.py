@@ -16,12 +16,16 @@ NO_EVENTS: Final[list[dict[str, Any]]] = []
 
 
 class ProfileUpdate(msgspec.Struct, gc=False):
-    """Attributes and events of one custom ID."""
+    """Attributes of one custom ID, or one event of it.
+
+    `event_identity` (16 bytes) is the same for the same event in another run; empty where that is not asked.
+    """
 
     custom_id: str
     attributes: dict[str, Any]
     events: list[dict[str, Any]]
     faults: tuple[Fault, ...] = ()
+    event_identity: bytes = b""
 
 
 class AudienceChange(msgspec.Struct):

@@ -41,6 +41,12 @@ class Reason(Enum):
         "ignored",
         "The reject says `replay: false`: part of it was applied, or sending it again would repeat it.",
     )
+    EVENT_IN_DOUBT = (
+        "event_in_doubt",
+        "ignored",
+        "The event may have reached Batch: its answer was lost, or the run died. `events_in_doubt` is "
+        "`skip`, so it is not sent again.",
+    )
     STREAM_MAP_FAILED = (
         "stream_map_failed",
         "record",

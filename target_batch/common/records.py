@@ -47,13 +47,25 @@ class Tally:
         return {name: getattr(self, name) for name in counts} | members | {"reasons": dict(self.reasons)}
 
 
+@dataclass(slots=True)
+class Spared:
+    """What did not have to be sent, as Batch has it; of `profiles` nothing was left to send.
+
+    `risked` events may have reached Batch before, and were sent all the same.
+    """
+
+    profiles: int = 0
+    attributes: int = 0
+    events: int = 0
+    risked: int = 0
+
+
 @dataclass(slots=True, frozen=True, eq=False)
 class Origin:
     """Where records come from: a stream under one schema, and how to trace a refusal back.
 
     `identity` are the paths that a partial reject has to keep to mean the same record;
-    `properties_of` maps an attribute that Batch names to source properties; `remembered` streams do
-    not send a payload twice.
+    `properties_of` maps an attribute that Batch names to source properties.
     """
 
     stream: str
@@ -63,7 +75,6 @@ class Origin:
     properties_of: Callable[[str], tuple[str, ...]]
     decode: Callable[[bytes], dict[str, Any]]
     tally: Tally
-    remembered: bool = False
 
 
 class Ticket(msgspec.Struct, gc=False):

@@ -143,17 +143,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool,
         _setting(
             "Skip unchanged",
-            "Do not send a profile whose mapped payload is the one last accepted (needs the ledger).",
+            "Send only what changed: the ledger knows what Batch holds of a profile, attribute by attribute, "
+            "and which events of the last day it has.",
         ),
     ] = False
     unchanged_max_age_days: Annotated[
         Positive,
         _setting(
             "Unchanged days",
-            "Days after which an unchanged profile is sent all the same, so that changes made elsewhere "
-            "are put right; the first ones after three quarters of it.",
+            "Days after which an unchanged attribute is sent all the same, so that changes made elsewhere "
+            "are put right; of some profiles after three quarters of it. Consents do not age.",
         ),
     ] = 30
+    events_in_doubt: Annotated[
+        Literal["send", "skip"],
+        _setting(
+            "Events in doubt",
+            "With `skip_unchanged`, an event that may have reached Batch, since its answer was lost or the "
+            "run died: sent again, though it may happen twice, or not, though it may be lost.",
+        ),
+    ] = "send"
     wait_for_indexing: Annotated[
         bool,
         _setting(

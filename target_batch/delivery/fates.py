@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from target_batch.common.errors import DeliveryError
 from target_batch.common.paths import holds
 from target_batch.common.reasons import STOPPING, Fault, Reason
-from target_batch.common.records import Tally
+from target_batch.common.records import Spared, Tally
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Fates:
         self._max_rejected_share = max_rejected_share
         self._tripped: DeliveryError | None = None
         self.tallies: dict[str, Tally] = {}
+        self.spared = Spared()
 
     def tally(self, stream: str) -> Tally:
         """Return the counts of a stream."""

@@ -8,6 +8,7 @@ order, whatever the concurrency and the retries.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -17,10 +18,11 @@ from target_batch.common.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY,
 from target_batch.common.operations import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from target_batch.common.operations import ProfileUpdate
     from target_batch.common.records import Ticket
+    from target_batch.ledger.profiles import Claim
 
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
 _encode, _encode_lines = _encoder.encode, _encoder.encode_lines
@@ -66,6 +68,8 @@ class Entry(msgspec.Struct, gc=False):
     """Bytes of the records it came from."""
     named: list[str] = []
     """Names of the tickets' events, in their order; empty without events, "" where one has none."""
+    identities: list[bytes] = []
+    """What the events are known by in the ledger, in their order."""
     then: Entry | None = None
     last: Entry | None = None
     body: bytes = b""
@@ -99,6 +103,7 @@ class Entry(msgspec.Struct, gc=False):
             return False
         if update.events or self.events:
             self.named += [""] * (len(self.tickets) - len(self.named)) + _names(update)
+            self.identities = [*self.identities, *_identities(update)]
         self.events = [*self.events, *update.events]
         self.tickets.append(ticket)
         self.size += len(ticket.source)
@@ -129,14 +134,26 @@ class Entry(msgspec.Struct, gc=False):
 
     def expire(self, before: str) -> list[Ticket]:
         """Take out events whose own time lies before a moment (RFC 3339, UTC), and return their tickets."""
-        late = [event.get("time", before) < before for event in self.events]
-        if not any(late):
+        return self.leave_out([event.get("time", before) < before for event in self.events])
+
+    def leave_out(self, which: Sequence[bool]) -> list[Ticket]:
+        """Take out some of the events, and return their tickets."""
+        if not any(which):
             return []
         whose = [place for place, name in enumerate(self.named) if name]
-        gone = {place for place, is_late in zip(whose, late, strict=True) if is_late}
+        self.events = [event for event, is_out in zip(self.events, which, strict=True) if not is_out]
+        self.identities = [one for one, is_out in zip(self.identities, which, strict=True) if not is_out]
+        return self._without({place for place, is_out in zip(whose, which, strict=True) if is_out})
+
+    def leave_attributes_out(self) -> list[Ticket]:
+        """Take out the attributes, none of which has to be sent, and return the tickets of no event."""
+        self.attributes = {}
+        named = self.named or [""] * len(self.tickets)
+        return self._without({place for place, name in enumerate(named) if not name})
+
+    def _without(self, gone: set[int]) -> list[Ticket]:
         tickets = [ticket for place, ticket in enumerate(self.tickets) if place in gone]
         self.size -= sum(len(ticket.source) for ticket in tickets)
-        self.events = [event for event, is_late in zip(self.events, late, strict=True) if not is_late]
         self.tickets = [ticket for place, ticket in enumerate(self.tickets) if place not in gone]
         self.named = [name for place, name in enumerate(self.named) if place not in gone]
         return tickets
@@ -148,8 +165,28 @@ def _is_too_much(attributes: dict[str, Any]) -> bool:
     return len(attributes) > ARRAYS_PER_PROFILE < sum(type(value) is list for value in attributes.values())
 
 
+def _identities(update: ProfileUpdate) -> list[bytes]:
+    return [update.event_identity] * len(update.events)
+
+
 def _names(update: ProfileUpdate) -> list[str]:
     return [update.events[0]["name"] if update.events else ""]
+
+
+@dataclass
+class Sending:
+    """One request before it leaves: its entries, and what the ledger spared them.
+
+    Of `unchanged` records nothing is left to send; `skipped` are events that may or may not have reached
+    Batch, and are not risked twice. `claim` stands for what is out in the ledger; `fresh` are the identities
+    of events that were never sent before.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    unchanged: list[Ticket] = field(default_factory=list)
+    skipped: list[Ticket] = field(default_factory=list)
+    claim: Claim | None = None
+    fresh: set[bytes] = field(default_factory=set)
 
 
 class Cut(NamedTuple):
@@ -186,6 +223,7 @@ class Outbox:
         entry = Entry(custom_id, update.attributes, update.events, [ticket], len(ticket.source))
         if update.events:
             entry.named = _names(update)
+            entry.identities = _identities(update)
         elif self._seals:
             entry.seal()
         self.entries += 1

@@ -15,7 +15,7 @@ from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, BulkEndpoint
 from target_batch.common.errors import StopRun
 from target_batch.common.limits import BODY_BYTES, EVENT_AGE_SECONDS
 from target_batch.common.reasons import Fault, Reason
-from target_batch.delivery.profile_buffer import Entry, Outbox, seal
+from target_batch.delivery.profile_buffer import Entry, Outbox, Sending, seal
 from target_batch.delivery.workers import Threads
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from target_batch.common.operations import ProfileUpdate
     from target_batch.common.records import Ticket
     from target_batch.delivery.fates import Fates
-    from target_batch.ledger.sent_attributes import PayloadMemory
+    from target_batch.delivery.memory import Memory
 
 REQUESTS_IN_FLIGHT: Final = 16
 """At 10,000 custom IDs a second and answers after 2 seconds, 10 requests of 2,000 are always out: 16 leave
@@ -87,7 +87,7 @@ class Delivery:
         fates: Fates,
         policy: Policy,
         now: Callable[[], float],
-        memory: PayloadMemory | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self._now = now
         self._memory = memory
@@ -210,17 +210,17 @@ class Delivery:
         cut = self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES)
         self._number = number = self._number + 1
         self._in_flight[number] = cut.line, cut.records
-        entries = self._sendable(cut.entries)
-        if not entries:
+        sending = self._sendable(cut.entries)
+        if not sending.entries:
             del self._in_flight[number]
             return
-        bodies = [entry.body for entry in entries]
+        bodies = [entry.body for entry in sending.entries]
         self._threads.submit(
             lambda: self._sender.deliver(endpoint, bodies),
-            lambda receipt: self._settled(number, entries, receipt),
+            lambda receipt: self._settled(number, sending, receipt),
         )
 
-    def _sendable(self, entries: list[Entry]) -> list[Entry]:
+    def _sendable(self, entries: list[Entry]) -> Sending:
         """Settle what must not, cannot or need not be sent, and return the rest with their bodies.
 
         Until this returns, or if it raises, what was cut counts as in flight and holds the state.
@@ -231,11 +231,11 @@ class Delivery:
             self._fates.refused(entry.tickets, (NO_UTF8,), named=entry.named)
         if unfit:
             left = [entry for entry in left if entry.body]
-        left = self._changed(left)
-        if len(left) < len(entries):
-            kept = set(map(id, left))
+        sending = self._changed(left)
+        if len(sending.entries) < len(entries):
+            kept = set(map(id, sending.entries))
             self._outbox.free(entry for entry in entries if id(entry) not in kept)
-        return left
+        return sending
 
     def _timely(self, entries: list[Entry]) -> list[Entry]:
         """Reject events that have waited past Batch's window, where they would vanish in a success."""
@@ -258,27 +258,29 @@ class Delivery:
         waiting = self._outbox.records
         return oldest is not None and self._newest - oldest - flying - waiting > self._policy.most_ahead
 
-    def _changed(self, entries: list[Entry]) -> list[Entry]:
-        """Settle what Batch has already, and return what has to be sent."""
-        if self._memory is None:
-            return entries
-        same = self._memory.unchanged(entries)
-        if same:
+    def _changed(self, entries: list[Entry]) -> Sending:
+        """Settle what Batch has already, and return what has to be sent, with its bodies."""
+        if self._memory is None or not entries:
+            return Sending(entries)
+        sending = self._memory.claim(entries)
+        if sending.unchanged:
             self._sender.vouch()
-        unchanged = [entry for index, entry in enumerate(entries) if index in same]
-        for entry in unchanged:
-            self._fates.unchanged(entry.tickets)
-        return [entry for index, entry in enumerate(entries) if index not in same]
+        self._fates.unchanged(sending.unchanged)
+        for ticket in sending.skipped:
+            self._fates.ignored(ticket.origin.stream, Reason.EVENT_IN_DOUBT.code)
+        seal(sending.entries)
+        return sending
 
-    def _settled(self, number: int, entries: list[Entry], receipt: Receipt) -> None:
+    def _settled(self, number: int, sending: Sending, receipt: Receipt) -> None:
         try:
-            self._settle_fates(number, entries, receipt)
+            self._settle_fates(number, sending, receipt)
         except StopRun as error:
             self._failure = self._failure or error
             raise
         self._failure = self._failure or receipt.failure or self._fates.tripped()
 
-    def _settle_fates(self, number: int, entries: list[Entry], receipt: Receipt) -> None:
+    def _settle_fates(self, number: int, sending: Sending, receipt: Receipt) -> None:
+        entries = sending.entries
         blamed = receipt.unconfirmed | receipt.refused.keys()
         accepted = entries
         if blamed:
@@ -288,7 +290,7 @@ class Delivery:
             entry = entries[index]
             self._fates.refused(entry.tickets, receipt.refused[index], named=entry.named)
         if self._memory is not None:
-            self._memory.accepted(accepted)
+            self._memory.settle(sending, receipt)
         if not receipt.unconfirmed:
             self._outbox.free(entries)
             del self._in_flight[number]

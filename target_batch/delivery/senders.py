@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
     from target_batch.delivery.fates import Fates
+    from target_batch.delivery.memory import Memory
     from target_batch.delivery.mirror.destinations import Place
     from target_batch.delivery.mirror.mirror import MirrorLane
     from target_batch.ledger.database import Ledger
@@ -183,21 +184,33 @@ class Lanes:
 
     def _profile_lane(self) -> Delivery:
         settings = self._settings
-        memory = None
-        if settings.skip_unchanged:
-            from target_batch.ledger.sent_attributes import PayloadMemory  # noqa: PLC0415 - SQLAlchemy costs start-up
-
-            project = scope_of("project", settings.api_url, settings.project_key or "")
-            max_age = settings.unchanged_max_age_days * 86_400
-            run = self._run
-            memory = PayloadMemory(self._ledger, project, max_age, run.clock.time, run.tell, run.run)
         policy = Policy(
             settings.profile_endpoint,
             settings.checkpoint_records,
             self._most_entries,
             settings.late_events == "now",
         )
-        return Delivery(self._bulk, self._run.fates, policy, self._run.clock.time, memory)
+        return Delivery(self._bulk, self._run.fates, policy, self._run.clock.time, self._memory)
+
+    @cached_property
+    def _memory(self) -> Memory | None:
+        """What Batch holds; every profile update of the run goes by it."""
+        settings = self._settings
+        if not settings.skip_unchanged:
+            return None
+        from target_batch.delivery.memory import Memory  # noqa: PLC0415 - SQLAlchemy costs start-up
+        from target_batch.ledger.events import EventMemory  # noqa: PLC0415 - same
+        from target_batch.ledger.profiles import ProfileMemory  # noqa: PLC0415 - same
+
+        ledger, now = self._ledger, self._run.clock.time
+        project = scope_of("project", settings.api_url, settings.project_key or "")
+        return Memory(
+            ledger,
+            ProfileMemory(ledger, project, settings.unchanged_max_age_days, now),
+            EventMemory(ledger, project, now),
+            self._run.fates.spared,
+            risks_twice=settings.events_in_doubt == "send",
+        )
 
     @property
     def _most_entries(self) -> int:
@@ -266,7 +279,11 @@ class Lanes:
         ]
         if options.as_attribute:
             scope = scope_of("attribute", settings.api_url, settings.project_key or "")
-            places = [AttributePlace(self._bulk, scope, settings.profile_endpoint, 2 * self._most_entries)]
+            places = [
+                AttributePlace(
+                    self._bulk, scope, settings.profile_endpoint, 2 * self._most_entries, self._memory
+                )
+            ]
         lane = MirrorLane(
             route.stream,
             options,

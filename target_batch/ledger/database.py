@@ -1,4 +1,4 @@
-"""The memory of what was delivered: who is in a mirrored audience, what a profile last got.
+"""The memory of what was delivered: who is in a mirrored audience, what Batch holds of a profile.
 
 It lives in SQLite or PostgreSQL. What a crash leaves unknown is stored as unknown before the call
 that may change it, never guessed afterwards.
@@ -6,7 +6,9 @@ that may change it, never guessed afterwards.
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -17,20 +19,21 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from target_batch.common.errors import ConfigurationError, DeliveryError
 from target_batch.common.storage import private_folder
+from target_batch.ledger.locks import FileLocks, ServerLocks
 from target_batch.ledger.tables import (
     STEPS,
     Step,
     audiences,
+    events,
     members,
     metadata,
-    payloads,
-    scopes,
+    profiles,
+    requests,
     versions,
-    writers,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 BUSY_SECONDS: Final = 60
 """How long a run waits for another one at the same SQLite file, which may be sorting ten million rows."""
@@ -45,6 +48,9 @@ COPIED_AT_ONCE: Final = 10_000
 MIGRATION_LOCK: Final = 7213984501
 """Number of the lock that lets one run at a time make or migrate the tables in PostgreSQL."""
 
+TURN_LOCK: Final = 7213984502
+"""Number of the lock that lets one run at a time look and mark in PostgreSQL, as SQLite does by itself."""
+
 
 def scope_of(kind: str, *parts: str) -> str:
     """Return the ledger's name of a place: the same each run, and no key can be read from it."""
@@ -54,24 +60,33 @@ def scope_of(kind: str, *parts: str) -> str:
 class Ledger:
     """An open ledger; `begin()` gives a connection in a transaction.
 
-    One that is opened `to_copy` is not migrated, and can do nothing else.
+    `run` is a number of its own for as long as it is open: `locks` say which numbers are. One that is opened
+    `to_copy` is not migrated, and can do nothing else.
     """
 
     def __init__(
         self, url: str, work_path: Path, steps: Sequence[Step] = STEPS, *, to_copy: bool = False
     ) -> None:
         self._steps = steps
+        self.run = secrets.randbits(62)
         self._engine = _engine(url, work_path)
         self._in_postgresql = self._engine.dialect.name == "postgresql"
         self.insert: Any = postgresql.insert if self._in_postgresql else sqlite.insert
         if to_copy:
             return
         try:
+            with _trouble_told():
+                self.locks = self._hold_a_lock()
             with self.begin() as connection:
                 self._migrate(connection)
         except BaseException:
             self.close()
             raise
+
+    def _hold_a_lock(self) -> FileLocks | ServerLocks:
+        if self._in_postgresql:
+            return ServerLocks(self._engine, self.run)
+        return FileLocks(Path(self._engine.url.database or ""), self.run)
 
     def _migrate(self, connection: sa.Connection) -> None:
         """Make the tables, or bring older ones up to date, in one transaction."""
@@ -103,6 +118,35 @@ class Ledger:
         """
         with _trouble_told(), self._engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def turn(self) -> Iterator[sa.Connection]:
+        """Give a connection in a transaction beside which nobody else is in one of this kind.
+
+        What is looked up and marked in it is one step to all runs.
+
+        Raises:
+            DeliveryError: the database does not answer, or another run kept its turn for too long.
+        """
+        with self.begin() as connection:
+            if self._in_postgresql:
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(TURN_LOCK)))
+            yield connection
+
+    def rows(
+        self, connection: sa.Connection, table: sa.Table, keys: Iterable[int]
+    ) -> Iterator[tuple[Any, ...]]:
+        """Give the rows of a table whose `key` is one of many."""
+        columns = ", ".join(column.name for column in table.c)
+        given: dict[str, Any] = {"keys": list(keys)}
+        chosen = "= ANY(%(keys)b::int8[])"
+        if not self._in_postgresql:
+            given["keys"] = json.dumps(given["keys"])
+            chosen = "IN (SELECT value FROM json_each(:keys))"
+        query = f"SELECT {columns} FROM {table.name} WHERE key {chosen}"  # noqa: S608 - names of ours
+        for row in connection.exec_driver_sql(query, given):
+            yield tuple(row)
 
     def append(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert whole rows whose keys are new."""
@@ -151,18 +195,6 @@ class Ledger:
             text = text.replace(")s", ")b")  # binary: the driver would quote texts and bytes one by one
         connection.exec_driver_sql(text, given)
 
-    def literal(self, value: bytes) -> sa.ColumnElement[Any]:
-        """Spell bytes as part of a statement whose parameters are rows."""
-        shown = f"'\\x{value.hex()}'::bytea" if self._in_postgresql else f"x'{value.hex()}'"
-        return sa.literal_column(shown)
-
-    def number_of(self, scope: str) -> int:
-        """Return the number under which a scope is known here."""
-        with self.begin() as connection:
-            insert = self.insert(scopes).values(scope=scope)
-            connection.execute(insert.on_conflict_do_nothing(index_elements=["scope"]))
-            return int(connection.scalar(sa.select(scopes.c.id).where(scopes.c.scope == scope)) or 0)
-
     def take_stock(self, *tables: sa.Table) -> None:
         """Let PostgreSQL count tables that have just grown: it would plan with what it knew before."""
         if self._in_postgresql:
@@ -173,7 +205,7 @@ class Ledger:
         """Copy what is remembered, but not who holds it, into an empty ledger; this one stays as it is."""
         with self.begin() as source, other.begin() as connection:
             self._migrate(source)
-            for table in (audiences, members, scopes, payloads, writers):
+            for table in (audiences, members, profiles, requests, events):
                 rows = source.execute(sa.select(table), execution_options={"stream_results": True})
                 for part in rows.partitions(COPIED_AT_ONCE):
                     other.upsert(connection, table, [tuple(row) for row in part])
@@ -181,7 +213,9 @@ class Ledger:
             source.rollback()
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, and let others see that this run is over."""
+        if locks := getattr(self, "locks", None):
+            locks.release()
         self._engine.dispose()
 
 

@@ -3,6 +3,9 @@
 A member without a hash may or may not be in its audience, and may have any attributes; an audience that
 is not `known` may hold anybody. The rows of a mirror's stream lie in `arrivals` as they came, and in `staged`
 once the stream has ended: the last one on each member, without a hash if that says that it is out.
+
+What Batch holds of a profile is one row of `profiles`, packed by `held.py`; `requests` are those that are
+out, with the attributes that each carries; an event that is not `accepted` may or may not have reached Batch.
 """
 
 from __future__ import annotations
@@ -20,7 +23,13 @@ def _forget_staged(connection: sa.Connection) -> None:
     connection.execute(sa.text("DROP TABLE target_batch_staged"))
 
 
-STEPS: tuple[Step, ...] = (_forget_staged,)
+def _forget_payloads(connection: sa.Connection) -> None:
+    """Drop hashes of whole payloads: they say nothing of an attribute, so each is sent once more."""
+    for table in ("target_batch_payloads", "target_batch_writers", "target_batch_scopes"):
+        connection.execute(sa.text(f"DROP TABLE IF EXISTS {table}"))
+
+
+STEPS: tuple[Step, ...] = (_forget_staged, _forget_payloads)
 """Step n brings version n to n + 1. A released step never changes; a new one is added at the end.
 
 A step alters or drops what is there; tables that are missing afterwards are made as they are below.
@@ -107,28 +116,25 @@ staged = sa.Table(
     sa.Column("refused", sa.Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
-scopes = sa.Table(
-    "target_batch_scopes",
+profiles = sa.Table(
+    "target_batch_profiles",
     metadata,
-    sa.Column("id", ID, primary_key=True, autoincrement=True),
-    sa.Column("scope", sa.String(200), nullable=False, unique=True),
+    sa.Column("key", ID, primary_key=True, autoincrement=False),
+    sa.Column("held", sa.LargeBinary, nullable=False),
 )
-writers = sa.Table(
-    "target_batch_writers",
+requests = sa.Table(
+    "target_batch_requests",
     metadata,
-    sa.Column("project", ID, primary_key=True, autoincrement=False),
-    sa.Column("attribute", _key(255), primary_key=True),
-    sa.Column("writer", ID, primary_key=True, autoincrement=False),
-    sa.Column("stream", sa.Text, nullable=False),
-    sa.Column("until", sa.Float, nullable=False),
-    sqlite_with_rowid=False,
+    sa.Column("run", ID, primary_key=True, autoincrement=False),
+    sa.Column("number", ID, primary_key=True, autoincrement=False),
+    sa.Column("carried", sa.LargeBinary, nullable=False),
+    sa.Column("crossed", sa.LargeBinary, nullable=False),
 )
-payloads = sa.Table(
-    "target_batch_payloads",
+events = sa.Table(
+    "target_batch_events",
     metadata,
-    sa.Column("scope", ID, primary_key=True, autoincrement=False),
-    sa.Column("custom_id", _key(512), primary_key=True),
-    sa.Column("hash", sa.LargeBinary(16), nullable=False),
-    sa.Column("accepted", sa.Float, nullable=False),
-    sqlite_with_rowid=False,
+    sa.Column("key", ID, primary_key=True, autoincrement=False),
+    sa.Column("rest", ID, nullable=False),
+    sa.Column("hour", sa.Integer, nullable=False),
+    sa.Column("accepted", sa.Boolean, nullable=False),
 )

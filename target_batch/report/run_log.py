@@ -13,7 +13,7 @@ from target_batch.common.storage import LocalFolder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from target_batch.common.records import Tally
+    from target_batch.common.records import Spared, Tally
     from target_batch.common.storage import Folder
 
 
@@ -29,11 +29,16 @@ def append(folder: Folder, run: str, entry: dict[str, Any]) -> None:
     file.close()
 
 
-def summary(tallies: dict[str, Tally], *, dry: bool = False) -> str:
-    """Return the totals of a run in one line, stream by stream, and the quota that merging saved."""
+def summary(tallies: dict[str, Tally], spared: Spared, *, dry: bool = False) -> str:
+    """Return the totals of a run in one line, stream by stream, and what merging and the ledger saved."""
     line = "; ".join(f"{clean(stream)}: {_counted(tally, dry=dry)}" for stream, tally in tallies.items())
     merged = sum(tally.merged for tally in tallies.values())
-    return f"{line}; merging saved {counted(merged, 'update')} of the quota" if merged else line
+    if merged:
+        line += f"; merging saved {counted(merged, 'update')} of the quota"
+    counts = {"profile": spared.profiles, "attribute": spared.attributes, "event": spared.events}
+    if held := ", ".join(counted(count, name) for name, count in counts.items() if count):
+        line += f"; not sent, as Batch has it: {held}"
+    return line
 
 
 def fully_rejected(tallies: dict[str, Tally]) -> Iterator[str]:

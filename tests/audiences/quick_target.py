@@ -22,8 +22,8 @@ import psycopg  # noqa: E402, F401 - imported once, for every fork
 import warm  # noqa: E402 - found through the path above
 
 import target_batch.cli  # noqa: E402 - behind the path, to keep one place for it
+import target_batch.delivery.memory  # noqa: E402 - imported once, for every fork
 import target_batch.delivery.mirror.mirror  # noqa: E402 - imported once, for every fork
-import target_batch.ledger.sent_attributes  # noqa: E402 - imported once, for every fork
 import target_batch.target  # noqa: E402 - same
 from target_batch.common.clock import Clock  # noqa: E402 - same
 from target_batch.config.settings import load  # noqa: E402 - same

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -33,7 +36,6 @@ from tests.audiences.cohorts import (
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from target_process import Ended
 
@@ -44,7 +46,6 @@ AT_ONCE = 4
 FIRST_VERSION = (
     "DROP TABLE target_batch_arrivals",
     "DROP TABLE target_batch_staged",
-    "DROP TABLE target_batch_writers",
     "CREATE TABLE target_batch_staged (staging INTEGER, name TEXT, member TEXT, body TEXT, fate INTEGER)",
     "INSERT INTO target_batch_staged VALUES (1, 'vip', 'u1', '{}', 0)",
     "INSERT INTO target_batch_stagings (id, run) VALUES (7000, 'dead')",
@@ -270,6 +271,26 @@ def test_a_dry_run_makes_no_table(loader: Loader, ledger_url: str) -> None:
     found = loader.mirror(["u1"], streams={"cohort": MIRROR}, ledger_url=ledger_url, dry_run=True)
     assert found.code == 0, found.log
     assert tables_of(ledger_url) == (set(), 0)
+
+
+def test_a_ledger_of_0_1_0_is_brought_up_to_date(loader: Loader) -> None:
+    """A file that version 0.1.0 made: its members are still known, its profiles are sent once more."""
+    work = loader.folder / "work"
+    work.mkdir()
+    (work / ".gitignore").write_text("*\n")
+    with contextlib.closing(sqlite3.connect(work / "ledger.db")) as connection:
+        connection.executescript((Path(__file__).parents[1] / "ledger" / "ledger-0.1.0.sql").read_text())
+    lines = [schema("users", {"user_id": STRING, "plan": STRING}, ["user_id"])]
+    lines += [record("users", user_id=id_, plan="free") for id_ in numbered(1, 5)]
+    for unchanged in (0, 5):
+        found = loader.run([*lines, state(DONE)], skip_unchanged=True)
+        assert found.code == 0, found.log
+        assert found.totals("users")["unchanged"] == unchanged
+    names, version = tables_of(f"sqlite:///{work}/ledger.db")
+    assert (version, "target_batch_payloads" in names) == (1 + len(STEPS), False)
+    with contextlib.closing(sqlite3.connect(work / "ledger.db")) as connection:
+        kept = connection.execute("SELECT member FROM target_batch_members WHERE hash IS NOT NULL")
+        assert [member for (member,) in kept] == ["u1", "u2", "u3"]
 
 
 def test_streams_that_overwrote_each_other_before_the_migration_do_not_stay_so(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import sqlalchemy as sa
 from singer import DATE_TIME, STRING, record, schema, state
 
-from target_batch.ledger.database import Ledger
-from target_batch.ledger.tables import payloads, writers
+from target_batch.ledger.held import pack, unpack
 from tests.audiences.cohorts import DONE, feed, kill, numbered, wait_for
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.audiences.cohorts import Loader
 
-DAY = 86_400
+AN_HOUR_AGO = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=1)
 USERS = schema("users", {"user_id": STRING, "plan": STRING}, ["user_id"])
 EVENTS = schema("events", {"user_id": STRING, "event": STRING, "plan": STRING, "time": DATE_TIME})
 
@@ -55,10 +53,12 @@ def profile_calls(loader: Loader) -> int:
     return sum(row["endpoint"].startswith("profiles/") for row in loader.batch.requests())
 
 
-def age(loader: Loader, days: float) -> None:
-    """Make every entry of the SQLite ledger older."""
+def age(loader: Loader, days: int) -> None:
+    """Make everything that the SQLite ledger knows of profiles older."""
     with contextlib.closing(sqlite3.connect(loader.folder / "work" / "ledger.db")) as connection, connection:
-        connection.execute("UPDATE target_batch_payloads SET accepted = accepted - ?", (days * DAY,))
+        for key, held in connection.execute("SELECT key, held FROM target_batch_profiles").fetchall():
+            older = pack({tag: (hash_, day - days) for tag, (hash_, day) in unpack(held).items()})
+            connection.execute("UPDATE target_batch_profiles SET held = ? WHERE key = ?", (older, key))
 
 
 def test_a_stream_without_changes_makes_no_request(skipping: Loader) -> None:
@@ -96,7 +96,7 @@ def test_a_new_column_is_sent_where_a_row_has_it(skipping: Loader) -> None:
     one = record("users", user_id="u50", plan="free", team="red")
     for _ in range(2):
         assert skipping.run([wider, *users(numbered(1, 49)), one, state(DONE)]).code == 0
-    assert sent(skipping, since) == [("u50", {"plan": "free", "team": "red"})]
+    assert sent(skipping, since) == [("u50", {"team": "red"})]
 
 
 def test_a_null_is_a_payload_of_its_own(lite: Loader) -> None:
@@ -132,22 +132,64 @@ def test_a_clock_that_goes_back_is_no_reason_to_skip(lite: Loader) -> None:
     assert lite.run(lines).totals("users")["delivered"] == 1
 
 
-def test_events_of_the_same_user_are_always_sent(lite: Loader) -> None:
-    """An event is never skipped, and one that shares an entry with attributes takes them with it."""
-    now = datetime.now(timezone.utc).isoformat()
-    opened = record("events", user_id="u1", event="opened", time=now)
-    lines = [USERS, *users(["u1", "u2"]), EVENTS, opened, state(DONE)]
-    assert lite.run(lines).code == 0
-    found = lite.run(lines)
+def happened(*numbers: int, **columns: Any) -> list[str]:
+    """Make events of one user, a minute apart."""
+    times = [(AN_HOUR_AGO + timedelta(minutes=number)).isoformat() for number in numbers]
+    return [record("events", user_id="u1", event="opened", time=time, **columns) for time in times]
+
+
+def names_of_events(loader: Loader) -> list[str]:
+    """Return the events that Batch accepted."""
+    return [event["name"] for line in loader.batch.journal() for event in line["events"]]
+
+
+def test_an_event_goes_once_and_takes_no_attribute_with_it(skipping: Loader) -> None:
+    """A tap reads its bookmark's rows again: they are known, beside attributes that changed or did not."""
+    events = happened(1, 2)
+    lines = [USERS, *users(["u1", "u2"]), EVENTS, *events, state(DONE)]
+    assert skipping.run(lines).code == 0
+    found = skipping.run([USERS, *users(["u1", "u2"]), EVENTS, *events, *happened(3), state(DONE)])
     assert found.code == 0, found.log
     assert found.codes() == []
-    events = [event["name"] for line in lite.batch.journal() for event in line["events"]]
-    assert events == ["opened", "opened"]
-    assert found.totals("events")["delivered"] == 1
-    assert lite.batch.attributes("u1") == {"plan": "free"}
-    found = lite.run([USERS, *users(["u1", "u2"]), state(DONE)])
-    assert found.code == 0, found.log
-    assert lite.batch.attributes("u1") == {"plan": "free"}
+    assert names_of_events(skipping) == ["opened"] * 3
+    assert (found.totals("events")["delivered"], found.totals("events")["unchanged"]) == (1, 2)
+    assert (found.totals("users")["delivered"], found.totals("users")["unchanged"]) == (0, 2)
+    assert skipping.batch.journal()[-1]["attributes"] == {}
+    assert found.run["spared"] == {"profiles": 1, "attributes": 2, "events": 2}
+    assert "not sent, as Batch has it: 1 profile, 2 attributes, 2 events" in found.log
+
+
+def test_an_event_is_known_by_its_key_or_by_all_that_is_said_of_it(lite: Loader) -> None:
+    """What a pipeline adds does not matter, nor what else changed in a row that has a key."""
+    keyed = schema(
+        "events", dict.fromkeys(("id", "user_id", "event", "note"), STRING) | {"time": DATE_TIME}, ["id"]
+    )
+    mine = {"id": "1", "note": "a"}
+    for columns in (mine, mine | {"note": "b"}, mine | {"_sdc_extracted_at": "2026-01-01"}):
+        assert lite.run([keyed, *happened(1, **columns), state(DONE)]).code == 0
+    assert len(names_of_events(lite)) == 1
+    lite.run([keyed, *happened(1, id="2"), state(DONE)])
+    assert len(names_of_events(lite)) == 2, "another key is another event"
+    lite.run([keyed, *happened(2, id="2"), state(DONE)])
+    assert len(names_of_events(lite)) == 3, "and so is another time, where a key is not one"
+    plain = schema("plain_events", {"user_id": STRING, "event": STRING, "note": STRING, "time": DATE_TIME})
+    rows = [
+        line.replace('"events"', '"plain_events"')
+        for line in (*happened(1, note="a"), *happened(1, note="b"))
+    ]
+    for _ in range(2):
+        lite.run([plain, *rows, state(DONE)])
+    assert len(names_of_events(lite)) == 5, "two records that differ are two events"
+
+
+def test_events_are_forgotten_when_batch_would_not_take_them_any_more(lite: Loader) -> None:
+    """A day and a margin: the ledger does not grow with the years."""
+    lite.run([EVENTS, *happened(*range(30)), state(DONE)])
+    with contextlib.closing(sqlite3.connect(lite.folder / "work" / "ledger.db")) as connection, connection:
+        connection.execute("UPDATE target_batch_events SET hour = hour - 31")
+    lite.run([EVENTS, *happened(40), state(DONE)])
+    with contextlib.closing(sqlite3.connect(lite.folder / "work" / "ledger.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM target_batch_events").fetchone() == (1,)
 
 
 def test_a_stream_that_changes_back_what_another_wrote_is_not_skipped(lite: Loader) -> None:
@@ -176,7 +218,7 @@ def crm_users(plan: str) -> list[str]:
 
 
 def test_in_runs_of_their_own_the_later_stream_wins_too(skipping: Loader) -> None:
-    """Each stream sends what it sent last time wherever the other one wrote since; others skip as ever."""
+    """Each stream sends what the other one changed since, and only that."""
     mine = [USERS, *users(["u1"], "free"), state(DONE)]
     orders = [ORDERS, record("order_users", user_id="u1", spend="12"), state(DONE)]
     skipping.run(mine)
@@ -186,25 +228,12 @@ def test_in_runs_of_their_own_the_later_stream_wins_too(skipping: Loader) -> Non
             found = skipping.run(lines)
             assert found.code == 0, found.log
             assert skipping.batch.attributes("u1") == {"plan": plan, "spend": "12", "city": "Lyon"}
-    assert "Stream 'users': stream 'crm_users' writes 'plan', too" in found.log
     since = len(skipping.batch.journal())
     for lines in (mine, orders):
         assert skipping.run(lines).code == 0
     assert sent(skipping, since) == [], "nobody else wrote since"
-
-
-def test_a_longer_memory_recalls_nothing_that_was_overwritten(skipping: Loader) -> None:
-    """A day's memory is over, another stream writes the attribute; then the setting is raised."""
-    mine = [USERS, *users(["u1"], "free"), state(DONE)]
-    skipping.run(mine, unchanged_max_age_days=1)
-    ledger = Ledger(skipping.settings["ledger_url"], skipping.folder)
-    with ledger.begin() as connection:
-        connection.execute(sa.update(payloads).values(accepted=payloads.c.accepted - 3 * DAY))
-        connection.execute(sa.update(writers).values(until=writers.c.until - 3 * DAY))
-    ledger.close()
-    skipping.run(crm_users("plus"), unchanged_max_age_days=1)
-    assert skipping.run(mine).code == 0
-    assert skipping.batch.attributes("u1")["plan"] == "free"
+    skipping.run(crm_users("plus"))
+    assert sent(skipping, since) == [("u1", {"plan": "plus"})]
 
 
 def test_an_attribute_is_the_same_with_a_type_in_its_name(lite: Loader) -> None:
@@ -221,7 +250,7 @@ def test_an_attribute_is_the_same_with_a_type_in_its_name(lite: Loader) -> None:
 
 
 def test_what_a_stream_of_messages_wrote_is_written_again(lite: Loader) -> None:
-    """Traits of a Segment message are not remembered, and overwrite what is."""
+    """Traits of a Segment message are attributes as those of a table are."""
     messages = schema("segment", {"type": STRING, "userId": STRING, "traits": {"type": ["object", "null"]}})
     identify = record("segment", type="identify", userId="u1", traits={"plan": "trial"})
     mine = [USERS, *users(["u1"], "free"), state(DONE)]
@@ -229,8 +258,24 @@ def test_what_a_stream_of_messages_wrote_is_written_again(lite: Loader) -> None:
     found = lite.run([messages, identify, state(DONE)], streams={"segment": {"kind": "segment"}})
     assert found.code == 0, found.log
     assert lite.batch.attributes("u1") == {"plan": "trial"}
-    lite.run(mine)
-    assert lite.batch.attributes("u1") == {"plan": "free"}
+    since = len(lite.batch.journal())
+    for _ in range(2):
+        lite.run(mine)
+    assert sent(lite, since) == [("u1", {"plan": "free"})]
+
+
+def test_what_a_cohort_wrote_is_written_again(skipping: Loader) -> None:
+    """A mirror that becomes an attribute, and a table that writes the same attribute: the later one wins."""
+    cohort = {"kind": "audiences", "mode": "mirror", "audience": "vip", "as_attribute": True}
+    settings = {"streams": {"cohort": cohort}}
+    table = schema("users", {"user_id": STRING, "vip": {"type": ["boolean", "null"]}}, ["user_id"])
+    out = [table, record("users", user_id="u1", vip=False), state(DONE)]
+    head = schema("cohort", {"user_id": STRING}, ["user_id"])
+    members = [head, record("cohort", user_id="u1"), state(DONE)]
+    for lines, is_in in ((out, False), (members, True), (out, False), (out, False)):
+        assert skipping.run(lines, **settings).code == 0
+        assert skipping.batch.attributes("u1") == {"vip": is_in}
+    assert len(skipping.batch.journal()) == 3
 
 
 def test_what_batch_refused_is_not_remembered(lite: Loader) -> None:

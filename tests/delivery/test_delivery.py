@@ -175,7 +175,7 @@ def test_what_cannot_be_prepared_holds_the_state() -> None:
     class BrokenMemory:
         """A ledger that is gone."""
 
-        def unchanged(self, _: Any) -> set[int]:
+        def claim(self, _: Any) -> None:
             raise DeliveryError("The ledger is gone.")
 
     world = World()

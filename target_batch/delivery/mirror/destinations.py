@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
@@ -12,12 +13,14 @@ from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE
 from target_batch.common.errors import DeliveryError
 from target_batch.common.limits import AUDIENCE_ENTRIES
 from target_batch.common.redaction import clean
+from target_batch.delivery.profile_buffer import Entry, Sending, seal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_batch.batch_api.audiences import AudienceSender, Look
     from target_batch.delivery.index_polling import PollTiming
+    from target_batch.delivery.memory import Memory
 
 Answer = TypeVar("Answer")
 _encode = msgspec.json.encode
@@ -139,8 +142,16 @@ class AttributePlace:
     can_replace = False
     where = ""
 
-    def __init__(self, sender: BulkSender, scope: str, endpoint: str, most_entries: int) -> None:
+    def __init__(
+        self,
+        sender: BulkSender,
+        scope: str,
+        endpoint: str,
+        most_entries: int,
+        memory: Memory | None = None,
+    ) -> None:
         self.scope = scope
+        self._memory = memory
         self._sender = sender
         self.vouch = sender.vouch
         self._small = 0 if endpoint == "mass_update" else UPDATE.entries
@@ -174,8 +185,16 @@ class AttributePlace:
         """Return None: profiles have no index to wait for."""
 
     def _set(self, name: str, ids: Sequence[str], *, value: bool) -> Receipt:
-        def entry(custom_id: str) -> dict[str, Any]:
-            return {"identifiers": {"custom_id": custom_id}, "attributes": {name: value}}
-
-        endpoint = UPDATE if len(ids) <= self._small else MASS_UPDATE
-        return self._sender.deliver(endpoint, [_encode(entry(custom_id)) for custom_id in ids])
+        entries = [Entry(custom_id, {name: value}, [], [], 0) for custom_id in ids]
+        sending = self._memory.claim(entries) if self._memory else Sending(entries)
+        if not sending.entries:
+            return Receipt()
+        seal(sending.entries)
+        endpoint = UPDATE if len(sending.entries) <= self._small else MASS_UPDATE
+        receipt = self._sender.deliver(endpoint, [entry.body for entry in sending.entries])
+        if self._memory:
+            self._memory.settle(sending, receipt)
+        places = {custom_id: place for place, custom_id in enumerate(ids)}
+        moved = [places[entry.custom_id] for entry in sending.entries]
+        refused = {moved[index]: found for index, found in receipt.refused.items()}
+        return replace(receipt, refused=refused, unconfirmed={moved[i] for i in receipt.unconfirmed})

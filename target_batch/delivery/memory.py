@@ -1,0 +1,171 @@
+"""What has to be sent of some entries, by what the ledger knows, and what an answer teaches it.
+
+Both databases' tables, attributes and events, are looked at and marked in one step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from target_batch.common.operations import names_of
+from target_batch.delivery.profile_buffer import Sending
+from target_batch.ledger.events import EventMemory, Standing
+from target_batch.ledger.profiles import Claim, Outcome, ProfileMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from target_batch.batch_api.answers import Refusal
+    from target_batch.batch_api.bulk import Receipt
+    from target_batch.common.records import Spared, Ticket
+    from target_batch.delivery.profile_buffer import Entry
+    from target_batch.ledger.database import Ledger
+
+
+class Memory:
+    """The ledger's part in the delivery of profile updates.
+
+    `spared` counts what is left out; `risks_twice`: an event that may have reached Batch is sent again.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        profiles: ProfileMemory,
+        events: EventMemory,
+        spared: Spared,
+        *,
+        risks_twice: bool = True,
+    ) -> None:
+        self._ledger = ledger
+        self._profiles = profiles
+        self._events = events
+        self._spared = spared
+        self._risks_twice = risks_twice
+
+    def claim(self, entries: Sequence[Entry]) -> Sending:
+        """Leave out of entries what Batch holds, and mark in the ledger what is left of them as out.
+
+        Raises:
+            StopRun: the ledger cannot be used; nothing may be sent.
+        """
+        identities = [identity for entry in entries for identity in entry.identities if identity]
+        wanted = [(entry.custom_id, entry.attributes) for entry in entries]
+        with self._ledger.turn() as connection:
+            claim, left = self._profiles.claim(connection, wanted)
+            standings = self._events.claim(connection, identities) if identities else []
+        sending = Sending(claim=claim)
+        known = iter(standings)
+        moved: dict[int, int] = {}
+        for index, entry in enumerate(entries):
+            of_events = [next(known) if one else Standing.NEW for one in entry.identities]
+            self._leave_out_events(entry, of_events, sending)
+            self._leave_out_attributes(entry, left[index], sending)
+            if entry.attributes or entry.events:
+                moved[index] = len(sending.entries)
+                sending.entries.append(entry)
+        if claim is not None:
+            sending.claim = Claim(claim.number, {moved[index]: one for index, one in claim.carried.items()})
+        return sending
+
+    def _leave_out_events(self, entry: Entry, standings: list[Standing], sending: Sending) -> None:
+        if not standings:
+            return
+        doubts = standings.count(Standing.IN_DOUBT)
+        if doubts and not self._risks_twice:
+            sending.skipped += entry.leave_out([one is Standing.IN_DOUBT for one in standings])
+            standings = [one for one in standings if one is not Standing.IN_DOUBT]
+        elif doubts:
+            self._spared.risked += doubts
+        fresh = zip(entry.identities, standings, strict=True)
+        sending.fresh.update(identity for identity, standing in fresh if standing is Standing.NEW)
+        gone = entry.leave_out([one is Standing.ACCEPTED for one in standings])
+        self._spared.events += len(gone)
+        self._drop(entry, gone, sending)
+
+    def _leave_out_attributes(self, entry: Entry, left: dict[str, Any], sending: Sending) -> None:
+        if not entry.attributes or len(left) == len(entry.attributes):
+            return
+        self._spared.attributes += len(entry.attributes) - len(left)
+        entry.body = b""
+        if left:
+            entry.attributes = left
+            return
+        self._spared.profiles += not entry.events
+        self._drop(entry, entry.leave_attributes_out(), sending)
+
+    @staticmethod
+    def _drop(entry: Entry, gone: list[Ticket], sending: Sending) -> None:
+        if gone:
+            entry.body = b""
+            sending.unchanged += gone
+
+    def settle(self, sending: Sending, receipt: Receipt) -> None:
+        """Take note of an answer.
+
+        Raises:
+            StopRun: the ledger cannot be used; what was sent stays out there, and so is in doubt.
+        """
+        outcome = _outcome(sending.entries, receipt)
+        accepted, withdrawn = _events(sending, receipt)
+        with self._ledger.turn() as connection:
+            if sending.claim is not None:
+                self._profiles.settle(connection, sending.claim, outcome)
+            self._events.accepted(connection, accepted)
+            self._events.withdraw(connection, withdrawn)
+
+
+class _Verdict(NamedTuple):
+    """What a receipt says of one event: whether it was accepted, or certainly has not reached Batch."""
+
+    accepted: bool
+    absent: bool
+
+
+def _outcome(entries: Sequence[Entry], receipt: Receipt) -> Outcome:
+    """Read a receipt for the attributes."""
+    if receipt.doubted:
+        return Outcome(doubted=True)
+    alone = {index for index, found in receipt.refused.items() if found[0].alone}
+    blamed = receipt.refused.keys() - alone
+    refused = {index: _refused_names(entries[index], receipt.refused[index]) for index in blamed}
+    return Outcome(refused, unsent=alone | receipt.unconfirmed)
+
+
+def _refused_names(entry: Entry, refusals: Sequence[Refusal]) -> set[str]:
+    """Return the attributes that an entry was refused for; all where that is not sure."""
+    named = {refusal.attribute for refusal in refusals}
+    if None in named or named - names_of(entry.attributes) - set(entry.attributes) - set(entry.named):
+        return set(entry.attributes)
+    return {name for name in named if name is not None}
+
+
+def _events(sending: Sending, receipt: Receipt) -> tuple[list[bytes], list[bytes]]:
+    """Return the identities of events that Batch accepted, and of those that never reached it."""
+    accepted: list[bytes] = []
+    absent: list[bytes] = []
+    for index, entry in enumerate(sending.entries):
+        names = [name for name in entry.named if name]
+        for identity, name in zip(entry.identities, names, strict=True):
+            verdict = _of_event(index, name, entry, receipt)
+            if identity and verdict.accepted:
+                accepted.append(identity)
+            elif verdict.absent and identity in sending.fresh:
+                absent.append(identity)
+    return accepted, absent
+
+
+def _of_event(index: int, name: str, entry: Entry, receipt: Receipt) -> _Verdict:
+    if index in receipt.unconfirmed:
+        return _Verdict(accepted=False, absent=not receipt.doubted)
+    refusals = receipt.refused.get(index)
+    if not refusals:
+        return _Verdict(accepted=True, absent=False)
+    if refusals[0].alone:
+        return _Verdict(accepted=False, absent=not receipt.doubted)
+    named = {refusal.attribute for refusal in refusals}
+    if None in named:
+        return _Verdict(accepted=False, absent=False)
+    sure = entry.named.count(name) == 1 and name not in names_of(entry.attributes)
+    return _Verdict(accepted=name not in named, absent=name in named and sure and not receipt.doubted)

@@ -1,0 +1,135 @@
+"""What Batch holds of one profile, as the ledger keeps it: for each attribute a short hash and a day.
+
+A profile is a number (`key`), an attribute is three bytes (`tag`), its value eight (`hash`) in which the
+profile takes part: where two profiles or two names ever share a number, they are sent more often, and none is
+skipped that should not be.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from target_batch.common.operations import names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+HASH_BYTES: Final = 8
+TAG_BYTES: Final = 3
+KEY_BYTES: Final = 8
+_HELD: Final = Struct(f"<{TAG_BYTES}s{HASH_BYTES}sH")
+_encode_lines: Final = msgspec.json.Encoder(decimal_format="number").encode_lines
+
+EARLIEST: Final = 0.75
+"""Share of the age limit after which the first profiles expire: not all of them on one day."""
+
+CLOCKS_APART: Final = 1
+"""Days by which an acceptance may lie in the future: another machine's clock may be past midnight."""
+
+OPERATION: Final = b""
+"""Stands for the hash of `$add` and `$remove`: nobody knows what comes of them."""
+
+Pair: TypeAlias = tuple[int, bytes]
+"""An attribute (`tag`) of a profile (`key`)."""
+
+Held: TypeAlias = "dict[bytes, tuple[bytes, int]]"
+"""Tag → hash of what was last accepted, and the day of that, counted from 1970."""
+
+
+class Carried(NamedTuple):
+    """What a request carries of one profile: tag and hash of each attribute."""
+
+    key: int
+    attributes: list[tuple[bytes, bytes]]
+
+
+def project_hash(project: str) -> bytes:
+    """Return what tells the profiles of one project from those of another one."""
+    return blake2b(project.encode(), digest_size=12).digest()
+
+
+def digested(project: bytes, custom_id: str, attributes: Mapping[str, Any]) -> Carried:
+    """Digest a profile's attributes, in their order."""
+    identity = blake2b(project + custom_id.encode(), digest_size=16).digest()
+    lines = _encode_lines(list(attributes.items())).splitlines()
+    digests = [
+        OPERATION if type(value) is dict else blake2b(identity + line, digest_size=HASH_BYTES).digest()
+        for value, line in zip(attributes.values(), lines, strict=True)
+    ]
+    return Carried(key_of(identity), list(zip(map(tag_of, attributes), digests, strict=True)))
+
+
+def key_of(identity: bytes) -> int:
+    """Return the number of a profile."""
+    return int.from_bytes(identity[:KEY_BYTES], "big", signed=True)
+
+
+@lru_cache(maxsize=10_000)
+def tag_of(name: str) -> bytes:
+    """Return three bytes for an attribute; `date(x)` and `x` are one attribute."""
+    (bare,) = names_of({name: None})
+    return blake2b(bare.encode(), digest_size=TAG_BYTES).digest()
+
+
+CONSENTS: Final = frozenset(map(tag_of, ("$email_marketing", "$sms_marketing")))
+"""Attributes that never expire: to send them again could undo what a person chose meanwhile."""
+
+
+def unpack(held: bytes) -> Held:
+    """Read a row."""
+    return {tag: (hash_, day) for tag, hash_, day in _HELD.iter_unpack(held)}
+
+
+def pack(held: Held) -> bytes:
+    """Write a row."""
+    return b"".join([_HELD.pack(tag, hash_, day) for tag, (hash_, day) in held.items()])
+
+
+class Age:
+    """Which attributes are too old to be taken for granted, `days` (may be a fraction) after acceptance."""
+
+    def __init__(self, days: float, today: int) -> None:
+        self._days = days
+        self.today = today
+
+    def is_over(self, key: int, tag: bytes, day: int) -> bool:
+        """Whether an attribute is to be sent all the same; each profile expires on a day of its own."""
+        if tag in CONSENTS:
+            return False
+        share = EARLIEST + (1 - EARLIEST) * (key & 0xFF) / 0xFF
+        return not -CLOCKS_APART <= self.today - day < self._days * share
+
+
+def pack_carried(carried: Iterable[Carried]) -> bytes:
+    """Write which attributes of which profiles a request carries; at most 255 of each."""
+    return b"".join(
+        [
+            _packed_key(key) + bytes([len(attributes)]) + b"".join([tag for tag, _ in attributes])
+            for key, attributes in carried
+        ]
+    )
+
+
+def unpack_carried(packed: bytes) -> set[Pair]:
+    """Read the pairs that a request carries."""
+    pairs: set[Pair] = set()
+    at = 0
+    while at < len(packed):
+        key, first = int.from_bytes(packed[at : at + KEY_BYTES], "big", signed=True), at + KEY_BYTES + 1
+        at = first + packed[first - 1] * TAG_BYTES
+        pairs.update((key, packed[tag : tag + TAG_BYTES]) for tag in range(first, at, TAG_BYTES))
+    return pairs
+
+
+def pack_pairs(pairs: Iterable[Pair]) -> bytes:
+    """Write some pairs, as `pack_carried` does."""
+    return b"".join([_packed_key(key) + b"\1" + tag for key, tag in sorted(pairs)])
+
+
+def _packed_key(key: int) -> bytes:
+    return key.to_bytes(KEY_BYTES, "big", signed=True)

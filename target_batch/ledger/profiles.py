@@ -1,0 +1,233 @@
+"""Which attributes Batch holds, so that only what differs is sent.
+
+An attribute is known only if the last request that carried it was the only one to carry it from its claim
+to its answer, and every attempt of that request was answered. What was not answered, since the answer was
+lost or the run died, counts as out until another request after it was answered.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from target_batch.ledger.held import (
+    OPERATION,
+    Age,
+    Carried,
+    Held,
+    Pair,
+    digested,
+    pack,
+    pack_carried,
+    pack_pairs,
+    project_hash,
+    tag_of,
+    unpack,
+    unpack_carried,
+)
+from target_batch.ledger.tables import profiles, requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from target_batch.ledger.database import Ledger
+
+DAY: Final = 86_400
+NOTHING: Final[frozenset[str]] = frozenset()
+NOBODY: Final = 0
+"""Stands for the run of a request that will not be answered any more."""
+
+
+class Claim(NamedTuple):
+    """One request before it leaves: what it carries, by the index of each profile."""
+
+    number: int
+    carried: dict[int, Carried]
+
+    def pairs(self, chosen: Collection[int] | None = None) -> set[Pair]:
+        """Return what it carries, of all profiles or of chosen ones."""
+        which = self.carried if chosen is None else self.carried.keys() & set(chosen)
+        return {
+            (self.carried[index].key, tag) for index in which for tag, _ in self.carried[index].attributes
+        }
+
+
+class Outcome(NamedTuple):
+    """What became of a request, by the index of each profile; what is not mentioned was accepted.
+
+    `refused` names attributes that Batch refused; `unsent` has certainly not reached Batch. `doubted`: some
+    attempt was not answered, and may still take effect.
+    """
+
+    refused: Mapping[int, Collection[str]] = {}
+    unsent: AbstractSet[int] = frozenset()
+    doubted: bool = False
+
+
+class _Other(NamedTuple):
+    """A request of another run that is out."""
+
+    run: int
+    number: int
+    carried: set[Pair]
+    crossed: bytes
+
+
+class ProfileMemory:
+    """What Batch holds of the profiles of one project.
+
+    One run never has two requests out for one profile, so its own are not compared. `max_age_days` is how
+    long an attribute is taken for granted, `now` gives epoch seconds.
+    """
+
+    def __init__(self, ledger: Ledger, project: str, max_age_days: float, now: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._project = project_hash(project)
+        self._max_age_days = max_age_days
+        self._now = now
+
+    def claim(
+        self, connection: sa.Connection, wanted: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> tuple[Claim | None, list[dict[str, Any]]]:
+        """Look what of each profile (custom ID, attributes) has to be sent, and mark that it is out.
+
+        The connection is one of `Ledger.turn`. Returns the claim, None where nothing has to be sent, and the
+        attributes that are left of each profile.
+        """
+        all_ = [digested(self._project, custom_id, attributes) for custom_id, attributes in wanted]
+        held = self._held(connection, [profile.key for profile in all_ if profile.attributes])
+        crossed = self._cross(connection, all_, held)
+        age = Age(self._max_age_days, self._today)
+        carried: dict[int, Carried] = {}
+        left: list[dict[str, Any]] = []
+        for index, (profile, (_, attributes)) in enumerate(zip(all_, wanted, strict=True)):
+            differs = _differs(profile, held.get(profile.key, {}), age)
+            if any(differs):
+                sent = [pair for pair, is_sent in zip(profile.attributes, differs, strict=True) if is_sent]
+                carried[index] = Carried(profile.key, sent)
+            kept = zip(attributes.items(), differs, strict=True)
+            left.append({name: value for (name, value), is_sent in kept if is_sent})
+        if not carried:
+            return None, left
+        number = secrets.randbits(62)
+        row = (self._ledger.run, number, pack_carried(carried.values()), pack_pairs(crossed))
+        self._ledger.upsert(connection, requests, [row])
+        return Claim(number, carried), left
+
+    def settle(self, connection: sa.Connection, claim: Claim, outcome: Outcome) -> None:
+        """Note what became of a claim: accepted attributes are known from now, unless another run crossed.
+
+        The connection is one of `Ledger.turn`.
+        """
+        crossed = self._end(connection, claim)
+        unclear = claim.pairs() if outcome.doubted else crossed & claim.pairs(outcome.unsent)
+        if unclear:
+            self._ledger.upsert(connection, requests, [(NOBODY, claim.number, pack_pairs(unclear), b"")])
+        if outcome.doubted:
+            return
+        held = self._held(connection, [profile.key for profile in claim.carried.values()])
+        changed: dict[int, Held] = {}
+        today = self._today
+        for index in claim.carried.keys() - outcome.unsent:
+            profile = claim.carried[index]
+            mine = changed.setdefault(profile.key, held.get(profile.key, {}))
+            refused = set(map(tag_of, outcome.refused.get(index, NOTHING)))
+            for tag, hash_ in profile.attributes:
+                if hash_ == OPERATION or tag in refused or (profile.key, tag) in crossed:
+                    mine.pop(tag, None)
+                else:
+                    mine[tag] = hash_, today
+        self._keep(connection, changed)
+
+    def forget(self, custom_ids: Iterable[str]) -> None:
+        """Forget profiles, for example because they were erased in Batch."""
+        keys = {digested(self._project, custom_id, {}).key for custom_id in custom_ids}
+        with self._ledger.turn() as connection:
+            for other in self._others(connection, mine=True):
+                self._mark(connection, other, {pair for pair in other.carried if pair[0] in keys})
+            self._keep(connection, {key: {} for key in keys})
+
+    @property
+    def _today(self) -> int:
+        return int(self._now() // DAY)
+
+    def _held(self, connection: sa.Connection, keys: list[int]) -> dict[int, Held]:
+        found = self._ledger.rows(connection, profiles, sorted(keys))
+        return {key: unpack(held) for key, held in found}
+
+    def _keep(self, connection: sa.Connection, held: Mapping[int, Held]) -> None:
+        rows = [(key, pack(held[key])) for key in sorted(held)]
+        self._ledger.upsert(connection, profiles, rows)
+
+    def _cross(self, connection: sa.Connection, all_: Sequence[Carried], held: dict[int, Held]) -> set[Pair]:
+        """Make unknown what other runs have out, for them and for us; return those pairs.
+
+        What a dead run had out stays a reason for doubt until one request after it was answered.
+        """
+        others = self._others(connection)
+        if not others:
+            return set()
+        wanted = {(profile.key, tag) for profile in all_ for tag, _ in profile.attributes}
+        crossed: set[Pair] = set()
+        for other in others:
+            if both := wanted & other.carried:
+                crossed |= both
+                if other.run != NOBODY and self._ledger.locks.is_alive(other.run, connection):
+                    self._mark(connection, other, both)
+                else:
+                    self._shrink(connection, other, both)
+        changed = {key: held.setdefault(key, {}) for key, _ in crossed}
+        for key, tag in crossed:
+            held[key].pop(tag, None)
+        self._keep(connection, changed)
+        return crossed
+
+    def _others(self, connection: sa.Connection, *, mine: bool = False) -> list[_Other]:
+        query = sa.select(requests) if mine else sa.select(requests).where(requests.c.run != self._ledger.run)
+        return [
+            _Other(run, number, unpack_carried(carried), crossed)
+            for run, number, carried, crossed in connection.execute(query)
+        ]
+
+    def _mark(self, connection: sa.Connection, other: _Other, crossed: set[Pair]) -> None:
+        if crossed:
+            marks = other.crossed + pack_pairs(crossed)
+            connection.execute(_request(sa.update(requests), other.run, other.number).values(crossed=marks))
+
+    def _shrink(self, connection: sa.Connection, other: _Other, answered: set[Pair]) -> None:
+        """Let a request that nobody waits for carry less: another one now stands for its doubt."""
+        if left := other.carried - answered:
+            less = {"carried": pack_pairs(left), "crossed": other.crossed + pack_pairs(answered)}
+            connection.execute(_request(sa.update(requests), other.run, other.number).values(less))
+        else:
+            connection.execute(_request(sa.delete(requests), other.run, other.number))
+
+    def _end(self, connection: sa.Connection, claim: Claim) -> set[Pair]:
+        """Take a request back; return the pairs that others crossed.
+
+        Where this run was taken for dead, the others may not know that it was still at them.
+        """
+        mine = (self._ledger.run, claim.number)
+        found = connection.scalar(_request(sa.select(requests.c.crossed), *mine))
+        connection.execute(_request(sa.delete(requests), *mine))
+        crossed = claim.pairs() if found is None else unpack_carried(found)
+        if crossed:
+            for other in self._others(connection):
+                self._mark(connection, other, crossed & other.carried)
+        return crossed
+
+
+def _request(statement: Any, run: int, number: int) -> Any:
+    return statement.where(requests.c.run == run, requests.c.number == number)
+
+
+def _differs(profile: Carried, held: Held, age: Age) -> list[bool]:
+    """Say of each attribute whether it is not known to be what Batch holds."""
+    differs = []
+    for tag, hash_ in profile.attributes:
+        known = held.get(tag)
+        differs.append(known is None or known[0] != hash_ or age.is_over(profile.key, tag, known[1]))
+    return differs
