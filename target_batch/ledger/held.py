@@ -7,6 +7,7 @@ skipped that should not be.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
@@ -97,12 +98,10 @@ class Age:
         self._days = days
         self.today = today
 
-    def is_over(self, key: int, tag: bytes, day: int) -> bool:
-        """Whether an attribute is to be sent all the same; each profile expires on a day of its own."""
-        if tag in CONSENTS:
-            return False
+    def days_of(self, key: int) -> tuple[int, int]:
+        """Return the first and the last day of an acceptance that still counts; profiles differ."""
         share = EARLIEST + (1 - EARLIEST) * (key & 0xFF) / 0xFF
-        return not -CLOCKS_APART <= self.today - day < self._days * share
+        return self.today - math.ceil(self._days * share) + 1, self.today + CLOCKS_APART
 
 
 def pack_carried(carried: Iterable[Carried]) -> bytes:

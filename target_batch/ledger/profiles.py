@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from target_batch.ledger.held import (
+    CONSENTS,
     OPERATION,
     Age,
     Carried,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 DAY: Final = 86_400
 NOTHING: Final[frozenset[str]] = frozenset()
+NOTHING_HELD: Final[Held] = {}
 NOBODY: Final = 0
 """Stands for the run of a request that will not be answered any more."""
 
@@ -104,10 +106,12 @@ class ProfileMemory:
         carried: dict[int, Carried] = {}
         left: list[dict[str, Any]] = []
         for index, (profile, (_, attributes)) in enumerate(zip(all_, wanted, strict=True)):
-            differs = _differs(profile, held.get(profile.key, {}), age)
-            if any(differs):
-                sent = [pair for pair, is_sent in zip(profile.attributes, differs, strict=True) if is_sent]
-                carried[index] = Carried(profile.key, sent)
+            differs = _differs(profile, held.get(profile.key, NOTHING_HELD), age)
+            if True not in differs:
+                left.append({})
+                continue
+            sent = [pair for pair, is_sent in zip(profile.attributes, differs, strict=True) if is_sent]
+            carried[index] = Carried(profile.key, sent)
             kept = zip(attributes.items(), differs, strict=True)
             left.append({name: value for (name, value), is_sent in kept if is_sent})
         if not carried:
@@ -226,8 +230,12 @@ def _request(statement: Any, run: int, number: int) -> Any:
 
 def _differs(profile: Carried, held: Held, age: Age) -> list[bool]:
     """Say of each attribute whether it is not known to be what Batch holds."""
-    differs = []
-    for tag, hash_ in profile.attributes:
-        known = held.get(tag)
-        differs.append(known is None or known[0] != hash_ or age.is_over(profile.key, tag, known[1]))
-    return differs
+    if not held:
+        return [True] * len(profile.attributes)
+    first, last = age.days_of(profile.key)
+    return [
+        tag not in held
+        or held[tag][0] != hash_
+        or (not first <= held[tag][1] <= last and tag not in CONSENTS)
+        for tag, hash_ in profile.attributes
+    ]

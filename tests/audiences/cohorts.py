@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from singer import DATE_TIME, STRING, record, schema, state
 from target_process import KEY, Ended, config_file, encoded, ended
 
+from target_batch.ledger.held import pack, unpack
 from tests.audiences import quick_target
 
 if TYPE_CHECKING:
@@ -97,6 +98,14 @@ class Loader:
         """Let the local Batch forget its faults and what still hangs in it, not what it holds."""
         for fault in self.batch.get("faults")["faults"]:
             self.batch.post(f"faults/{fault['id']}", {"enabled": False})
+
+    def age(self, days: int) -> None:
+        """Make everything that the SQLite ledger knows of profiles older."""
+        path = self.folder / "work" / "ledger.db"
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            for key, held in connection.execute("SELECT key, held FROM target_batch_profiles").fetchall():
+                older = pack({tag: (hash_, day - days) for tag, (hash_, day) in unpack(held).items()})
+                connection.execute("UPDATE target_batch_profiles SET held = ? WHERE key = ?", (older, key))
 
     def staged(self) -> int:
         """Count the streams that runs are staging in the SQLite ledger."""

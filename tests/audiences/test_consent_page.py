@@ -49,7 +49,11 @@ class Nights:
 
 def _aged(night: Nights) -> bool:
     night("yes")
-    return night("yes", unchanged_max_age_days=0.0001)
+    night.loader.age(60)
+    consent_went = night("yes")
+    assert night.loader.batch.journal()[-1]["attributes"] == {"plan": "free"}
+    assert len(night.loader.batch.journal()) == 2, "the other attribute is sent for its age"
+    return consent_went
 
 
 def _refused(night: Nights) -> bool:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer import DATE_TIME, STRING, record, schema, state
 
-from target_batch.ledger.held import pack, unpack
 from tests.audiences.cohorts import DONE, feed, kill, numbered, wait_for
 
 if TYPE_CHECKING:
@@ -51,14 +50,6 @@ def sent(loader: Loader, since: int = 0) -> list[tuple[str, dict[str, Any]]]:
 def profile_calls(loader: Loader) -> int:
     """Count the calls that carried profiles."""
     return sum(row["endpoint"].startswith("profiles/") for row in loader.batch.requests())
-
-
-def age(loader: Loader, days: int) -> None:
-    """Make everything that the SQLite ledger knows of profiles older."""
-    with contextlib.closing(sqlite3.connect(loader.folder / "work" / "ledger.db")) as connection, connection:
-        for key, held in connection.execute("SELECT key, held FROM target_batch_profiles").fetchall():
-            older = pack({tag: (hash_, day - days) for tag, (hash_, day) in unpack(held).items()})
-            connection.execute("UPDATE target_batch_profiles SET held = ? WHERE key = ?", (older, key))
 
 
 def test_a_stream_without_changes_makes_no_request(skipping: Loader) -> None:
@@ -113,22 +104,22 @@ def test_an_entry_expires_so_that_drift_heals(lite: Loader) -> None:
     """Somebody changed the profile in Batch; after the age limit it is put right again."""
     lines = [USERS, *users(numbered(1, 40)), state(DONE)]
     lite.run(lines)
-    age(lite, 22)
+    lite.age(22)
     assert lite.run(lines).totals("users")["unchanged"] == 40, "three quarters of 30 days are not over"
-    age(lite, 4)
+    lite.age(4)
     some = lite.run(lines).totals("users")["delivered"]
     assert 0 < some < 40, "they expire on different days"
-    age(lite, 30)
+    lite.age(30)
     assert lite.run(lines).totals("users")["delivered"] == 40
     assert lite.run(lines).totals("users")["unchanged"] == 40
-    age(lite, 2)
+    lite.age(2)
     assert lite.run(lines, unchanged_max_age_days=1).totals("users")["delivered"] == 40
 
 
 def test_a_clock_that_goes_back_is_no_reason_to_skip(lite: Loader) -> None:
     lines = [USERS, *users(["u1"]), state(DONE)]
     lite.run(lines)
-    age(lite, -5)
+    lite.age(-5)
     assert lite.run(lines).totals("users")["delivered"] == 1
 
 
