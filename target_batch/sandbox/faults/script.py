@@ -49,7 +49,7 @@ class Rule(Struct, forbid_unknown_fields=True):
     enabled: bool = True
 
 
-_KINDS: Final[dict[str, tuple[type[Act], str]]] = {
+KINDS: Final[dict[str, tuple[type[Act], str]]] = {
     "answer": (acts.Literal, "status"),
     "accept_then": (acts.AcceptThen, "then"),
     "reset": (acts.Reset, ""),
@@ -97,9 +97,9 @@ def read_act(do: Any) -> Act:
     if not isinstance(do, dict) or len(do) != 1:
         raise ScriptError("do: one word, or an object with one key")
     kind, argument = next(iter(do.items()))
-    if kind not in _KINDS:
-        raise ScriptError(f"do: {kind!r} is none of {', '.join(_KINDS)}")
-    form, main = _KINDS[kind]
+    if kind not in KINDS:
+        raise ScriptError(f"do: {kind!r} is none of {', '.join(KINDS)}")
+    form, main = KINDS[kind]
     if main and (kind == "accept_then" or not isinstance(argument, dict)):
         argument = {main: argument}
     if isinstance(argument, dict) and "then" in argument:

@@ -24,7 +24,7 @@ def native_violation(name: str, value: object) -> str | None:
     Returns:
         The reason, or None.
     """
-    check = _CHECKS.get(name)
+    check = NATIVES.get(name)
     if check is None:
         return "this native attribute is not known"
     if value is None:
@@ -82,7 +82,7 @@ def _topics(value: object) -> str | None:
     return None if valid else f"a topic is 1 to {TOPIC_LENGTH} characters of a-z, 0-9 and _"
 
 
-_CHECKS: Final[dict[str, Callable[[object], str | None]]] = {
+NATIVES: Final[dict[str, Callable[[object], str | None]]] = {
     "$email_address": _email,
     "$email_marketing": _consent,
     "$sms_marketing": _consent,
@@ -92,3 +92,4 @@ _CHECKS: Final[dict[str, Callable[[object], str | None]]] = {
     "$timezone": _timezone,
     "$topic_preferences": _topic_preferences,
 }
+"""Why a value of each native attribute is refused; None for a value that is taken."""

@@ -3,6 +3,9 @@
 const CALLS = {
   "profiles/update": "Update profiles",
   "profiles/mass-update": "Mass update profiles",
+  "profiles/export": "Ask for an export",
+  "exports/view": "View export",
+  "exports/download": "Download export",
   "audiences/create": "Create audience",
   "audiences/update": "Change audience",
   "audiences/replace": "Replace audience",
@@ -15,6 +18,8 @@ const CALLS = {
   "app/replace": "Replace app audience",
   "app/remove": "Delete app audience",
   "app/view": "View app audience",
+  "app/erase": "Ask for an erasure",
+  "app/erasure": "View erasure",
   default: "Everything else",
   "": "Unknown route",
 };
