@@ -46,6 +46,8 @@ def runs(*, files: tuple[str, ...], last: int, form: str, web: bool, port: int) 
     from target_batch.commands import history  # noqa: PLC0415 - slow
     from target_batch.common.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
 
+    if web and form != "text":
+        raise click.UsageError("--web shows a page. Leave out --format, or leave out --web.")
     settings = options.load_without_keys(configuration.read(files))
     if web:
         _serve(settings.work_path, files, port)

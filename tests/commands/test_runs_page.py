@@ -218,6 +218,12 @@ def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path, command: Command) 
     assert "nonsense://" in done.output
 
 
+def test_a_page_and_another_form_are_not_asked_for_together(command: Command) -> None:
+    done = command("runs", "--web", "--format", "json")
+    assert done.exit_code == 2
+    assert "--format" in done.output
+
+
 def test_a_port_that_is_taken_is_said(page: RunsPage, command: Command, tmp_path: Path) -> None:
     done = command("runs", "--web", "--config", tmp_path / "config.json", "--port", page.port)
     assert done.exit_code != 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -134,6 +135,10 @@ def test_what_arrives_is_text_and_never_markup(visit: Visit, server: LocalBatch)
     page.get_by_role("cell", name=HOSTILE).wait_for()
     page.get_by_label("Search profiles").fill("img")
     page.get_by_role("link", name=HOSTILE).wait_for()
+    assert page.locator("main img").count() == 0
+    page = visit.open(f"requests?search={quote(HOSTILE)}")
+    page.locator("#requests-list tr").first.click()
+    page.locator("#request pre", has_text=HOSTILE).first.wait_for(state="attached")
     assert page.locator("main img").count() == 0
 
 
