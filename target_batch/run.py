@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
+    from target_batch.delivery.erasures import Erasures
     from target_batch.delivery.senders import Lane
 
 SILENT_SECONDS: Final = 5.0
@@ -146,6 +147,14 @@ class Run:
             ConfigurationError: a setting that this sort of stream needs is missing.
         """
         return self._lanes.of(route)
+
+    def erasures(self, stream: str) -> Erasures:
+        """Return what erases the people of a stream.
+
+        Raises:
+            ConfigurationError: a setting that this needs is missing.
+        """
+        return self._lanes.erasures(stream)
 
     def tell(self, stream: str, note: str, level: int = logging.WARNING) -> None:
         """Log a note about a stream, once."""

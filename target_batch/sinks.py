@@ -11,27 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import Sink
 
-from target_batch.common.operations import Ignored, Rejected
+from target_batch.common.operations import Ignored, ProfileUpdate, Rejected
 from target_batch.common.paths import split
 from target_batch.common.reasons import Fault, Reason
 from target_batch.common.records import Origin, Ticket
 from target_batch.common.redaction import clean
 from target_batch.config.routing import route
+from target_batch.delivery.erasures import Erasure
 from target_batch.mapping import compile_plan
 from target_batch.mapping.declared import Schema
 from target_batch.mapping.identities import event_identity
 from target_batch.mapping.notes import ABOUT_PROPERTY
+from target_batch.mapping.plan import DELETED
 from target_batch.report.rejects import MARK
 from target_batch.singer.messages import record_in, record_line, without_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_batch.common.operations import AudienceChange, ProfileUpdate
+    from target_batch.common.operations import AudienceChange, Operation
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
+    from target_batch.delivery.erasures import Erasures
     from target_batch.run import Run
 
+NO_ID = "The record is deleted at its source, and nobody can be erased without a custom ID."
 NO_UTF8 = "The text holds half a surrogate pair, which has no UTF-8 form."
 
 
@@ -60,6 +64,7 @@ class StreamSink(Sink):
             self._run.tell(stream_name, note, level_of(note))
         self._sender = self._run.lane(self.route)
         self._knows_events = settings.skip_unchanged and self.plan.makes_events
+        self._erasures = self._run.erasures(stream_name) if self._erases else None
         self._origin = Origin(
             stream=stream_name,
             schema=schema,
@@ -80,9 +85,14 @@ class StreamSink(Sink):
         if self._is_rejects_file and _is_not_replayable(record):
             self._fates.ignored(self.stream_name, Reason.NOT_REPLAYABLE.code)
             return
-        operation = self.plan(record, self._now())
+        operation: Operation | Erasure = self.plan(record, self._now())
         ticket = Ticket(self._origin, line, source)
-        if isinstance(operation, Ignored):
+        if self._erasures is not None:
+            operation = self._erased(operation, record, self._erasures)
+        if isinstance(operation, Erasure):
+            assert self._erasures is not None  # noqa: S101 - nothing else makes one
+            self._erasures.put(operation, ticket)
+        elif isinstance(operation, Ignored):
             self._fates.ignored(self.stream_name, operation.reason)
         elif isinstance(operation, Rejected):
             self._fates.rejected(ticket, operation.faults)
@@ -103,6 +113,24 @@ class StreamSink(Sink):
         keys = tuple(name for name in self.key_properties if name != self.plan.custom_id.property)
         times = self.plan.time_names
         operation.event_identity = event_identity(self.stream_name, keys, times, operation, record)
+        return operation
+
+    @property
+    def _erases(self) -> bool:
+        return self.route.kind == "profiles" and self.route.options.on_delete == "erase"
+
+    def _erased(
+        self, operation: Operation | Erasure, record: dict[str, Any], erasures: Erasures
+    ) -> Operation | Erasure:
+        """Return what is asked for where a deleted person is to be erased."""
+        if isinstance(operation, ProfileUpdate):
+            erasures.returned(self.stream_name, operation.custom_id)
+        elif operation is DELETED:
+            custom_id = self.plan.identity_of(record)
+            if custom_id is not None:
+                return Erasure(custom_id)
+            fault = Fault(Reason.MISSING_CUSTOM_ID, self.route.custom_id, message=NO_ID)
+            return Rejected((fault,))
         return operation
 
     def accept_odd(self, record: dict[str, Any], line: int, source: bytes) -> None:

@@ -40,6 +40,7 @@ STREAM_OPTIONS = {
     "display_name_property": "property of the audience's label",
     "action_property": "property that says add or remove",
     "deleted_at": "property that marks a record as deleted at its source, beside the usual ones",
+    "on_delete": "`ignore`, or `erase`: a record that is deleted at its source erases the person (profiles)",
     "mode": "`update` (changes) or `mirror` (the stream is the whole truth)",
     "complete_at": "mirror: what proves that the stream was whole: `state` (a STATE or ACTIVATE_VERSION "
     "after its "

@@ -69,6 +69,8 @@ class DryTransport:
 def _kind(call: Call) -> str:
     """Name a call without the keys that its path may hold."""
     parts = call.path.strip("/").split("/")
+    if "gdpr" in parts:
+        return "gdpr-request"
     if "custom-audience" in parts:
         named = len(parts) > parts.index("custom-audience") + 1
         verb = {"GET": "view" if named else "list"}.get(call.method, call.method.lower())

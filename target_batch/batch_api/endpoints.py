@@ -60,6 +60,10 @@ class App:
         self._auth: AuthBase = AppAuth(rest_api_key)
         self._key = quote(key.reveal(), safe="")
 
+    def gdpr(self, body: bytes) -> Call:
+        """Make a request of the GDPR API."""
+        return Call("POST", f"/1.0/{self._key}/gdpr/request", self._auth, body)
+
     def call(
         self,
         version: str,

@@ -8,6 +8,7 @@ from target_batch.commands.samples import Row, Schema
 from target_batch.commands.study import SHOWN_OPERATIONS, Study
 from target_batch.common.clock import Clock
 from target_batch.common.errors import ConfigurationError, InputError
+from target_batch.common.reasons import Reason
 from target_batch.common.records import Tally
 from target_batch.singer.messages import Message
 from target_batch.sinks import IgnoringSink
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from target_batch.common.records import Ticket
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
+    from target_batch.delivery.erasures import Erasure
     from target_batch.run import Run
     from target_batch.sinks import StreamSink
 
@@ -54,6 +56,19 @@ class Rehearsal:
     def lane(self, route: Route) -> Study:
         """Return what takes the operations of a stream."""
         return self.study(route.stream)
+
+    def erasures(self, stream: str) -> Rehearsal:
+        """Return what takes the people of a stream who are to be erased."""
+        del stream
+        return self
+
+    def put(self, operation: Erasure, ticket: Ticket) -> None:
+        """Count a person who would be erased among the records that ask for no update."""
+        del operation
+        self.study(ticket.origin.stream).ignored(Reason.DELETED_AT_SOURCE.code, ticket.line)
+
+    def returned(self, stream: str, custom_id: str) -> None:
+        """Do nothing: nobody is erased here."""
 
     def tell(self, stream: str, note: str, level: int = 0) -> None:
         """Pass over a note about a stream: the plan has them all."""

@@ -5,6 +5,7 @@
     │   └── AccessRefusedError     Batch refused the key
     ├── InputError             exit 1: the tap's output is broken at a line
     └── DeliveryError          exit 1: Batch did not take what was sent; run again
+        ├── ErasureRefusedError    a guard stands against erasures; nobody was erased
         └── MirrorRefusedError     a guard stands against a mirror; nothing was changed
 
 A message never holds the value of a secret or of a record.
@@ -35,6 +36,10 @@ class InputError(StopRun):
 
 class DeliveryError(StopRun):
     """Batch did not take a request within the time that the settings allow."""
+
+
+class ErasureRefusedError(DeliveryError):
+    """A guard stands against erasures: nobody was erased."""
 
 
 class MirrorRefusedError(DeliveryError):

@@ -57,7 +57,7 @@ class Reason(Enum):
         "deleted_at_source",
         "ignored",
         "The record is marked as deleted (`_sdc_deleted_at`) and never updates a profile. "
-        "Erase the person in Batch if that is what was meant.",
+        "If it is to erase the person in Batch, set the stream's `on_delete` to `erase`.",
     )
     OUTSIDE_REPLAY_WINDOW = (
         "outside_replay_window",

@@ -25,6 +25,7 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     display_name_property: str | None = None
     action_property: str | None = None
     deleted_at: str | None = None
+    on_delete: Literal["ignore", "erase"] = "ignore"
     mode: Literal["update", "mirror"] = "update"
     complete_at: Literal["state", "end_of_input"] = "state"
     destination: Literal["project", "app"] = "project"

@@ -237,6 +237,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "Rejected records beyond which a run that ended well is notified of too; never by default.",
         ),
     ] = None
+    confirm_erasures: Annotated[
+        bool,
+        _setting(
+            "Confirm erasures",
+            "Streams with `on_delete: erase` may erase people at Batch, which cannot be undone.",
+        ),
+    ] = False
+    max_erasures_share: Annotated[
+        Share,
+        _setting(
+            "Max erasures share",
+            "Erasure: refuse to erase more people of a stream than this share of its records, once they are "
+            "more than 10.",
+        ),
+    ] = 0.1
     metrics_path: Annotated[
         str | None,
         _setting(

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from target_batch.batch_api.audiences import AppAudiences, AudienceSender, Listing, ProjectAudiences
 from target_batch.batch_api.bulk import BulkSender
 from target_batch.batch_api.endpoints import AUDIENCE_RATE, MASS_UPDATE, UPDATE, App, Project
+from target_batch.batch_api.erasures import ErasureSender
 from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.limits import Rate
 from target_batch.common.redaction import clean
 from target_batch.common.storage import LocalFolder
 from target_batch.delivery.audiences import AudienceDelivery
+from target_batch.delivery.erasures import Erasures
 from target_batch.delivery.index_polling import PollTiming
 from target_batch.delivery.mirror.destinations import AttributePlace, AudiencePlace
 from target_batch.delivery.profiles import MASS_UPDATE_CUT, SMALL_DRAIN, Delivery, Policy
 from target_batch.ledger.database import scope_of
+from target_batch.report.erasures import ErasureBook
 from target_batch.report.progress import Quota
 
 if TYPE_CHECKING:
@@ -106,9 +109,10 @@ class Lanes:
         self.mirrors: list[MirrorLane] = []
 
     def __iter__(self) -> Iterator[Lane]:
-        """Give the lanes, those of mirrors last: they end only when everything else has."""
+        """Give the lanes, those of mirrors behind the others, erasures last."""
         mirrors = set(self.mirrors)
-        return iter(sorted(self._lanes.values(), key=lambda lane: lane in mirrors))
+        last = self._lanes.get("erasures")
+        return iter(sorted(self._lanes.values(), key=lambda lane: (lane is last, lane in mirrors)))
 
     @property
     def limit(self) -> Quota:
@@ -116,6 +120,45 @@ class Lanes:
         lane = self._lanes.get("profiles")
         endpoint = lane.endpoint if isinstance(lane, Delivery) else MASS_UPDATE
         return Quota(self._rate(endpoint.rate).per_second, frozenset(self._of_profiles))
+
+    def erasures(self, stream: str) -> Erasures:
+        """Return what erases the people of a stream.
+
+        Raises:
+            ConfigurationError: a setting that this needs is missing.
+        """
+        shown, settings = clean(stream, 60), self._settings
+        if not settings.app_api_keys:
+            raise ConfigurationError(
+                f"`streams.{shown}.on_delete` is `erase`, but `app_api_keys` is empty: Batch erases people "
+                "app by app. Set it to the Live, Dev or SDK keys of every app and site."
+            )
+        if settings.skip_unchanged:
+            raise ConfigurationError(
+                f"`streams.{shown}.on_delete` is `erase`, which does not go together with `skip_unchanged`: "
+                "the ledger would believe that Batch still holds what was erased."
+            )
+        if not isinstance(found := self._lanes.get("erasures"), Erasures):
+            found = self._erasures()
+            self._open("erasures", found)
+        return found
+
+    def _erasures(self) -> Erasures:
+        settings, run = self._settings, self._run
+        rate = Rate(math.inf, math.inf) if settings.dry_run else AUDIENCE_RATE
+        keys = list(dict.fromkeys(settings.app_api_keys))
+        senders = [
+            ErasureSender(
+                run.client,
+                App(settings.rest_api_key, key),
+                RateLimiter(rate, run.clock),
+                scope_of("app", settings.api_url, key.reveal()),
+                f"`app_api_keys`, key {number} of {len(keys)}",
+            )
+            for number, key in enumerate(keys, start=1)
+        ]
+        book = ErasureBook(run.folder, run.run, run.clock.time, dry=settings.dry_run)
+        return Erasures(senders, book, run.fates, settings.max_erasures_share, run.input_ended, run.inform)
 
     def checkpoint(self) -> None:
         """Send what waits; calls about audiences are too dear to leave half empty."""

@@ -20,7 +20,7 @@ ABOUT_PROPERTY: Final = "Property `"
 
 FOR_ALL: Final = frozenset({"kind", "custom_id", "attributes", "only_mapped", "time", "deleted_at"})
 FOR_KIND: Final = {
-    "profiles": frozenset[str](),
+    "profiles": frozenset({"on_delete"}),
     "events": frozenset({"event", "event_property"}),
     "segment": frozenset({"types"}),
 }

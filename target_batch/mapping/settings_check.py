@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.errors import ConfigurationError
+from target_batch.common.redaction import clean
 from target_batch.common.storage import folder_at
 from target_batch.config.settings import load
 
@@ -33,6 +34,12 @@ def ready(config: Mapping[str, Any]) -> Settings:
     for stream, options in settings.streams.items():
         if options.attributes:
             _check_names(stream, options)
+        if options.on_delete == "erase" and not settings.confirm_erasures:
+            raise ConfigurationError(
+                f"`streams.{clean(stream, 60)}.on_delete` is `erase`: records that are deleted at their "
+                "source would erase people at Batch, which cannot be undone. Set `confirm_erasures` to true "
+                "if that is meant."
+            )
     if settings.default_country is not None:
         _check_country(settings.default_country)
     if not LEDGER.match(settings.ledger_url):

@@ -8,6 +8,7 @@ from target_batch.sandbox.keys import Keys
 from target_batch.sandbox.rates import Rates
 from target_batch.sandbox.readings import Readings
 from target_batch.sandbox.store.audiences import Audiences
+from target_batch.sandbox.store.erasures import Erasures
 from target_batch.sandbox.store.exports import Exports
 from target_batch.sandbox.store.journal import Journal
 from target_batch.sandbox.store.profiles import Profiles
@@ -91,6 +92,7 @@ class LocalBatch:
         self.profiles = Profiles()
         self.audiences = Audiences()
         self.exports = Exports()
+        self.erasures = Erasures()
         self.journal = Journal(keep=self.options.journal)
         self.requests = Requests()
         self.totals = Totals()

@@ -8,7 +8,7 @@ from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.routing import Route
 
-_APP_PATH: Final = re.compile(r"(/[0-9.]+/)([^/]+)(?=/custom-audience)")
+_APP_PATH: Final = re.compile(r"(/[0-9.]+/)([^/]+)(?=/(?:custom-audience|gdpr))")
 _SHOWN_LENGTH: Final = 300
 
 

@@ -199,6 +199,12 @@ READINGS: Final = (
         "an attribute that was asked for and that a profile of an export lacks",
         {"absent": "it is not there", "null": "it is null"},
     ),
+    Reading(
+        "erasure_id",
+        "5",
+        "the key that names a request to erase a person",
+        {"id": "id", "request_id": "request_id", "absent": "none, an empty object"},
+    ),
 )
 """Every open point, in the order of the page of facts."""
 _BY_NAME: Final = {reading.name: reading for reading in READINGS}

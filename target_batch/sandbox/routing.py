@@ -11,6 +11,7 @@ Platform = Literal["project", "app"]
 
 _PROJECT: Final = re.compile(r"/([0-9.]+)/((?:profiles|audiences|exports)/[a-z-]+)")
 _APP: Final = re.compile(r"/([0-9.]+)/([^/]+)/custom-audience(?:/([^/]+))?")
+_GDPR: Final = re.compile(r"/1\.0/([^/]+)/gdpr/request(?:/([^/]+))?")
 _PROJECT_METHODS: Final = {
     "profiles/update": "POST",
     "profiles/mass-update": "POST",
@@ -42,7 +43,7 @@ class Route:
         version: Version in the path.
         endpoint: What is called: ``profiles/update``, ``audiences/create``, ``app/view``, …
         app_key: Key of the app in the path; empty on the project platform.
-        name: Name of the audience in the path; empty where there is none.
+        name: Name of the audience, or of the request, in the path; empty where there is none.
     """
 
     platform: Platform
@@ -63,6 +64,10 @@ def resolve(method: str, path: str) -> Route:
         if version in PROJECT_VERSIONS and endpoint in _PROJECT_METHODS:
             _check_method(method, _PROJECT_METHODS[endpoint])
             return Route("project", version, endpoint)
+    elif match := _GDPR.fullmatch(path):
+        app_key, name = match.groups()
+        _check_method(method, "POST" if name is None else "GET")
+        return Route("app", "1.0", "app/erase" if name is None else "app/erasure", app_key, name or "")
     elif (match := _APP.fullmatch(path)) and match[1] in APP_VERSIONS:
         version, app_key, name = match.groups()
         if name is None:

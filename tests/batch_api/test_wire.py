@@ -36,6 +36,7 @@ from target_batch.batch_api.answers import (
 )
 from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, App, Project
+from target_batch.batch_api.erasures import classify_erasure
 from target_batch.batch_api.exports import classify_download, classify_request, classify_view
 from target_batch.common.secret import Secret
 from tests.audiences.cohorts import DONE, Loader, cohort, head, rows
@@ -60,6 +61,7 @@ NOT_CALLED = {
     "audiences-remove": "a mirror empties an audience, it deletes none",
     "app-remove-1.0": "the same",
     "app-remove-1.1": "the same",
+    "app-erasure": "an erasure is requested once and written down; its state is for people to look at",
     "audiences-create-other": "the display name is always sent",
 }
 """Documented requests that the client never makes, and why."""
@@ -88,6 +90,13 @@ def profiles() -> list[list[str]]:
         record("events", user_id="u1", event="bought", time=now, price=3.99),
     ]
     return [people, purchases, people + purchases]
+
+
+def deleted() -> list[str]:
+    """A user who is deleted at the source."""
+    properties = {"user_id": STRING, "_sdc_deleted_at": DATE_TIME}
+    gone = record("users", user_id="u9", _sdc_deleted_at="2026-01-01T00:00:00Z")
+    return [schema("users", properties), gone, state(DONE)]
 
 
 def changes() -> list[str]:
@@ -136,6 +145,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Sent]]:
             (changes(), {"streams": {"cohort": {"audience": "vip", "attributes": {"label": "label"}}}}),
             (changes(), {"streams": {"cohort": {"audience": "vip", **app}}}),
             (changes(), {"streams": {"cohort": {"audience": "devices", **install}}}),
+            (deleted(), {"streams": {"users": {"on_delete": "erase"}}, "confirm_erasures": True}),
         ]
         for ids in (["u1", "u2", "u4"], ["u1", "u4", "u5"]):
             runs += [
@@ -215,6 +225,8 @@ OF_EXPORTS: dict[str, Callable[[Answer], Verdict]] = {
     "/profiles/export": classify_request,
     "/exports/view": classify_view,
     "/exports/download": classify_download,
+    "/1.0/APP_KEY/gdpr/request": classify_erasure,
+    "/1.0/APP_KEY/gdpr/request/REQUEST_ID": classify_erasure,
 }
 
 

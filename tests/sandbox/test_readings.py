@@ -24,6 +24,7 @@ HEADERS = [
 ]
 OLD, NEW = "/1.0/K/custom-audience", "/1.1/K/custom-audience"
 DATE = "2024-01-01T00:00:00Z"
+ERASURE = {"request_type": "remove", "id": {"type": "custom_id", "value": "u1"}}
 LATE = [{"identifiers": {"custom_id": "u1"}, "events": [{"name": "e", "time": DATE}]}]
 
 
@@ -258,6 +259,10 @@ PROBES = {
         },
     ),
     "app_member_dates": Probe(app_member_dates, {"without_zone": [400, 202], "any": [202, 202]}),
+    "erasure_id": Probe(
+        lambda call: list(call.content("POST", "/1.0/K/gdpr/request", ERASURE)),
+        {"id": ["id"], "request_id": ["request_id"], "absent": []},
+    ),
     "export_absent": Probe(export_absent, {"absent": {"a": 1}, "null": {"a": 1, "b": None}}),
 }
 

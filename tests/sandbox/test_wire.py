@@ -53,7 +53,7 @@ def prepare(server: Any, golden: Golden) -> dict[str, Any]:
             values["TOKEN"] = content["indexing_token"]
         values["CURSOR"] = content.get("next_from", "")
         if "id" in content:
-            values["EXPORT_ID"] = content["id"]
+            values["EXPORT_ID"] = values["REQUEST_ID"] = content["id"]
         for file in content.get("files", ()):
             values["FILE_ID"] = file["id"]
     filled: dict[str, Any] = fill(golden.request, values)

@@ -25,6 +25,7 @@ PLACEHOLDERS = {
     "FIRST_TOKEN": r".+",
     "EXPORT_ID": r"export_\S+",
     "FILE_ID": r"file_\S+",
+    "REQUEST_ID": r"[^/]+",
     "NOW": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
 }
 """Words in capitals that stand for a value, and what such a value looks like."""

@@ -6,7 +6,7 @@ from typing import Final
 from target_batch.sandbox.answers import Answer
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
-from target_batch.sandbox.handlers import apps, audiences, exports, profiles
+from target_batch.sandbox.handlers import apps, audiences, erasures, exports, profiles
 from target_batch.sandbox.routing import Route
 
 Handler = Callable[[LocalBatch, Route, Exchange, str], Answer]
@@ -30,5 +30,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "app/remove": apps.remove,
     "app/list": apps.list_all,
     "app/view": apps.view,
+    "app/erase": erasures.request,
+    "app/erasure": erasures.view,
 }
 """What answers each endpoint of `routing`."""

@@ -35,6 +35,7 @@
 ``GET /_/audiences/{platform}/{name}``               one of these and ``"total", "ids": [{"id",``
                                                      ``"email"?, "attributes"?, "tags"?}]``, with
                                                      ``search``, ``from`` and ``limit``
+``GET /_/erasures``                                 ``{"erasures": [{"id", "app", "custom_id", "at"}]}``
 ``GET /_/rates``                                     ``{"enforced", "seconds": 120, "rates":``
                                                      ``[{"endpoint", "unit", "limit", "burst",``
                                                      ``"total", "peak", "used": [120 numbers],``

@@ -31,6 +31,7 @@ def make_routes(batch: LocalBatch) -> list[Route]:
         Route("/requests", _bind(batch, contents.requests)),
         Route("/requests/{number}", _bind(batch, exchanges.exchange)),
         Route("/log", _bind(batch, contents.log)),
+        Route("/erasures", _bind(batch, lambda b, _: show({"erasures": b.erasures.show()}))),
         Route("/audiences", _bind(batch, contents.audiences)),
         Route("/audiences/{platform}/{name:path}", _bind(batch, contents.audience)),
         Route("/reset", _bind(batch, _reset), methods=["POST"]),

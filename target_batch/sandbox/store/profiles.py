@@ -65,6 +65,10 @@ class Profiles:
         profile.updated = now
         return refused
 
+    def remove(self, profile_id: str) -> None:
+        """Forget a profile, if there is one."""
+        self._profiles.pop(profile_id, None)
+
     def find(self, text: str, start: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
         """List profiles in order of creation.
 

@@ -1,0 +1,44 @@
+"""Requests to erase a person: Batch's GDPR API, one person and one app in each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from target_batch.batch_api.answers import Answer, classify_document
+
+if TYPE_CHECKING:
+    from target_batch.batch_api.answers import Verdict
+    from target_batch.batch_api.client import Client
+    from target_batch.batch_api.endpoints import App
+    from target_batch.batch_api.rate_limiter import RateLimiter
+
+
+class ErasureSender:
+    """Requests erasures from one app.
+
+    Args:
+        client: Carries the calls.
+        app: The app.
+        limiter: One request a second [open].
+        scope: A name of the app that holds no key.
+        where: The setting that names it, for messages.
+    """
+
+    def __init__(self, client: Client, app: App, limiter: RateLimiter, scope: str, where: str) -> None:
+        self._client = client
+        self._app = app
+        self._limiter = limiter
+        self.scope = scope
+        self.where = where
+
+    def send(self, custom_id: str) -> Verdict:
+        """Request that a person is removed, by their custom ID."""
+        body = {"request_type": "remove", "id": {"type": "custom_id", "value": custom_id}}
+        return self._client.send(self._app.gdpr(msgspec.json.encode(body)), classify_erasure, self._limiter)
+
+
+def classify_erasure(answer: Answer) -> Verdict:
+    """Read the answer to a request: a success, or the name of the problem."""
+    return classify_document(answer)

@@ -1,0 +1,168 @@
+"""Erasure: a person who was deleted at the source is removed at Batch, app by app, once.
+
+Requests leave at the end of the input, behind everything else: an update that overtook one would bring the
+person back, and only then is it known whether the stream asks for suspiciously many.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from target_batch.batch_api.answers import Accepted, Denied, Malformed
+from target_batch.common.errors import AccessRefusedError, DeliveryError, ErasureRefusedError
+from target_batch.common.reasons import Fault, Reason
+from target_batch.common.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from target_batch.batch_api.erasures import ErasureSender
+    from target_batch.common.records import Ticket
+    from target_batch.delivery.fates import Fates
+    from target_batch.report.erasures import ErasureBook
+
+ALWAYS_ALLOWED: Final = 10
+"""Erasures of a stream in one run that no share stands against: a short run may be all deletions."""
+
+
+class Erasure(NamedTuple):
+    """A person to be removed."""
+
+    custom_id: str
+
+
+class Erasures:
+    """Gathers the erasures of a run and requests them at its end; holds the state from the first one on.
+
+    Args:
+        senders: One for each app key.
+        book: What was requested before, and is requested now.
+        fates: Where the records' fates are settled.
+        max_share: The share of a stream's records that may be erasures.
+        input_ended: Whether the input was read to its end.
+        inform: Gets a sentence about what was requested.
+    """
+
+    waiting = False
+    """Never: a checkpoint sends no erasure."""
+
+    in_flight = 0
+    """Nothing is on the wire between calls."""
+
+    def __init__(
+        self,
+        senders: Sequence[ErasureSender],
+        book: ErasureBook,
+        fates: Fates,
+        max_share: float,
+        input_ended: Callable[[], bool],
+        inform: Callable[[str], None],
+    ) -> None:
+        self._senders = senders
+        self._book = book
+        self._fates = fates
+        self._max_share = max_share
+        self._input_ended = input_ended
+        self._inform = inform
+        self._pending: dict[tuple[str, str], list[Ticket]] = {}
+        self._taken = False
+        self.failed = False
+
+    def put(self, operation: Erasure, ticket: Ticket) -> None:
+        """Take one deleted record in."""
+        self._pending.setdefault((ticket.origin.stream, operation.custom_id), []).append(ticket)
+
+    def returned(self, stream: str, custom_id: str) -> None:
+        """Take note that a person is there again: the last record decides, a later deletion counts anew."""
+        for _ in self._pending.pop((stream, custom_id), ()):
+            self._fates.ignored(stream, Reason.DELETED_AT_SOURCE.code)
+        self._book.returned(custom_id)
+
+    def flush(self) -> None:
+        """Bring onto the disk who came back; erasures wait for the end of the input.
+
+        Raises:
+            DeliveryError: the disk did not take it.
+        """
+        self._book.sync()
+
+    def settle(self, timeout: float = 0.0) -> None:
+        """Do nothing: there is nothing on the wire."""
+
+    def salvage(self) -> None:
+        """Do nothing: there is nothing on the wire."""
+
+    def oldest_line(self) -> int | None:
+        """The line of the oldest record whose erasure is not requested."""
+        return min((tickets[0].line for tickets in self._pending.values()), default=None)
+
+    def finish(self) -> None:
+        """Check the guard, then request what is not requested yet.
+
+        Raises:
+            ErasureRefusedError: too large a share, or the input has no end; nothing was requested.
+            StopRun: a request could not be delivered.
+        """
+        if self._pending:
+            self._check()
+        for (stream, custom_id), tickets in list(self._pending.items()):
+            self._request(custom_id, tickets)
+            del self._pending[stream, custom_id]
+        self._book.sync()
+
+    def _check(self) -> None:
+        if not self._input_ended():
+            raise ErasureRefusedError(
+                "The input did not come to its end, so no erasure was requested. The state is held before "
+                "the first record that is deleted at its source: run again."
+            )
+        for stream in {stream for stream, _ in self._pending}:
+            count = sum(1 for of_stream, _ in self._pending if of_stream == stream)
+            read = self._fates.tally(stream).read
+            if count > ALWAYS_ALLOWED and count > self._max_share * read:
+                raise ErasureRefusedError(
+                    f"Stream '{clean(stream)}' asks to erase {count} people with {read} records, more than "
+                    f"`max_erasures_share` ({self._max_share}) allows. Nothing was erased and the state is "
+                    "held. If that is meant, raise it for one run."
+                )
+
+    def _request(self, custom_id: str, tickets: list[Ticket]) -> None:
+        left = [sender for sender in self._senders if not self._book.has(sender.scope, custom_id)]
+        for sender in left:
+            if (fault := self._sent(sender, custom_id, tickets[0])) is not None:
+                for ticket in tickets:
+                    self._fates.rejected(ticket, (fault,))
+                return
+        if left:
+            self._fates.delivered(tickets)
+        else:
+            self._fates.unchanged(tickets)
+
+    def _sent(self, sender: ErasureSender, custom_id: str, ticket: Ticket) -> Fault | None:
+        """Request one erasure of one app; return what Batch says against this person.
+
+        Raises:
+            StopRun: it could not be delivered.
+        """
+        verdict = sender.send(custom_id)
+        if isinstance(verdict, Accepted):
+            self._book.write(sender.scope, custom_id, ticket.origin.stream, _request_id(verdict.document))
+            self._taken = True
+            return None
+        if isinstance(verdict, Malformed) and self._taken:
+            return Fault(Reason.REFUSED_BY_BATCH, ticket.origin.identity[0], None, verdict.detail)
+        self.failed = True
+        if isinstance(verdict, Denied):
+            raise AccessRefusedError(
+                f"Batch refuses the erasure ({verdict.what}): see `rest_api_key` and {sender.where}."
+            )
+        raise DeliveryError(
+            f"An erasure could not be requested ({verdict.what}) from {sender.where}. It is undelivered and "
+            "the state is held: run again."
+        )
+
+
+def _request_id(document: dict[str, Any]) -> str | None:
+    """Return the name of a request; by which key Batch gives it is not documented where we looked."""
+    found = (document.get(key) for key in ("id", "request_id", "token"))
+    return next((str(one) for one in found if isinstance(one, str | int) and one != ""), None)

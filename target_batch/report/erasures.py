@@ -1,0 +1,112 @@
+"""Which erasures were requested: hashes of custom IDs with Batch's names of the requests, never the IDs."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from target_batch.common.errors import DeliveryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from target_batch.common.storage import Appender, Folder
+
+
+class ErasureBook:
+    """The files `erasures/RUN.jsonl` of all runs; `now` gives epoch seconds."""
+
+    def __init__(self, folder: Folder, run: str, now: Callable[[], float], *, dry: bool) -> None:
+        self._folder = folder
+        self._run = run
+        self._now = now
+        self._dry = dry
+        self._file: Appender | None = None
+        self._requested: dict[str, set[str]] = {}
+        self._read()
+
+    def _read(self) -> None:
+        """Read what earlier runs left, in their order.
+
+        Raises:
+            DeliveryError: it cannot be read; everybody would be erased once more.
+        """
+        try:
+            files = self._folder.read("erasures/*.jsonl")
+            entries = [entry for _, content in files for entry in _entries(content)]
+        except OSError as error:
+            raise DeliveryError(
+                f"The erasures of earlier runs cannot be read ({error.strerror or type(error).__name__}): "
+                "see `work_path`."
+            ) from None
+        for entry in sorted(entries, key=lambda entry: str(entry.get("at"))):
+            if entry.get("returned"):
+                self._requested.pop(str(entry.get("person")), None)
+            else:
+                self._requested.setdefault(str(entry.get("person")), set()).add(str(entry.get("app")))
+
+    def has(self, scope: str, custom_id: str) -> bool:
+        """Tell whether the erasure of a person was requested from an app."""
+        return scope in self._requested.get(_hash(custom_id), ())
+
+    def returned(self, custom_id: str) -> None:
+        """Take note that a person is there again, so that the next deletion is requested anew."""
+        if self._requested and (person := _hash(custom_id)) in self._requested:
+            del self._requested[person]
+            self._append({"person": person, "returned": True})
+
+    def write(self, scope: str, custom_id: str, stream: str, request: str | None) -> None:
+        """Write down that an erasure was requested, before anything else happens.
+
+        Raises:
+            DeliveryError: the disk did not take it.
+        """
+        person = _hash(custom_id)
+        self._requested.setdefault(person, set()).add(scope)
+        self._append({"person": person, "app": scope, "stream": stream, "request": request})
+        self.sync()
+
+    def sync(self) -> None:
+        """Bring everything written onto the disk.
+
+        Raises:
+            DeliveryError: the disk did not take it.
+        """
+        try:
+            if self._file is not None:
+                self._file.sync()
+        except OSError as error:
+            raise _not_written(error) from None
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        if self._dry:
+            return
+        at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="microseconds")
+        try:
+            if self._file is None:
+                self._file = self._folder.append(f"erasures/{self._run}.jsonl")
+            self._file.write(b"", msgspec.json.encode({"at": at, **entry}) + b"\n")
+        except OSError as error:
+            raise _not_written(error) from None
+
+
+def _entries(content: bytes) -> Iterator[dict[str, Any]]:
+    """Give the entries of a file; the end of a run that was killed may be torn."""
+    for line in content.splitlines():
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            yield msgspec.json.decode(line, type=dict[str, Any])
+
+
+def _hash(custom_id: str) -> str:
+    return hashlib.sha256(custom_id.encode()).hexdigest()[:32]
+
+
+def _not_written(error: OSError) -> DeliveryError:
+    return DeliveryError(
+        f"The erasures cannot be written down ({error.strerror or type(error).__name__}), so the state is "
+        "held. Make room in the folder of `work_path`, or point it elsewhere, and run again."
+    )

@@ -1,0 +1,236 @@
+"""`on_delete: erase`: who is deleted at the source is removed at Batch, once, behind guards."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer import DATE_TIME, INTEGER, STRING, record, schema, state
+from target_process import Ended, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_batch import LocalBatch
+
+APPS = ["erasing-app-1", "erasing-app-2"]
+ERASING: dict[str, Any] = {
+    "app_api_keys": APPS,
+    "confirm_erasures": True,
+    "streams": {"users": {"on_delete": "erase"}},
+}
+PROPERTIES = {"user_id": STRING, "seat": INTEGER, "_sdc_deleted_at": DATE_TIME}
+WHEN = "2026-01-01T00:00:00Z"
+
+
+def user(name: str | None, **more: Any) -> str:
+    return record("users", user_id=name, seat=1, **more)
+
+
+def gone(name: str | None) -> str:
+    return record("users", user_id=name, _sdc_deleted_at=WHEN)
+
+
+def stream(*records: str) -> list[str]:
+    return [schema("users", PROPERTIES), *records, state({"seen": len(records)})]
+
+
+def erased(batch: LocalBatch) -> list[tuple[str, str]]:
+    """Return app and custom ID of every request that the local Batch got."""
+    return [(one["app"], one["custom_id"]) for one in batch.get("erasures")["erasures"]]
+
+
+def people(batch: LocalBatch) -> list[str]:
+    return [custom_id for _, custom_id in erased(batch)]
+
+
+def booked(ended: Ended) -> list[dict[str, Any]]:
+    files = sorted((ended.work / "erasures").glob("*.jsonl"))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def test_a_deleted_person_is_removed_from_each_app_once(tmp_path: Path, batch: LocalBatch) -> None:
+    """On disk with the request's name, without the custom ID, before the state passes."""
+    lines = stream(user("u1"), user("u2"), gone("canary-u9"), gone("canary-u9"))
+    ended = run(tmp_path, batch.url, lines, **ERASING)
+    assert ended.code == 0, ended.log
+    assert len({app for app, _ in erased(batch)}) == 2
+    assert people(batch) == ["canary-u9"] * 2
+    entries = booked(ended)
+    assert len(entries) == 2
+    names = {one["id"] for one in batch.get("erasures")["erasures"]}
+    assert {entry["request"] for entry in entries} == names
+    assert ended.states == [{"seen": 4}]
+    totals = ended.totals("users")
+    assert (totals["read"], totals["delivered"], totals["undelivered"]) == (4, 4, 0)
+    left = "".join(path.read_text() for path in ended.work.rglob("*.jsonl"))
+    assert "canary-u9" not in left + ended.log
+    assert not any(key in left + ended.log for key in APPS)
+
+
+def test_by_default_nobody_is_erased(tmp_path: Path, batch: LocalBatch) -> None:
+    ended = run(tmp_path, batch.url, stream(user("u1"), gone("u9")), app_api_keys=APPS)
+    assert ended.code == 0
+    assert erased(batch) == []
+    assert ended.totals("users")["ignored"] == 1
+
+
+def test_a_person_who_was_erased_is_not_asked_for_again(tmp_path: Path, batch: LocalBatch) -> None:
+    """A full-table tap shows its deleted rows every night."""
+    lines = stream(user("u1"), gone("u9"))
+    assert run(tmp_path, batch.url, lines, **ERASING).code == 0
+    ended = run(tmp_path, batch.url, lines, **ERASING)
+    assert ended.code == 0
+    assert people(batch) == ["u9"] * 2
+    assert ended.totals("users")["unchanged"] == 1
+
+
+def test_who_comes_back_and_goes_again_is_erased_again(tmp_path: Path, batch: LocalBatch) -> None:
+    for lines in (stream(gone("u9")), stream(user("u9")), stream(gone("u9"))):
+        assert run(tmp_path, batch.url, lines, **ERASING).code == 0
+    assert people(batch) == ["u9"] * 4
+
+
+def test_the_last_record_of_a_person_decides(tmp_path: Path, batch: LocalBatch) -> None:
+    """An update behind the deletion means that the person is there; one ahead of it leaves nothing behind."""
+    lines = stream(user("here"), gone("here"), user("here"), user("gone"), gone("gone"))
+    ended = run(tmp_path, batch.url, lines, **ERASING)
+    assert ended.code == 0
+    assert people(batch) == ["gone"] * 2
+    assert batch.attributes("here") == {"seat": 1}
+    assert [one["id"] for one in batch.get("profiles")["profiles"]] == ["here"]
+    order = [request["endpoint"] for request in batch.requests()]
+    assert order.index("app/erase") > order.index("profiles/update")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"confirm_erasures": False}, "Set `confirm_erasures` to true if that is meant"),
+        ({"skip_unchanged": True}, "does not go together with `skip_unchanged`"),
+        ({"app_api_keys": []}, "`app_api_keys` is empty: Batch erases people app by app"),
+    ],
+)
+def test_what_is_not_confirmed_stops_before_anything_is_sent(
+    tmp_path: Path, batch: LocalBatch, settings: dict[str, Any], told: str
+) -> None:
+    ended = run(tmp_path, batch.url, stream(user("u1"), gone("u9")), **(ERASING | settings))
+    assert ended.code == 2
+    assert told in ended.log
+    assert batch.requests() == []
+
+
+def test_suspiciously_many_are_refused_and_hold_the_state(tmp_path: Path, batch: LocalBatch) -> None:
+    """A table that was emptied by accident empties nothing at Batch; what is updated arrives."""
+    lines = stream(*(user(f"u{n}") for n in range(40)), *(gone(f"g{n}") for n in range(11)))
+    ended = run(tmp_path, batch.url, lines, **ERASING)
+    assert ended.code == 1
+    assert "asks to erase 11 people with 51 records, more than `max_erasures_share` (0.1)" in ended.log
+    assert erased(batch) == []
+    assert ended.states == []
+    assert ended.totals("users")["undelivered"] == 11
+    assert batch.summary()["profiles"] == 40
+    assert run(tmp_path, batch.url, lines, **ERASING, max_erasures_share=0.5).code == 0
+    assert len(erased(batch)) == 22
+
+
+def test_a_few_are_allowed_whatever_their_share(tmp_path: Path, batch: LocalBatch) -> None:
+    assert run(tmp_path, batch.url, stream(*(gone(f"g{n}") for n in range(10))), **ERASING).code == 0
+    assert len(erased(batch)) == 20
+
+
+def test_a_dry_run_erases_nobody_and_shows_whom_it_would(tmp_path: Path, batch: LocalBatch) -> None:
+    ended = run(tmp_path, batch.url, stream(user("u1"), gone("u9")), **ERASING, dry_run=True)
+    assert ended.code == 0, ended.log
+    assert batch.requests() == []
+    kept = [path for path in (ended.work / "dry-run").rglob("*.json") if "gdpr" in path.name]
+    assert [json.loads(path.read_text())["id"]["value"] for path in kept] == ["u9", "u9"]
+    assert not any(key in path.name for path in kept for key in APPS)
+    assert not (ended.work / "erasures").exists()
+
+
+@pytest.mark.parametrize("reading", ["request_id", "absent"])
+def test_the_name_of_a_request_may_stand_elsewhere(tmp_path: Path, batch: LocalBatch, reading: str) -> None:
+    batch.choose(erasure_id=reading)
+    ended = run(tmp_path, batch.url, stream(gone("u9")), **ERASING)
+    assert ended.code == 0
+    assert all((entry["request"] is None) == (reading == "absent") for entry in booked(ended))
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "told"),
+    [
+        ({"answer": {"status": 401}}, 2, "Batch refuses the erasure (401"),
+        ({"answer": {"status": 503}}, 1, "An erasure could not be requested (503"),
+        ({"answer": {"status": 400}}, 1, "An erasure could not be requested (400"),
+        ({"answer": {"status": 200, "body": "<html>"}}, 1, "An erasure could not be requested"),
+    ],
+)
+def test_what_batch_does_not_take_holds_the_state(
+    tmp_path: Path, batch: LocalBatch, fault: dict[str, Any], code: int, told: str
+) -> None:
+    """The updates ahead of it have arrived; the next run asks again."""
+    batch.fault(fault, "*/gdpr/request")
+    lines = stream(user("u1"), gone("u9"))
+    ended = run(tmp_path, batch.url, lines, **ERASING, max_retry_seconds=0.5)
+    assert ended.code == code
+    assert told in ended.log
+    assert ended.states == []
+    assert batch.summary()["profiles"] == 1
+    assert not any(key in ended.log for key in APPS)
+    batch.reset()
+    assert run(tmp_path, batch.url, lines, **ERASING).code == 0
+    assert people(batch) == ["u9"] * 2
+
+
+def test_what_one_app_has_taken_is_not_asked_of_it_again(tmp_path: Path, batch: LocalBatch) -> None:
+    """The second app fails; the next run asks only that one."""
+    failing = {"path": "*/gdpr/request", "nth": {"from": 2}}
+    (fault,) = batch.script([{"match": failing, "do": {"answer": {"status": 503}}}])
+    assert run(tmp_path, batch.url, stream(gone("u9")), **ERASING, max_retry_seconds=0.5).code == 1
+    (first,) = erased(batch)
+    batch.post(f"faults/{fault}", {"enabled": False})
+    assert run(tmp_path, batch.url, stream(gone("u9")), **ERASING).code == 0
+    assert len(erased(batch)) == 2
+    assert len({first, *erased(batch)}) == 2
+
+
+def test_a_person_whom_batch_refuses_is_rejected_alone(tmp_path: Path, batch: LocalBatch) -> None:
+    """Once another one was taken, so that keys and address are right."""
+    batch.fault({"answer": {"status": 400}}, "*/gdpr/request", nth=[3])
+    ended = run(tmp_path, batch.url, stream(gone("g1"), gone("g2"), gone("g3")), **ERASING)
+    assert ended.code == 0, ended.log
+    assert ended.codes("users") == ["refused_by_batch"]
+    assert ended.states == [{"seen": 3}]
+    assert people(batch) == ["g1", "g1", "g3", "g3"]
+
+
+@pytest.mark.parametrize("name", [None, "", "null"])
+def test_without_a_custom_id_nobody_can_be_erased(
+    tmp_path: Path, batch: LocalBatch, name: str | None
+) -> None:
+    ended = run(tmp_path, batch.url, stream(user("u1"), gone(name)), **ERASING)
+    assert ended.code == 0
+    assert ended.codes("users") == ["missing_custom_id"]
+    assert erased(batch) == []
+
+
+def test_an_input_that_breaks_off_erases_nobody(tmp_path: Path, batch: LocalBatch) -> None:
+    """What share is to be erased is known at the end only."""
+    lines = [*stream(user("u1"), gone("u9")), '{"type": "RECORD", "str']
+    ended = run(tmp_path, batch.url, lines, **ERASING)
+    assert ended.code == 1
+    assert erased(batch) == []
+    assert ended.states == []
+    assert batch.summary()["profiles"] == 1
+
+
+def test_erasures_that_cannot_be_written_down_hold_the_state(tmp_path: Path, batch: LocalBatch) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "erasures").write_text("a file in the way")
+    ended = run(tmp_path, batch.url, stream(user("u1"), gone("u9")), **ERASING)
+    assert ended.code == 1
+    assert "The erasures" in ended.log
+    assert ended.states == []
+    assert "Traceback" not in ended.log
