@@ -99,14 +99,18 @@ class StreamSink(Sink):
             if (error := self._fates.tripped()) is not None:
                 raise error
         else:
-            if operation.faults:
-                self._fates.went_without(ticket, operation.faults, replay=self.is_repeatable(operation))
-            if self._knows_events and getattr(operation, "events", None):
-                operation = self._identified(operation, record)
-            self._sender.put(operation, ticket)
+            self._deliver(operation, record, ticket)
         if self.plan.columns.news:
             for note in self.plan.take_news():
                 self._run.tell(self.stream_name, note, level_of(note))
+
+    def _deliver(self, operation: Any, record: dict[str, Any], ticket: Ticket) -> None:
+        """Hand an operation over to delivery."""
+        if operation.faults:
+            self._fates.went_without(ticket, operation.faults, replay=self.is_repeatable(operation))
+        if self._knows_events and getattr(operation, "events", None):
+            operation = self._identified(operation, record)
+        self._sender.put(operation, ticket)
 
     def _identified(self, operation: Any, record: dict[str, Any]) -> Any:
         """Give an event what the ledger knows it by."""

@@ -40,7 +40,7 @@ class Erasures:
         fates: Where the records' fates are settled.
         max_share: The share of a stream's records that may be erasures.
         input_ended: Whether the input was read to its end.
-        inform: Gets a sentence about what was requested.
+        forget: Makes the ledger forget what Batch holds of people, before their erasure is requested.
     """
 
     waiting = False
@@ -56,14 +56,14 @@ class Erasures:
         fates: Fates,
         max_share: float,
         input_ended: Callable[[], bool],
-        inform: Callable[[str], None],
+        forget: Callable[[list[str]], None],
     ) -> None:
         self._senders = senders
         self._book = book
         self._fates = fates
         self._max_share = max_share
         self._input_ended = input_ended
-        self._inform = inform
+        self._forget = forget
         self._pending: dict[tuple[str, str], list[Ticket]] = {}
         self._taken = False
         self.failed = False
@@ -127,6 +127,7 @@ class Erasures:
                 )
 
     def _request(self, custom_id: str, tickets: list[Ticket]) -> None:
+        self._forget([custom_id])
         left = [sender for sender in self._senders if not self._book.has(sender.scope, custom_id)]
         for sender in left:
             if (fault := self._sent(sender, custom_id, tickets[0])) is not None:

@@ -101,6 +101,14 @@ class Memory:
             entry.body = b""
             sending.unchanged += gone
 
+    def forget(self, custom_ids: list[str]) -> None:
+        """Forget what Batch holds of people who are about to be erased there.
+
+        Raises:
+            StopRun: the ledger cannot be used.
+        """
+        self._profiles.forget(custom_ids)
+
     def settle(self, sending: Sending, receipt: Receipt) -> None:
         """Take note of an answer.
 

@@ -133,11 +133,6 @@ class Lanes:
                 f"`streams.{shown}.on_delete` is `erase`, but `app_api_keys` is empty: Batch erases people "
                 "app by app. Set it to the Live, Dev or SDK keys of every app and site."
             )
-        if settings.skip_unchanged:
-            raise ConfigurationError(
-                f"`streams.{shown}.on_delete` is `erase`, which does not go together with `skip_unchanged`: "
-                "the ledger would believe that Batch still holds what was erased."
-            )
         if not isinstance(found := self._lanes.get("erasures"), Erasures):
             found = self._erasures()
             self._open("erasures", found)
@@ -158,7 +153,8 @@ class Lanes:
             for number, key in enumerate(keys, start=1)
         ]
         book = ErasureBook(run.folder, run.run, run.clock.time, dry=settings.dry_run)
-        return Erasures(senders, book, run.fates, settings.max_erasures_share, run.input_ended, run.inform)
+        forget = self._memory.forget if self._memory else lambda _: None
+        return Erasures(senders, book, run.fates, settings.max_erasures_share, run.input_ended, forget)
 
     def checkpoint(self) -> None:
         """Send what waits; calls about audiences are too dear to leave half empty."""

@@ -108,7 +108,6 @@ def test_the_last_record_of_a_person_decides(tmp_path: Path, batch: LocalBatch) 
     ("settings", "told"),
     [
         ({"confirm_erasures": False}, "Set `confirm_erasures` to true if that is meant"),
-        ({"skip_unchanged": True}, "does not go together with `skip_unchanged`"),
         ({"app_api_keys": []}, "`app_api_keys` is empty: Batch erases people app by app"),
     ],
 )
@@ -234,3 +233,11 @@ def test_erasures_that_cannot_be_written_down_hold_the_state(tmp_path: Path, bat
     assert "The erasures" in ended.log
     assert ended.states == []
     assert "Traceback" not in ended.log
+
+
+def test_what_was_erased_is_sent_again_when_the_person_comes_back(tmp_path: Path, batch: LocalBatch) -> None:
+    """The ledger does not believe that Batch still holds it."""
+    for lines in (stream(user("u9")), stream(gone("u9")), stream(user("u9"))):
+        assert run(tmp_path, batch.url, lines, **ERASING, skip_unchanged=True).code == 0
+    assert len(erased(batch)) == 2
+    assert batch.attributes("u9") == {"seat": 1}
