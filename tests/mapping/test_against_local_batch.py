@@ -205,7 +205,7 @@ def test_the_local_batch_refuses_nothing_of_what_passes(
             now = time.time()
             operation = mapped(record(random, number, kind, now), now)
             if isinstance(operation, ProfileUpdate) and (operation.attributes or operation.events):
-                entries.append(entry_of(operation, number))
+                entries.append(entry_of(operation, f"{kind}-{number}"))
                 passed += sent_values(operation)
             elif isinstance(operation, AudienceChange):
                 changes.append(operation)
@@ -242,9 +242,9 @@ def test_what_is_rejected_is_refused_or_the_difference_is_explained(
     assert refused
 
 
-def entry_of(operation: ProfileUpdate, number: int) -> dict[str, Any]:
-    """Return an operation as it is written, under an ID that no other of the run has."""
-    unique = operation.custom_id if len(operation.custom_id) > 500 else f"{operation.custom_id}-{number}"
+def entry_of(operation: ProfileUpdate, suffix: str) -> dict[str, Any]:
+    """Return an operation as it is written, under an ID that no other of any test has."""
+    unique = operation.custom_id if len(operation.custom_id) > 500 else f"{operation.custom_id}-{suffix}"
     entry: dict[str, Any] = {"identifiers": {"custom_id": unique}}
     if operation.attributes:
         entry["attributes"] = operation.attributes
