@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from target_batch.common.redaction import clean
 from target_batch.common.storage import write_whole
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def log_points(entry: dict[str, Any]) -> None:
 
     logger = metrics.get_metrics_logger()
     for stream, counts in entry["streams"].items():
-        tags = {metrics.Tag.STREAM.value: stream}
+        tags = {metrics.Tag.STREAM.value: clean(stream)}
         metrics.log(logger, metrics.Point("counter", metrics.Metric.RECORD_COUNT, counts["read"], tags))
     status = metrics.Status.FAILED if entry["exit"] else metrics.Status.SUCCEEDED
     tags = {metrics.Tag.STATUS.value: status.value}
