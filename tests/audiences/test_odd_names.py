@@ -31,7 +31,7 @@ def test_a_mirror_of_an_odd_name_is_remembered(loader: Loader, ledger_url: str, 
     assert (totals["added"], totals["removed"], totals["unchanged"]) == (1, 1, 19)
 
 
-@pytest.mark.parametrize("name", ["us ers\n", "x" * 600])
+@pytest.mark.parametrize("name", ["us\0ers", "x" * 600])
 def test_what_the_profiles_of_an_odd_stream_hold_is_remembered(
     loader: Loader, ledger_url: str, name: str
 ) -> None:
