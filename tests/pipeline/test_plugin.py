@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from meltano_project import REQUIRED, Project, definition
+from meltano_project import DEFINITION, EMPTY, REQUIRED, Project, definition
 
 from demo.pipeline import MELTANO
 
 if TYPE_CHECKING:
     from local_batch import LocalBatch
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(120)]
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(240)]
 
 
 def meltanos_schema() -> dict[str, Any]:
@@ -60,6 +64,33 @@ def test_every_command_works_in_meltano(project: Project, batch: LocalBatch) -> 
     rejects = project.meltano("invoke", "target-batch:rejects")
     assert "missing_custom_id" in rejects
     assert "  meltano invoke target-batch --input " in rejects
+
+
+def test_the_definition_installs_what_its_commands_need(tmp_path: Path) -> None:
+    """`meltano add` with the definition as it is, over a wheel of this checkout, as in the quick start."""
+    wheels = tmp_path / "dist"
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        str(wheels),
+        str(ROOT),
+    ]
+    subprocess.run(build, check=True, timeout=100)
+    (tmp_path / "meltano.yml").write_text(EMPTY)
+    found = {**os.environ, "PIP_FIND_LINKS": str(wheels), "UV_FIND_LINKS": str(wheels), "NO_COLOR": "1"}
+    add = [str(MELTANO), "add", "target-batch", "--from-ref", str(DEFINITION), "--plugin-type", "loader"]
+    done = subprocess.run(
+        add, cwd=tmp_path, env=found, capture_output=True, text=True, timeout=110, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    python = tmp_path / ".meltano/loaders/target-batch/venv/bin/python"
+    needed = "import psycopg, pyarrow, starlette, uvicorn, target_batch.cli"
+    subprocess.run([str(python), "-c", needed], check=True, timeout=60)
 
 
 def test_the_connection_test_of_meltano_makes_one_read_only_call(project: Project, batch: LocalBatch) -> None:
