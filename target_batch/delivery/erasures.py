@@ -65,7 +65,7 @@ class Erasures:
         self._input_ended = input_ended
         self._forget = forget
         self._pending: dict[tuple[str, str], list[Ticket]] = {}
-        self._taken = False
+        self._taken = self._finished = False
         self.failed = False
 
     def put(self, operation: Erasure, ticket: Ticket) -> None:
@@ -97,12 +97,15 @@ class Erasures:
         return min((tickets[0].line for tickets in self._pending.values()), default=None)
 
     def finish(self) -> None:
-        """Check the guard, then request what is not requested yet.
+        """Check the guard, then request what is not requested yet; once, whatever comes of it.
 
         Raises:
             ErasureRefusedError: too large a share, or the input has no end; nothing was requested.
             StopRun: a request could not be delivered.
         """
+        if self._finished:
+            return
+        self._finished = True
         if self._pending:
             self._check()
         for (stream, custom_id), tickets in list(self._pending.items()):

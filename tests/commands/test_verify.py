@@ -302,3 +302,28 @@ def test_a_batch_that_is_not_there_is_told(command: Command, tmp_path: Path) -> 
     done = verified(command, tmp_path, SEATS)
     assert done.exit_code == 1
     assert "no connection" in done.output
+
+
+@pytest.mark.parametrize("ids", [(), ("--ids",)], ids=["counts", "with IDs"])
+def test_the_counts_are_a_singer_stream_too(
+    command: Command, tmp_path: Path, batch: LocalBatch, ids: tuple[str, ...]
+) -> None:
+    assert run(tmp_path, batch.url, SEATS).code == 0
+    other = [SEATS[0], record("users", user_id="u1", seat=2)]
+    done = verified(command, tmp_path, other, "--format", "singer", *ids)
+    assert done.exit_code == 1
+    head, row = map(json.loads, done.stdout.splitlines())
+    assert (head["type"], head["stream"]) == ("SCHEMA", "target_batch_verify")
+    assert row["record"].keys() == head["schema"]["properties"].keys()
+    assert row["record"]["different"] == 1
+    assert ("u1" in done.stdout) == bool(ids)
+
+
+def test_the_table_fits_a_narrow_terminal(
+    command: Command, tmp_path: Path, batch: LocalBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert run(tmp_path, batch.url, people()).code == 0
+    done = verified(command, tmp_path, people(4), "--ids")
+    assert done.exit_code == 1
+    assert max(map(len, done.stdout.splitlines())) <= 60

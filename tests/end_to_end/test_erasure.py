@@ -126,6 +126,7 @@ def test_suspiciously_many_are_refused_and_hold_the_state(tmp_path: Path, batch:
     ended = run(tmp_path, batch.url, lines, **ERASING)
     assert ended.code == 1
     assert "asks to erase 11 people with 51 records, more than `max_erasures_share` (0.1)" in ended.log
+    assert ended.log.count("`max_erasures_share`") == 1
     assert erased(batch) == []
     assert ended.states == []
     assert ended.totals("users")["undelivered"] == 11
