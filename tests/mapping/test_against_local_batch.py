@@ -230,6 +230,8 @@ def test_what_is_rejected_is_refused_or_the_difference_is_explained(
             row = record(random, number, kind, now)
             for fault in getattr(mapped(row, now), "faults", ()):
                 held = row.get(fault.property or "")
+                if fault.property == "locale":
+                    continue  # it feeds two natives, so one of them alone may take its bare value
                 if fault.attribute and "." not in fault.attribute and finite(held):
                     bare.append((fault.reason.code, fault.attribute, held))
     entries = [
