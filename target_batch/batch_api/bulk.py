@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from target_batch.batch_api.answers import (
     Accepted,
@@ -28,11 +28,13 @@ from target_batch.common.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from target_batch.batch_api.client import Client
     from target_batch.batch_api.endpoints import BulkEndpoint, Project
     from target_batch.batch_api.rate_limiter import RateLimiter
+
+Part = TypeVar("Part")
 
 SINGLED_OUT: Final = 5
 """Operations refused one by one, with nothing ever accepted, that prove the configuration wrong."""
@@ -45,6 +47,7 @@ class Receipt:
     An index that is neither refused nor unconfirmed was accepted. `failure` is why there are
     unconfirmed ones. `token` stands for the newest change of an audience: empty where Batch gave none,
     None where nothing was changed. `doubted` if an attempt of any call may have reached Batch unanswered.
+    `events_lost` are entries whose events may have been in it, and were not sent again.
     """
 
     refused: dict[int, tuple[Refusal, ...]] = field(default_factory=dict)
@@ -52,6 +55,7 @@ class Receipt:
     failure: StopRun | None = None
     token: str | None = None
     doubted: bool = False
+    events_lost: set[int] = field(default_factory=set)
 
 
 class Trust:
@@ -103,7 +107,7 @@ class Divider:
         """Take note that Batch has accepted such entries before: what it refuses now is to blame itself."""
         self._trust.accept()
 
-    def deliver(self, entries: Sequence[bytes], send: Callable[[Sequence[bytes]], Verdict]) -> Receipt:
+    def deliver(self, entries: Sequence[Part], send: Callable[[Sequence[Part]], Verdict]) -> Receipt:
         """Send entries; halve what is refused or too large as a whole, until the guilty are alone."""
         receipt = Receipt()
         ranges = [(0, len(entries))]
@@ -166,15 +170,48 @@ class BulkSender:
         self._divider = Divider(probe)
         self.vouch = self._divider.vouch
 
-    def deliver(self, endpoint: BulkEndpoint, entries: Sequence[bytes]) -> Receipt:
-        """Deliver entries to an endpoint; the receipt accounts for each of them."""
+    def deliver(
+        self,
+        endpoint: BulkEndpoint,
+        entries: Sequence[bytes],
+        without_events: Mapping[int, bytes | None] | None = None,
+    ) -> Receipt:
+        """Deliver entries to an endpoint; the receipt accounts for each of them.
 
-        def send(part: Sequence[bytes]) -> Verdict:
-            call = self._project.post(endpoint.route, b"[" + b",".join(part) + b"]")
-            limiter = self._limiters[endpoint.route]
-            return self._client.send(call, partial(classify_bulk, entries=len(part)), limiter, len(part))
+        Entries that `without_events` names are sent once with their events: where that may have arrived, they
+        go on without them, or not at all.
+        """
+        left = dict(without_events or {})
+        bodies: list[bytes | None] = list(entries)
 
-        return self._divider.deliver(entries, send)
+        def send(part: Sequence[int]) -> Verdict:
+            once = left.keys() & set(part)
+            verdict = self._post(endpoint, part, bodies, once=bool(once))
+            if not once or not isinstance(verdict, Retry) or not verdict.ambiguous:
+                return verdict
+            for index in once:
+                bodies[index] = left.pop(index)
+            return replace(self._post(endpoint, part, bodies, once=False), doubted=True)
+
+        receipt = self._divider.deliver(range(len(entries)), send)
+        receipt.events_lost = set(without_events or ()) - left.keys()
+        return receipt
+
+    def _post(
+        self, endpoint: BulkEndpoint, part: Sequence[int], bodies: Sequence[bytes | None], *, once: bool
+    ) -> Verdict:
+        """Send what is left of some entries, in one call; refusals count from the first of them."""
+        sent = [(index, body) for index in part if (body := bodies[index]) is not None]
+        if not sent:
+            return Accepted()
+        call = self._project.post(endpoint.route, b"[" + b",".join([body for _, body in sent]) + b"]")
+        classify = partial(classify_bulk, entries=len(sent))
+        limiter = self._limiters[endpoint.route]
+        verdict = self._client.send(call, classify, limiter, len(sent), once=once)
+        if not isinstance(verdict, Accepted) or not verdict.refusals:
+            return verdict
+        placed = {sent[place][0] - part[0]: found for place, found in verdict.refusals.items()}
+        return replace(verdict, refusals=placed)
 
 
 def _refused_alone(verdict: Malformed | TooLarge) -> Refusal:

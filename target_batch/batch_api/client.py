@@ -95,10 +95,17 @@ class Client:
         self._transport.hurry(seconds)
 
     def send(
-        self, call: Call, classify: Callable[[Answer], Verdict], limiter: RateLimiter, cost: int = 1
+        self,
+        call: Call,
+        classify: Callable[[Answer], Verdict],
+        limiter: RateLimiter,
+        cost: int = 1,
+        *,
+        once: bool = False,
     ) -> Verdict:
         """Send until the verdict is final, or a `Retry` that the time no longer allows.
 
+        What has to arrive `once` at most is not sent again where it may have arrived.
         `max_retry_seconds` count from the first failure, so that waiting for the rate costs nothing.
         """
         failing_until = math.inf
@@ -127,7 +134,8 @@ class Client:
                 return self._final(call, verdict, round_)
             now = self._clock.monotonic()
             failing_until = min(failing_until, now + self._max_retry_seconds)
-            if not self._wait_after(verdict, limiter, round_, next(pauses), give_up):
+            has_time = self._wait_after(verdict, limiter, round_, next(pauses), give_up)
+            if not has_time or (once and verdict.ambiguous):
                 break
         return verdict
 

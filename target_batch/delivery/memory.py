@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from target_batch.batch_api.answers import Refusal
     from target_batch.batch_api.bulk import Receipt
-    from target_batch.common.records import Spared, Ticket
+    from target_batch.common.records import Spared
     from target_batch.delivery.profile_buffer import Entry
     from target_batch.ledger.database import Ledger
 
@@ -82,24 +82,17 @@ class Memory:
         sending.fresh.update(identity for identity, standing in fresh if standing is Standing.NEW)
         gone = entry.leave_out([one is Standing.ACCEPTED for one in standings])
         self._spared.events += len(gone)
-        self._drop(entry, gone, sending)
+        sending.unchanged += gone
 
     def _leave_out_attributes(self, entry: Entry, left: dict[str, Any], sending: Sending) -> None:
         if not entry.attributes or len(left) == len(entry.attributes):
             return
         self._spared.attributes += len(entry.attributes) - len(left)
-        entry.body = b""
         if left:
-            entry.attributes = left
+            entry.attributes, entry.body = left, b""
             return
         self._spared.profiles += not entry.events
-        self._drop(entry, entry.leave_attributes_out(), sending)
-
-    @staticmethod
-    def _drop(entry: Entry, gone: list[Ticket], sending: Sending) -> None:
-        if gone:
-            entry.body = b""
-            sending.unchanged += gone
+        sending.unchanged += entry.leave_attributes_out()
 
     def forget(self, custom_ids: list[str]) -> None:
         """Forget what Batch holds of people who are about to be erased there.

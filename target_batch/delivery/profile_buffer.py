@@ -89,6 +89,10 @@ class Entry(msgspec.Struct, gc=False):
             self.body = self.body[: -len(NO_ATTRIBUTES)] + b"}"
         self.attributes = {}
 
+    def without_events(self) -> bytes | None:
+        """Return the entry as Batch wants it, but for its events; None where nothing else is in it."""
+        return _encode(Body(Identifiers(self.custom_id), self.attributes)) if self.attributes else None
+
     def _open(self) -> None:
         self.attributes = _decode(self.body).attributes
         self.body = b""
@@ -152,6 +156,7 @@ class Entry(msgspec.Struct, gc=False):
         return self._without({place for place, name in enumerate(named) if not name})
 
     def _without(self, gone: set[int]) -> list[Ticket]:
+        self.body = b""
         tickets = [ticket for place, ticket in enumerate(self.tickets) if place in gone]
         self.size -= sum(len(ticket.source) for ticket in tickets)
         self.tickets = [ticket for place, ticket in enumerate(self.tickets) if place not in gone]

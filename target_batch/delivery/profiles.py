@@ -65,13 +65,15 @@ class Policy:
 
     `profile_endpoint` is `auto`, `update` or `mass_update`; `most_ahead` are the records that may be
     confirmed behind an older one that is not: after a crash they are sent again. `most_entries` bound
-    one request. With `late_as_now` an event that became too old goes without its time.
+    one request. With `late_as_now` an event that became too old goes without its time. Without
+    `risks_events_twice` one whose answer was lost is not sent again.
     """
 
     profile_endpoint: str = "auto"
     most_ahead: int = 10_000
     most_entries: int = MASS_UPDATE_CUT
     late_as_now: bool = False
+    risks_events_twice: bool = True
 
 
 class Delivery:
@@ -215,8 +217,12 @@ class Delivery:
             del self._in_flight[number]
             return
         bodies = [entry.body for entry in sending.entries]
+        once: dict[int, bytes | None] = {}
+        if not self._policy.risks_events_twice:
+            with_events = ((index, entry) for index, entry in enumerate(sending.entries) if entry.events)
+            once = {index: entry.without_events() for index, entry in with_events}
         self._threads.submit(
-            lambda: self._sender.deliver(endpoint, bodies),
+            lambda: self._sender.deliver(endpoint, bodies, once),
             lambda receipt: self._settled(number, sending, receipt),
         )
 
@@ -266,10 +272,14 @@ class Delivery:
         if sending.unchanged:
             self._sender.vouch()
         self._fates.unchanged(sending.unchanged)
-        for ticket in sending.skipped:
-            self._fates.ignored(ticket.origin.stream, Reason.EVENT_IN_DOUBT.code)
+        self._skip(sending.skipped)
         seal(sending.entries)
         return sending
+
+    def _skip(self, tickets: list[Ticket]) -> None:
+        """Settle events that may have reached Batch, and are not risked twice."""
+        for ticket in tickets:
+            self._fates.ignored(ticket.origin.stream, Reason.EVENT_IN_DOUBT.code)
 
     def _settled(self, number: int, sending: Sending, receipt: Receipt) -> None:
         try:
@@ -281,11 +291,13 @@ class Delivery:
 
     def _settle_fates(self, number: int, sending: Sending, receipt: Receipt) -> None:
         entries = sending.entries
+        for index in receipt.events_lost - receipt.unconfirmed:
+            self._skip(entries[index].leave_out([True] * len(entries[index].events)))
         blamed = receipt.unconfirmed | receipt.refused.keys()
         accepted = entries
         if blamed:
             accepted = [entry for index, entry in enumerate(entries) if index not in blamed]
-        self._fates.all_delivered([entry.tickets for entry in accepted])
+        self._fates.all_delivered([entry.tickets for entry in accepted if entry.tickets])
         for index in sorted(receipt.refused):
             entry = entries[index]
             self._fates.refused(entry.tickets, receipt.refused[index], named=entry.named)

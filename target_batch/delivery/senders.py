@@ -228,6 +228,7 @@ class Lanes:
             settings.checkpoint_records,
             self._most_entries,
             settings.late_events == "now",
+            risks_events_twice=not settings.skip_unchanged or settings.events_in_doubt == "send",
         )
         return Delivery(self._bulk, self._run.fates, policy, self._run.clock.time, self._memory)
 

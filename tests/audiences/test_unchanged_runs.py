@@ -327,3 +327,49 @@ def test_the_ledger_holds_no_attribute(lite: Loader) -> None:
     """Only hashes: a copy of the file gives nobody away."""
     lite.run([USERS, *users(["u1"], "canary-plan"), state(DONE)])
     assert b"canary-plan" not in (lite.folder / "work" / "ledger.db").read_bytes()
+
+
+@pytest.mark.parametrize("policy", ["send", "skip"])
+def test_an_event_whose_answer_was_lost_is_sent_again_or_not_as_is_set(lite: Loader, policy: str) -> None:
+    """What shares the entry goes on without it; the same event is no longer in doubt once it was accepted."""
+    lost = {"accept_then": {"delay": {"seconds": 0, "then": "reset"}}}
+    lite.batch.fault(lost, path="*/profiles/*", nth=[1])
+    lines = [USERS, *users(["u1"]), EVENTS, *happened(1), state(DONE)]
+    found = lite.run(lines, events_in_doubt=policy)
+    assert found.code == 0, found.log
+    again = policy == "send"
+    assert names_of_events(lite) == ["opened"] * (1 + again)
+    assert lite.batch.attributes("u1") == {"plan": "free"}
+    assert len(lite.batch.journal()) == 2, "attributes are sent again, they are the same twice"
+    counts = found.totals("events")
+    assert (counts["delivered"], counts["ignored"]) == ((1, 0) if again else (0, 1))
+    assert counts["reasons"] == ({} if again else {"event_in_doubt": 1})
+    found = lite.run(lines, events_in_doubt=policy)
+    assert names_of_events(lite) == ["opened"] * (1 + again)
+    assert found.totals("events")["unchanged" if again else "ignored"] == 1
+
+
+@pytest.mark.parametrize("policy", ["send", "skip"])
+@pytest.mark.parametrize("applied", [False, True], ids=["not applied", "applied"])
+def test_after_a_kill_no_event_that_is_known_goes_twice(
+    skipping: Loader, policy: str, *, applied: bool
+) -> None:
+    """What was accepted before the kill is known; what was on the wire is in doubt, and goes as is set."""
+    settings = {"events_in_doubt": policy, "checkpoint_seconds": 0.1}
+    hang = {"delay": {"seconds": 60, "then": "reset"}}
+    skipping.batch.fault({"accept_then": hang} if applied else hang, path="*/profiles/*", nth=[2])
+    process = skipping.cold(**settings)
+    feed(process, [EVENTS, *happened(1, 2), state({"at": 2})])
+    assert process.stdout is not None
+    assert process.stdout.readline(), "the first events are accepted and their state has passed"
+    feed(process, happened(3, 4))
+    wait_for(skipping.batch.hits)
+    kill(process)
+    skipping.unhang()
+    found = skipping.run([EVENTS, *happened(1, 2, 3, 4, 5), state(DONE)], **settings)
+    assert found.code == 0, found.log
+    again = 2 if policy == "send" else 0
+    counts = found.totals("events")
+    assert (counts["unchanged"], counts["delivered"], counts["ignored"]) == (2, 1 + again, 2 - again)
+    assert found.run["possibly_twice"] == again
+    assert len(names_of_events(skipping)) == 3 + again + 2 * applied

@@ -34,7 +34,7 @@ class Sender:
         self.gate = threading.Event()
         self.gate.set()
 
-    def deliver(self, endpoint: BulkEndpoint, entries: Sequence[bytes]) -> Receipt:
+    def deliver(self, endpoint: BulkEndpoint, entries: Sequence[bytes], _: Any = None) -> Receipt:
         """Take one request."""
         number = len(self.calls)
         self.calls.append((endpoint.route, [json.loads(entry) for entry in entries]))
@@ -204,7 +204,7 @@ def test_confirmed_records_do_not_run_far_ahead_of_an_open_one() -> None:
     world.delivery.finish()
     slow, deliver = threading.Event(), world.sender.deliver
 
-    def hanging(endpoint: BulkEndpoint, entries: Sequence[bytes]) -> Receipt:
+    def hanging(endpoint: BulkEndpoint, entries: Sequence[bytes], _: Any = None) -> Receipt:
         if b'"u0"' in entries[0]:
             slow.wait(10)
         return deliver(endpoint, entries)
