@@ -90,6 +90,7 @@ def _serve(work_path: str, files: tuple[str, ...], port: int) -> None:
 
 def _table(found: list[dict[str, Any]]) -> Iterator[str]:
     from target_batch.common.plain_text import table, wrapped  # noqa: PLC0415 - only here
+    from target_batch.report.run_log import spared_text  # noqa: PLC0415 - only here
 
     tallies = [tally for entry in found for tally in _object(entry.get("streams")).values()]
     shown = [name for name in COUNTS if name in ALWAYS or any(_integer(tally.get(name)) for tally in tallies)]
@@ -101,6 +102,8 @@ def _table(found: list[dict[str, Any]]) -> Iterator[str]:
     for entry in found:
         if cause := _cause(entry):
             yield wrapped(f"{_started(entry)}  {cause}", 0, hanging=21)
+        if held := spared_text(_object(entry.get("spared"))):
+            yield wrapped(f"{_started(entry)}  {held}", 0, hanging=21)
 
 
 def _rows(entry: dict[str, Any], shown: list[str]) -> Iterator[list[str]]:
@@ -150,7 +153,11 @@ def _write_singer(found: list[dict[str, Any]]) -> None:
     from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
 
     run = {"run": out.TEXT, "started": out.MOMENT, "seconds": out.NUMBER, "exit": out.INTEGER}
-    run |= dict.fromkeys(TOTALS, out.INTEGER) | {"trouble": out.OBJECT, "dry_run": out.BOOLEAN}
+    run |= dict.fromkeys(TOTALS, out.INTEGER) | {
+        "trouble": out.OBJECT,
+        "spared": out.OBJECT,
+        "dry_run": out.BOOLEAN,
+    }
     run |= {"ended": out.BOOLEAN, "cause": out.TEXT}
     out.write("target_batch_runs", run, ["run"], ({name: entry.get(name) for name in run} for entry in found))
     counts = (*COUNTS, "merged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,7 +12,7 @@ from target_batch.common.redaction import clean
 from target_batch.common.storage import LocalFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from target_batch.common.records import Spared, Tally
     from target_batch.common.storage import Folder
@@ -35,10 +36,19 @@ def summary(tallies: dict[str, Tally], spared: Spared, *, dry: bool = False) -> 
     merged = sum(tally.merged for tally in tallies.values())
     if merged:
         line += f"; merging saved {counted(merged, 'update')} of the quota"
-    counts = {"profile": spared.profiles, "attribute": spared.attributes, "event": spared.events}
-    if held := ", ".join(counted(count, name) for name, count in counts.items() if count):
-        line += f"; not sent, as Batch has it: {held}"
-    return line
+    held = spared_text(asdict(spared))
+    return f"{line}; {held}" if held else line
+
+
+def spared_text(counts: Mapping[str, Any]) -> str:
+    """Say what did not have to be sent; nothing where there is nothing to say."""
+    units = {"profiles": "profile", "attributes": "attribute", "events": "event"}
+    held = ", ".join(
+        counted(count, unit)
+        for name, unit in units.items()
+        if isinstance(count := counts.get(name), int) and count > 0
+    )
+    return f"not sent, as Batch has it: {held}" if held else ""
 
 
 def fully_rejected(tallies: dict[str, Tally]) -> Iterator[str]:

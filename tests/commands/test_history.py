@@ -71,7 +71,7 @@ def test_a_count_has_a_column_where_a_stream_has_any(
     config = config_file(tmp_path, batch.url, work_path=str(work), **settings)
     for _ in range(2):
         assert finished(config, users(1, 3)).code == 0
-    head, _, first, second, third = command("runs", "--config", "config.json").output.splitlines()
+    head, _, first, second, third, held = command("runs", "--config", "config.json").output.splitlines()
     counts = ["read", "delivered", "unchanged", "rejected"]
     assert head.split()[5:9] == counts
     assert [row.split()[5:9] for row in (first, second, third)] == [
@@ -79,6 +79,7 @@ def test_a_count_has_a_column_where_a_stream_has_any(
         ["3", "3", "0", "0"],
         ["3", "0", "3", "0"],
     ]
+    assert "not sent, as Batch has it: 3 profiles" in held
 
 
 def test_only_the_last_runs_are_shown(command: Command, work: Path, tmp_path: Path) -> None:
