@@ -51,7 +51,7 @@ class Memory:
             StopRun: the ledger cannot be used; nothing may be sent.
         """
         identities = [identity for entry in entries for identity in entry.identities if identity]
-        wanted = [(entry.custom_id, entry.attributes) for entry in entries]
+        wanted = [(entry.custom_id, entry.attributes, entry.body) for entry in entries]
         with self._ledger.turn() as connection:
             claim, left = self._profiles.claim(connection, wanted)
             standings = self._events.claim(connection, identities) if identities else []

@@ -24,6 +24,11 @@ HASH_BYTES: Final = 8
 TAG_BYTES: Final = 3
 KEY_BYTES: Final = 8
 _HELD: Final = Struct(f"<{TAG_BYTES}s{HASH_BYTES}sH")
+_WHOLE: Final = Struct(f"<{HASH_BYTES}sH")
+NEVER: Final = 0xFFFF
+"""Stands for the day of what does not age."""
+
+NOT_HELD: Final = (None, 0)
 _encode_lines: Final = msgspec.json.Encoder(decimal_format="number").encode_lines
 
 EARLIEST: Final = 0.75
@@ -42,11 +47,20 @@ Held: TypeAlias = "dict[bytes, tuple[bytes, int]]"
 """Tag → hash of what was last accepted, and the day of that, counted from 1970."""
 
 
-class Carried(NamedTuple):
-    """What a request carries of one profile: tag and hash of each attribute."""
+class Wanted(NamedTuple):
+    """What a profile is to get: tag and hash of each attribute, and a hash of them all."""
 
     key: int
     attributes: list[tuple[bytes, bytes]]
+    whole: bytes
+
+
+class Carried(NamedTuple):
+    """What a request carries of it: tag and hash of each attribute that is sent."""
+
+    key: int
+    attributes: list[tuple[bytes, bytes]]
+    wanted: Wanted
 
 
 def project_hash(project: str) -> bytes:
@@ -54,15 +68,24 @@ def project_hash(project: str) -> bytes:
     return blake2b(project.encode(), digest_size=12).digest()
 
 
-def digested(project: bytes, custom_id: str, attributes: Mapping[str, Any]) -> Carried:
+def identity_of(project: bytes, custom_id: str) -> bytes:
+    """Return 16 bytes for a profile, whose first eight are its `key`."""
+    return blake2b(project + custom_id.encode(), digest_size=16).digest()
+
+
+def whole_of(identity: bytes, body: bytes) -> bytes:
+    """Return a hash of all that a profile is to get, by which most need no closer look; empty for no body."""
+    return blake2b(identity + body, digest_size=HASH_BYTES).digest() if body else b""
+
+
+def digested(identity: bytes, attributes: Mapping[str, Any], whole: bytes = b"") -> Wanted:
     """Digest a profile's attributes, in their order."""
-    identity = blake2b(project + custom_id.encode(), digest_size=16).digest()
     lines = _encode_lines(list(attributes.items())).splitlines()
     digests = [
         OPERATION if type(value) is dict else blake2b(identity + line, digest_size=HASH_BYTES).digest()
         for value, line in zip(attributes.values(), lines, strict=True)
     ]
-    return Carried(key_of(identity), list(zip(map(tag_of, attributes), digests, strict=True)))
+    return Wanted(key_of(identity), list(zip(map(tag_of, attributes), digests, strict=True)), whole)
 
 
 def key_of(identity: bytes) -> int:
@@ -81,14 +104,25 @@ CONSENTS: Final = frozenset(map(tag_of, ("$email_marketing", "$sms_marketing")))
 """Attributes that never expire: to send them again could undo what a person chose meanwhile."""
 
 
-def unpack(held: bytes) -> Held:
+def unpack(row: bytes) -> Held:
     """Read a row."""
-    return {tag: (hash_, day) for tag, hash_, day in _HELD.iter_unpack(held)}
+    return {tag: (hash_, day) for tag, hash_, day in _HELD.iter_unpack(row[_WHOLE.size :])}
 
 
-def pack(held: Held) -> bytes:
-    """Write a row."""
-    return b"".join([_HELD.pack(tag, hash_, day) for tag, (hash_, day) in held.items()])
+def unpack_whole(row: bytes) -> tuple[bytes, int]:
+    """Read the hash of all that was accepted last, and since when it is held."""
+    whole, day = _WHOLE.unpack_from(row)
+    return whole, day
+
+
+def pack(held: Held, wanted: Wanted | None = None) -> bytes:
+    """Write a row; where all that is `wanted` is held, with its hash and the oldest day of what ages."""
+    head = _WHOLE.pack(b"", 0)
+    pairs = wanted.attributes if wanted and wanted.whole else ()
+    if wanted and pairs and all(held.get(tag, NOT_HELD)[0] == hash_ for tag, hash_ in pairs):
+        days = [held[tag][1] for tag, _ in pairs if tag not in CONSENTS]
+        head = _WHOLE.pack(wanted.whole, min(days, default=NEVER))
+    return head + b"".join([_HELD.pack(tag, hash_, day) for tag, (hash_, day) in held.items()])
 
 
 class Age:
@@ -109,7 +143,7 @@ def pack_carried(carried: Iterable[Carried]) -> bytes:
     return b"".join(
         [
             _packed_key(key) + bytes([len(attributes)]) + b"".join([tag for tag, _ in attributes])
-            for key, attributes in carried
+            for key, attributes, _ in carried
         ]
     )
 

@@ -14,12 +14,16 @@ import sqlalchemy as sa
 
 from target_batch.ledger.held import (
     CONSENTS,
+    NEVER,
     OPERATION,
     Age,
     Carried,
     Held,
     Pair,
+    Wanted,
     digested,
+    identity_of,
+    key_of,
     pack,
     pack_carried,
     pack_pairs,
@@ -27,6 +31,8 @@ from target_batch.ledger.held import (
     tag_of,
     unpack,
     unpack_carried,
+    unpack_whole,
+    whole_of,
 )
 from target_batch.ledger.tables import profiles, requests
 
@@ -92,34 +98,63 @@ class ProfileMemory:
         self._now = now
 
     def claim(
-        self, connection: sa.Connection, wanted: Sequence[tuple[str, Mapping[str, Any]]]
+        self, connection: sa.Connection, wanted: Sequence[tuple[str, Mapping[str, Any], bytes]]
     ) -> tuple[Claim | None, list[dict[str, Any]]]:
-        """Look what of each profile (custom ID, attributes) has to be sent, and mark that it is out.
+        """Look what of each profile has to be sent, and mark that it is out.
 
-        The connection is one of `Ledger.turn`. Returns the claim, None where nothing has to be sent, and the
-        attributes that are left of each profile.
+        `wanted` are custom ID, attributes, and the entry's body, if there is one. The connection is one of
+        `Ledger.turn`. Returns the claim, None where nothing has to be sent, and the attributes that are left
+        of each profile.
         """
-        all_ = [digested(self._project, custom_id, attributes) for custom_id, attributes in wanted]
-        held = self._held(connection, [profile.key for profile in all_ if profile.attributes])
-        crossed = self._cross(connection, all_, held)
         age = Age(self._max_age_days, self._today)
+        others = self._others(connection)
+        left: list[dict[str, Any]] = [{}] * len(wanted)
+        closer, rows = self._look(connection, wanted, age, trusts_wholes=not others)
+        held = {key: unpack(row) for key, row in rows.items()}
+        crossed = self._cross(connection, others, closer.values(), held)
         carried: dict[int, Carried] = {}
-        left: list[dict[str, Any]] = []
-        for index, (profile, (_, attributes)) in enumerate(zip(all_, wanted, strict=True)):
+        for index, profile in closer.items():
             differs = _differs(profile, held.get(profile.key, NOTHING_HELD), age)
-            if True not in differs:
-                left.append({})
-                continue
-            sent = [pair for pair, is_sent in zip(profile.attributes, differs, strict=True) if is_sent]
-            carried[index] = Carried(profile.key, sent)
-            kept = zip(attributes.items(), differs, strict=True)
-            left.append({name: value for (name, value), is_sent in kept if is_sent})
+            if True in differs:
+                sent = [pair for pair, is_sent in zip(profile.attributes, differs, strict=True) if is_sent]
+                carried[index] = Carried(profile.key, sent, profile)
+                kept = zip(wanted[index][1].items(), differs, strict=True)
+                left[index] = {name: value for (name, value), is_sent in kept if is_sent}
         if not carried:
             return None, left
         number = secrets.randbits(62)
-        row = (self._ledger.run, number, pack_carried(carried.values()), pack_pairs(crossed))
-        self._ledger.upsert(connection, requests, [row])
+        request = (self._ledger.run, number, pack_carried(carried.values()), pack_pairs(crossed))
+        self._ledger.upsert(connection, requests, [request])
         return Claim(number, carried), left
+
+    def _look(
+        self,
+        connection: sa.Connection,
+        wanted: Sequence[tuple[str, Mapping[str, Any], bytes]],
+        age: Age,
+        *,
+        trusts_wholes: bool,
+    ) -> tuple[dict[int, Wanted], dict[int, bytes]]:
+        """Return the profiles that need a closer look, by index, and their rows."""
+        identities = [identity_of(self._project, custom_id) for custom_id, _, _ in wanted]
+        keys = [key_of(identity) for identity in identities]
+        found = dict(self._ledger.rows(connection, profiles, sorted(keys)))
+        closer: dict[int, Wanted] = {}
+        rows: dict[int, bytes] = {}
+        for index, (identity, key, (_, attributes, body)) in enumerate(
+            zip(identities, keys, wanted, strict=True)
+        ):
+            row, whole = found.get(key), whole_of(identity, body)
+            if row is not None and trusts_wholes and whole:
+                last, day = unpack_whole(row)
+                first_day, last_day = age.days_of(key)
+                if last == whole and (first_day <= day <= last_day or day == NEVER):
+                    continue
+            if attributes:
+                closer[index] = digested(identity, attributes, whole)
+                if row is not None:
+                    rows[key] = row
+        return closer, rows
 
     def settle(self, connection: sa.Connection, claim: Claim, outcome: Outcome) -> None:
         """Note what became of a claim: accepted attributes are known from now, unless another run crossed.
@@ -133,26 +168,27 @@ class ProfileMemory:
         if outcome.doubted:
             return
         held = self._held(connection, [profile.key for profile in claim.carried.values()])
-        changed: dict[int, Held] = {}
+        changed: dict[int, bytes] = {}
         today = self._today
         for index in claim.carried.keys() - outcome.unsent:
             profile = claim.carried[index]
-            mine = changed.setdefault(profile.key, held.get(profile.key, {}))
+            mine = held.setdefault(profile.key, {})
             refused = set(map(tag_of, outcome.refused.get(index, NOTHING)))
             for tag, hash_ in profile.attributes:
                 if hash_ == OPERATION or tag in refused or (profile.key, tag) in crossed:
                     mine.pop(tag, None)
                 else:
                     mine[tag] = hash_, today
+            changed[profile.key] = pack(mine, profile.wanted)
         self._keep(connection, changed)
 
     def forget(self, custom_ids: Iterable[str]) -> None:
         """Forget profiles, for example because they were erased in Batch."""
-        keys = {digested(self._project, custom_id, {}).key for custom_id in custom_ids}
+        keys = {key_of(identity_of(self._project, custom_id)) for custom_id in custom_ids}
         with self._ledger.turn() as connection:
             for other in self._others(connection, mine=True):
                 self._mark(connection, other, {pair for pair in other.carried if pair[0] in keys})
-            self._keep(connection, {key: {} for key in keys})
+            self._keep(connection, dict.fromkeys(keys, pack({})))
 
     @property
     def _today(self) -> int:
@@ -162,22 +198,26 @@ class ProfileMemory:
         found = self._ledger.rows(connection, profiles, sorted(keys))
         return {key: unpack(held) for key, held in found}
 
-    def _keep(self, connection: sa.Connection, held: Mapping[int, Held]) -> None:
-        rows = [(key, pack(held[key])) for key in sorted(held)]
-        self._ledger.upsert(connection, profiles, rows)
+    def _keep(self, connection: sa.Connection, rows: Mapping[int, bytes]) -> None:
+        self._ledger.upsert(connection, profiles, sorted(rows.items()))
 
-    def _cross(self, connection: sa.Connection, all_: Sequence[Carried], held: dict[int, Held]) -> set[Pair]:
+    def _cross(
+        self,
+        connection: sa.Connection,
+        others: Sequence[_Other],
+        wanted: Iterable[Wanted],
+        held: dict[int, Held],
+    ) -> set[Pair]:
         """Make unknown what other runs have out, for them and for us; return those pairs.
 
         What a dead run had out stays a reason for doubt until one request after it was answered.
         """
-        others = self._others(connection)
         if not others:
             return set()
-        wanted = {(profile.key, tag) for profile in all_ for tag, _ in profile.attributes}
+        mine = {(profile.key, tag) for profile in wanted for tag, _ in profile.attributes}
         crossed: set[Pair] = set()
         for other in others:
-            if both := wanted & other.carried:
+            if both := mine & other.carried:
                 crossed |= both
                 if other.run != NOBODY and self._ledger.locks.is_alive(other.run, connection):
                     self._mark(connection, other, both)
@@ -186,7 +226,7 @@ class ProfileMemory:
         changed = {key: held.setdefault(key, {}) for key, _ in crossed}
         for key, tag in crossed:
             held[key].pop(tag, None)
-        self._keep(connection, changed)
+        self._keep(connection, {key: pack(one) for key, one in changed.items()})
         return crossed
 
     def _others(self, connection: sa.Connection, *, mine: bool = False) -> list[_Other]:
@@ -228,7 +268,7 @@ def _request(statement: Any, run: int, number: int) -> Any:
     return statement.where(requests.c.run == run, requests.c.number == number)
 
 
-def _differs(profile: Carried, held: Held, age: Age) -> list[bool]:
+def _differs(profile: Wanted, held: Held, age: Age) -> list[bool]:
     """Say of each attribute whether it is not known to be what Batch holds."""
     if not held:
         return [True] * len(profile.attributes)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from singer import DATE_TIME, STRING, record, schema, state
 from target_process import KEY, Ended, config_file, encoded, ended
 
-from target_batch.ledger.held import pack, unpack
+from target_batch.ledger.held import Wanted, pack, unpack, unpack_whole
 from tests.audiences import quick_target
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ class Loader:
         path = self.folder / "work" / "ledger.db"
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             for key, held in connection.execute("SELECT key, held FROM target_batch_profiles").fetchall():
-                older = pack({tag: (hash_, day - days) for tag, (hash_, day) in unpack(held).items()})
+                older_held = {tag: (hash_, day - days) for tag, (hash_, day) in unpack(held).items()}
+                attributes = [(tag, hash_) for tag, (hash_, _) in older_held.items()]
+                older = pack(older_held, Wanted(key, attributes, unpack_whole(held)[0]))
                 connection.execute("UPDATE target_batch_profiles SET held = ? WHERE key = ?", (older, key))
 
     def staged(self) -> int:

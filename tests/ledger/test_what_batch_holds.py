@@ -21,7 +21,7 @@ from target_batch.delivery.memory import Memory
 from target_batch.delivery.profile_buffer import Entry, Sending, seal
 from target_batch.ledger.database import Ledger
 from target_batch.ledger.events import KEPT_HOURS, EventMemory
-from target_batch.ledger.held import digested, project_hash, unpack, unpack_carried
+from target_batch.ledger.held import digested, identity_of, project_hash, unpack, unpack_carried
 from target_batch.ledger.profiles import ProfileMemory
 from target_batch.ledger.tables import profiles, requests
 from target_batch.singer.messages import record_in
@@ -47,7 +47,7 @@ MEANINGS = {
     for who in PEOPLE
     for name in sorted({name for names in SHAPES.values() for name in names})
     for value in VALUES
-    for carried in [digested(project_hash(PROJECT), who, {name: value})]
+    for carried in [digested(identity_of(project_hash(PROJECT), who), {name: value})]
     for tag, hash_ in carried.attributes
 }
 """What the ledger's numbers stand for."""
