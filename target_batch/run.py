@@ -368,7 +368,8 @@ class Run:
         if not self._progress.live:
             metrics.log_points(entry)
         totals = run_log.summary(self.fates.tallies, self.fates.spared, dry=self._dry is not None)
-        self._logger.info("Totals: %s", totals or "no records", extra=entry)
+        named = {clean(name): counts for name, counts in entry["streams"].items()}
+        self._logger.info("Totals: %s", totals or "no records", extra=entry | {"streams": named})
 
     def _entry(self, exit_code: int | None = None) -> dict[str, Any]:
         """Return the run's line of the run log; without an exit code that of a run at work."""

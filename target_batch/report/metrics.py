@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 WRITE_SECONDS: Final = 5.0
 """How long one writing of the file may take behind a URL; the run waits for it."""
+
+LONGEST_LABEL: Final = 200
+"""Characters of a stream's name that a label has."""
 
 FATES: Final = ("delivered", "unchanged", "ignored", "rejected", "undelivered")
 TOTALS: Final = {
@@ -103,7 +107,8 @@ def _of_streams(streams: dict[str, dict[str, Any]]) -> Iterator[Metric]:
     reasons = GaugeMetricFamily(
         "target_batch_refusals", "Refusals of records and attributes by reason.", labels=("stream", "reason")
     )
-    for stream, counts in streams.items():
+    for name, counts in streams.items():
+        stream = _label(name)
         read.add_metric((stream,), counts["read"])
         merged.add_metric((stream,), counts["merged"])
         for fate in FATES:
@@ -111,6 +116,13 @@ def _of_streams(streams: dict[str, dict[str, Any]]) -> Iterator[Metric]:
         for code, count in counts["reasons"].items():
             reasons.add_metric((stream, code), count)
     yield from (read, records, merged, reasons)
+
+
+def _label(stream: str) -> str:
+    """Return a stream's name as a label; the end of one without end is a number, so that no two are alike."""
+    if len(stream) <= LONGEST_LABEL:
+        return stream
+    return f"{stream[:LONGEST_LABEL]}-{zlib.crc32(stream.encode()):08x}"
 
 
 def log_points(entry: dict[str, Any]) -> None:

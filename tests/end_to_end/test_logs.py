@@ -95,6 +95,15 @@ def test_the_counts_are_points_of_the_sdk_as_well(tmp_path: Path, batch: LocalBa
     assert by_name["http_request_count"]["value"] == batch.summary()["requests"]["total"]
 
 
+def test_a_stream_name_without_end_fills_neither_log_nor_metrics(tmp_path: Path, batch: LocalBatch) -> None:
+    stream = "x" * 1_000_000 + "_users"
+    lines = [schema(stream, {"user_id": STRING}), record(stream, user_id="u1")]
+    path = tmp_path / "m.prom"
+    found = json_lines(tmp_path, batch.url, lines, metrics_path=str(path))
+    assert max(len(json.dumps(line)) for line in found) < 5_000
+    assert path.stat().st_size < 20_000
+
+
 @pytest.mark.parametrize(
     "content", ["[", "- 1\n", "version: 1\nformatters: {x: {(): no.such.Thing}}\n", "version: 7\n"]
 )
