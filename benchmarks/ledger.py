@@ -1,13 +1,14 @@
 """`python benchmarks/ledger.py`: what a million members and profiles cost in the ledger, without HTTP.
 
-Each line is a process of its own over the same ledger: members mirrored for the first time, again
-unchanged, and with one percent of them gone and as many new; then profiles remembered and skipped. The
-places take everything at once. Memory is the peak of the process.
+Each line is a process of its own over the same ledger: with `--members`, members mirrored for the first
+time, again unchanged, and with one percent of them gone and as many new; then profiles of 12 attributes,
+sent for the first time and unchanged. Batch takes everything at once. Memory is the peak of the process.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import os
@@ -19,6 +20,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
@@ -161,6 +164,7 @@ def work(phase: str, url: str, count: int) -> None:
     ledger.close()
     cost = {
         "seconds": time.perf_counter() - begun,
+        "cpu": time.process_time(),
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     print(json.dumps(cost))
@@ -188,6 +192,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3, help="how often everything is measured")
+    parser.add_argument("--members", action="store_true", help="measure mirrors, too")
     parser.add_argument("--postgresql", action="store_true", help="measure an embedded PostgreSQL, too")
     parser.add_argument("--phase", choices=PHASES, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
@@ -195,13 +201,30 @@ def main() -> None:
     if chosen.phase:
         work(chosen.phase, chosen.url, chosen.count)
         return
-    for count in (chosen.count // 10, chosen.count):
+    phases = [phase for phase in PHASES if chosen.members or phase in {"remember", "skip"}]
+    for count, run in itertools.product((chosen.count // 10, chosen.count), range(chosen.runs)):
         with ExitStack() as stack:
             for name, url in databases(stack, with_postgresql=chosen.postgresql):
-                print(f"\n{name}, {count:,}\n{'':26}{'seconds':>9}{'peak MB':>9}")
-                for phase, title in PHASES.items():
+                print(f"\n{name}, {count:,}, run {run + 1}\n{'':26}{'seconds':>9}{'CPU':>9}{'peak MB':>9}")
+                for phase in phases:
                     cost = measured(phase, url, count)
-                    print(f"{title:26}{cost['seconds']:9.1f}{cost['peak']:9.0f}", flush=True)
+                    figures = f"{cost['seconds']:9.1f}{cost['cpu']:9.1f}{cost['peak']:9.0f}"
+                    print(f"{PHASES[phase]:26}{figures}", flush=True)
+                print(f"{'bytes a profile':26}{size_of(url) / count:9.0f}")
+
+
+def size_of(url: str) -> int:
+    """Return the bytes of the table of profiles, with its index."""
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            pages = "SELECT sum(pgsize) FROM dbstat WHERE name = 'target_batch_profiles'"
+            try:
+                return int(connection.scalar(sa.text(pages)) or 0)
+            except sa.exc.OperationalError:  # an SQLite without this table
+                return Path(engine.url.database or "").stat().st_size
+        total = "SELECT pg_total_relation_size('target_batch_profiles')"
+        return int(connection.scalar(sa.text(total)) or 0)
 
 
 if __name__ == "__main__":

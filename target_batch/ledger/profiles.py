@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 DAY: Final = 86_400
 NOTHING: Final[frozenset[str]] = frozenset()
 NOTHING_HELD: Final[Held] = {}
+NO_TAGS: Final[frozenset[bytes]] = frozenset()
 NOBODY: Final = 0
 """Stands for the run of a request that will not be answered any more."""
 
@@ -115,7 +116,10 @@ class ProfileMemory:
         carried: dict[int, Carried] = {}
         for index, profile in closer.items():
             differs = _differs(profile, held.get(profile.key, NOTHING_HELD), age)
-            if True in differs:
+            if False not in differs:
+                carried[index] = Carried(profile.key, profile.attributes, profile)
+                left[index] = dict(wanted[index][1])
+            elif True in differs:
                 sent = [pair for pair, is_sent in zip(profile.attributes, differs, strict=True) if is_sent]
                 carried[index] = Carried(profile.key, sent, profile)
                 kept = zip(wanted[index][1].items(), differs, strict=True)
@@ -162,23 +166,28 @@ class ProfileMemory:
         The connection is one of `Ledger.turn`.
         """
         crossed = self._end(connection, claim)
-        unclear = claim.pairs() if outcome.doubted else crossed & claim.pairs(outcome.unsent)
-        if unclear:
-            self._ledger.upsert(connection, requests, [(NOBODY, claim.number, pack_pairs(unclear), b"")])
+        open_ = claim.pairs() if outcome.doubted else crossed & claim.pairs(outcome.unsent)
+        if open_:
+            self._ledger.upsert(connection, requests, [(NOBODY, claim.number, pack_pairs(open_), b"")])
         if outcome.doubted:
             return
         held = self._held(connection, [profile.key for profile in claim.carried.values()])
+        crossed_tags: dict[int, set[bytes]] = {}
+        for key, tag in crossed:
+            crossed_tags.setdefault(key, set()).add(tag)
         changed: dict[int, bytes] = {}
         today = self._today
         for index in claim.carried.keys() - outcome.unsent:
             profile = claim.carried[index]
             mine = held.setdefault(profile.key, {})
-            refused = set(map(tag_of, outcome.refused.get(index, NOTHING)))
+            unclear = set(map(tag_of, outcome.refused.get(index, NOTHING)))
+            unclear |= crossed_tags.get(profile.key, NO_TAGS)
             for tag, hash_ in profile.attributes:
-                if hash_ == OPERATION or tag in refused or (profile.key, tag) in crossed:
-                    mine.pop(tag, None)
-                else:
-                    mine[tag] = hash_, today
+                mine[tag] = hash_, today
+                if hash_ == OPERATION:
+                    unclear.add(tag)
+            for tag in unclear:
+                mine.pop(tag, None)
             changed[profile.key] = pack(mine, profile.wanted)
         self._keep(connection, changed)
 
