@@ -8,6 +8,7 @@ sent for the first time and unchanged. Batch takes everything at once. Memory is
 from __future__ import annotations
 
 import argparse
+import gc
 import itertools
 import json
 import logging
@@ -39,6 +40,7 @@ from target_batch.ledger.database import Ledger  # noqa: E402 - same
 from target_batch.ledger.events import EventMemory  # noqa: E402 - same
 from target_batch.ledger.profiles import ProfileMemory  # noqa: E402 - same
 from target_batch.singer.messages import record_in  # noqa: E402 - same
+from target_batch.target import GC_THRESHOLDS  # noqa: E402 - same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -157,7 +159,9 @@ def remembered(phase: str, ledger: Ledger, profiles: int) -> None:
 
 
 def work(phase: str, url: str, count: int) -> None:
-    """Run one phase and print what it cost."""
+    """Run one phase and print what it cost; garbage is collected as in a run."""
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     begun = time.perf_counter()
     ledger = Ledger(url, Path())
     (remembered if phase in {"remember", "skip"} else mirrored)(phase, ledger, count)

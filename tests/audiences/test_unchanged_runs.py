@@ -310,6 +310,26 @@ def test_a_crash_skips_nothing_that_batch_may_lack(skipping: Loader, *, applied:
     assert skipping.batch.attributes("u1") == {"plan": "free"}
 
 
+def test_ids_that_differ_by_case_are_two_people(skipping: Loader) -> None:
+    skipping.run([USERS, *users(["u1"], "free"), *users(["U1"], "plus"), state(DONE)])
+    found = skipping.run([USERS, *users(["U1"], "free"), *users(["u1"], "plus"), state(DONE)])
+    assert (found.totals("users")["delivered"], found.totals("users")["unchanged"]) == (2, 0)
+
+
+def test_a_column_that_changes_its_type_has_changed(lite: Loader) -> None:
+    """`1` and `"1"` are two values to Batch, and so is a number that became one with a fraction."""
+    for kind, value in (("string", "1"), ("integer", 1), ("number", 1.5), ("boolean", True)):
+        columns = {"user_id": STRING, "plan": {"type": [kind, "null"]}}
+        lines = [
+            schema("users", columns, ["user_id"]),
+            record("users", user_id="u1", plan=value),
+            state(DONE),
+        ]
+        for delivered in (1, 0):
+            assert lite.run(lines).totals("users")["delivered"] == delivered
+        assert lite.batch.attributes("u1") == {"plan": value}
+
+
 def test_another_project_is_another_memory(lite: Loader) -> None:
     lines = [USERS, *users(["u1"]), state(DONE)]
     lite.run(lines)

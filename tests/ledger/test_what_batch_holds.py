@@ -363,3 +363,21 @@ def test_what_is_skipped_is_what_batch_holds(steps: list[tuple[Any, ...]], *, sk
             getattr(world, what)(*given_)
             world.check()
         world.close_all()
+
+
+def test_the_late_answer_of_a_run_that_was_taken_for_dead_makes_unknown() -> None:
+    """Its session was cut, so others saw it dead, though its request was still out; then its answer came."""
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(folder, skips=False)
+        world.send(0, "u1", "crm", 1, None)
+        world.ledgers[0].locks.release()
+        for _ in range(2):
+            world.send(1, "u1", "crm", 2, None)
+            world.answer(1)
+        world.check()
+        world.send(2, "u1", "crm", 2, None)
+        assert 2 not in world.out, "it is known by now"
+        world.apply(0)
+        world.answer(0)
+        world.check()
+        world.close_all()
