@@ -34,8 +34,8 @@ from target_batch.common.records import Origin, Ticket  # noqa: E402 - same
 from target_batch.config.options import StreamOptions  # noqa: E402 - same
 from target_batch.delivery.fates import Fates  # noqa: E402 - same
 from target_batch.delivery.memory import Memory  # noqa: E402 - same
-from target_batch.delivery.mirror.mirror import MirrorLane  # noqa: E402 - same
-from target_batch.delivery.profile_buffer import Outbox, seal  # noqa: E402 - same
+from target_batch.delivery.mirror.mirror import MirrorDelivery  # noqa: E402 - same
+from target_batch.delivery.profile_buffer import ProfileBuffer, seal  # noqa: E402 - same
 from target_batch.ledger.database import Ledger  # noqa: E402 - same
 from target_batch.ledger.events import EventMemory  # noqa: E402 - same
 from target_batch.ledger.profiles import ProfileMemory  # noqa: E402 - same
@@ -111,7 +111,7 @@ def numbers(phase: str, members: int) -> Iterator[int]:
 def mirrored(phase: str, ledger: Ledger, members: int) -> None:
     """Mirror a stream of members."""
     fates = Fates(NoRejects(), 1.0)
-    lane = MirrorLane(
+    lane = MirrorDelivery(
         "cohort",
         StreamOptions(kind="audiences", mode="mirror", audience="vip"),
         [Nowhere()],
@@ -141,7 +141,7 @@ def remembered(phase: str, ledger: Ledger, profiles: int) -> None:
     fates = Fates(NoRejects(), 1.0)
     known = ProfileMemory(ledger, "bench", 30, time.time)
     memory = Memory(ledger, known, EventMemory(ledger, "bench", time.time), fates.spared)
-    outbox = Outbox(seals=False)
+    outbox = ProfileBuffer(seals=False)
     origin = Origin("users", {}, (), (), lambda _: (), record_in, fates.tally("users"))
     for line, number in enumerate(numbers(phase, profiles), start=1):
         attributes: dict[str, Any] = {name: number % size for name, size in COUNTS.items()}

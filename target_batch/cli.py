@@ -136,7 +136,7 @@ def command() -> CommandGroup:
             raise
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise Wrong(
-            f"The file that {LOG_CONFIG} names is no configuration of Python's logging in YAML ({reason})."
+            f"The file that {LOG_CONFIG} names is not a configuration of Python's logging in YAML ({reason})."
         ) from None
     return CommandGroup(singer)
 

@@ -19,8 +19,8 @@ from target_batch.common.plain_text import counted
 from target_batch.common.redaction import Scrubber, clean
 from target_batch.common.storage import CALL_SECONDS, folder_at
 from target_batch.delivery.checkpoints import Checkpoints
+from target_batch.delivery.deliveries import Deliveries, Surroundings
 from target_batch.delivery.fates import Fates
-from target_batch.delivery.senders import Lanes, Surroundings
 from target_batch.report import metrics, run_log, webhook
 from target_batch.report.progress import Progress
 from target_batch.report.rejects import RejectsFolder
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
+    from target_batch.delivery.deliveries import Delivery
     from target_batch.delivery.erasures import Erasures
-    from target_batch.delivery.senders import Lane
 
 SILENT_SECONDS: Final = 5.0
 """A tap that has said nothing for so long is at work: the run is written into the run log."""
@@ -83,7 +83,7 @@ class Run:
         self._flushed = self._passed = Moment(0, self._began)
         self._covered = 0
         self._told: set[tuple[str, str]] = set()
-        self._lanes = Lanes(settings, self._surroundings())
+        self._deliveries = Deliveries(settings, self._surroundings())
         self._progress = Progress(self.clock, self._client.counters, dry=settings.dry_run)
         self._metrics = metrics.MetricsFile(settings.metrics_path, logger) if settings.metrics_path else None
         self.input_ended = self.distrusted = self._signalled = False
@@ -140,13 +140,13 @@ class Run:
         """Return how long a call to the storage of `work_path` may take: less where the run has to end."""
         return min(CALL_SECONDS, self.stop.deadline - self.clock.monotonic())
 
-    def lane(self, route: Route) -> Lane:
+    def delivery(self, route: Route) -> Delivery:
         """Return what delivers the operations of a stream.
 
         Raises:
             ConfigurationError: a setting that this sort of stream needs is missing.
         """
-        return self._lanes.of(route)
+        return self._deliveries.of(route)
 
     def erasures(self, stream: str) -> Erasures:
         """Return what erases the people of a stream.
@@ -154,7 +154,7 @@ class Run:
         Raises:
             ConfigurationError: a setting that this needs is missing.
         """
-        return self._lanes.erasures(stream)
+        return self._deliveries.erasures(stream)
 
     def tell(self, stream: str, note: str, level: int = logging.WARNING) -> None:
         """Log a note about a stream, once."""
@@ -175,7 +175,7 @@ class Run:
     def state(self, line: int, value: bytes) -> None:
         """Keep a state until everything before it is delivered or on disk."""
         self._checkpoints.received(line, value, self._records)
-        for mirror in self._lanes.mirrors:
+        for mirror in self._deliveries.mirrors:
             mirror.state(line, value)
         if self._records - self._flushed.records >= self.settings.checkpoint_records:
             self.tick()
@@ -183,14 +183,14 @@ class Run:
     def activated(self, streams: Sequence[str], line: int) -> None:
         """Note an ACTIVATE_VERSION: Batch keeps no versions, but a mirror takes it as proof."""
         self.drain()
-        for mirror in self._lanes.mirrors:
+        for mirror in self._deliveries.mirrors:
             for stream in streams:
                 mirror.activated(stream, line)
 
     def drain(self) -> None:
         """Send what came so far on its way, ahead of what follows."""
-        for lane in self._lanes:
-            lane.flush()
+        for delivery in self._deliveries:
+            delivery.flush()
 
     def tick(self) -> None:
         """Settle what has arrived; when a checkpoint is due, send what waits and pass the state.
@@ -200,12 +200,12 @@ class Run:
         """
         if not self._begun and self.clock.monotonic() - self._began >= SILENT_SECONDS:
             self.begin()
-        for lane in self._lanes:
-            lane.settle()
-        if not any(lane.waiting for lane in self._lanes):
+        for delivery in self._deliveries:
+            delivery.settle()
+        if not any(delivery.waiting for delivery in self._deliveries):
             self._flushed = self._now()
         elif self._due(self._flushed, self._records):
-            self._lanes.checkpoint()
+            self._deliveries.checkpoint()
             self._flushed = self._now()
         self._checkpoint()
 
@@ -215,7 +215,7 @@ class Run:
         if self._checkpoints.waiting and self._due(self._passed, self._settled) and self._pass_state():
             self._passed = Moment(self._settled, self.clock.monotonic())
         if self._progress.live:
-            self._progress.draw(self.fates.tallies, self._lanes.limit, self.input_size())
+            self._progress.draw(self.fates.tallies, self._deliveries.limit, self.input_size())
 
     def _now(self) -> Moment:
         return Moment(self._records, self.clock.monotonic())
@@ -228,7 +228,7 @@ class Run:
     def _pass_state(self) -> bool:
         if self.distrusted or self._dry or self._rejects.failed or self.fates.tripped() is not None:
             return False
-        state = self._checkpoints.confirmed(self._lanes.oldest_line())
+        state = self._checkpoints.confirmed(self._deliveries.oldest_line())
         if state is None:
             return False
         self._rejects.sync()
@@ -247,12 +247,12 @@ class Run:
             StopRun: something could not be delivered; what could be has been confirmed.
         """
         self.drain()
-        for lane in self._lanes:
-            while lane.waiting or lane.in_flight:
-                lane.flush()
-                if lane.waiting and not lane.in_flight:
+        for delivery in self._deliveries:
+            while delivery.waiting or delivery.in_flight:
+                delivery.flush()
+                if delivery.waiting and not delivery.in_flight:
                     raise DeliveryError("What waits cannot leave after an earlier failure: run again.")
-                lane.settle(PULSE_SECONDS)
+                delivery.settle(PULSE_SECONDS)
                 self._checkpoint()
         self._finish_lanes()
         self.fates.look_back()
@@ -260,10 +260,10 @@ class Run:
         self._pass_state()
 
     def _finish_lanes(self) -> None:
-        """Finish every lane; a refused mirror holds the state, it does not hold the other mirrors."""
+        """Finish every delivery; a refused mirror holds the state, it does not hold the other mirrors."""
         failure: StopRun | None = None
-        for lane in self._lanes:
-            following = _finished(lane)
+        for delivery in self._deliveries:
+            following = _finished(delivery)
             if failure is not None and following is not None:
                 self._logger.error("%s", failure)
             failure = following or failure
@@ -275,8 +275,8 @@ class Run:
     @property
     def failed(self) -> bool:
         """Whether something could not be delivered or written down, or nobody knows."""
-        lanes = any(lane.failed for lane in self._lanes)
-        return self.distrusted or self._rejects.failed or lanes or self.fates.tripped() is not None
+        deliveries = any(delivery.failed for delivery in self._deliveries)
+        return self.distrusted or self._rejects.failed or deliveries or self.fates.tripped() is not None
 
     def stopped_by(self, cause: str) -> None:
         """Keep why the run stopped; the first cause counts."""
@@ -320,11 +320,11 @@ class Run:
     def abandon(self) -> None:
         """After a failure: let what is on the wire end, and pass the state that covers it."""
         self.hurry()
-        for lane in self._lanes:
-            while lane.in_flight and self.clock.monotonic() < self.stop.deadline:
+        for delivery in self._deliveries:
+            while delivery.in_flight and self.clock.monotonic() < self.stop.deadline:
                 self._beats += 1
                 with suppress(StopRun):
-                    lane.salvage()
+                    delivery.salvage()
         self._pass_state()
 
     def close(self, exit_code: int) -> None:
@@ -392,10 +392,10 @@ class Run:
         }
 
 
-def _finished(lane: Lane) -> StopRun | None:
-    """Finish a lane; return what stands against it."""
+def _finished(delivery: Delivery) -> StopRun | None:
+    """Finish a delivery; return what stands against it."""
     try:
-        lane.finish()
+        delivery.finish()
     except StopRun as error:
         return error
     return None

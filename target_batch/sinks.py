@@ -13,7 +13,7 @@ from singer_sdk.sinks import Sink
 
 from target_batch.common.operations import Ignored, ProfileUpdate, Rejected
 from target_batch.common.paths import split
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import Issue, Reason
 from target_batch.common.records import Origin, Ticket
 from target_batch.common.redaction import clean
 from target_batch.config.routing import route
@@ -21,8 +21,8 @@ from target_batch.delivery.erasures import Erasure
 from target_batch.mapping import compile_plan
 from target_batch.mapping.declared import Schema
 from target_batch.mapping.identities import event_identity
-from target_batch.mapping.notes import ABOUT_PROPERTY
 from target_batch.mapping.plan import DELETED
+from target_batch.mapping.schema_notes import ABOUT_PROPERTY
 from target_batch.report.rejects import MARK
 from target_batch.singer.messages import record_in, record_line, without_utf8
 
@@ -62,7 +62,7 @@ class StreamSink(Sink):
         self.plan = compile_plan(self.route, schema, settings, audience_names=self._run.audience_names)
         for note in self.plan.notes:
             self._run.tell(stream_name, note, level_of(note))
-        self._sender = self._run.lane(self.route)
+        self._sender = self._run.delivery(self.route)
         self._knows_events = settings.skip_unchanged and self.plan.makes_events
         self._erasures = self._run.erasures(stream_name) if self._erases else None
         self._origin = Origin(
@@ -95,19 +95,19 @@ class StreamSink(Sink):
         elif isinstance(operation, Ignored):
             self._fates.ignored(self.stream_name, operation.reason)
         elif isinstance(operation, Rejected):
-            self._fates.rejected(ticket, operation.faults)
+            self._fates.rejected(ticket, operation.issues)
             if (error := self._fates.tripped()) is not None:
                 raise error
         else:
             self._deliver(operation, record, ticket)
-        if self.plan.columns.news:
-            for note in self.plan.take_news():
+        if self.plan.columns.new_notes:
+            for note in self.plan.take_new_notes():
                 self._run.tell(self.stream_name, note, level_of(note))
 
     def _deliver(self, operation: Any, record: dict[str, Any], ticket: Ticket) -> None:
         """Hand an operation over to delivery."""
-        if operation.faults:
-            self._fates.went_without(ticket, operation.faults, replay=self.is_repeatable(operation))
+        if operation.issues:
+            self._fates.went_without(ticket, operation.issues, replay=self.is_repeatable(operation))
         if self._knows_events and getattr(operation, "events", None):
             operation = self._identified(operation, record)
         self._sender.put(operation, ticket)
@@ -133,31 +133,31 @@ class StreamSink(Sink):
             custom_id = self.plan.identity_of(record)
             if custom_id is not None:
                 return Erasure(custom_id)
-            fault = Fault(Reason.MISSING_CUSTOM_ID, self.route.custom_id, message=NO_ID)
-            return Rejected((fault,))
+            issue = Issue(Reason.MISSING_CUSTOM_ID, self.route.custom_id, message=NO_ID)
+            return Rejected((issue,))
         return operation
 
     def accept_odd(self, record: dict[str, Any], line: int, source: bytes) -> None:
         """Take in a record of a line that was not strict JSON: its text may have no UTF-8 form."""
-        faults = tuple(Fault(Reason.INVALID_TEXT, name, message=NO_UTF8) for name in without_utf8(record))
-        if not faults:
+        issues = tuple(Issue(Reason.INVALID_TEXT, name, message=NO_UTF8) for name in without_utf8(record))
+        if not issues:
             self.accept(record, line, source)
             return
         ticket = Ticket(self._origin, line, source)
         essential = self.plan.essential
-        if any(split(str(fault.property), essential)[0] in essential for fault in faults):
+        if any(split(str(issue.property), essential)[0] in essential for issue in issues):
             self._origin.tally.read += 1
-            self._fates.rejected(ticket, faults)
+            self._fates.rejected(ticket, issues)
             return
-        self._fates.went_without(ticket, faults, replay=not self.plan.makes_events)
-        broken = {fault.property for fault in faults}
+        self._fates.went_without(ticket, issues, replay=not self.plan.makes_events)
+        broken = {issue.property for issue in issues}
         self.accept({name: value for name, value in record.items() if name not in broken}, line, source)
 
     def refuse_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:
         """Reject a record that the user's stream map cannot be computed for."""
         self._origin.tally.read += 1
-        fault = Fault(Reason.STREAM_MAP_FAILED, message=f"the stream map ended with {clean(error, 60)}")
-        self._fates.rejected(Ticket(self._origin, line, record_line(record)), (fault,), replay=False)
+        issue = Issue(Reason.STREAM_MAP_FAILED, message=f"the stream map ended with {clean(error, 60)}")
+        self._fates.rejected(Ticket(self._origin, line, record_line(record)), (issue,), replay=False)
 
     def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:
         """Tell whether what an operation went without may be sent later, beside what was sent now."""

@@ -191,7 +191,7 @@ def run_target(work: Path, url: str, lines: Sequence[dict[str, Any]]) -> None:
 
 
 def script(url: str, rule: dict[str, Any]) -> None:
-    """Put one fault into force, and no other."""
+    """Put one issue into force, and no other."""
     requests.delete(f"{url}/_/faults", timeout=30)
     requests.post(f"{url}/_/faults", json=rule, timeout=30).raise_for_status()
 

@@ -151,7 +151,7 @@ def classify_download(answer: Answer) -> Verdict:
     except ValueError:
         sound = False
     if not sound or not url.hostname:
-        return undocumented(answer, "a link to the file that is no https address")
+        return undocumented(answer, "a link to the file that is not an https address")
     return Accepted(document={"location": location})
 
 

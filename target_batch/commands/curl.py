@@ -14,7 +14,7 @@ from target_batch.common.limits import BODY_BYTES
 from target_batch.common.operations import AudienceChange, ProfileUpdate
 from target_batch.common.secret import Secret
 from target_batch.delivery.audience_requests import Member
-from target_batch.delivery.profile_buffer import Outbox, seal
+from target_batch.delivery.profile_buffer import ProfileBuffer, seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,17 +41,17 @@ def curls(study: Study, settings: Settings) -> Iterator[str]:
 
 def _calls(study: Study, settings: Settings) -> Iterator[Call]:
     project = Project(REST_API_KEY, PROJECT_KEY, settings.api_version)
-    outbox = Outbox()
+    buffer = ProfileBuffer()
     members: list[AudienceChange] = []
     for operation, ticket in study.operations:
         if isinstance(operation, ProfileUpdate):
-            outbox.put(operation, ticket)
+            buffer.put(operation, ticket)
         else:
             members.append(operation)
-    while entries := outbox.cut(UPDATE.entries, BODY_BYTES).entries:
+    while entries := buffer.cut(UPDATE.entries, BODY_BYTES).entries:
         seal(entries)
         yield project.post(UPDATE.route, b"[" + b",".join(entry.body for entry in entries) + b"]")
-        outbox.free(entries)
+        buffer.free(entries)
     if members:
         yield from _audience_calls(study, members, project)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from target_batch.mapping.claims import PlanRow
+from target_batch.mapping.attribute_names import PlanRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -66,14 +66,14 @@ def explain(
 
 
 def _moment(at: str | None) -> float:
+    from target_batch.mapping.conversion import InvalidValue  # noqa: PLC0415 - same
     from target_batch.mapping.converters.dates import instant, seconds_since_epoch  # noqa: PLC0415 - slow
-    from target_batch.mapping.refusals import Unfit  # noqa: PLC0415 - same
 
     if at is None:
         return time.time()
     try:
         return seconds_since_epoch(instant(at) or "")
-    except (Unfit, ValueError):
+    except (InvalidValue, ValueError):
         raise click.BadParameter("--at is no time such as 2026-01-31T12:00:00Z") from None
 
 

@@ -1,4 +1,4 @@
-"""What runs left behind under `work_path`, read with patience: torn lines and empty folders are no news."""
+"""What runs left behind under `work_path`, read with patience: torn lines and empty folders are not news."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RUN_IN_NAME = re.compile(r"(\d{8}T\d{6}Z-[0-9a-f]+)-[^/\\]*$")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectMark:
     """One mark of one rejected record: the file it is in, the line in that file, and the mark itself."""
 
     run: str
@@ -51,7 +51,7 @@ def runs(work_path: str) -> list[dict[str, Any]]:
     return sorted(known.values(), key=lambda entry: str(entry.get("started", "")))
 
 
-def refusals(work_path: str, run: str | None = None) -> Iterator[Refusal]:
+def refusals(work_path: str, run: str | None = None) -> Iterator[RejectMark]:
     """Give every mark of every rejected record, of one run or of all."""
     files = "rejects/*.jsonl" if run is None else f"rejects/{escape(run)}*.jsonl"
     for name, content in _files(work_path, files):
@@ -70,7 +70,7 @@ def last_refused(work_path: str) -> str | None:
     return logged[-1] if logged else max(refused, default=None)
 
 
-def _marks(run: str, name: str, position: int, message: dict[str, Any]) -> Iterator[Refusal]:
+def _marks(run: str, name: str, position: int, message: dict[str, Any]) -> Iterator[RejectMark]:
     record = message.get("record")
     if message.get("type") != "RECORD" or not isinstance(record, dict):
         return
@@ -78,7 +78,7 @@ def _marks(run: str, name: str, position: int, message: dict[str, Any]) -> Itera
     stream = str(message.get("stream", ""))
     for number, mark in enumerate(marks if isinstance(marks, list) else ()):
         if isinstance(mark, dict):
-            yield Refusal(run, name, position, stream, number, mark, record)
+            yield RejectMark(run, name, position, stream, number, mark, record)
 
 
 def _files(work_path: str, pattern: str) -> Iterator[tuple[str, bytes]]:

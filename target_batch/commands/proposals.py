@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from target_batch.commands.options import placeholders
-from target_batch.commands.samples import Row, Schema, read_sample
+from target_batch.commands.samples import SampleRow, Schema, read_sample
 from target_batch.commands.survey import survey
 from target_batch.common.reasons import Reason
 from target_batch.common.words import words
@@ -34,9 +34,9 @@ class Sample:
     """A sample, read once: its schemas, and its rows by stream."""
 
     schemas: dict[str, Schema] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[SampleRow] = field(default_factory=list)
 
-    def take(self, found: Schema | Row) -> None:
+    def take(self, found: Schema | SampleRow) -> None:
         """Take a SCHEMA or a record."""
         if isinstance(found, Schema):
             self.schemas[found.stream] = found

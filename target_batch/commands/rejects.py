@@ -18,7 +18,7 @@ from target_batch.config.files import Wrong
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from target_batch.commands.history import Refusal
+    from target_batch.commands.history import RejectMark
 
 EXAMPLES: Final = 5
 KEYS: Final = ("run", "stream", "position", "number")
@@ -27,7 +27,7 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9_$.() -]{1,80}")
 
 @dataclass
 class Group:
-    """Refusals of one stream for one reason."""
+    """RejectMarks of one stream for one reason."""
 
     count: int = 0
     final: int = 0
@@ -76,7 +76,7 @@ def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records:
         raise Wrong(str(error)) from None
 
 
-def _print(found: Iterable[Refusal], files: tuple[str, ...], dry: set[str], run: str | None) -> None:
+def _print(found: Iterable[RejectMark], files: tuple[str, ...], dry: set[str], run: str | None) -> None:
     """Write the groups and how to replay; what a dry run refused was never meant to be sent from here."""
     groups: dict[tuple[str, str], Group] = {}
     paths: dict[str, set[int]] = {}
@@ -137,7 +137,7 @@ def target_call(files: tuple[str, ...]) -> str:
     return "target-batch" + "".join(f" --config {shlex.quote(name)}" for name in files)
 
 
-def _write_singer(found: Iterable[Refusal], *, with_records: bool) -> None:
+def _write_singer(found: Iterable[RejectMark], *, with_records: bool) -> None:
     from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
 
     properties: dict[str, Any] = {
@@ -160,7 +160,7 @@ def _write_singer(found: Iterable[Refusal], *, with_records: bool) -> None:
     out.write("target_batch_rejects", properties, KEYS, records)
 
 
-def _record(refusal: Refusal, *, with_records: bool) -> dict[str, Any]:
+def _record(refusal: RejectMark, *, with_records: bool) -> dict[str, Any]:
     from target_batch.common.reasons import Reason  # noqa: PLC0415 - only here
 
     mark = refusal.mark

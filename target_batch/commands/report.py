@@ -17,7 +17,7 @@ from target_batch.common.reasons import Reason
 if TYPE_CHECKING:
     from target_batch.commands.study import Study
     from target_batch.config.settings import Settings
-    from target_batch.mapping.claims import PlanRow
+    from target_batch.mapping.attribute_names import PlanRow
 
 ADVICE: Final = {reason.code: reason.advice for reason in Reason}
 OBJECTS_REFUSED: Final = "profiles have no objects; only {$add: [...]} and {$remove: [...]} can go"

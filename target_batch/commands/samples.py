@@ -38,7 +38,7 @@ class Schema:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SampleRow:
     """One record, its line in the input, and the bytes it can be decoded from again."""
 
     stream: str
@@ -88,7 +88,9 @@ def stream_of(file_name: str) -> str:
     return ENDINGS.sub("", re.split(r"[/\\]", file_name)[-1])
 
 
-def read_sample(file: IO[bytes], stream: str | None, most: int, take: Callable[[Schema | Row], None]) -> None:
+def read_sample(
+    file: IO[bytes], stream: str | None, most: int, take: Callable[[Schema | SampleRow], None]
+) -> None:
     """Hand over the schemas and at most `most` records of an input (0: all); rows are of `stream`.
 
     Raises:
@@ -119,7 +121,7 @@ def _document(source: Source) -> Any:
         return None
 
 
-def _read_singer(source: Source, most: int, take: Callable[[Schema | Row], None]) -> None:
+def _read_singer(source: Source, most: int, take: Callable[[Schema | SampleRow], None]) -> None:
     reader = LineReader()
     counts: Counter[str] = Counter()
 
@@ -131,7 +133,7 @@ def _read_singer(source: Source, most: int, take: Callable[[Schema | Row], None]
     def record(message: Message) -> None:
         if message.stream is None or message.record is None:
             raise reader.incomplete("RECORD", "`stream` and `record`")
-        take(Row(message.stream, message.record, reader.line_number, reader.line))
+        take(SampleRow(message.stream, message.record, reader.line_number, reader.line))
         counts["records"] += 1
         reader.stopped = counts["records"] >= most > 0
 
@@ -139,7 +141,7 @@ def _read_singer(source: Source, most: int, take: Callable[[Schema | Row], None]
     reader.process_lines(source, callbacks)  # type: ignore[arg-type]
 
 
-def _read_rows(source: Source, stream: str, most: int, take: Callable[[Schema | Row], None]) -> None:
+def _read_rows(source: Source, stream: str, most: int, take: Callable[[Schema | SampleRow], None]) -> None:
     is_json = source.first.lstrip(BOM + b" \t").startswith((b"{", b"["))
     rows = list(islice(_objects(source) if is_json else Table(source.lines(), "the input"), most or None))
     records = [row for row, _ in rows]
@@ -147,7 +149,7 @@ def _read_rows(source: Source, stream: str, most: int, take: Callable[[Schema | 
         records = typed_columns(records)
     take(Schema(stream, schema_of(records), inferred=True))
     for record, (_, line) in zip(records, rows, strict=True):
-        take(Row(stream, record, line, record_line(record)))
+        take(SampleRow(stream, record, line, record_line(record)))
 
 
 def _objects(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
@@ -160,6 +162,6 @@ def _objects(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
             yield decode(text), number
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InputError(
-                f"Line {number} of the input is no JSON object. Rows are objects, one on each line; "
+                f"Line {number} of the input is not a JSON object. Rows are objects, one on each line; "
                 "of an array, `jq -c '.[]'` makes such lines."
             ) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from target_batch.common.operations import ProfileUpdate
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.mapping.names import base_name
 from target_batch.mapping.times import own_time
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
     from target_batch.mapping import Plan
-    from target_batch.mapping.claims import PlanRow
+    from target_batch.mapping.attribute_names import PlanRow
     from target_batch.sinks import StreamSink
 
 EXAMPLE_LINES: Final = 5
@@ -107,20 +107,20 @@ class Study:
         self.counts.ignored += 1
         self._meet(code, line)
 
-    def rejected(self, faults: Sequence[Fault], line: int) -> None:
+    def rejected(self, issues: Sequence[Issue], line: int) -> None:
         """Count a record that would be rejected."""
         self.counts.rejected += 1
-        for fault in faults:
-            self._meet(fault.reason.code, line, fault.property)
-            if fault.reason in {Reason.EVENT_OUTSIDE_WINDOW, Reason.INVALID_EVENT_TIME}:
+        for issue in issues:
+            self._meet(issue.reason.code, line, issue.property)
+            if issue.reason in {Reason.EVENT_OUTSIDE_WINDOW, Reason.INVALID_EVENT_TIME}:
                 self.counts.events += 1
-                self.counts.late_events += fault.reason is Reason.EVENT_OUTSIDE_WINDOW
+                self.counts.late_events += issue.reason is Reason.EVENT_OUTSIDE_WINDOW
 
-    def went_without(self, faults: Sequence[Fault], line: int) -> None:
+    def went_without(self, issues: Sequence[Issue], line: int) -> None:
         """Count what a record would go without."""
         self.counts.sent_in_part += 1
-        for fault in faults:
-            self._meet(fault.reason.code, line, fault.property)
+        for issue in issues:
+            self._meet(issue.reason.code, line, issue.property)
 
     def put(self, operation: ProfileUpdate | AudienceChange, ticket: Ticket) -> None:
         """Take an operation that would be sent."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from target_batch.commands.samples import Row, Schema
+from target_batch.commands.samples import SampleRow, Schema
 from target_batch.commands.study import SHOWN_OPERATIONS, Study
 from target_batch.common.clock import Clock
 from target_batch.common.errors import ConfigurationError, InputError
@@ -17,7 +17,7 @@ from target_batch.target import TargetBatch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_batch.common.reasons import Fault
+    from target_batch.common.reasons import Issue
     from target_batch.common.records import Ticket
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
@@ -53,7 +53,7 @@ class Rehearsal:
         """Return the study of a stream."""
         return self.studies.setdefault(stream, Study(self.settings, self._keep))
 
-    def lane(self, route: Route) -> Study:
+    def delivery(self, route: Route) -> Study:
         """Return what takes the operations of a stream."""
         return self.study(route.stream)
 
@@ -91,18 +91,18 @@ class Rehearsal:
         """Count a record that asks for nothing."""
         self.study(stream).ignored(reason, self.line)
 
-    def rejected(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
+    def rejected(self, ticket: Ticket, issues: Sequence[Issue], *, replay: bool = True) -> None:
         """Count a record that would be rejected."""
         del replay
-        self.study(ticket.origin.stream).rejected(faults, ticket.line)
+        self.study(ticket.origin.stream).rejected(issues, ticket.line)
 
     def tripped(self) -> None:
         """Never stop: the studies show what is rejected."""
 
-    def went_without(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
+    def went_without(self, ticket: Ticket, issues: Sequence[Issue], *, replay: bool = True) -> None:
         """Count what a record would go without."""
         del replay
-        self.study(ticket.origin.stream).went_without(faults, ticket.line)
+        self.study(ticket.origin.stream).went_without(issues, ticket.line)
 
 
 class RehearsalTarget(TargetBatch):
@@ -116,7 +116,7 @@ class RehearsalTarget(TargetBatch):
         """Return the rehearsal."""
         return Rehearsal(settings, self.now, self.keep)  # type: ignore[return-value]
 
-    def show(self, found: Schema | Row) -> None:
+    def show(self, found: Schema | SampleRow) -> None:
         """Take a SCHEMA or a record of the sample, as if it were a message."""
         self.message_reader.line_number = self.run.line = getattr(found, "line", 0)
         if isinstance(found, Schema):

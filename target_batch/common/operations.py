@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
-    from target_batch.common.reasons import Fault
+    from target_batch.common.reasons import Issue
 
 
 NO_EVENTS: Final[list[dict[str, Any]]] = []
@@ -24,7 +24,7 @@ class ProfileUpdate(msgspec.Struct, gc=False):
     custom_id: str
     attributes: dict[str, Any]
     events: list[dict[str, Any]]
-    faults: tuple[Fault, ...] = ()
+    issues: tuple[Issue, ...] = ()
     event_identity: bytes = b""
 
 
@@ -37,7 +37,7 @@ class AudienceChange(msgspec.Struct):
     add: bool
     attributes: dict[str, Any] = {}
     tags: list[str] = []
-    faults: tuple[Fault, ...] = ()
+    issues: tuple[Issue, ...] = ()
 
 
 class Ignored(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ class Ignored(msgspec.Struct, frozen=True):
 class Rejected(msgspec.Struct, frozen=True):
     """A record that cannot be sent at all, with everything that stands against it."""
 
-    faults: tuple[Fault, ...]
+    issues: tuple[Issue, ...]
 
 
 def names_of(attributes: dict[str, Any]) -> frozenset[str]:

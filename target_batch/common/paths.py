@@ -16,7 +16,7 @@ ABSENT: Final = object()
 
 
 class NotAnObjectError(Exception):
-    """A path leads into something that is no object."""
+    """A path leads into something that is not an object."""
 
 
 def split(path: str, names: Collection[str]) -> tuple[str, str | None]:
@@ -85,7 +85,7 @@ def holds(record: Mapping[str, Any], path: str) -> bool:
 
 
 def projected(record: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """Return only what the paths name; what is no object on the way is kept whole."""
+    """Return only what the paths name; what is not an object on the way is kept whole."""
     kept: dict[str, Any] = {}
     for path in paths:
         _keep(record, path, kept)

@@ -42,7 +42,7 @@ def cut(text: str, longest: int) -> str:
 
 
 def room() -> int | None:
-    """Return the columns of standard output; None where it is no terminal and COLUMNS is not set."""
+    """Return the columns of standard output; None where it is not a terminal and COLUMNS is not set."""
     told = os.environ.get("COLUMNS", "")
     if told.isdigit() and int(told):
         return int(told)

@@ -99,7 +99,7 @@ class Reason(Enum):
         "unknown_segment_type",
         "record",
         "The message's `type` is none of the Segment spec. Correct it at the source, or set the "
-        "stream's `kind` if these are no Segment messages.",
+        "stream's `kind` if these are not Segment messages.",
     )
     INVALID_SEGMENT_MESSAGE = (
         "invalid_segment_message",
@@ -169,7 +169,7 @@ class Reason(Enum):
     UNKNOWN_ACTION = (
         "unknown_action",
         "record",
-        "The row's action is no word for adding or removing. Correct it at the source, or set "
+        "The row's action is not a word for adding or removing. Correct it at the source, or set "
         "the stream's `action_property`.",
     )
 
@@ -200,7 +200,7 @@ class Reason(Enum):
     INVALID_NUMBER = (
         "invalid_number",
         "attribute",
-        "NaN and infinities are no JSON numbers. Send null or a number.",
+        "NaN and infinities are not JSON numbers. Send null or a number.",
     )
     INVALID_BOOLEAN = (
         "invalid_boolean",
@@ -211,7 +211,7 @@ class Reason(Enum):
     INVALID_DATE = (
         "invalid_date",
         "attribute",
-        "The value is no date of the calendar in ISO 8601. Correct it at the source, or map the "
+        "The value is not a date of the calendar in ISO 8601. Correct it at the source, or map the "
         "property to another name or type in the stream's `attributes`.",
     )
     INVALID_URL = (
@@ -223,7 +223,7 @@ class Reason(Enum):
     INVALID_EMAIL = (
         "invalid_email",
         "attribute",
-        "The value is no e-mail address Batch takes (128 characters at most). Correct it at the "
+        "The value is not an e-mail address Batch takes (128 characters at most). Correct it at the "
         "source, or map the property to a plain name in the stream's `attributes`.",
     )
     INVALID_PHONE = (
@@ -235,19 +235,19 @@ class Reason(Enum):
     INVALID_LANGUAGE = (
         "invalid_language",
         "attribute",
-        "The value is no ISO 639 language or locale. Correct it at the source, or map the property "
+        "The value is not an ISO 639 language or locale. Correct it at the source, or map the property "
         "to a plain name in the stream's `attributes`.",
     )
     INVALID_REGION = (
         "invalid_region",
         "attribute",
-        "The value is no ISO 3166 country. Correct it at the source, or, where the property holds "
+        "The value is not an ISO 3166 country. Correct it at the source, or, where the property holds "
         "another kind of region, map it to a plain name in the stream's `attributes`.",
     )
     INVALID_TIMEZONE = (
         "invalid_timezone",
         "attribute",
-        "The value is no IANA time zone such as `Europe/Paris`. Correct it at the source, or map "
+        "The value is not an IANA time zone such as `Europe/Paris`. Correct it at the source, or map "
         "the property to a plain name in the stream's `attributes`.",
     )
     INVALID_CONSENT = (
@@ -326,7 +326,7 @@ class Reason(Enum):
 
 
 @dataclass(slots=True, frozen=True)
-class Fault:
+class Issue:
     """One thing that stands against a record, an attribute, an event or a member.
 
     `property` is the source's name (a dotted path inside objects), `attribute` Batch's; both are

@@ -24,7 +24,7 @@ LEVEL_VARIABLES: Final = (f"{PREFIX}LOGLEVEL", "LOGLEVEL")
 """What the SDK takes the level of its log from: the first that is set and not empty."""
 
 EDITOR_SCHEMA: Final = "$schema"
-"""The key by which a file tells an editor its JSON schema; it is no setting."""
+"""The key by which a file tells an editor its JSON schema; it is not a setting."""
 
 READ_AS: Final[dict[str, type[Any]]] = {"object": dict, "array": list}
 

@@ -36,13 +36,13 @@ def stray_variables(names: Iterable[str], prefix: str, known: Iterable[str]) -> 
     theirs = (f"{prefix}_", *(f"{variable}_" for variable in variables))
     for name in sorted(names):
         if name.startswith(prefix) and name not in variables and not name.startswith(theirs):
-            yield f"The variable {clean(name, 60)} is no setting{meant(name, variables)} and is not read."
+            yield f"The variable {clean(name, 60)} is not a setting{meant(name, variables)} and is not read."
 
 
 def wrong_setting(given: Mapping[str, Any], settings: type, error: msgspec.ValidationError) -> str:
     """Say which setting is wrong and what it may be; for a stream's option, of which stream."""
     for place, value, kind in _nested(given):
-        if found := _fault(value, kind):
+        if found := _issue(value, kind):
             return _told(found, kind, place)
     return _told(error, settings, "")
 
@@ -55,7 +55,7 @@ def _nested(given: Mapping[str, Any]) -> Iterator[tuple[str, Any, type]]:
         yield "replay", given["replay"], ReplayOptions
 
 
-def _fault(value: Any, kind: type) -> msgspec.ValidationError | None:
+def _issue(value: Any, kind: type) -> msgspec.ValidationError | None:
     try:
         msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -380,7 +380,7 @@ def _check_url(name: str, value: str, *, query: bool = False) -> None:
         host, odd = "", True
     if not host or odd or url.scheme not in {"https", "http"}:
         raise ConfigurationError(
-            f"`{name}` is no plain address: https://HOST, without user, query or fragment."
+            f"`{name}` is not a plain address: https://HOST, without user, query or fragment."
         )
     if url.scheme == "http" and not _loopback(host):
         raise ConfigurationError(

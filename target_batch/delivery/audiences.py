@@ -15,7 +15,7 @@ from target_batch.batch_api.bulk import Receipt
 from target_batch.common.errors import StopRun
 from target_batch.delivery.audience_requests import AudienceRequest, PendingChanges
 from target_batch.delivery.index_polling import Audience, IndexPolling
-from target_batch.delivery.workers import Threads
+from target_batch.delivery.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ class AudienceDelivery:
         self._open: list[AudienceRequest] = []
         self._index = IndexPolling(timing)
         self._looking = False
-        self._threads = Threads("batch-audiences", 1)
+        self._threads = Workers("batch-audiences", 1)
         self._failure: StopRun | None = None
 
     def put(self, change: AudienceChange, ticket: Ticket) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from target_batch.batch_api.answers import Accepted, Denied, Malformed
 from target_batch.common.errors import AccessRefusedError, DeliveryError, ErasureRefusedError
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
@@ -133,16 +133,16 @@ class Erasures:
         self._forget([custom_id])
         left = [sender for sender in self._senders if not self._book.has(sender.scope, custom_id)]
         for sender in left:
-            if (fault := self._sent(sender, custom_id, tickets[0])) is not None:
+            if (issue := self._sent(sender, custom_id, tickets[0])) is not None:
                 for ticket in tickets:
-                    self._fates.rejected(ticket, (fault,))
+                    self._fates.rejected(ticket, (issue,))
                 return
         if left:
             self._fates.delivered(tickets)
         else:
             self._fates.unchanged(tickets)
 
-    def _sent(self, sender: ErasureSender, custom_id: str, ticket: Ticket) -> Fault | None:
+    def _sent(self, sender: ErasureSender, custom_id: str, ticket: Ticket) -> Issue | None:
         """Request one erasure of one app; return what Batch says against this person.
 
         Raises:
@@ -154,7 +154,7 @@ class Erasures:
             self._taken = True
             return None
         if isinstance(verdict, Malformed) and self._taken:
-            return Fault(Reason.REFUSED_BY_BATCH, ticket.origin.identity[0], None, verdict.detail)
+            return Issue(Reason.REFUSED_BY_BATCH, ticket.origin.identity[0], None, verdict.detail)
         self.failed = True
         if isinstance(verdict, Denied):
             raise AccessRefusedError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from target_batch.common.errors import DeliveryError
 from target_batch.common.paths import holds
-from target_batch.common.reasons import STOPPING, Fault, Reason
+from target_batch.common.reasons import STOPPING, Issue, Reason
 from target_batch.common.records import Spared, Tally
 from target_batch.common.redaction import clean
 
@@ -33,7 +33,7 @@ STOPPING_CODES: Final = frozenset(reason.code for reason in STOPPING)
 class Rejects(Protocol):
     """Where what was refused is written down."""
 
-    def write(self, ticket: Ticket, faults: Sequence[Fault], *, whole: bool, replay: bool) -> None:
+    def write(self, ticket: Ticket, issues: Sequence[Issue], *, whole: bool, replay: bool) -> None:
         """Write one record, whole or only what was refused of it."""
 
 
@@ -57,23 +57,23 @@ class Fates:
         tally.ignored += 1
         tally.reasons[reason] += 1
 
-    def rejected(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
+    def rejected(self, ticket: Ticket, issues: Sequence[Issue], *, replay: bool = True) -> None:
         """Settle a record that is refused as a whole: it is on disk before it counts."""
-        self._rejects.write(ticket, faults, whole=True, replay=replay)
+        self._rejects.write(ticket, issues, whole=True, replay=replay)
         tally = ticket.origin.tally
         tally.rejected += 1
-        self._note(ticket, faults)
-        if any(fault.reason.stops for fault in faults):
+        self._note(ticket, issues)
+        if any(issue.reason.stops for issue in issues):
             tally.stopping += 1
             if tally.judged >= BREAKER_AFTER:
                 self._watch(ticket.origin.stream, tally)
 
-    def went_without(self, ticket: Ticket, faults: Sequence[Fault], *, replay: bool = True) -> None:
+    def went_without(self, ticket: Ticket, issues: Sequence[Issue], *, replay: bool = True) -> None:
         """Write down what a record went without; its own fate is settled elsewhere."""
-        written = [fault for fault in faults if not fault.counted_only]
+        written = [issue for issue in issues if not issue.counted_only]
         if written:
             self._rejects.write(ticket, written, whole=False, replay=replay)
-        self._note(ticket, faults)
+        self._note(ticket, issues)
 
     def delivered(self, tickets: Sequence[Ticket]) -> None:
         """Settle the records of one entry, or of one member, that Batch accepted."""
@@ -102,32 +102,32 @@ class Fates:
         attribute nor an event, or a name that is both, may leave an event applied: it must not be sent
         again, unless the call held nothing else and was refused as a whole.
         """
-        wholly: dict[int, list[Fault]] = {}
-        partly: dict[int, list[Fault]] = {}
+        wholly: dict[int, list[Issue]] = {}
+        partly: dict[int, list[Issue]] = {}
         unsure = False
         for refusal in refusals:
             happened = [index for index, name in enumerate(named) if name and name == refusal.attribute]
-            index, fault = _traced(tickets, refusal, named)
+            index, issue = _traced(tickets, refusal, named)
             if happened:
                 unsure |= len(happened) > 1 or index is not None
                 for which in happened:
-                    wholly.setdefault(which, []).append(fault)
+                    wholly.setdefault(which, []).append(issue)
             if not happened and (refusal.attribute is None or index is None):
-                self._all_refused(tickets, fault, replay=refusal.alone or not named)
+                self._all_refused(tickets, issue, replay=refusal.alone or not named)
                 return
             if index is not None and index not in happened:
-                partly.setdefault(index, []).append(fault)
-        for index, faults in partly.items():
+                partly.setdefault(index, []).append(issue)
+        for index, issues in partly.items():
             if index not in wholly:
-                self.went_without(tickets[index], faults, replay=not named)
-        for index, faults in wholly.items():
-            self.rejected(tickets[index], faults, replay=not unsure)
+                self.went_without(tickets[index], issues, replay=not named)
+        for index, issues in wholly.items():
+            self.rejected(tickets[index], issues, replay=not unsure)
         if taken := [ticket for index, ticket in enumerate(tickets) if index not in wholly]:
             self.delivered(taken)
 
-    def _all_refused(self, tickets: Sequence[Ticket], fault: Fault, *, replay: bool) -> None:
+    def _all_refused(self, tickets: Sequence[Ticket], issue: Issue, *, replay: bool) -> None:
         for ticket in tickets:
-            self.rejected(ticket, (fault,), replay=replay)
+            self.rejected(ticket, (issue,), replay=replay)
 
     def mirrored(self, stream: str, *, unchanged: int, delivered: int, merged: int) -> None:
         """Settle the staged rows of a mirror: those that were true already, and those that were sent."""
@@ -174,15 +174,15 @@ class Fates:
             )
 
     @staticmethod
-    def _note(ticket: Ticket, faults: Iterable[Fault]) -> None:
+    def _note(ticket: Ticket, issues: Iterable[Issue]) -> None:
         reasons = ticket.origin.tally.reasons
-        for fault in faults:
-            reasons[fault.reason.code] += 1
+        for issue in issues:
+            reasons[issue.reason.code] += 1
 
 
 def _traced(
     tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[str] = ()
-) -> tuple[int | None, Fault]:
+) -> tuple[int | None, Issue]:
     """Find the record that set the refused attribute: the last one to name it has set it.
 
     Batch names attributes of the profile; the records of events are asked last.
@@ -194,10 +194,10 @@ def _traced(
         ticket = tickets[index]
         names = ticket.origin.properties_of(attribute)
         if names:
-            fault = Fault(Reason.REFUSED_BY_BATCH, names[0], attribute, refusal.reason)
+            issue = Issue(Reason.REFUSED_BY_BATCH, names[0], attribute, refusal.reason)
             if len(tickets) == 1 or _holds(ticket.record, names):
-                return index, fault
-    return None, Fault(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
+                return index, issue
+    return None, Issue(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
 
 
 def _holds(record: dict[str, Any], names: Iterable[str]) -> bool:

@@ -202,7 +202,7 @@ class Cut(NamedTuple):
     records: int
 
 
-class Outbox:
+class ProfileBuffer:
     """Waiting entries; `entries` and `records` count them, `bytes` is the size of those records.
 
     Entries without events are sealed as they come, unless somebody wants to see their attributes.

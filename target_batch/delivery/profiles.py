@@ -14,9 +14,9 @@ from target_batch.batch_api.answers import Refusal
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, BulkEndpoint
 from target_batch.common.errors import StopRun
 from target_batch.common.limits import BODY_BYTES, EVENT_AGE_SECONDS
-from target_batch.common.reasons import Fault, Reason
-from target_batch.delivery.profile_buffer import Entry, Outbox, Sending, seal
-from target_batch.delivery.workers import Threads
+from target_batch.common.reasons import Issue, Reason
+from target_batch.delivery.profile_buffer import Entry, ProfileBuffer, Sending, seal
+from target_batch.delivery.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ SMALL_DRAIN: Final = 1000
 ON_ITS_WAY: Final = 60.0
 """Seconds before the end of Batch's window for events at which we do not send one any more."""
 
-TOO_LATE: Final = Fault(Reason.EVENT_OUTSIDE_WINDOW, message="It waited past Batch's window of 24 hours.")
+TOO_LATE: Final = Issue(Reason.EVENT_OUTSIDE_WINDOW, message="It waited past Batch's window of 24 hours.")
 NO_UTF8: Final = Refusal("It holds text that has no UTF-8 form.", alone=True)
 
 WAITING_ENTRIES: Final = 10_000
@@ -76,7 +76,7 @@ class Policy:
     risks_events_twice: bool = True
 
 
-class Delivery:
+class ProfileDelivery:
     """Delivers profile updates in order per custom ID, several requests at a time.
 
     The first request goes alone for a while: a wrong key or address costs one, not as many as there
@@ -96,8 +96,8 @@ class Delivery:
         self._sender = sender
         self._fates = fates
         self._policy = policy
-        self._outbox = Outbox(seals=memory is None)
-        self._threads = Threads("batch-sender", REQUESTS_IN_FLIGHT)
+        self._buffer = ProfileBuffer(seals=memory is None)
+        self._threads = Workers("batch-sender", REQUESTS_IN_FLIGHT)
         self._in_flight: dict[int, tuple[int, int]] = {}
         self._newest = 0
         self._number = 0
@@ -112,21 +112,21 @@ class Delivery:
         Raises:
             StopRun: an earlier request could not be delivered.
         """
-        outbox = self._outbox
+        buffer = self._buffer
         self._newest = ticket.line
-        outbox.put(update, ticket)
-        if len(outbox.ready) >= self._cut or outbox.bytes >= BODY_BYTES:
+        buffer.put(update, ticket)
+        if len(buffer.ready) >= self._cut or buffer.bytes >= BODY_BYTES:
             self._relieve()
 
     def _relieve(self) -> None:
         """Send full requests; while too much waits behind busy IDs, wait for answers."""
         self.settle()
-        while len(self._outbox.ready) >= self._cut or (
-            self._outbox.ready and self._outbox.bytes >= BODY_BYTES
+        while len(self._buffer.ready) >= self._cut or (
+            self._buffer.ready and self._buffer.bytes >= BODY_BYTES
         ):
             self._dispatch()
-        while self._outbox.bytes >= WAITING_BYTES or self._outbox.entries >= WAITING_ENTRIES:
-            if not self._outbox.ready:
+        while self._buffer.bytes >= WAITING_BYTES or self._buffer.entries >= WAITING_ENTRIES:
+            if not self._buffer.ready:
                 self.settle(BLOCKED_WAIT)
             else:
                 self._dispatch()
@@ -134,7 +134,7 @@ class Delivery:
     def flush(self) -> None:
         """Send everything that can leave now."""
         self.settle()
-        while self._outbox.ready:
+        while self._buffer.ready:
             self._dispatch()
 
     def finish(self) -> None:
@@ -143,7 +143,7 @@ class Delivery:
         Raises:
             StopRun: something could not be delivered.
         """
-        while self._outbox.entries or self._threads.in_flight:
+        while self._buffer.entries or self._threads.in_flight:
             self.flush()
             self.settle(BLOCKED_WAIT)
         self.settle()
@@ -170,7 +170,7 @@ class Delivery:
     @property
     def waiting(self) -> bool:
         """Whether an operation has not left yet."""
-        return self._outbox.entries > 0
+        return self._buffer.entries > 0
 
     @property
     def failed(self) -> bool:
@@ -185,7 +185,7 @@ class Delivery:
     def oldest_line(self) -> int | None:
         """The input line of the oldest record whose fate is open."""
         lines = [line for line, _ in self._in_flight.values()]
-        if (waiting := self._outbox.oldest_line()) is not None:
+        if (waiting := self._buffer.oldest_line()) is not None:
             lines.append(waiting)
         return min(lines, default=None)
 
@@ -193,7 +193,7 @@ class Delivery:
         """Choose: what went through the slow endpoint must not be overtaken by the quick one."""
         chosen = self._policy.profile_endpoint
         if chosen == "auto":
-            small = self._outbox.entries <= SMALL_DRAIN and not self._mass_used
+            small = self._buffer.entries <= SMALL_DRAIN and not self._mass_used
             chosen = "update" if small else "mass_update"
         self._mass_used |= chosen == "mass_update"
         return UPDATE if chosen == "update" else MASS_UPDATE
@@ -206,10 +206,10 @@ class Delivery:
             self.settle(BLOCKED_WAIT)
         if self._threads.in_flight >= MANY:
             self.settle(A_MOMENT)
-        if not self._outbox.ready:
+        if not self._buffer.ready:
             return
         endpoint = self._endpoint()
-        cut = self._outbox.cut(min(self._cut, endpoint.entries), BODY_BYTES)
+        cut = self._buffer.cut(min(self._cut, endpoint.entries), BODY_BYTES)
         self._number = number = self._number + 1
         self._in_flight[number] = cut.line, cut.records
         sending = self._sendable(cut.entries)
@@ -232,15 +232,15 @@ class Delivery:
         Until this returns, or if it raises, what was cut counts as in flight and holds the state.
         """
         left = self._timely(entries) if any(entry.events for entry in entries) else entries
-        unfit = seal(left)
-        for entry in unfit:
+        invalid = seal(left)
+        for entry in invalid:
             self._fates.refused(entry.tickets, (NO_UTF8,), named=entry.named)
-        if unfit:
+        if invalid:
             left = [entry for entry in left if entry.body]
         sending = self._changed(left)
         if len(sending.entries) < len(entries):
             kept = set(map(id, sending.entries))
-            self._outbox.free(entry for entry in entries if id(entry) not in kept)
+            self._buffer.free(entry for entry in entries if id(entry) not in kept)
         return sending
 
     def _timely(self, entries: list[Entry]) -> list[Entry]:
@@ -261,7 +261,7 @@ class Delivery:
     def _too_far_ahead(self) -> bool:
         oldest = self.oldest_line()
         flying = sum(records for _, records in self._in_flight.values())
-        waiting = self._outbox.records
+        waiting = self._buffer.records
         return oldest is not None and self._newest - oldest - flying - waiting > self._policy.most_ahead
 
     def _changed(self, entries: list[Entry]) -> Sending:
@@ -304,5 +304,5 @@ class Delivery:
         if self._memory is not None:
             self._memory.settle(sending, receipt)
         if not receipt.unconfirmed:
-            self._outbox.free(entries)
+            self._buffer.free(entries)
             del self._in_flight[number]

@@ -13,7 +13,7 @@ Job: TypeAlias = "Callable[[], Any]"
 Done: TypeAlias = "Callable[[Any], None]"
 
 
-class Threads:
+class Workers:
     """Daemon threads, started when first needed, so that a hung call cannot keep the process."""
 
     def __init__(self, name: str, most: int) -> None:

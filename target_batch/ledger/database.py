@@ -268,7 +268,7 @@ def _engine(url: str, work_path: Path) -> sa.Engine:
                 "pip install 'target-batch[postgres]' and begin the URL with postgresql+psycopg://."
             ) from None
     raise ConfigurationError(
-        "`ledger_url` is no URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…)."
+        "`ledger_url` is not a URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…)."
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_batch.mapping.attribute_names import PlanRow
 from target_batch.mapping.audiences import AudiencePlan
-from target_batch.mapping.claims import PlanRow
 from target_batch.mapping.cohorts import CohortPlan
 from target_batch.mapping.events import EventPlan
-from target_batch.mapping.notes import doubts, foreign_references
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.profiles import ProfilePlan
+from target_batch.mapping.schema_notes import foreign_references, idle_options
 from target_batch.mapping.segment import SegmentPlan
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def compile_plan(
         ConfigurationError: the stream's options name something that Batch does not take.
     """
     plan = _plan(route, schema, settings, {} if audience_names is None else audience_names)
-    plan.notes = (*doubts(plan), *plan.notes, *foreign_references(plan))
+    plan.notes = (*idle_options(plan), *plan.notes, *foreign_references(plan))
     return plan
 
 

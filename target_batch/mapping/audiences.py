@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import AUDIENCE_NAME_LENGTH, MEMBER_ATTRIBUTES
 from target_batch.common.operations import AudienceChange
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import Issue, Reason
+from target_batch.mapping.application import cut, fill
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.converters.arrays import strings
-from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.members import attributes_refused, tags_refused
 from target_batch.mapping.memberships import MembershipPlan, original_name
 from target_batch.mapping.names import transliterated
-from target_batch.mapping.notes import surplus
-from target_batch.mapping.refusals import Unfit
+from target_batch.mapping.schema_notes import surplus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from target_batch.common.operations import Operation
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
-    from target_batch.mapping.targets import LeftOut
+    from target_batch.mapping.assignments import Excluded
 
 _OUTSIDE = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -44,7 +44,7 @@ class AudiencePlan(MembershipPlan):
             note = f"Property `{route.options.tags}` gives no tags: {self._no_tags}."
             self.notes = (*self.notes, note)
 
-    def refusal(self) -> LeftOut | None:
+    def refusal(self) -> Excluded | None:
         """Return why members hold no attributes, None where they do."""
         return attributes_refused(self.route.options)
 
@@ -52,13 +52,13 @@ class AudiencePlan(MembershipPlan):
         """Return the name in ASCII letters, with every other character outside `[A-Za-z0-9_-]` as `_`.
 
         Raises:
-            Unfit: it is longer than 255 characters [doc], or nothing is left of it.
+            InvalidValue: it is longer than 255 characters [doc], or nothing is left of it.
         """
         cleaned = _OUTSIDE.sub("_", transliterated(name))
         if not 0 < len(cleaned) <= AUDIENCE_NAME_LENGTH:
             limit = AUDIENCE_NAME_LENGTH
             message = f"Batch takes 1 to {limit} letters and digits; the name gives {len(cleaned)}."
-            raise Unfit(Reason.INVALID_AUDIENCE_NAME, message)
+            raise InvalidValue(Reason.INVALID_AUDIENCE_NAME, message)
         return cleaned
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
@@ -67,32 +67,32 @@ class AudiencePlan(MembershipPlan):
         add = self.adds(record)
         change = AudienceChange(name, self._display_name(record) or original, identity, add)
         if add:
-            change.faults = (*self._attributes(record, change), *self._tags(record, change))
+            change.issues = (*self._attributes(record, change), *self._tags(record, change))
         return change
 
-    def _attributes(self, record: Mapping[str, Any], change: AudienceChange) -> list[Fault]:
-        faults = fill(self.columns, record, change.attributes)
+    def _attributes(self, record: Mapping[str, Any], change: AudienceChange) -> list[Issue]:
+        issues = fill(self.columns, record, change.attributes)
         if len(change.attributes) > MEMBER_ATTRIBUTES:
-            faults += cut(self.columns, record, change.attributes, MEMBER_ATTRIBUTES)
-        return faults
+            issues += cut(self.columns, record, change.attributes, MEMBER_ATTRIBUTES)
+        return issues
 
-    def _tags(self, record: Mapping[str, Any], change: AudienceChange) -> list[Fault]:
+    def _tags(self, record: Mapping[str, Any], change: AudienceChange) -> list[Issue]:
         name = self.route.options.tags
         value = record.get(name) if name else None
         if value is None:
             return []
         if self._no_tags:
             message = f"Not sent: {self._no_tags}."
-            return [Fault(Reason.DESTINATION_WITHOUT_ATTRIBUTES, name, "tags", message)]
+            return [Issue(Reason.DESTINATION_WITHOUT_ATTRIBUTES, name, "tags", message)]
         try:
             change.tags += strings(value) or ()
-        except Unfit as unfit:
-            return [Fault(unfit.reason, name, "tags", unfit.message)]
+        except InvalidValue as invalid:
+            return [Issue(invalid.reason, name, "tags", invalid.message)]
         return []
 
     def _display_name(self, record: Mapping[str, Any]) -> str | None:
         name = self.route.options.display_name_property
         try:
             return original_name(record.get(name)) if name else None
-        except Unfit:
+        except InvalidValue:
             return None

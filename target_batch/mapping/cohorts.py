@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.operations import ProfileUpdate
 from target_batch.common.reasons import Reason
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.members import COHORTS_HOLD_NOTHING
 from target_batch.mapping.memberships import MembershipPlan
 from target_batch.mapping.names import is_name, snake_case
-from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:
     from target_batch.common.operations import Operation
-    from target_batch.mapping.targets import LeftOut
+    from target_batch.mapping.assignments import Excluded
 
 
 class CohortPlan(MembershipPlan):
     """The plan of an `audiences` stream whose cohorts are attributes: true inside, false outside."""
 
-    def refusal(self) -> LeftOut | None:
+    def refusal(self) -> Excluded | None:
         """Return why nothing but the cohort is sent."""
         return COHORTS_HOLD_NOTHING
 
@@ -27,11 +27,13 @@ class CohortPlan(MembershipPlan):
         """Return the snake_case form of the cohort's name, as Engage spells it.
 
         Raises:
-            Unfit: no attribute's name can be made of it.
+            InvalidValue: no attribute's name can be made of it.
         """
         attribute = snake_case(name)
         if not is_name(attribute):
-            raise Unfit(Reason.INVALID_AUDIENCE_NAME, "No attribute's name comes of the cohort's name.")
+            raise InvalidValue(
+                Reason.INVALID_AUDIENCE_NAME, "No attribute's name comes of the cohort's name."
+            )
         return attribute
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002

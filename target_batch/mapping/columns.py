@@ -6,21 +6,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import LEARNED_NAMES
-from target_batch.common.reasons import Fault, Reason
-from target_batch.mapping.claims import assign, lost, row
+from target_batch.common.reasons import Issue, Reason
+from target_batch.mapping.assignments import AssignedNames
+from target_batch.mapping.attribute_names import assign, lost, row
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.declared import ANYTHING, Schema
 from target_batch.mapping.names import base_name
-from target_batch.mapping.refusals import Unfit
-from target_batch.mapping.targets import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol, TypeAlias
 
-    from target_batch.mapping.claims import PlanRow
+    from target_batch.mapping.assignments import Container, Excluded
+    from target_batch.mapping.attribute_names import PlanRow
+    from target_batch.mapping.conversion import Convert
     from target_batch.mapping.declared import Declared
-    from target_batch.mapping.refusals import Convert
-    from target_batch.mapping.targets import LeftOut, Scope
 
     Column: TypeAlias = tuple[str, type | None, Convert, dict[str, None]]
     """Batch's key (empty where the converter returns a dict of keys), the exact type whose values
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         takes_objects: bool
         """Whether an object may be an attribute."""
 
-        def column(self, target: Target, declared: Declared) -> Column:
+        def column(self, target: AssignedNames, declared: Declared) -> Column:
             """Return the ready step of a property."""
             ...
 
@@ -42,31 +42,31 @@ class Columns(dict[str, "Column"]):
 
     def __init__(
         self,
-        scope: Scope,
+        container: Container,
         dialect: Dialect,
         properties: Mapping[str, Any] | None = None,
         schema: Schema | None = None,
     ) -> None:
         super().__init__()
-        self.scope = scope
+        self.container = container
         self.contested: dict[str, Column] = {}
         self.rows: list[PlanRow] = []
-        self.news: list[str] = []
+        self.new_notes: list[str] = []
         self._dialect = dialect
         self._has_schema = properties is not None
         self._told: set[str] = set()
         self._open: set[str] = set()
         schema, properties = schema or Schema({}), properties or {}
         self._declared = {name: schema.declared(said) for name, said in properties.items()}
-        self.paths = tuple(name for name in scope.mapping if "." in name and name not in properties)
+        self.paths = tuple(name for name in container.mapping if "." in name and name not in properties)
         inside = {path: schema.at(path, properties) for path in self.paths}
         self._declared |= {path: declared for path, declared in inside.items() if declared is not None}
         self._owners: dict[str, str] = {}
-        self._targets: dict[str, Target] = {}
+        self._targets: dict[str, AssignedNames] = {}
         self._rivals: dict[str, list[str]] = {}
-        for name in scope.mapping:
-            scope.decide(name)  # a wrong name in the settings is told before the first record
-        decisions, self._owners, sharing = assign(scope, self._declared)
+        for name in container.mapping:
+            container.decide(name)  # a wrong name in the settings is told before the first record
+        decisions, self._owners, sharing = assign(container, self._declared)
         for name, decision in decisions.items():
             self._add(name, decision)
             note = self._turn(name, decision) if name in sharing else ""
@@ -80,14 +80,14 @@ class Columns(dict[str, "Column"]):
         self.crowded = False
 
     def __missing__(self, name: str) -> Column:
-        decision = self.scope.decide(name)
-        if isinstance(decision, Target):
+        decision = self.container.decide(name)
+        if isinstance(decision, AssignedNames):
             free = tuple(wanted for wanted in decision.names if wanted not in self._owners)
             decision = replace(decision, names=free) if free else lost(decision, self._owners)
         self._add(name, decision)
         self._tell(name, decision)
         self.crowded = len(self) - self._announced > LEARNED_NAMES
-        if isinstance(decision, Target):
+        if isinstance(decision, AssignedNames):
             self._compare(name, decision)
         return self[name]
 
@@ -102,23 +102,24 @@ class Columns(dict[str, "Column"]):
             del self.contested[name]
 
     def expects(self, path: str) -> bool:
-        """Tell whether something was announced inside an object; if not, another value there is no fault."""
-        return self.scope.mapping[path] is not None and (path in self._declared or not self._has_schema)
+        """Tell whether something was announced inside an object; if not, another value there is no issue."""
+        return self.container.mapping[path] is not None and (path in self._declared or not self._has_schema)
 
     def opened(self, head: str) -> bool:
         """Tell whether an object goes only by the parts of it that `attributes` name; reported once."""
-        if self._dialect.takes_objects or head in self.scope.mapping:
+        if self._dialect.takes_objects or head in self.container.mapping:
             return False
         if head not in self._open:
             self._open.add(head)
-            self.news.append(
-                f"Of the object `{self.scope.path}{head}` only what the stream's `attributes` name is sent."
+            self.new_notes.append(
+                f"Of the object `{self.container.path}{head}` only what the stream's `attributes` name "
+                "is sent."
             )
         return True
 
     def order(self, name: str) -> tuple[bool, int, bool, str]:
         """Return who goes first where two properties want one name."""
-        return self.scope.order(self._targets[name])
+        return self.container.order(self._targets[name])
 
     def targets(self, name: str) -> tuple[str, ...]:
         """Return the Batch names that a property feeds, none if it is left out."""
@@ -134,34 +135,36 @@ class Columns(dict[str, "Column"]):
         """Return the properties that feed a Batch name, however an answer spells it."""
         name = base_name(attribute)
         return tuple(
-            self.scope.path + property_ for property_, target in self._targets.items() if name in target.names
+            self.container.path + property_
+            for property_, target in self._targets.items()
+            if name in target.names
         )
 
-    def fault(self, name: str, value: Any, unfit: Unfit) -> Fault:
-        """Return the fault of a value: first that it contradicts its SCHEMA, if it does."""
-        reason, target = unfit.reason, self._targets.get(name)
+    def issue(self, name: str, value: Any, invalid: InvalidValue) -> Issue:
+        """Return the issue of a value: first that it contradicts its SCHEMA, if it does."""
+        reason, target = invalid.reason, self._targets.get(name)
         said = self._declared.get(name, ANYTHING)
         if target is not None and not said.admits(value) and reason is not Reason.UNSUPPORTED_VALUE:
             reason = Reason.SCHEMA_VIOLATION
         key = (self[name][0] or target.names[0]) if target else None
         is_decided = reason is Reason.NAME_COLLISION and (name in self._declared or str(key).startswith("$"))
-        return Fault(reason, self.scope.path + name, key, unfit.message, counted_only=is_decided)
+        return Issue(reason, self.container.path + name, key, invalid.message, counted_only=is_decided)
 
-    def _add(self, name: str, decision: Target | LeftOut) -> None:
-        if isinstance(decision, Target):
+    def _add(self, name: str, decision: AssignedNames | Excluded) -> None:
+        if isinstance(decision, AssignedNames):
             self._targets[name] = decision
             self[name] = self._dialect.column(decision, self._declared.get(name, ANYTHING))
         else:
             self[name] = ("", None, nothing if decision.reason is None else refuse(decision), {})
 
-    def _turn(self, name: str, decision: Target | LeftOut) -> str:
+    def _turn(self, name: str, decision: AssignedNames | Excluded) -> str:
         """Say when a property is sent that feeds a native together with others."""
-        wanted = decision.names if isinstance(decision, Target) else ()
+        wanted = decision.names if isinstance(decision, AssignedNames) else ()
         before = dict.fromkeys(self._owners[one] for one in wanted if self._owners[one] != name)
         listed = " and ".join(f"`{first}`" for first in before)
         return f"sent where {listed} has no value" if before else ""
 
-    def _compare(self, name: str, target: Target) -> None:
+    def _compare(self, name: str, target: AssignedNames) -> None:
         for wanted in target.names:
             rivals = self._rivals.setdefault(wanted, [])
             rivals.append(name)
@@ -169,25 +172,25 @@ class Columns(dict[str, "Column"]):
                 self.contested.setdefault(rival, self[rival])
                 self[rival] = DEFERRED
 
-    def _tell(self, name: str, decision: Target | LeftOut) -> None:
+    def _tell(self, name: str, decision: AssignedNames | Excluded) -> None:
         if name in self._told or len(self._told) > LEARNED_NAMES:
             return
         self._told.add(name)
-        told = row(self.scope.path + name, decision, ANYTHING, self[name][0])
+        told = row(self.container.path + name, decision, ANYTHING, self[name][0])
         self.rows.append(told)
-        if self._has_schema and not self.scope.is_silent(name, decision):
+        if self._has_schema and not self.container.is_silent(name, decision):
             fate = f"sent as `{told.target}` by its JSON type" if told.target else told.note
-            self.news.append(f"Property `{name}` is not in the SCHEMA: {fate}.")
+            self.new_notes.append(f"Property `{name}` is not in the SCHEMA: {fate}.")
 
 
-def refuse(decision: LeftOut) -> Convert:
-    """Return the step of a property whose every value is a fault."""
+def refuse(decision: Excluded) -> Convert:
+    """Return the step of a property whose every value is a issue."""
     reason, note = decision.reason, decision.note
     if reason is None:
         return nothing
 
     def refused(_: Any) -> Any:
-        raise Unfit(reason, f"Not sent: {note}.")
+        raise InvalidValue(reason, f"Not sent: {note}.")
 
     return refused
 

@@ -12,22 +12,22 @@ from target_batch.common.operations import ProfileUpdate
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.common.words import find, shown
+from target_batch.mapping.application import cut, fill
+from target_batch.mapping.assignments import Container
 from target_batch.mapping.columns import Columns
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.names import attribute_namer, event_namer, is_name
-from target_batch.mapping.notes import notes, surplus
 from target_batch.mapping.objects import RESERVED, EventDialect
 from target_batch.mapping.plan import Plan
-from target_batch.mapping.refusals import Unfit
-from target_batch.mapping.targets import Scope
+from target_batch.mapping.schema_notes import notes, surplus
 from target_batch.mapping.times import FLAT_NAMES, event_time, own_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from target_batch.common.operations import Operation
-    from target_batch.common.reasons import Fault
+    from target_batch.common.reasons import Issue
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
 
@@ -57,7 +57,7 @@ class EventPlan(Plan):
             raise _without_time(route.stream, [name for name in self.properties if name not in excluded])
         if self._time_is_known:
             excluded[self.time_names[0]] = "the event's time"
-        scope = Scope(
+        container = Container(
             stream=route.stream,
             naming=attribute_namer(settings.attribute_naming),
             mapping=route.options.attributes,
@@ -66,7 +66,7 @@ class EventPlan(Plan):
             reserved=RESERVED,
         )
         self.columns = Columns(
-            scope, EventDialect(route.stream, scope.naming, self.schema), self.properties, self.schema
+            container, EventDialect(route.stream, container.naming, self.schema), self.properties, self.schema
         )
         self.notes = (
             *notes(self.columns),
@@ -86,8 +86,8 @@ class EventPlan(Plan):
         if not self._time_is_known:
             used, _ = own_time(record, self.time_names)
             record = {key: value for key, value in record.items() if key != used}
-        event, faults = build(self.columns, record, name, time)
-        return ProfileUpdate(identity, {}, [event], tuple(faults))
+        event, issues = build(self.columns, record, name, time)
+        return ProfileUpdate(identity, {}, [event], tuple(issues))
 
     def _named(self, record: Mapping[str, Any]) -> str:
         name = self._name_property
@@ -144,40 +144,40 @@ def event_name(value: Any, where: str, naming: Callable[[str], str]) -> str:
     """Return the name of an event as Batch takes it.
 
     Raises:
-        Unfit: there is none, or none can be made of it.
+        InvalidValue: there is none, or none can be made of it.
     """
     if value is None or value == "":
-        raise Unfit(Reason.MISSING_EVENT_NAME, "The event has no name.", where)
+        raise InvalidValue(Reason.MISSING_EVENT_NAME, "The event has no name.", where)
     if type(value) is not str:
         message = f"The event's name is {kind_of(value)}, not text."
-        raise Unfit(Reason.INVALID_EVENT_NAME, message, where)
+        raise InvalidValue(Reason.INVALID_EVENT_NAME, message, where)
     name = naming(value)
     if not is_name(name):
-        raise Unfit(Reason.INVALID_EVENT_NAME, "No name that Batch takes comes of it.", where)
+        raise InvalidValue(Reason.INVALID_EVENT_NAME, "No name that Batch takes comes of it.", where)
     return name
 
 
 def build(
     columns: Columns, container: Mapping[str, Any], name: str, time: str | None
-) -> tuple[dict[str, Any], list[Fault]]:
+) -> tuple[dict[str, Any], list[Issue]]:
     """Return the event as Batch takes it, and what of the container could not be sent.
 
     Raises:
-        Unfit: the event is larger than 25 kB [read].
+        InvalidValue: the event is larger than 25 kB [read].
     """
     attributes: dict[str, Any] = {}
-    faults = fill(columns, container, attributes)
+    issues = fill(columns, container, attributes)
     if len(attributes) > EVENT_ATTRIBUTES:
         counted = [key for key in attributes if key not in RESERVED]
-        faults += cut(columns, container, attributes, EVENT_ATTRIBUTES, among=counted)
+        issues += cut(columns, container, attributes, EVENT_ATTRIBUTES, among=counted)
     event: dict[str, Any] = {"name": name}
     if time is not None:
         event["time"] = time
     if attributes:
         event["attributes"] = attributes
     if _may_be_large(attributes) and len(_encode(event)) > EVENT_BYTES:
-        raise Unfit(Reason.EVENT_TOO_LARGE, f"The event has more than {EVENT_BYTES} bytes.")
-    return event, faults
+        raise InvalidValue(Reason.EVENT_TOO_LARGE, f"The event has more than {EVENT_BYTES} bytes.")
+    return event, issues
 
 
 def _may_be_large(attributes: dict[str, Any]) -> bool:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.limits import CUSTOM_ID_LENGTH
 from target_batch.common.paths import split, value_at
 from target_batch.common.reasons import Reason
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.converters.values import has_line_break
 from target_batch.mapping.declared import is_whole, kind_of
-from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -35,7 +35,7 @@ def custom_id(value: Any) -> str:
     At most 512 characters [doc]; case and inner blanks stay.
 
     Raises:
-        Unfit: there is none, or Batch would refuse it.
+        InvalidValue: there is none, or Batch would refuse it.
     """
     if type(value) is int:
         return str(value) if -_EXACT_IN_A_FLOAT < value < _EXACT_IN_A_FLOAT else _digits(value)
@@ -43,7 +43,7 @@ def custom_id(value: Any) -> str:
         return _digits(_whole(value))
     name = value.strip()
     if not name:
-        raise Unfit(Reason.MISSING_CUSTOM_ID, "The custom ID is empty.")
+        raise InvalidValue(Reason.MISSING_CUSTOM_ID, "The custom ID is empty.")
     if len(name) > CUSTOM_ID_LENGTH:
         raise _invalid(f"The custom ID is longer than {CUSTOM_ID_LENGTH} characters.")
     if len(name) <= _LONGEST_REFUSED and name.lower() in REFUSED_IDS:
@@ -63,7 +63,7 @@ class Identity:
         """Return the custom ID of a record.
 
         Raises:
-            Unfit: there is none, or Batch would refuse it.
+            InvalidValue: there is none, or Batch would refuse it.
         """
         value = record.get(self.property)
         return custom_id(value if self._rest is None else value_at(value, self._rest))
@@ -71,7 +71,7 @@ class Identity:
 
 def _whole(value: Any) -> int:
     if value is None:
-        raise Unfit(Reason.MISSING_CUSTOM_ID, "The custom ID is missing.")
+        raise InvalidValue(Reason.MISSING_CUSTOM_ID, "The custom ID is missing.")
     if type(value) is Decimal and is_whole(value) and value.adjusted() < CUSTOM_ID_LENGTH:
         return int(value)
     if type(value) is float and value.is_integer() and abs(value) < _EXACT_IN_A_FLOAT:
@@ -96,5 +96,5 @@ def _refuse_unprintable(name: str) -> None:
         raise _invalid("The custom ID has no UTF-8 form.") from None
 
 
-def _invalid(message: str) -> Unfit:
-    return Unfit(Reason.INVALID_CUSTOM_ID, message)
+def _invalid(message: str) -> InvalidValue:
+    return InvalidValue(Reason.INVALID_CUSTOM_ID, message)

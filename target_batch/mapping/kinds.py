@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_batch.common.reasons import Reason
+from target_batch.mapping.conversion import SKIP, InvalidValue, PartlyInvalid
 from target_batch.mapping.converters.dates import looks_like_a_date, utc
 from target_batch.mapping.converters.from_text import boolean_in_text, integer_in_text, number_in_text
 from target_batch.mapping.converters.values import (
@@ -18,14 +19,13 @@ from target_batch.mapping.converters.values import (
     typed,
     url,
 )
-from target_batch.mapping.refusals import SKIP, Partly, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from target_batch.mapping.assignments import AssignedNames
+    from target_batch.mapping.conversion import Convert
     from target_batch.mapping.declared import Declared
-    from target_batch.mapping.refusals import Convert
-    from target_batch.mapping.targets import Target
 
 _WRAP_BY_FORMAT = {"date-time": "date", "date": "date", "uri": "url"}
 _BY_WRAP: dict[str, Convert] = {"date": utc, "url": url}
@@ -58,7 +58,7 @@ def by_type(array: Convert, structure: Convert, truth: Convert = boolean) -> Map
     return {**scalars, bool: truth, list: array, dict: structure}
 
 
-def step(target: Target, declared: Declared, converters: Mapping[type, Convert]) -> Step:
+def step(target: AssignedNames, declared: Declared, converters: Mapping[type, Convert]) -> Step:
     """Return how the values of a property are read: as its mapping says, else as its SCHEMA says."""
     name, wrap = target.names[0], target.wrap
     if wrap in _FROM_TEXT:
@@ -86,7 +86,7 @@ def any_of(converters: Mapping[type, Convert]) -> Convert:
     def convert(value: Any) -> Any:
         own = converters.get(type(value))
         if own is None:
-            raise Unfit(Reason.UNSUPPORTED_VALUE, "The value is of a kind that JSON does not have.")
+            raise InvalidValue(Reason.UNSUPPORTED_VALUE, "The value is of a kind that JSON does not have.")
         return own(value)
 
     return convert
@@ -107,8 +107,8 @@ def by_value(
                 return {f"url({name})": url(value)}
         try:
             fit = plain(value)
-        except Partly as partly:
-            raise Partly({name: partly.value} if partly.value else {}, partly.faults) from None
+        except PartlyInvalid as partly:
+            raise PartlyInvalid({name: partly.value} if partly.value else {}, partly.issues) from None
         if fit is None:
             return None
         return {} if fit is SKIP else {name: fit}

@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.reasons import Reason
+from target_batch.mapping.assignments import Excluded
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.converters.arrays import strings
 from target_batch.mapping.converters.values import boolean
 from target_batch.mapping.kinds import by_type, step
-from target_batch.mapping.refusals import Unfit
-from target_batch.mapping.targets import LeftOut
 
 if TYPE_CHECKING:
     from target_batch.config.settings import StreamOptions
+    from target_batch.mapping.assignments import AssignedNames
     from target_batch.mapping.columns import Column
     from target_batch.mapping.declared import Declared
-    from target_batch.mapping.targets import Target
 
-COHORTS_HOLD_NOTHING = LeftOut(
+COHORTS_HOLD_NOTHING = Excluded(
     "a cohort attribute (`as_attribute`) holds nothing beside", Reason.DESTINATION_WITHOUT_ATTRIBUTES
 )
-_ONLY_FOR_INSTALLS = LeftOut(
+_ONLY_FOR_INSTALLS = Excluded(
     "app audiences hold attributes for `id_type: install_ids` only",
     Reason.DESTINATION_WITHOUT_ATTRIBUTES,
 )
@@ -31,12 +31,12 @@ class MemberDialect:
 
     takes_objects = False
 
-    def column(self, target: Target, declared: Declared) -> Column:
+    def column(self, target: AssignedNames, declared: Declared) -> Column:
         """Return the ready step of a property."""
         return *step(target, declared, _CONVERTERS), {}
 
 
-def attributes_refused(options: StreamOptions) -> LeftOut | None:
+def attributes_refused(options: StreamOptions) -> Excluded | None:
     """Return why members of this audience hold no attributes, None where they do."""
     if options.destination == "app" and options.id_type != "install_ids":
         return _ONLY_FOR_INSTALLS
@@ -52,7 +52,7 @@ def tags_refused(options: StreamOptions) -> str | None:
 
 def _no_boolean(value: Any) -> Any:
     boolean(value)
-    raise Unfit(Reason.BOOLEAN_NOT_ALLOWED, "A member's attribute cannot be a boolean.")
+    raise InvalidValue(Reason.BOOLEAN_NOT_ALLOWED, "A member's attribute cannot be a boolean.")
 
 
 _CONVERTERS = by_type(strings, strings, _no_boolean)

@@ -8,17 +8,17 @@ from target_batch.common.errors import ConfigurationError
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.common.words import find, shown
+from target_batch.mapping.assignments import Container
 from target_batch.mapping.columns import Columns
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.converters.actions import ACTION_PROPERTIES, is_add, looks_like_an_action
 from target_batch.mapping.converters.values import encodable
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.identity import custom_id
 from target_batch.mapping.members import MemberDialect
 from target_batch.mapping.names import attribute_namer
-from target_batch.mapping.notes import notes
 from target_batch.mapping.plan import Plan
-from target_batch.mapping.refusals import Unfit
-from target_batch.mapping.targets import Scope
+from target_batch.mapping.schema_notes import notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from target_batch.common.operations import Rejected
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
-    from target_batch.mapping.targets import LeftOut
+    from target_batch.mapping.assignments import Excluded
 
 EVERY_ROW_ADDS = (
     "No property holds an action (`action`, `operation`, `status`): every row adds its user. If rows also "
@@ -89,7 +89,7 @@ class MembershipPlan(Plan):
     def _deciding(self) -> tuple[str, ...]:
         return (*self._action_properties, *([self.name_property] if self.name_property else []))
 
-    def refusal(self) -> LeftOut | None:
+    def refusal(self) -> Excluded | None:
         """Return why nothing but the membership can be sent, None where more can."""
         raise NotImplementedError
 
@@ -97,7 +97,7 @@ class MembershipPlan(Plan):
         """Return the name under which Batch knows the audience.
 
         Raises:
-            Unfit: none can be made.
+            InvalidValue: none can be made.
         """
         raise NotImplementedError
 
@@ -105,16 +105,16 @@ class MembershipPlan(Plan):
         """Return the audience's name for Batch and the original one.
 
         Raises:
-            Unfit: there is none, or it would be mixed with another.
+            InvalidValue: there is none, or it would be mixed with another.
         """
         try:
             original = original_name(self._name_in(record))
             name = self.clean(original)
-        except Unfit as unfit:
-            raise Unfit(unfit.reason, unfit.message, self.name_property) from None
+        except InvalidValue as invalid:
+            raise InvalidValue(invalid.reason, invalid.message, self.name_property) from None
         if self._names.setdefault(self.known_as(name), original) != original:
             message = "Another audience has this name in Batch already."
-            raise Unfit(Reason.AUDIENCE_NAME_COLLISION, message, self.name_property)
+            raise InvalidValue(Reason.AUDIENCE_NAME_COLLISION, message, self.name_property)
         return name, original
 
     def known_as(self, name: str) -> str:
@@ -125,7 +125,7 @@ class MembershipPlan(Plan):
         """Tell whether the row adds; a row deleted at the source removes.
 
         Raises:
-            Unfit: the action is not understood.
+            InvalidValue: the action is not understood.
         """
         if self.deletion.on(record):
             return False
@@ -138,13 +138,13 @@ class MembershipPlan(Plan):
         """Return the property that says whether the row adds."""
         return find(self._action_properties, record) or self._action_properties[0]
 
-    def _refused(self, record: dict[str, Any], unfit: Unfit) -> Rejected:
+    def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:
         """Say once what it means that a removal does not say from where, or who."""
-        said = _WITHOUT.get(unfit.reason)
+        said = _WITHOUT.get(invalid.reason)
         if said and said not in self._said and self.deletion.on(record):
             self._said.add(said)
-            self.columns.news.append(said)
-        return super()._refused(record, unfit)
+            self.columns.new_notes.append(said)
+        return super()._refused(record, invalid)
 
     def _name_in(self, record: Mapping[str, Any]) -> Any:
         if self.name_property is not None:
@@ -182,7 +182,7 @@ class MembershipPlan(Plan):
             str(options.display_name_property): "the audience's display name",
             str(self.name_property): "the audience's name",
         }
-        scope = Scope(
+        container = Container(
             stream=self.route.stream,
             naming=attribute_namer(self.settings.attribute_naming),
             mapping=options.attributes,
@@ -190,7 +190,7 @@ class MembershipPlan(Plan):
             excluded=excluded,
             refusal=self.refusal(),
         )
-        return Columns(scope, MemberDialect(), self.properties, self.schema)
+        return Columns(container, MemberDialect(), self.properties, self.schema)
 
 
 _WITHOUT = {Reason.MISSING_AUDIENCE: UNKNOWN_AUDIENCE, Reason.MISSING_CUSTOM_ID: UNKNOWN_PERSON}
@@ -200,12 +200,14 @@ def original_name(value: Any) -> str:
     """Return the name of an audience as the source spells it, without surrounding blanks.
 
     Raises:
-        Unfit: there is none, or it is no text.
+        InvalidValue: there is none, or it is not text.
     """
     if type(value) is int:
         value = custom_id(value)
     if value is None or (type(value) is str and not value.strip()):
-        raise Unfit(Reason.MISSING_AUDIENCE, "The row names no audience.")
+        raise InvalidValue(Reason.MISSING_AUDIENCE, "The row names no audience.")
     if type(value) is not str:
-        raise Unfit(Reason.INVALID_AUDIENCE_NAME, f"The audience's name is {kind_of(value)}, not text.")
+        raise InvalidValue(
+            Reason.INVALID_AUDIENCE_NAME, f"The audience's name is {kind_of(value)}, not text."
+        )
     return encodable(value.strip())

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import ARRAY_ITEMS, EMAIL_LENGTH, TOPIC_LENGTH
 from target_batch.common.reasons import Reason
+from target_batch.mapping.conversion import SKIP, InvalidValue
 from target_batch.mapping.converters.arrays import CHANGES, limited, texts
 from target_batch.mapping.converters.consents import consent_word
 from target_batch.mapping.converters.locales import language, locale_reader, region, timezone
 from target_batch.mapping.converters.phones import phone_reader
 from target_batch.mapping.converters.values import encodable
 from target_batch.mapping.declared import kind_of, zero_or_one
-from target_batch.mapping.refusals import SKIP, Unfit
 
 if TYPE_CHECKING:
     from typing import Literal
 
     from target_batch.config.settings import Settings
-    from target_batch.mapping.refusals import Convert
+    from target_batch.mapping.conversion import Convert
 
 LOCALE = ("$language", "$region")
 CONSENTS = ("$email_marketing", "$sms_marketing")
@@ -71,10 +71,10 @@ def email(value: Any) -> str | None:
     A `mailto:` before it, as in links, is no part of the address.
 
     Raises:
-        Unfit: Batch's SDKs would not take it.
+        InvalidValue: Batch's SDKs would not take it.
     """
     if type(value) is not str:
-        raise Unfit(Reason.INVALID_EMAIL, f"An address is text, not {kind_of(value)}.")
+        raise InvalidValue(Reason.INVALID_EMAIL, f"An address is text, not {kind_of(value)}.")
     return value if usual_email(value) else _careful_email(value.strip())
 
 
@@ -96,7 +96,7 @@ def topics(value: Any) -> Any:
     """Return topic preferences: ≤ 25 names of `[a-z0-9_]`, or a change of them.
 
     Raises:
-        Unfit: they are something else.
+        InvalidValue: they are something else.
     """
     if type(value) is dict and value and CHANGES.issuperset(value):
         parts = {part: _topics(items) for part, items in value.items() if items is not None}
@@ -110,18 +110,18 @@ def _careful_email(address: str) -> str | None:
     if not address:
         return None
     if len(address) > EMAIL_LENGTH:
-        raise Unfit(Reason.INVALID_EMAIL, f"The address has more than {EMAIL_LENGTH} characters.")
+        raise InvalidValue(Reason.INVALID_EMAIL, f"The address has more than {EMAIL_LENGTH} characters.")
     if not _EMAIL(address):
-        raise Unfit(Reason.INVALID_EMAIL, "The text is not an e-mail address that Batch takes.")
+        raise InvalidValue(Reason.INVALID_EMAIL, "The text is not an e-mail address that Batch takes.")
     return encodable(address)
 
 
 def _topics(value: Any) -> list[str] | None:
     if type(value) is not list:
-        raise Unfit(Reason.INVALID_TOPIC, f"Topic preferences are an array, not {kind_of(value)}.")
+        raise InvalidValue(Reason.INVALID_TOPIC, f"Topic preferences are an array, not {kind_of(value)}.")
     names = texts(value)
     if not all(map(_TOPIC, names)):
-        raise Unfit(Reason.INVALID_TOPIC, "A topic's name has characters outside a-z, 0-9 and _.")
+        raise InvalidValue(Reason.INVALID_TOPIC, "A topic's name has characters outside a-z, 0-9 and _.")
     return limited(names, ARRAY_ITEMS)
 
 
@@ -135,7 +135,7 @@ def _answer(value: Any) -> bool | None:
         answer = consent_word(value)
         if answer is not None:
             return answer
-    raise Unfit(Reason.INVALID_CONSENT, "The value is neither yes nor no to marketing.")
+    raise InvalidValue(Reason.INVALID_CONSENT, "The value is neither yes nor no to marketing.")
 
 
 _BY_NAME: dict[str, Convert] = {

@@ -12,23 +12,23 @@ from target_batch.common.limits import (
     TAG_LENGTH,
     TAGS_PER_EVENT,
 )
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import Issue, Reason
+from target_batch.mapping.application import cut, fill
+from target_batch.mapping.assignments import Container
 from target_batch.mapping.columns import Columns
+from target_batch.mapping.conversion import InvalidValue, PartlyInvalid
 from target_batch.mapping.converters.arrays import limited, strings, texts
 from target_batch.mapping.converters.values import contradiction, encodable, one_line, too_long, typed
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.kinds import by_type, by_value, step
-from target_batch.mapping.refusals import Partly, Unfit
-from target_batch.mapping.targets import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from target_batch.mapping.assignments import AssignedNames
     from target_batch.mapping.columns import Column
+    from target_batch.mapping.conversion import Convert
     from target_batch.mapping.declared import Declared, Schema
-    from target_batch.mapping.refusals import Convert
-    from target_batch.mapping.targets import Target
 
 RESERVED = frozenset({"$label", "$tags"})
 
@@ -55,7 +55,7 @@ class EventDialect:
         self._depth = depth
         self._undeclared: Columns | None = None
 
-    def column(self, target: Target, declared: Declared) -> Column:
+    def column(self, target: AssignedNames, declared: Declared) -> Column:
         """Return the ready step of a property."""
         name = target.names[0]
         if name in RESERVED:
@@ -87,9 +87,9 @@ class EventDialect:
         """Return the columns of an object one level down; undeclared objects share theirs."""
         if properties is None and self._undeclared is not None:
             return self._undeclared
-        scope = Scope(stream=self._stream, naming=self._naming)
+        container = Container(stream=self._stream, naming=self._naming)
         dialect = EventDialect(self._stream, self._naming, self._schema, depth=self._depth + 1)
-        columns = Columns(scope, dialect, properties, self._schema)
+        columns = Columns(container, dialect, properties, self._schema)
         if properties is None:
             self._undeclared = columns
         return columns
@@ -99,14 +99,14 @@ def one(columns: Columns, value: dict[str, Any]) -> dict[str, Any] | None:
     """Return an object's attributes, None if there are none.
 
     Raises:
-        Partly: some cannot be sent.
+        PartlyInvalid: some cannot be sent.
     """
     attributes: dict[str, Any] = {}
-    faults = fill(columns, value, attributes)
+    issues = fill(columns, value, attributes)
     if len(attributes) > EVENT_ATTRIBUTES:
-        faults += cut(columns, value, attributes, EVENT_ATTRIBUTES)
-    if faults:
-        raise Partly(attributes or None, faults)
+        issues += cut(columns, value, attributes, EVENT_ATTRIBUTES)
+    if issues:
+        raise PartlyInvalid(attributes or None, issues)
     return attributes or None
 
 
@@ -114,19 +114,19 @@ def many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
     """Return an array of objects without its nulls and empty objects, None if none is left.
 
     Raises:
-        Unfit: other than objects are among them, or more than 25.
-        Partly: some attributes of them cannot be sent.
+        InvalidValue: other than objects are among them, or more than 25.
+        PartlyInvalid: some attributes of them cannot be sent.
     """
     objects = [item for item in items if item is not None]
     if not all(type(item) is dict for item in objects):
-        raise Unfit(Reason.INVALID_ARRAY, "The array mixes objects and other values.")
+        raise InvalidValue(Reason.INVALID_ARRAY, "The array mixes objects and other values.")
     if len(objects) > ARRAY_ITEMS:
-        raise Unfit(Reason.TOO_MANY_ITEMS, f"The array has more than {ARRAY_ITEMS} items.")
-    faults: list[Fault] = []
-    kept = [_surviving(columns, item, faults) for item in objects]
+        raise InvalidValue(Reason.TOO_MANY_ITEMS, f"The array has more than {ARRAY_ITEMS} items.")
+    issues: list[Issue] = []
+    kept = [_surviving(columns, item, issues) for item in objects]
     found = [item for item in kept if item] or None
-    if faults:
-        raise Partly(found, faults)
+    if issues:
+        raise PartlyInvalid(found, issues)
     return found
 
 
@@ -134,7 +134,7 @@ def label(value: Any) -> str | None:
     """Return an event's `$label`: text of at most 200 characters [sdk]; an empty one is None.
 
     Raises:
-        Unfit: it is no such text.
+        InvalidValue: it is no such text.
     """
     if type(value) is not str:
         raise contradiction("string", value)
@@ -147,7 +147,7 @@ def tags(value: Any) -> list[str] | None:
     """Return an event's `$tags`: at most 10 texts of at most 64 characters [sdk].
 
     Raises:
-        Unfit: they are something else.
+        InvalidValue: they are something else.
     """
     if type(value) is not list:
         raise contradiction("array", value)
@@ -176,13 +176,13 @@ _STRUCTURES = (frozenset({"array"}), frozenset({"object"}))
 
 
 def _too_deep(value: Any) -> Any:
-    raise Unfit(Reason.TOO_DEEP, f"An {kind_of(value)} more than {EVENT_DEPTH} levels deep.")
+    raise InvalidValue(Reason.TOO_DEEP, f"An {kind_of(value)} more than {EVENT_DEPTH} levels deep.")
 
 
-def _surviving(columns: Columns, item: dict[str, Any], faults: list[Fault]) -> dict[str, Any] | None:
+def _surviving(columns: Columns, item: dict[str, Any], issues: list[Issue]) -> dict[str, Any] | None:
     try:
         return one(columns, item)
-    except Partly as partly:
-        faults += partly.faults
+    except PartlyInvalid as partly:
+        issues += partly.issues
         kept: dict[str, Any] | None = partly.value
         return kept

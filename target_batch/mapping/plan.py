@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.operations import Ignored, Rejected
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import Issue, Reason
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.declared import Schema
 from target_batch.mapping.deletions import DeletionMarks
 from target_batch.mapping.identity import Identity
-from target_batch.mapping.refusals import Unfit
 from target_batch.mapping.times import Replay, time_names
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from target_batch.common.operations import Operation
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
-    from target_batch.mapping.claims import PlanRow
+    from target_batch.mapping.attribute_names import PlanRow
     from target_batch.mapping.columns import Columns
 
 DELETED = Ignored(Reason.DELETED_AT_SOURCE.code)
@@ -65,14 +65,14 @@ class Plan:
                 return verdict
         try:
             return self.map(record, self.custom_id.of(record), now)
-        except Unfit as unfit:
-            return self._refused(record, unfit)
+        except InvalidValue as invalid:
+            return self._refused(record, invalid)
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
         """Return what a record of a known custom ID asks of Batch.
 
         Raises:
-            Unfit: it cannot be sent at all.
+            InvalidValue: it cannot be sent at all.
         """
         raise NotImplementedError
 
@@ -97,13 +97,13 @@ class Plan:
         """The plan in words, a line per property of the SCHEMA."""
         return tuple(self.columns.rows)
 
-    def take_news(self) -> tuple[str, ...]:
+    def take_new_notes(self) -> tuple[str, ...]:
         """Return what arose since the last call, such as properties that the SCHEMA lacks."""
-        if not self.columns.news:
+        if not self.columns.new_notes:
             return ()
-        news = tuple(self.columns.news)
-        self.columns.news.clear()
-        return news
+        new_notes = tuple(self.columns.new_notes)
+        self.columns.new_notes.clear()
+        return new_notes
 
     def properties_of(self, attribute: str) -> tuple[str, ...]:
         """Return the source properties that feed a Batch attribute, as an API answer names it."""
@@ -113,9 +113,11 @@ class Plan:
         """Return the custom ID of a record as Batch would get it, None if it has no usable one."""
         try:
             return self.custom_id.of(record)
-        except Unfit:
+        except InvalidValue:
             return None
 
-    def _refused(self, record: dict[str, Any], unfit: Unfit) -> Rejected:  # noqa: ARG002
+    def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:  # noqa: ARG002
         """Return the fate of a record that cannot be sent at all."""
-        return Rejected((Fault(unfit.reason, unfit.where or self.route.custom_id, None, unfit.message),))
+        return Rejected(
+            (Issue(invalid.reason, invalid.where or self.route.custom_id, None, invalid.message),)
+        )

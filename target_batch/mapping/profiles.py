@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY
 from target_batch.common.operations import NO_EVENTS, ProfileUpdate
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping import natives
+from target_batch.mapping.application import cut, fill
+from target_batch.mapping.assignments import Container
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.converters.arrays import strings_or_change
 from target_batch.mapping.converters.values import typed
-from target_batch.mapping.filling import cut, fill
 from target_batch.mapping.kinds import by_type, by_value, checked, step
 from target_batch.mapping.names import attribute_namer
-from target_batch.mapping.notes import notes, surplus
 from target_batch.mapping.plan import Plan
-from target_batch.mapping.targets import Scope
+from target_batch.mapping.schema_notes import notes, surplus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from target_batch.common.operations import Operation
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
+    from target_batch.mapping.assignments import AssignedNames
     from target_batch.mapping.columns import Column
     from target_batch.mapping.declared import Declared
-    from target_batch.mapping.targets import Target
 
 CONVERTERS = by_type(strings_or_change, strings_or_change)
 
@@ -40,7 +40,7 @@ class ProfileDialect:
         self._settings = settings
         self._schemaless = schemaless
 
-    def column(self, target: Target, declared: Declared) -> Column:
+    def column(self, target: AssignedNames, declared: Declared) -> Column:
         """Return the ready step of a property."""
         if target.names[0] in natives.NAMES:
             return self._native(target, declared)
@@ -50,7 +50,7 @@ class ProfileDialect:
         key, quick, convert = step(target, declared, CONVERTERS)
         return key, quick, convert, self._on_null(key or name)
 
-    def _native(self, target: Target, declared: Declared) -> Column:
+    def _native(self, target: AssignedNames, declared: Declared) -> Column:
         convert = natives.native_converter(target.names, self._settings, locale=target.locale)
         if target.names[0] in natives.CONSENTS:
             return target.names[0], None, typed(declared, convert), {}
@@ -61,14 +61,14 @@ class ProfileDialect:
         return dict.fromkeys(keys) if self._settings.nulls == "delete" else {}
 
 
-def within_limits(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Fault]:
+def within_limits(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Issue]:
     """Cut what one entry may not hold: 15 arrays [sdk], 50 attributes [read]."""
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     if len(attributes) > ARRAYS_PER_PROFILE:
         arrays = [key for key, value in attributes.items() if type(value) in {list, dict} and key[0] != "$"]
-        faults += cut(columns, record, attributes, ARRAYS_PER_PROFILE, Reason.TOO_MANY_ARRAYS, arrays)
-        faults += cut(columns, record, attributes, ATTRIBUTES_PER_ENTRY)
-    return faults
+        issues += cut(columns, record, attributes, ARRAYS_PER_PROFILE, Reason.TOO_MANY_ARRAYS, arrays)
+        issues += cut(columns, record, attributes, ATTRIBUTES_PER_ENTRY)
+    return issues
 
 
 def muted(settings: Settings) -> frozenset[str]:
@@ -82,7 +82,7 @@ class ProfilePlan(Plan):
     def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
         super().__init__(route, schema, settings)
         segment_names = settings.attribute_naming == "segment"
-        scope = Scope(
+        container = Container(
             stream=route.stream,
             naming=attribute_namer(settings.attribute_naming),
             mapping=route.options.attributes,
@@ -93,13 +93,13 @@ class ProfilePlan(Plan):
             exact=segment_names,
             muted=muted(settings),
         )
-        self.columns = Columns(scope, ProfileDialect(settings), self.properties, self.schema)
+        self.columns = Columns(container, ProfileDialect(settings), self.properties, self.schema)
         self.notes = (*notes(self.columns), *surplus(self.columns, ATTRIBUTES_PER_ENTRY))
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
         """Return the profile update of a record."""
         attributes: dict[str, Any] = {}
-        faults = fill(self.columns, record, attributes)
+        issues = fill(self.columns, record, attributes)
         if len(attributes) > ARRAYS_PER_PROFILE:
-            faults += within_limits(self.columns, record, attributes)
-        return ProfileUpdate(identity, attributes, NO_EVENTS, tuple(faults))
+            issues += within_limits(self.columns, record, attributes)
+        return ProfileUpdate(identity, attributes, NO_EVENTS, tuple(issues))

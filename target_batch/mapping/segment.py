@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.limits import ARRAYS_PER_PROFILE, LEARNED_NAMES
 from target_batch.common.operations import Ignored, ProfileUpdate, Rejected
 from target_batch.common.reasons import Reason
+from target_batch.mapping.application import fill
+from target_batch.mapping.assignments import is_bookkeeping
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.events import build, event_name
-from target_batch.mapping.filling import fill
-from target_batch.mapping.messages import ENVELOPE, TYPES, VIEWED, Message
 from target_batch.mapping.names import event_namer
 from target_batch.mapping.plan import DELETED, Plan
 from target_batch.mapping.profiles import within_limits
-from target_batch.mapping.refusals import Unfit
-from target_batch.mapping.scopes import context_columns, event_columns, trait_columns
-from target_batch.mapping.targets import is_bookkeeping
+from target_batch.mapping.segment_columns import context_columns, event_columns, trait_columns
+from target_batch.mapping.segment_messages import ENVELOPE, TYPES, VIEWED, SegmentMessage
 from target_batch.mapping.times import SEGMENT_NAMES, event_time
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from target_batch.common.operations import Operation
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
-    from target_batch.mapping.claims import PlanRow
+    from target_batch.mapping.attribute_names import PlanRow
 
 NOT_SELECTED = Ignored(Reason.SEGMENT_TYPE_NOT_SELECTED.code)
 
@@ -57,11 +57,11 @@ class SegmentPlan(Plan):
         if type(kind) is str:
             kind = kind.strip().lower()
         if kind == "alias":
-            merges = Unfit(Reason.ALIAS_NOT_SUPPORTED, "`alias` merges two IDs.", "type")
+            merges = InvalidValue(Reason.ALIAS_NOT_SUPPORTED, "`alias` merges two IDs.", "type")
             return self._refused(record, merges)
         if type(kind) is not str or kind not in TYPES:
             message = "The type is none of the Segment spec."
-            return self._refused(record, Unfit(Reason.UNKNOWN_SEGMENT_TYPE, message, "type"))
+            return self._refused(record, InvalidValue(Reason.UNKNOWN_SEGMENT_TYPE, message, "type"))
         if kind not in self._types:
             return NOT_SELECTED
         if not self._known.issuperset(record):
@@ -100,29 +100,29 @@ class SegmentPlan(Plan):
         return tuple(row for columns in parts for row in columns.rows)
 
     def _identified(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
-        message = Message(record)
+        message = SegmentMessage(record)
         traits = message.traits()
         attributes: dict[str, Any] = {}
-        faults = fill(self.columns, traits, attributes)
+        issues = fill(self.columns, traits, attributes)
         device: dict[str, Any] = {}
-        faults += fill(self._context, message.device(), device)
+        issues += fill(self._context, message.device(), device)
         for key, value in device.items():
             attributes.setdefault(key, value)
         if len(attributes) > ARRAYS_PER_PROFILE:
-            faults += within_limits(self.columns, traits, attributes)
-        return ProfileUpdate(identity, attributes, [], message.located(faults))
+            issues += within_limits(self.columns, traits, attributes)
+        return ProfileUpdate(identity, attributes, [], message.located(issues))
 
     def _join(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
-        message = Message(record)
+        message = SegmentMessage(record)
         traits = message.with_own(message.traits(), "traits", ("groupId",))
         attributes: dict[str, Any] = {}
-        faults = fill(self._group, traits, attributes)
+        issues = fill(self._group, traits, attributes)
         if len(attributes) > ARRAYS_PER_PROFILE:
-            faults += within_limits(self._group, traits, attributes)
-        return ProfileUpdate(identity, attributes, [], message.located(faults))
+            issues += within_limits(self._group, traits, attributes)
+        return ProfileUpdate(identity, attributes, [], message.located(issues))
 
     def _happen(self, record: dict[str, Any], kind: str, identity: str, now: float) -> ProfileUpdate:
-        message = Message(record)
+        message = SegmentMessage(record)
         properties = message.object("properties")
         if kind in VIEWED:
             name = VIEWED[kind]
@@ -130,23 +130,23 @@ class SegmentPlan(Plan):
         else:
             name = event_name(record.get("event"), "event", self._event_name)
         time = event_time(record, self.time_names, now, late_as_now=self._late_as_now)
-        event, faults = build(self._events, properties, name, time)
-        return ProfileUpdate(identity, {}, [event], message.located(faults))
+        event, issues = build(self._events, properties, name, time)
+        return ProfileUpdate(identity, {}, [event], message.located(issues))
 
-    def _refused(self, record: dict[str, Any], unfit: Unfit) -> Rejected:
-        if unfit.reason is Reason.MISSING_CUSTOM_ID and record.get("anonymousId") is not None:
-            unfit = Unfit(Reason.ANONYMOUS_MESSAGE, "The message has only an `anonymousId`.")
-        return super()._refused(record, unfit)
+    def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:
+        if invalid.reason is Reason.MISSING_CUSTOM_ID and record.get("anonymousId") is not None:
+            invalid = InvalidValue(Reason.ANONYMOUS_MESSAGE, "The message has only an `anonymousId`.")
+        return super()._refused(record, invalid)
 
     def _look_at(self, record: dict[str, Any]) -> None:
         for name in record:
             if not self._is_known(name) and len(self._known) < LEARNED_NAMES:
                 self._known.add(name)
-                self.columns.news.append(_not_sent(name))
+                self.columns.new_notes.append(_not_sent(name))
 
     def _is_known(self, name: str) -> bool:
         return name in self._known or is_bookkeeping(name)
 
 
 def _not_sent(name: str) -> str:
-    return f"Property `{name}` is no part of the Segment spec and is not sent."
+    return f"Property `{name}` is not part of the Segment spec and is not sent."

@@ -44,7 +44,7 @@ def ready(config: Mapping[str, Any]) -> Settings:
         _check_country(settings.default_country)
     if not LEDGER.match(settings.ledger_url):
         raise ConfigurationError(
-            "`ledger_url` is no URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…)."
+            "`ledger_url` is not a URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…)."
         )
     return settings
 
@@ -52,21 +52,23 @@ def ready(config: Mapping[str, Any]) -> Settings:
 def _check_names(stream: str, options: StreamOptions) -> None:
     """Check what `attributes` names; which of Batch's own names fit is known once the kind is."""
     from target_batch.mapping import natives, objects  # noqa: PLC0415 - slow
+    from target_batch.mapping.assignments import Container  # noqa: PLC0415 - same
     from target_batch.mapping.names import snake_case  # noqa: PLC0415 - same
-    from target_batch.mapping.targets import Scope  # noqa: PLC0415 - same
 
-    scope = Scope(stream, snake_case, options.attributes, reserved=natives.NAMES | objects.RESERVED)
+    container = Container(stream, snake_case, options.attributes, reserved=natives.NAMES | objects.RESERVED)
     for name in options.attributes:
-        scope.decide(name)
+        container.decide(name)
 
 
 def _check_country(country: str) -> None:
+    from target_batch.mapping.conversion import InvalidValue  # noqa: PLC0415 - same
     from target_batch.mapping.converters.locales import region  # noqa: PLC0415 - few configurations name a country
-    from target_batch.mapping.refusals import Unfit  # noqa: PLC0415 - same
 
     try:
         known = region(country)
-    except Unfit:
+    except InvalidValue:
         known = None
     if known is None:
-        raise ConfigurationError("`default_country` is no ISO 3166 country of two letters, for example `FR`.")
+        raise ConfigurationError(
+            "`default_country` is not an ISO 3166 country of two letters, for example `FR`."
+        )

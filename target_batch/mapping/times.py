@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.limits import CLOCK_TOLERANCE_SECONDS, EVENT_AGE_SECONDS
 from target_batch.common.operations import Ignored, Rejected
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import Issue, Reason
 from target_batch.common.words import find, matching
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.converters.dates import instant, moment_text, seconds_since_epoch, utc
-from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -58,23 +58,23 @@ def event_time(
     seconds ahead is sent as the present moment.
 
     Raises:
-        Unfit: the time is missing, cannot be read or lies outside, and `late_as_now` is not set.
+        InvalidValue: the time is missing, cannot be read or lies outside, and `late_as_now` is not set.
     """
     name, value = own_time(record, names)
     if value is None:
         if late_as_now:
             return None
-        raise Unfit(Reason.MISSING_EVENT_TIME, "The event has no time of its own.", name)
+        raise InvalidValue(Reason.MISSING_EVENT_TIME, "The event has no time of its own.", name)
     try:
         within = _within(str(instant(value)), now)
-    except Unfit as unfit:
+    except InvalidValue as invalid:
         if late_as_now:
             return None
-        raise Unfit(Reason.INVALID_EVENT_TIME, unfit.message, name) from None
+        raise InvalidValue(Reason.INVALID_EVENT_TIME, invalid.message, name) from None
     if within or late_as_now:
         return within
     message = "The event's time is not within the 24 hours before now."
-    raise Unfit(Reason.EVENT_OUTSIDE_WINDOW, message, name)
+    raise InvalidValue(Reason.EVENT_OUTSIDE_WINDOW, message, name)
 
 
 def _within(canonical: str, now: float) -> str | None:
@@ -108,8 +108,8 @@ class Replay:
         name, value = own_time(record, names)
         try:
             canonical = instant(value) if value is not None else None
-        except Unfit as unfit:
-            return _without_time(name, unfit.message)
+        except InvalidValue as invalid:
+            return _without_time(name, invalid.message)
         if canonical is None:
             return _without_time(name, "The record has no time of its own.")
         if self._start <= seconds_since_epoch(canonical) < self._end:
@@ -120,10 +120,10 @@ class Replay:
 def _bound(name: str, value: str | None, default: float) -> float:
     try:
         canonical = utc(value) if value is not None else None
-    except Unfit:
-        raise ConfigurationError(f"`replay.{name}` is no date in ISO 8601.") from None
+    except InvalidValue:
+        raise ConfigurationError(f"`replay.{name}` is not a date in ISO 8601.") from None
     return seconds_since_epoch(canonical) if canonical else default
 
 
 def _without_time(name: str, message: str) -> Rejected:
-    return Rejected((Fault(Reason.REPLAY_WITHOUT_TIME, name, None, message),))
+    return Rejected((Issue(Reason.REPLAY_WITHOUT_TIME, name, None, message),))

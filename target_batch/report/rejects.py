@@ -15,7 +15,7 @@ from target_batch.common.paths import projected
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from target_batch.common.reasons import Fault
+    from target_batch.common.reasons import Issue
     from target_batch.common.records import Origin, Ticket
     from target_batch.common.redaction import Scrubber
     from target_batch.common.storage import Appender, Folder
@@ -47,7 +47,7 @@ class RejectsFolder:
         """The files written so far."""
         return [name for file in self._files.values() for name in file.names]
 
-    def write(self, ticket: Ticket, faults: Sequence[Fault], *, whole: bool, replay: bool) -> None:
+    def write(self, ticket: Ticket, issues: Sequence[Issue], *, whole: bool, replay: bool) -> None:
         """Write one record, whole or only the identity and what was refused of it.
 
         Raises:
@@ -56,22 +56,22 @@ class RejectsFolder:
         origin = ticket.origin
         record = ticket.record
         if not whole:
-            named = (fault.property for fault in faults if fault.property is not None)
+            named = (issue.property for issue in issues if issue.property is not None)
             record = projected(record, (*origin.identity, *named))
         at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
-        record[MARK] = [self._described(fault, ticket.line, at, replay=replay) for fault in faults]
+        record[MARK] = [self._described(issue, ticket.line, at, replay=replay) for issue in issues]
         message = {"type": "RECORD", "stream": origin.stream, "record": record}
         with self._disk_trouble_told():
             self._file(origin.stream).write(self._head(origin), self._encode(message) + b"\n")
         self._dirty.add(origin.stream)
 
-    def _described(self, fault: Fault, line: int, at: str, *, replay: bool) -> dict[str, Any]:
-        """Describe a fault; attribute and message may be Batch's words, which are foreign text."""
+    def _described(self, issue: Issue, line: int, at: str, *, replay: bool) -> dict[str, Any]:
+        """Describe a issue; attribute and message may be Batch's words, which are foreign text."""
         described: dict[str, Any] = {
-            "code": fault.reason.code,
-            "property": fault.property,
-            "attribute": None if fault.attribute is None else self._scrub(fault.attribute),
-            "message": self._scrub(fault.message, LONGEST_MESSAGE),
+            "code": issue.reason.code,
+            "property": issue.property,
+            "attribute": None if issue.attribute is None else self._scrub(issue.attribute),
+            "message": self._scrub(issue.message, LONGEST_MESSAGE),
             "line": line,
             "at": at,
         }

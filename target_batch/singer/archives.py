@@ -53,7 +53,7 @@ class ArchiveReader(LineReader):
         """Hand every row to the target, with a state every 1,000 rows and wherever the reading ends.
 
         Raises:
-            InputError: a file cannot be read, or a row is no JSON object.
+            InputError: a file cannot be read, or a row is not a JSON object.
             ConfigurationError: there is no file, or the state belongs to others.
         """
         _ = file_input

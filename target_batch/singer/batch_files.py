@@ -69,7 +69,7 @@ def lines(
         at: hears now and then at which byte of the file the reading is.
 
     Raises:
-        InputError: the file cannot be read, or a row of it is no JSON object.
+        InputError: the file cannot be read, or a row of it is not a JSON object.
         ConfigurationError: a package for its format or place is missing.
     """
     whence = described(uri, line_number)
@@ -167,7 +167,7 @@ def _jsonl(uri: str, packing: str | None, whence: str, at: Callable[[int], None]
                 continue
             if not text.startswith(b"{"):
                 raise InputError(
-                    f"Row {row} of {whence} is no JSON object. Files hold JSON lines (plain, gzip, zstd, "
+                    f"Row {row} of {whence} is not a JSON object. Files hold JSON lines (plain, gzip, zstd, "
                     "bzip2 or xz) or Parquet, which is told by their first bytes."
                 )
             if row % TOLD_AFTER == 0:
@@ -261,7 +261,7 @@ def decoded(line: bytes, line_number: int | None, row: int, uri: str = "") -> di
     """Decode the record of a line that `lines` gave.
 
     Raises:
-        InputError: it is no JSON in UTF-8.
+        InputError: it is not JSON in UTF-8.
     """
     if isinstance(line, OddLine):
         return line.record

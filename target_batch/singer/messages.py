@@ -105,8 +105,8 @@ def odd_message(line: bytes) -> tuple[Message, bytes]:
         The message, its record with what is odd in it, and the line as strict JSON.
 
     Raises:
-        ValueError: it is no JSON in UTF-8 at all.
-        msgspec.ValidationError: it is no Singer message.
+        ValueError: it is not JSON in UTF-8 at all.
+        msgspec.ValidationError: it is not a Singer message.
     """
     try:
         plain = _loads(line.decode("utf-8"))

@@ -34,7 +34,7 @@ WRONG_KEY: Final = re.compile(
 """What msgspec says of a message whose keys have the wrong types."""
 
 FOR_ROWS: Final = (
-    "Rows are no Singer messages: `target-batch explain` shows what they would become, and "
+    "Rows are not Singer messages: `target-batch explain` shows what they would become, and "
     "`target-batch replay` loads JSON lines and Parquet."
 )
 SEGMENT_TYPES: Final = frozenset({"identify", "track", "page", "screen", "group", "alias"})
@@ -168,7 +168,7 @@ class LineReader(GenericSingerReader[bytes]):
             message, self.line = odd_message(line)
         except msgspec.ValidationError as error:
             raise InputError(
-                f"Line {self.line_number} of the input is no Singer message: {_what_is_wrong(error)}. "
+                f"Line {self.line_number} of the input is not a Singer message: {_what_is_wrong(error)}. "
                 f"Correct the tap and run again.{self._no_tap()}"
             ) from None
         except ValueError:
@@ -202,7 +202,7 @@ def _what_is_wrong(error: msgspec.ValidationError) -> str:
     """Name the key of a message that is missing or of the wrong type; its value is never shown."""
     found = WRONG_KEY.fullmatch(str(error))
     if found is None:
-        return "it is a JSON object without `type`" if "`type`" in str(error) else "it is no JSON object"
+        return "it is a JSON object without `type`" if "`type`" in str(error) else "it is not a JSON object"
     return f"its `{found['key']}` is {found['got']} instead of {found['expected'].removesuffix(' | null')}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from target_batch.common.records import Tally
-from target_batch.delivery.mirror.completeness import Proof
+from target_batch.delivery.mirror.completeness import Completeness
 
 
 class Input:
@@ -16,7 +16,7 @@ class Input:
 
     def __init__(self) -> None:
         self.tallies: dict[str, Tally] = {"cohort": Tally(), "users": Tally()}
-        self.proof = Proof("cohort", self.tallies)
+        self.proof = Completeness("cohort", self.tallies)
 
     def read(self, stream: str, times: int = 1) -> Input:
         """Read records."""

@@ -85,7 +85,7 @@ def blamed(index: Any) -> dict[str, Any]:
         pytest.param(answer(202, partial(blamed(1.0))), Undocumented, id="index as float"),
         pytest.param(answer(202, partial(blamed(None))), Undocumented, id="no index"),
         pytest.param(answer(202, partial(blamed(10**30))), Undocumented, id="huge index"),
-        pytest.param(answer(202, partial("x")), Undocumented, id="an error that is no object"),
+        pytest.param(answer(202, partial("x")), Undocumented, id="an error that is not an object"),
         pytest.param(answer(400, {"error_code": "BAD_REQUEST"}), Malformed, id="400"),
         pytest.param(answer(422), Malformed, id="422"),
         pytest.param(answer(401, {"error_code": "AUTHENTICATION_INVALID"}), Denied, id="401"),

@@ -169,7 +169,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Sent]]:
 def test_every_request_is_a_documented_one(sent: list[Sent]) -> None:
     assert len(sent) > 20
     for request in sent:
-        if request.url.startswith("/storage/"):  # a link to a file, which is no part of the API
+        if request.url.startswith("/storage/"):  # a link to a file, which is not part of the API
             continue
         assert documented(*request), (request.method, request.url, request.body)
 

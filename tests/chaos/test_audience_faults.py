@@ -49,7 +49,7 @@ def test_members_are_right_after_a_lost_answer(tmp_path: Path, batch: LocalBatch
 
 
 def test_an_answer_that_contradicts_itself_is_not_delivery(tmp_path: Path, batch: LocalBatch) -> None:
-    """A token beside an error is no success: the state is held."""
+    """A token beside an error is not a success: the state is held."""
     told = {"indexing_token": "t", "error_code": "INTERNAL_ERROR"}
     batch.fault({"answer": {"status": 202, "json": told}}, path="*/audiences/update")
     ended = run(tmp_path, batch.url, LINES, max_retry_seconds=1)

@@ -200,7 +200,7 @@ def test_a_state_passes_byte_by_byte(tmp_path: Path, batch: LocalBatch) -> None:
 
 
 def test_an_empty_state_never_replaces_a_full_one(tmp_path: Path, batch: LocalBatch) -> None:
-    """W12: `{}` is no bookmark; the full one before it stays the last."""
+    """W12: `{}` is not a bookmark; the full one before it stays the last."""
     lines = [*users(1, 3, every=3), state({}), record("users", user_id="u4", seat=4), state({})]
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.emitted) == (0, ['{"seen": 3}'])

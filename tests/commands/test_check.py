@@ -103,13 +103,16 @@ def test_a_wrong_setting_is_named(
         ({"streams": "canary"}, "`streams` is wrong: Expected `object`"),
         ({"max_audience_shrink": 3}, "`max_audience_shrink` is wrong: Expected `float` <= 1.0"),
         ({"api_url": "https://api.batch.com/2.11"}, "`api_url` ends with a version"),
-        ({"replay": {"start": "canary"}}, "`replay.start` is no date"),
-        ({"default_country": "canary"}, "`default_country` is no ISO 3166 country of two letters"),
+        ({"replay": {"start": "canary"}}, "`replay.start` is not a date"),
+        ({"default_country": "canary"}, "`default_country` is not an ISO 3166 country of two letters"),
         (
             {"ledger_url": "mysql://me:canary@db/x"},
-            "`ledger_url` is no URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…).",
+            "`ledger_url` is not a URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…).",
         ),
-        ({"streams": {"u": {"attributes": {"n": "My Canary"}}}}, "`streams.u.attributes.n` is no name that"),
+        (
+            {"streams": {"u": {"attributes": {"n": "My Canary"}}}},
+            "`streams.u.attributes.n` is not a name that",
+        ),
         (
             {"work_path": "nowhere://x"},
             "`work_path` begins with nowhere://, which needs a package of its own",

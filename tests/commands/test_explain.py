@@ -180,7 +180,7 @@ def test_a_row_over_several_lines_is_no_schema(command: Command) -> None:
     given = json.dumps({"user_id": "u1", "properties": {"a": 1}}, indent=2)
     done = command("explain", "--stream", "users", given=given)
     assert done.exit_code == 1
-    assert "Line 1 of the input is no JSON object." in done.output
+    assert "Line 1 of the input is not a JSON object." in done.output
 
 
 def test_a_stream_of_no_known_kind_is_told_as_the_target_tells_it(
@@ -285,14 +285,14 @@ def test_only_so_many_records_are_looked_at(command: Command) -> None:
     ("given", "told"),
     [
         (b"", "The input is empty."),
-        (b'{"user_id": 1}\n{"user_id"', "Line 2 of the input is no JSON object."),
+        (b'{"user_id": 1}\n{"user_id"', "Line 2 of the input is not a JSON object."),
         (b"user_id,name\n1,\xff\n", "Line 2 of the input is not UTF-8."),
         (
             b'{"type": "SCHEMA", "stream": "users", "schema": {"properties": {}}}\n{"type"',
             "Line 2 of the input",
         ),
         (b'{"type": "RECORD", "stream": "users", "record": {}}', "Line 1 is a RECORD before its SCHEMA."),
-        (b"[1, 2]", "Line 1 of the input is no JSON object."),
+        (b"[1, 2]", "Line 1 of the input is not a JSON object."),
     ],
 )
 def test_an_input_that_cannot_be_read_is_told_by_its_line(command: Command, given: bytes, told: str) -> None:

@@ -110,7 +110,7 @@ def test_names_and_types_are_proposed_where_the_mapping_has_none(command: Comman
 
 
 def test_answers_are_taken_and_empty_ones_mean_the_proposal(command: Command, tmp_path: Path) -> None:
-    """A table that is no people's stays nobody's unless somebody says so."""
+    """A table that is not people's stays nobody's unless somebody says so."""
     (tmp_path / "products.csv").write_text("sku,name\n1,a\n")
     asked = command("init", given="project_x\nproducts.csv\nprofiles\nsku\n")
     assert asked.exit_code == 0, asked.output
@@ -178,9 +178,9 @@ BAD: list[tuple[str, bytes | None, int, str]] = [
     ("users.png", b"\x89PNG\r\n\x1a\n\x00\xff\xfe", 1, "is not UTF-8"),
     ("users.csv", b"user_id,a,a\n1,2,3\n", 1, "several columns of one name"),
     ("users.csv", b"user_id,a\n1,2,3\n", 1, "has 3 cells"),
-    ("users.jsonl", b'{"user_id": 1}\n[1]\n', 1, "Line 2 of the input is no JSON object"),
-    ("users.json", b'[{"user_id": 1}]', 1, "is no JSON object"),
-    ("users.jsonl", b'{"user_id": ', 1, "is no JSON object"),
+    ("users.jsonl", b'{"user_id": 1}\n[1]\n', 1, "Line 2 of the input is not a JSON object"),
+    ("users.json", b'[{"user_id": 1}]', 1, "is not a JSON object"),
+    ("users.jsonl", b'{"user_id": ', 1, "is not a JSON object"),
     ("users.gz", b"\x1f\x8bnot gzip at all", 1, ""),
     ("x.singer", b'{"type": "RECORD", "stream": "users", "record": {"user_id": 1}}\n', 1, ""),
     ("x.singer", b'{"type": "STATE", "value": {}}\n', 1, "describes no stream"),

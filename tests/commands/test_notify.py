@@ -93,7 +93,7 @@ def test_a_webhook_that_hangs_is_given_up(command: Command, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("url", "told"), [(None, "`notify_url` is not set"), ("ftp://x", "`notify_url` is no plain address")]
+    ("url", "told"), [(None, "`notify_url` is not set"), ("ftp://x", "`notify_url` is not a plain address")]
 )
 def test_a_setting_that_is_missing_or_wrong_ends_with_2(
     command: Command, tmp_path: Path, url: str | None, told: str

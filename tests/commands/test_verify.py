@@ -231,8 +231,8 @@ def test_a_link_that_leads_further_is_not_followed(
         ("exports/view", {"answer": {"status": 200, "json": {"status": "SUCCESS"}}}, 1, "without `files`"),
         ("exports/view", {"answer": {"status": 200, "body": "<html>"}}, 1, "cannot be read"),
         ("exports/download", {"answer": {"status": 200, "json": {}}}, 1, "no link to the file"),
-        ("exports/download", {"redirect": {"to": "http://example.com/x", "status": 307}}, 1, "no https"),
-        ("exports/download", {"redirect": {"to": "ftp://127.0.0.1/x", "status": 307}}, 1, "no https"),
+        ("exports/download", {"redirect": {"to": "http://example.com/x", "status": 307}}, 1, "not an https"),
+        ("exports/download", {"redirect": {"to": "ftp://127.0.0.1/x", "status": 307}}, 1, "not an https"),
         ("exports/download", {"answer": {"status": 404}}, 1, "cannot be read (404"),
     ],
 )
@@ -271,7 +271,7 @@ def test_a_file_that_is_none_is_told_by_its_line(
     [
         (b"", 1, "The input is empty"),
         (b"\x89PNG\r\n\x00\xff", 1, "is not UTF-8"),
-        (b'{"user_id": "u1"\n', 1, "is no JSON object"),
+        (b'{"user_id": "u1"\n', 1, "is not a JSON object"),
         (b"user_id\nu1\n", 1, "Nothing of the sample can be read back"),
         (b"name\nx\n", 2, "has no custom ID"),
     ],

@@ -14,7 +14,7 @@ from target_batch.common.errors import DeliveryError
 from target_batch.common.operations import ProfileUpdate
 from target_batch.common.records import Origin, Ticket
 from target_batch.delivery.fates import Fates
-from target_batch.delivery.profiles import Delivery, Policy
+from target_batch.delivery.profiles import Policy, ProfileDelivery
 from target_batch.singer.messages import record_in, record_line
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class World:
         self.sender, self.kept = Sender(), Kept()
         self.fates = Fates(self.kept, 1.0)
         self.now = NOON
-        self.delivery = Delivery(self.sender, self.fates, Policy(**policy), lambda: self.now)  # type: ignore[arg-type]
+        self.delivery = ProfileDelivery(self.sender, self.fates, Policy(**policy), lambda: self.now)  # type: ignore[arg-type]
         self.tally = self.fates.tally("s")
         self.origin = Origin("s", {}, (), (), lambda _: (), record_in, self.tally)
         self.line = 0

@@ -8,7 +8,7 @@ import pytest
 
 from target_batch.batch_api.answers import Refusal
 from target_batch.common.errors import DeliveryError
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import Issue, Reason
 from target_batch.common.records import Origin, Ticket
 from target_batch.delivery.fates import BREAKER_AFTER, Fates
 from target_batch.singer.messages import record_in, record_line
@@ -20,9 +20,9 @@ class Kept:
     def __init__(self) -> None:
         self.rows: list[tuple[int, tuple[str | None, ...], bool, bool]] = []
 
-    def write(self, ticket: Ticket, faults: Any, *, whole: bool, replay: bool) -> None:
+    def write(self, ticket: Ticket, issues: Any, *, whole: bool, replay: bool) -> None:
         """Keep one reject."""
-        self.rows.append((ticket.line, tuple(fault.property for fault in faults), whole, replay))
+        self.rows.append((ticket.line, tuple(issue.property for issue in issues), whole, replay))
 
 
 class World:
@@ -117,8 +117,8 @@ def test_an_attribute_that_nobody_set_blames_the_whole_entry() -> None:
     assert world.tally.rejected == 1
 
 
-TOO_OLD = Fault(Reason.EVENT_OUTSIDE_WINDOW)
-NOBODY = Fault(Reason.MISSING_CUSTOM_ID)
+TOO_OLD = Issue(Reason.EVENT_OUTSIDE_WINDOW)
+NOBODY = Issue(Reason.MISSING_CUSTOM_ID)
 
 
 def test_the_breaker_trips_on_the_share_of_a_stream_that_is_rejected() -> None:
@@ -160,7 +160,7 @@ def test_a_short_stream_of_which_something_was_sent_does_not() -> None:
 
 def test_a_reject_counts_only_once_it_is_on_disk() -> None:
     class Full(Kept):
-        def write(self, ticket: Ticket, faults: Any, *, whole: bool, replay: bool) -> None:
+        def write(self, ticket: Ticket, issues: Any, *, whole: bool, replay: bool) -> None:
             raise DeliveryError("full")
 
     world = World(Full())

@@ -18,7 +18,7 @@ from target_batch.common.operations import AudienceChange
 from target_batch.common.records import Origin, Ticket
 from target_batch.config.options import StreamOptions
 from target_batch.delivery.fates import Fates
-from target_batch.delivery.mirror.mirror import MirrorLane
+from target_batch.delivery.mirror.mirror import MirrorDelivery
 from target_batch.ledger.database import Ledger
 from target_batch.singer.messages import record_in
 
@@ -114,7 +114,7 @@ class World:
         self.runs += 1
         fates = Fates(NoRejects(), 1.0)
         ledger = Ledger(f"sqlite:///{self.folder}/ledger.db", self.folder)
-        lane = MirrorLane(
+        delivery = MirrorDelivery(
             "cohort",
             self.options,
             [self.place],
@@ -132,11 +132,11 @@ class World:
         for line, member in enumerate(ids, start=2):
             tally.read += 1
             change = AudienceChange("vip", "VIP", member, add=True)
-            lane.put(change, Ticket(origin, line, b'{"type":"RECORD","record":{}}'))
+            delivery.put(change, Ticket(origin, line, b'{"type":"RECORD","record":{}}'))
         if complete:
-            lane.state(len(ids) + 3, b'{"done": true}')
+            delivery.state(len(ids) + 3, b'{"done": true}')
         try:
-            lane.finish()
+            delivery.finish()
         finally:
             ledger.close()
         return fates
@@ -270,6 +270,6 @@ def test_any_sequence_of_runs_crashes_and_guards_ends_true_or_refused(runs: list
 
 
 def test_a_mirror_that_cannot_reach_its_ledger_says_so(tmp_path: Path) -> None:
-    (tmp_path / "ledger.db").write_bytes(b"this is no database, and long enough to be read as one" * 50)
+    (tmp_path / "ledger.db").write_bytes(b"this is not a database, and long enough to be read as one" * 50)
     with pytest.raises(DeliveryError, match="ledger_url"):
         Ledger(f"sqlite:///{tmp_path}/ledger.db", tmp_path)

@@ -52,7 +52,7 @@ def test_a_stream_that_cannot_be_placed_stops_at_its_schema(
 
 
 ENDING = {
-    "no JSON": f"this is no JSON {CANARY}".encode(),
+    "no JSON": f"this is not JSON {CANARY}".encode(),
     "half an object": f'{{"type": "RECORD", "stream": "users", "record": {{"user_id": "{CANARY}"'.encode(),
     "invalid UTF-8": b'{"type": "RECORD", "stream": "users", "record": {"user_id": "canary-value-77aa\xe9"}}',
     "a list": f'["{CANARY}"]'.encode(),
@@ -125,7 +125,7 @@ def test_rows_that_are_no_singer_messages_are_told_where_to_go(tmp_path: Path, b
     for given, code in ((rows, 0), (['{"user_id": "u1"}'], 1), (["user_id,email"], 1)):
         ended = run(tmp_path, batch.url, given)
         assert ended.code == code
-        assert ended.log.count("Rows are no Singer messages: `target-batch explain` shows") == 1
+        assert ended.log.count("Rows are not Singer messages: `target-batch explain` shows") == 1
         assert CANARY not in ended.log
 
 

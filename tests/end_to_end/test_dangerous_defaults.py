@@ -70,7 +70,7 @@ def test_every_row_adds_is_said_once(tmp_path: Path, batch: LocalBatch) -> None:
 def test_a_deleted_row_of_its_key_alone_is_explained_once(
     tmp_path: Path, batch: LocalBatch, custom_id: str, kept: tuple[str, ...], said: str, *, as_attribute: bool
 ) -> None:
-    """As PostgreSQL's log has it: who left stays where they are, and that is no detail."""
+    """As PostgreSQL's log has it: who left stays where they are, and that is not a detail."""
     properties = dict.fromkeys(("user_id", "email", "cohort", "_sdc_deleted_at"), STRING)
     whole = [{"user_id": f"u{n}", "email": f"m{n}", "cohort": "vip"} for n in range(1, 5)]
     deleted = [{**{name: row[name] for name in kept}, "_sdc_deleted_at": "2026-01-01"} for row in whole[:2]]

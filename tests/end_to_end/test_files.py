@@ -252,7 +252,7 @@ ODD_TEXT = (
 
 
 def odd_file(folder: Path, kind: str) -> tuple[Path, dict[str, Any]]:
-    """Write three people of whom two have a score that is no number."""
+    """Write three people of whom two have a score that is not a number."""
     path = folder / f"odd.{kind}"
     if kind == "jsonl":
         path.write_bytes(ODD_TEXT)

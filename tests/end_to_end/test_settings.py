@@ -76,7 +76,7 @@ def test_a_variable_that_is_no_setting_is_told_of(tmp_path: Path, batch: LocalBa
     config = config_file(tmp_path, batch.url)
     ended = finished(config, users(1, 3), "--config", "ENV", env=environment)
     assert ended.code == 0, ended.log
-    meant = "TARGET_BATCH_SKIP_UNCHANGD is no setting (did you mean `TARGET_BATCH_SKIP_UNCHANGED`?)"
+    meant = "TARGET_BATCH_SKIP_UNCHANGD is not a setting (did you mean `TARGET_BATCH_SKIP_UNCHANGED`?)"
     assert meant in ended.log
     assert CANARY not in ended.log
     assert "no setting" not in finished(config, users(1, 3), env=environment).log

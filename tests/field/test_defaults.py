@@ -36,7 +36,7 @@ def ago(seconds: float) -> str:
         ),
         ({"replay": {"start": "2024-03-01", "end": "2024-03-01"}}, "`replay.start` is not before"),
         ({"replay": {"start": "2024-03-01T01:00:00+02:00", "end": "2024-02-29T23:00:00Z"}}, "is not before"),
-        ({"replay": {"end": "2024-02-30"}}, "`replay.end` is no date"),
+        ({"replay": {"end": "2024-02-30"}}, "`replay.end` is not a date"),
         ({"flattening_enabled": True}, "`flattening_max_depth` is missing"),
         ({"stream_maps": ""}, "`stream_maps` is wrong"),
         ({"stream_maps": []}, "`stream_maps` is wrong"),

@@ -228,12 +228,12 @@ def test_what_is_rejected_is_refused_or_the_difference_is_explained(
         for number in range(20):
             now = time.time()
             row = record(random, number, kind, now)
-            for fault in getattr(mapped(row, now), "faults", ()):
-                held = row.get(fault.property or "")
-                if fault.property == "locale":
+            for issue in getattr(mapped(row, now), "issues", ()):
+                held = row.get(issue.property or "")
+                if issue.property == "locale":
                     continue  # it feeds two natives, so one of them alone may take its bare value
-                if fault.attribute and "." not in fault.attribute and finite(held):
-                    bare.append((fault.reason.code, fault.attribute, held))
+                if issue.attribute and "." not in issue.attribute and finite(held):
+                    bare.append((issue.reason.code, issue.attribute, held))
     entries = [
         {"identifiers": {"custom_id": f"bare{n}"}, "attributes": {attribute: held}}
         for n, (_, attribute, held) in enumerate(bare)

@@ -62,8 +62,8 @@ def test_every_usual_word_for_in_and_out(plan_of: Callable[..., Plan], action: A
 def test_another_word_rejects_the_row(plan_of: Callable[..., Plan], action: Any) -> None:
     rejected = plan_of("audiences", {"id": ANY, "action": ANY})({"id": 7, "action": action}, 0.0)
     assert isinstance(rejected, Rejected)
-    assert rejected.faults[0].reason.code == "unknown_action"
-    assert rejected.faults[0].property == "action"
+    assert rejected.issues[0].reason.code == "unknown_action"
+    assert rejected.issues[0].property == "action"
 
 
 def test_an_action_that_the_schema_lacks_is_obeyed(plan_of: Callable[..., Plan]) -> None:
@@ -88,7 +88,7 @@ def test_a_row_deleted_at_the_source_is_a_removal(plan_of: Callable[..., Plan]) 
 def test_a_row_that_names_no_audience_is_rejected(plan_of: Callable[..., Plan], name: Any, code: str) -> None:
     rejected = plan_of("audiences", {"id": ANY, "audience": ANY})({"id": 7, "audience": name}, 0.0)
     assert isinstance(rejected, Rejected)
-    assert [(f.reason.code, f.property) for f in rejected.faults] == [(code, "audience")]
+    assert [(f.reason.code, f.property) for f in rejected.issues] == [(code, "audience")]
 
 
 def test_two_names_that_become_one_never_mix(plan_of: Callable[..., Plan]) -> None:
@@ -98,7 +98,7 @@ def test_two_names_that_become_one_never_mix(plan_of: Callable[..., Plan]) -> No
     again = plan_of("audiences", {"id": ANY, "audience": ANY}, audience_names=names)
     rejected = again({"id": 7, "audience": "VIP è"}, 0.0)
     assert isinstance(rejected, Rejected)
-    assert rejected.faults[0].reason.code == "audience_name_collision"
+    assert rejected.issues[0].reason.code == "audience_name_collision"
     assert isinstance(again({"id": 8, "audience": "VIP é"}, 0.0), AudienceChange)
 
 
@@ -113,7 +113,7 @@ def test_members_carry_what_the_mapping_asks_for_and_only_with_an_add(
     change = plan({**row, "action": "add"}, 0.0)
     assert isinstance(change, AudienceChange)
     assert change.attributes == {"points": Decimal("1.5"), "date(seen)": "2024-01-02T00:00:00Z"}
-    assert [(f.reason.code, f.property) for f in change.faults] == [("boolean_not_allowed", "vip")]
+    assert [(f.reason.code, f.property) for f in change.issues] == [("boolean_not_allowed", "vip")]
     assert plan({**row, "action": "out"}, 0.0) == AudienceChange("people", "people", "7", add=False)
 
 
@@ -123,7 +123,7 @@ def test_sixteen_member_attributes_are_one_too_many(plan_of: Callable[..., Plan]
     plan = plan_of("audiences", {"id": ANY, **dict.fromkeys(names, ANY)}, options=options)
     change = plan({"id": 7, **dict.fromkeys(names, 1)}, 0.0)
     assert isinstance(change, AudienceChange)
-    assert [(f.reason.code, f.property) for f in change.faults] == [("too_many_attributes", "p15")]
+    assert [(f.reason.code, f.property) for f in change.issues] == [("too_many_attributes", "p15")]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_attributes_and_tags_where_the_destination_has_them(
     assert isinstance(change, AudienceChange)
     assert (change.attributes, change.tags) == (attributes, tags)
     missing = 2 - bool(attributes) - bool(tags)
-    assert len(change.faults) == len([note for note in plan.notes if "every row adds" not in note]) == missing
+    assert len(change.issues) == len([note for note in plan.notes if "every row adds" not in note]) == missing
 
 
 def test_a_native_is_no_attribute_of_a_member(plan_of: Callable[..., Plan]) -> None:
@@ -171,7 +171,7 @@ def test_a_cohort_that_makes_no_attribute_rejects_the_row(plan_of: Callable[...,
     plan = plan_of("audiences", {"id": ANY, "cohort": ANY}, options={"as_attribute": True})
     rejected = plan({"id": 7, "cohort": cohort}, 0.0)
     assert isinstance(rejected, Rejected)
-    assert rejected.faults[0].reason.code == "invalid_audience_name"
+    assert rejected.issues[0].reason.code == "invalid_audience_name"
 
 
 @pytest.mark.parametrize("name", ["ACTION", "Action", "operation", "OPERATION", "Status"])
@@ -256,8 +256,8 @@ def test_a_deleted_row_without_its_audience_is_told_what_to_do(plan_of: Callable
     plan = plan_of("audiences", {"id": ANY, "cohort": ANY, "_sdc_deleted_at": ANY})
     rejected = plan({"id": 7, "_sdc_deleted_at": "2024-01-01"}, 0.0)
     assert isinstance(rejected, Rejected)
-    assert rejected.faults[0].reason.code == "missing_audience"
-    assert "REPLICA IDENTITY FULL" in rejected.faults[0].reason.advice
+    assert rejected.issues[0].reason.code == "missing_audience"
+    assert "REPLICA IDENTITY FULL" in rejected.issues[0].reason.advice
 
 
 @pytest.mark.parametrize(
@@ -289,4 +289,4 @@ def test_two_names_that_become_one_by_transliteration_never_mix(
     assert not isinstance(plan({"id": 7, "cohort": "Été 2026"}, 0.0), Rejected)
     rejected = plan({"id": 7, "cohort": other}, 0.0)
     assert isinstance(rejected, Rejected)
-    assert rejected.faults[0].reason.code == "audience_name_collision"
+    assert rejected.issues[0].reason.code == "audience_name_collision"

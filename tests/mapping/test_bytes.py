@@ -34,13 +34,13 @@ USER = {
             b'"2024-01-02 03:04:05+02","balance":0.10000000000000000000001,"tags":["a","b"]}',
             '{"custom_id":"7","attributes":{"first_name":"Amélie","$email_address":"a@b.co",'
             '"$language":"fr","$region":"FR","date(signup)":"2024-01-02T01:04:05Z",'
-            '"balance":0.10000000000000000000001,"tags":["a","b"]},"events":[],"faults":[],"event_identity":""}',
+            '"balance":0.10000000000000000000001,"tags":["a","b"]},"events":[],"issues":[],"event_identity":""}',
             id="profile",
         ),
         pytest.param(
             "profiles", USER, b'{"id":7,"email_marketing":"opt-out","locale":null,"tags":[]}',
             '{"custom_id":"7","attributes":{"$email_marketing":"unsubscribed","$language":null,'
-            '"$region":null,"tags":null},"events":[],"faults":[],"event_identity":""}',
+            '"$region":null,"tags":null},"events":[],"issues":[],"event_identity":""}',
             id="consent-and-nulls",
         ),
         pytest.param(
@@ -49,7 +49,7 @@ USER = {
             b'"cart":{"total":19.90,"lines":[{"sku":"a","n":2}],"coupon":null}}',
             '{"custom_id":"u","attributes":{},"events":[{"name":"order_done",'
             '"time":"2023-11-14T22:00:00.500000Z","attributes":{"cart":{"total":19.90,'
-            '"lines":[{"sku":"a","n":2}]}}}],"faults":[],"event_identity":""}',
+            '"lines":[{"sku":"a","n":2}]}}}],"issues":[],"event_identity":""}',
             id="event",
         ),
         pytest.param(
@@ -57,7 +57,7 @@ USER = {
             b'{"type":"identify","userId":"u","traits":{"plan":"x","since":"2024-01-02"},'
             b'"context":{"locale":"zh-Hant-TW"}}',
             '{"custom_id":"u","attributes":{"plan":"x","date(since)":"2024-01-02T00:00:00Z",'
-            '"$language":"zh","$region":"TW"},"events":[],"faults":[],"event_identity":""}',
+            '"$language":"zh","$region":"TW"},"events":[],"issues":[],"event_identity":""}',
             id="identify",
         ),
         pytest.param(
@@ -65,14 +65,14 @@ USER = {
             b'{"type":"track","userId":"u","event":"User Registered","properties":{"n":9007199254740993},'
             b'"timestamp":"2023-11-14T22:00:00Z"}',
             '{"custom_id":"u","attributes":{},"events":[{"name":"user_registered",'
-            '"time":"2023-11-14T22:00:00Z","attributes":{"n":9007199254740993}}],"faults":[],"event_identity":""}',
+            '"time":"2023-11-14T22:00:00Z","attributes":{"n":9007199254740993}}],"issues":[],"event_identity":""}',
             id="track",
         ),
         pytest.param(
             "audiences", {"id": {}, "cohort": {}, "action": {}},
             b'{"id":7,"cohort":"Big Spenders","action":"exited"}',
             '{"audience":"Big_Spenders","display_name":"Big Spenders","member":"7","add":false,'
-            '"attributes":{},"tags":[],"faults":[]}',
+            '"attributes":{},"tags":[],"issues":[]}',
             id="audience-change",
         ),
     ],

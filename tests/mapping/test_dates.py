@@ -1,4 +1,4 @@
-"""Dates of every spelling that taps emit become RFC 3339 in UTC; what is no date is refused."""
+"""Dates of every spelling that taps emit become RFC 3339 in UTC; what is not a date is refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.converters.dates import instant, looks_like_a_date, seconds_since_epoch, utc
-from target_batch.mapping.refusals import Unfit
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_every_spelling(spelling: Any, canonical: str | None) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_date_of_the_calendar_is_refused(spelling: Any) -> None:
-    with pytest.raises(Unfit) as refusal:
+    with pytest.raises(InvalidValue) as refusal:
         utc(spelling)
     assert refusal.value.reason.code == "invalid_date"
 
@@ -77,7 +77,7 @@ def test_an_instant_stays_the_same_instant(moment: datetime) -> None:
     text = moment.isoformat()
     try:
         canonical = utc(text)
-    except Unfit:
+    except InvalidValue:
         assert moment.year in {1, 9999}
         return
     assert canonical is not None
@@ -100,7 +100,7 @@ def test_a_records_own_time_may_be_a_number(value: Any, canonical: str) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, Decimal("1e999"), "x", {}])
 def test_a_number_that_is_no_time_is_refused(value: Any) -> None:
-    with pytest.raises(Unfit):
+    with pytest.raises(InvalidValue):
         instant(value)
 
 

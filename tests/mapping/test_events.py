@@ -22,17 +22,17 @@ MOMENT = {"type": "string", "format": "date-time"}
 
 
 def sent(operation: Any) -> dict[str, Any]:
-    """Return the one event of a profile update without faults."""
+    """Return the one event of a profile update without issues."""
     assert isinstance(operation, ProfileUpdate)
-    assert operation.faults == ()
+    assert operation.issues == ()
     assert operation.attributes == {}
     [event] = operation.events
     return event
 
 
-def faults(operation: Any) -> list[tuple[str, str | None]]:
+def issues(operation: Any) -> list[tuple[str, str | None]]:
     assert isinstance(operation, (ProfileUpdate, Rejected))
-    return [(fault.reason.code, fault.property) for fault in operation.faults]
+    return [(issue.reason.code, issue.property) for issue in operation.issues]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_one_bad_event_attribute_costs_only_itself(
     plan_of: Callable[..., Plan], record: Any, expected: Any
 ) -> None:
     update = plan_of("events", {"id": ANY, "event": ANY})({"id": 1, "event": "a", **record}, NOW)
-    assert faults(update) == [expected]
+    assert issues(update) == [expected]
     assert isinstance(update, ProfileUpdate)
     kept = update.events[0]["attributes"]["p"]
     assert (kept[0] if isinstance(kept, list) else kept) == {"b": 1}
@@ -148,7 +148,7 @@ def test_what_costs_the_whole_event(
     plan = plan_of("events", {"id": ANY, "event": ANY, "time": ANY})
     rejected = plan({"id": 1, **record}, NOW)
     assert isinstance(rejected, Rejected)
-    assert faults(rejected) == [(code, guilty)]
+    assert issues(rejected) == [(code, guilty)]
 
 
 @pytest.mark.parametrize("time", [NOW, NOW - 86_400, NOW - 1])
@@ -217,7 +217,7 @@ def test_without_a_schema_an_event_without_time_is_rejected(plan_of: Callable[..
     plan = plan_of("events", {}, late_events="reject")
     rejected = plan({"id": 1, "event": "a", "moment": "x"}, NOW)
     assert isinstance(rejected, Rejected)
-    assert faults(rejected) == [("missing_event_time", "time")]
+    assert issues(rejected) == [("missing_event_time", "time")]
 
 
 @pytest.mark.parametrize("name", ["event", "EVENT", "eventName", "Event Name"])
@@ -237,7 +237,7 @@ def test_texts_of_events_are_one_line_and_not_blank(
     update = plan_of("events", properties)({"id": 1, "event": "a", **record, "kept": "x"}, NOW)
     assert isinstance(update, ProfileUpdate)
     assert update.events[0]["attributes"] == {"kept": "x"}
-    found = {name: code for code, name in faults(update)}
+    found = {name: code for code, name in issues(update)}
     assert found == dict.fromkeys(("p", "list", "o.q.r", "$label", "$tags"), "invalid_text")
 
 
@@ -248,7 +248,7 @@ def test_label_and_tags_do_not_count_among_the_twenty(plan_of: Callable[..., Pla
     )
     assert not [note for note in plan.notes if "surplus" in note]
     update = plan({"id": 1, "event": "a", **names, "$label": "l", "$tags": ["t"]}, NOW)
-    assert faults(update) == []
+    assert issues(update) == []
     assert len(sent(update)["attributes"]) == 22
 
 
@@ -259,14 +259,14 @@ def test_three_levels_below_the_attributes(plan_of: Callable[..., Plan]) -> None
     update = plan({"id": 1, "event": "a", "a": {"b": {"c": {"d": {"e": 1}, "f": 1}}}}, NOW)
     assert isinstance(update, ProfileUpdate)
     assert update.events[0]["attributes"] == {"a": {"b": {"c": {"f": 1}}}}
-    assert faults(update) == [("too_deep", "a.b.c.d")]
+    assert issues(update) == [("too_deep", "a.b.c.d")]
 
 
 def test_twenty_one_attributes_are_one_too_many(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("events", {"id": ANY, "event": ANY, **{f"p{n:02}": ANY for n in range(21)}})
     assert "`p20`" in plan.notes[-2]
     update = plan({"id": 1, "event": "a", **{f"p{n:02}": n for n in range(21)}}, NOW)
-    assert faults(update) == [("too_many_attributes", "p20")]
+    assert issues(update) == [("too_many_attributes", "p20")]
 
 
 def test_a_record_deleted_at_the_source_is_no_event(plan_of: Callable[..., Plan]) -> None:

@@ -68,7 +68,7 @@ def test_a_profile_gets_what_the_paths_name(
     operation = plan({"id": "u1", "$properties": inside}, 0)
     assert isinstance(operation, ProfileUpdate)
     assert operation.attributes == attributes
-    assert sorted(str(fault.property) for fault in operation.faults) == sorted(rejected)
+    assert sorted(str(issue.property) for issue in operation.issues) == sorted(rejected)
 
 
 def test_a_path_works_where_no_schema_announces_it(plan_of: Callable[..., Plan]) -> None:
@@ -80,7 +80,7 @@ def test_a_path_works_where_no_schema_announces_it(plan_of: Callable[..., Plan])
         operation = plan(record, 0)
         assert isinstance(operation, ProfileUpdate)
         assert operation.attributes == {"plan": "pro"}
-        assert plan.take_news()[-1].startswith(
+        assert plan.take_new_notes()[-1].startswith(
             "Of the object `extra` only what the stream's `attributes` name"
         )
     plan = plan_of("segment", {}, options={"attributes": {"traits.address.city": "city"}, "custom_id": "id"})
@@ -115,7 +115,7 @@ def test_what_is_left_out_is_left_out_of_every_item(plan_of: Callable[..., Plan]
     operation = plan({"id": "u1", "cart": {"lines": [{"sku": "a", "note": "n"}, {"sku": "b"}]}}, 0)
     assert isinstance(operation, ProfileUpdate)
     assert operation.events[0]["attributes"] == {"cart": {"lines": [{"sku": "a"}, {"sku": "b"}]}}
-    assert operation.faults == ()
+    assert operation.issues == ()
 
 
 def test_a_member_gets_what_a_path_names(plan_of: Callable[..., Plan]) -> None:
@@ -133,5 +133,5 @@ def test_a_name_with_a_dot_is_a_name_first(plan_of: Callable[..., Plan]) -> None
     operation = plan({"id": "u1", "Owner": "o", "Owner.Name": "n"}, 0)
     assert isinstance(operation, ProfileUpdate)
     assert operation.attributes == {"owner": "o", "name": "n"}
-    assert operation.faults == ()
+    assert operation.issues == ()
     assert any("name what the SCHEMA does not have: `Owner.x`" in note for note in plan.notes)

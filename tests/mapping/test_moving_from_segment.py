@@ -127,7 +127,7 @@ def test_every_row_of_the_page_is_tried() -> None:
 def test_the_difference_is_as_the_page_says(plan_of: Callable[..., Plan], row: str) -> None:
     for message, wanted, reasons in ROWS[row]:
         found: Any = plan_of("segment", SCHEMA, attribute_naming="segment")(message, NOW)
-        assert [fault.reason.code for fault in found.faults] == reasons
+        assert [issue.reason.code for issue in found.issues] == reasons
         if wanted is None:
             assert not isinstance(found, ProfileUpdate)
         else:
@@ -150,6 +150,6 @@ def test_the_difference_is_as_the_page_says(plan_of: Callable[..., Plan], row: s
 def test_event_names_are_the_peers(plan_of: Callable[..., Plan], name: str, peer: str | None) -> None:
     found: Any = plan_of("segment", SCHEMA, attribute_naming="segment")(track({}, event=name), NOW)
     if peer is None:
-        assert [fault.reason.code for fault in found.faults] == ["invalid_event_name"]
+        assert [issue.reason.code for issue in found.issues] == ["invalid_event_name"]
     else:
         assert found.events[0]["name"] == peer

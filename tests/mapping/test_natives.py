@@ -153,9 +153,9 @@ def test_a_bad_native_costs_only_itself(
     update = plan({"id": "u", name: value, "q": 1}, 0.0)
     assert isinstance(update, ProfileUpdate)
     assert update.attributes == {"q": 1}
-    assert [(f.reason.code, f.property) for f in update.faults] == [(code, name)]
-    assert update.faults[0].attribute is not None
-    assert update.faults[0].attribute.startswith("$")
+    assert [(f.reason.code, f.property) for f in update.issues] == [(code, name)]
+    assert update.issues[0].attribute is not None
+    assert update.issues[0].attribute.startswith("$")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_phone_number_kept_as_a_number_needs_no_country_if_it_has_its_own(
     )
     assert isinstance(update, ProfileUpdate)
     assert update.attributes == ({"$phone_number": number} if number else {})
-    assert [fault.reason.code for fault in update.faults] == ([] if number else ["invalid_phone"])
+    assert [issue.reason.code for issue in update.issues] == ([] if number else ["invalid_phone"])
 
 
 YES = [
@@ -230,7 +230,7 @@ def test_a_native_that_contradicts_its_schema_is_not_coerced(plan_of: Callable[.
     update = plan({"id": "u", "phone": "+33612345678", "email_marketing": "yes"}, 0.0)
     assert isinstance(update, ProfileUpdate)
     assert update.attributes == {}
-    assert {fault.reason.code for fault in update.faults} == {"schema_violation"}
+    assert {issue.reason.code for issue in update.issues} == {"schema_violation"}
 
 
 NAMED_TWICE = ("locale", "email", "email_address", "language")
@@ -265,8 +265,8 @@ def test_of_several_properties_for_one_native_the_first_with_a_value_is_sent(
     update = plan({"id": "u", **record}, 0.0)
     assert isinstance(update, ProfileUpdate)
     assert update.attributes == attributes
-    assert [fault.property for fault in update.faults] == lost
-    assert all(fault.counted_only for fault in update.faults)
+    assert [issue.property for issue in update.issues] == lost
+    assert all(issue.counted_only for issue in update.issues)
 
 
 def test_an_unreadable_value_leaves_the_native_to_the_next_property(plan_of: Callable[..., Plan]) -> None:
@@ -274,7 +274,7 @@ def test_an_unreadable_value_leaves_the_native_to_the_next_property(plan_of: Cal
     update = plan({"id": "u", "email": "a@b.co", "email_address": "none"}, 0.0)
     assert isinstance(update, ProfileUpdate)
     assert update.attributes == {"$email_address": "a@b.co"}
-    assert [(fault.property, fault.counted_only) for fault in update.faults] == [("email_address", False)]
+    assert [(issue.property, issue.counted_only) for issue in update.issues] == [("email_address", False)]
 
 
 def test_an_explicit_mapping_overrules_the_default_names(plan_of: Callable[..., Plan]) -> None:

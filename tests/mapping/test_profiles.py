@@ -147,8 +147,8 @@ def test_one_bad_attribute_costs_only_itself(
     plan = plan_of("profiles", {"id": WHOLE, "p": schema, "q": TEXT})
     update = one(plan({"id": 1, "p": value, "q": "kept"}, 0.0))
     assert update.attributes == {"q": "kept"}
-    assert [(fault.reason.code, fault.property) for fault in update.faults] == [(code, "p")]
-    assert str(value) not in update.faults[0].message or len(str(value)) == 1
+    assert [(issue.reason.code, issue.property) for issue in update.issues] == [(code, "p")]
+    assert str(value) not in update.issues[0].message or len(str(value)) == 1
 
 
 def test_null_and_empty_are_left_alone_when_nulls_are_skipped(plan_of: Callable[..., Plan]) -> None:
@@ -201,7 +201,7 @@ def test_a_record_without_usable_custom_id_is_rejected_whole(
 ) -> None:
     rejected = plan_of("profiles", {"id": {}})(record, 0.0)
     assert isinstance(rejected, Rejected)
-    assert [(fault.reason.code, fault.property) for fault in rejected.faults] == [(code, "id")]
+    assert [(issue.reason.code, issue.property) for issue in rejected.issues] == [(code, "id")]
 
 
 def test_a_dotted_path_reaches_the_custom_id_inside_an_object(plan_of: Callable[..., Plan]) -> None:
@@ -236,7 +236,7 @@ def test_the_mapping_of_the_stream_decides(plan_of: Callable[..., Plan], mapping
     plan = plan_of("profiles", {"id": WHOLE, "p": TEXT}, options={"attributes": mapping})
     update = one(plan({"id": 1, "p": "2024-01-02"}, 0.0))
     if expected is None:
-        assert [fault.reason.code for fault in update.faults] == ["invalid_email"]
+        assert [issue.reason.code for issue in update.issues] == ["invalid_email"]
     else:
         assert update == ProfileUpdate("1", expected, [])
 
@@ -246,7 +246,7 @@ def test_only_mapped_sends_nothing_else(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("profiles", {"id": WHOLE, "p": TEXT, "email": TEXT}, options=options)
     record = {"id": 1, "p": "x", "email": "a@b.co", "unknown": 1}
     assert plan(record, 0.0) == ProfileUpdate("1", {"q": "x"}, [])
-    assert plan.take_news() == ()
+    assert plan.take_new_notes() == ()
 
 
 @pytest.mark.parametrize("target", ["Not A Name", "x" * 31, "$unknown", "date(É)", "$label", "date()"])
@@ -265,7 +265,7 @@ def test_two_properties_for_one_name_are_decided_once_and_reported(
         record = {"id": 1, "firstName": "a", "first_name": "b", "First Name": None}
         update = one(plan(record, 0.0))
         assert update.attributes == {"first_name": "b"}
-        assert [(f.reason.code, f.property) for f in update.faults] == [("name_collision", "firstName")]
+        assert [(f.reason.code, f.property) for f in update.issues] == [("name_collision", "firstName")]
 
 
 def test_two_unannounced_properties_for_one_name_do_not_overwrite_each_other(
@@ -276,7 +276,7 @@ def test_two_unannounced_properties_for_one_name_do_not_overwrite_each_other(
         for _ in range(3):
             update = one(plan({"id": 1, **record}, 0.0))
             assert update.attributes == {"a_b": 3}
-            assert {f.property for f in update.faults} == {"a b", "aB"}
+            assert {f.property for f in update.issues} == {"a b", "aB"}
         assert one(plan({"id": 1, "aB": 5}, 0.0)).attributes == {"a_b": 5}
 
 
@@ -287,7 +287,7 @@ def test_a_name_that_cannot_be_made_valid_is_reported_and_never_cut(
     assert len(plan.notes) == 2
     update = one(plan({"id": 1, "---": "a", "x" * 31: "b", "ok": "c"}, 0.0))
     assert update.attributes == {"ok": "c"}
-    assert [fault.reason.code for fault in update.faults] == ["invalid_name"] * 2
+    assert [issue.reason.code for issue in update.issues] == ["invalid_name"] * 2
 
 
 def test_a_property_that_the_schema_lacks_is_sent_and_told_once(
@@ -297,10 +297,10 @@ def test_a_property_that_the_schema_lacks_is_sent_and_told_once(
     record = {"id": 1, "Extra": "2024-01-02", "count": 3}
     for _ in range(2):
         assert plan(record, 0.0) == ProfileUpdate("1", {"extra": "2024-01-02", "count": 3}, [])
-    news = plan.take_news()
+    news = plan.take_new_notes()
     assert len(news) == 2
     assert "`Extra` is not in the SCHEMA: sent as `extra`" in news[0]
-    assert plan.take_news() == ()
+    assert plan.take_new_notes() == ()
 
 
 def test_the_surplus_over_50_attributes_is_rejected_and_announced(
@@ -313,15 +313,15 @@ def test_the_surplus_over_50_attributes_is_rejected_and_announced(
     attributes = update.attributes
     assert len(attributes) == 50
     assert attributes["$email_address"] == "a@b.co"
-    assert [f.property for f in update.faults] == ["p49", "p50", "p51"]
-    assert {f.reason.code for f in update.faults} == {"too_many_attributes"}
+    assert [f.property for f in update.issues] == ["p49", "p50", "p51"]
+    assert {f.reason.code for f in update.issues} == {"too_many_attributes"}
 
 
 def test_sixteen_arrays_are_one_too_many(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("profiles", {"id": WHOLE, **{f"a{n:02}": WORDS for n in range(16)}})
     update = one(plan({"id": 1, **{f"a{n:02}": ["x"] for n in range(16)}}, 0.0))
     assert len(update.attributes) == 15
-    assert [(f.reason.code, f.property) for f in update.faults] == [("too_many_arrays", "a15")]
+    assert [(f.reason.code, f.property) for f in update.issues] == [("too_many_arrays", "a15")]
 
 
 def test_the_plan_can_be_printed(plan_of: Callable[..., Plan]) -> None:

@@ -169,8 +169,8 @@ def check_id(custom_id: str) -> None:
 
 def check(operation: Any) -> None:
     """Check an operation against every rule of Batch that concerns it."""
-    for fault in getattr(operation, "faults", ()):
-        assert fault.message
+    for issue in getattr(operation, "issues", ()):
+        assert issue.message
     if isinstance(operation, ProfileUpdate):
         check_id(operation.custom_id)
         check_profile(operation.attributes)
@@ -188,7 +188,7 @@ def check(operation: Any) -> None:
             assert not isinstance(value, bool)
             check_texts(value) if isinstance(value, list) else check_scalar(kind, value)
     elif isinstance(operation, Rejected):
-        assert operation.faults
+        assert operation.issues
     else:
         assert isinstance(operation, Ignored)
 
@@ -280,18 +280,18 @@ def test_what_comes_out_keeps_every_rule(
         assert repr(record) == repr(before)
         check(operation)
         assert sorted_out(plan(record, NOW)) == sorted_out(operation)
-    plan.take_news()
-    assert plan.take_news() == ()
+    plan.take_new_notes()
+    assert plan.take_new_notes() == ()
 
 
 def sorted_out(operation: Any) -> Any:
-    """Return an operation with its faults in one order."""
+    """Return an operation with its issues in one order."""
     if isinstance(operation, ProfileUpdate):
         return ProfileUpdate(
             operation.custom_id,
             operation.attributes,
             operation.events,
-            tuple(sorted(operation.faults, key=repr)),
+            tuple(sorted(operation.issues, key=repr)),
         )
     return operation
 
@@ -304,7 +304,7 @@ def test_every_property_of_a_user_is_sent_or_accounted_for(
     plan = plan_of("profiles", {**properties, "id": {}}, custom_id="id", **chosen)
     update = plan({**record, "_sdc_deleted_at": None, "id": "u"}, NOW)
     assert isinstance(update, ProfileUpdate)
-    refused = {fault.property for fault in update.faults}
+    refused = {issue.property for issue in update.issues}
     fed = {name for key in update.attributes for name in plan.properties_of(key)}
     for name, value in record.items():
         left_out = name == "id" or name.startswith("_sdc_") or name == "_batch_reject"

@@ -39,8 +39,8 @@ def test_the_window_includes_its_start_and_excludes_its_end(
     operation = plan({"id": "u", "type": "identify", "timestamp": time}, NOW)
     if outcome is Rejected:
         assert isinstance(operation, Rejected)
-        assert operation.faults[0].reason.code == "replay_without_time"
-        assert operation.faults[0].property == "timestamp"
+        assert operation.issues[0].reason.code == "replay_without_time"
+        assert operation.issues[0].property == "timestamp"
     elif outcome is None:
         assert isinstance(operation, (ProfileUpdate, AudienceChange))
     else:

@@ -135,7 +135,7 @@ def test_a_fault_says_where_in_the_message_it_is(
     plan = plan_of("segment", SCHEMA, options=EVERY_TYPE)
     update = plan(message, NOW)
     assert isinstance(update, ProfileUpdate)
-    assert [fault.property for fault in update.faults] == [path]
+    assert [issue.property for issue in update.issues] == [path]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_message_that_cannot_be_sent_is_rejected(
 ) -> None:
     rejected = plan_of("segment", SCHEMA)(message, NOW)
     assert isinstance(rejected, Rejected)
-    assert [fault.reason.code for fault in rejected.faults] == [code]
+    assert [issue.reason.code for issue in rejected.issues] == [code]
 
 
 @pytest.mark.parametrize("field", ["timestamp", "originalTimestamp", "sentAt", "receivedAt"])
@@ -231,11 +231,11 @@ def test_a_wrong_mapping_is_refused_before_the_first_message(plan_of: Callable[.
 
 def test_what_stands_beside_the_envelope_is_told(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("segment", {**SCHEMA, "plan": {}})
-    assert plan.notes == ("Property `plan` is no part of the Segment spec and is not sent.",)
+    assert plan.notes == ("Property `plan` is not part of the Segment spec and is not sent.",)
     for _ in range(2):
         plan(identify(other=1), NOW)
-    assert plan.take_news() == ("Property `other` is no part of the Segment spec and is not sent.",)
-    assert plan.take_news() == ()
+    assert plan.take_new_notes() == ("Property `other` is not part of the Segment spec and is not sent.",)
+    assert plan.take_new_notes() == ()
 
 
 def test_an_answer_leads_back_to_the_paths(plan_of: Callable[..., Plan]) -> None:

@@ -58,7 +58,7 @@ def test_these_lines_are_one_record(raw: bytes) -> None:
         pytest.param(b'{"type":"RECORD","record":{"a":"canary\xff"}}\n', id="no UTF-8"),
         pytest.param(b'["canary"]\n', id="a list"),
         pytest.param(b'{"stream":"canary"}\n', id="no type"),
-        pytest.param(b'{"type":"RECORD","record":"canary"}\n', id="a record that is no object"),
+        pytest.param(b'{"type":"RECORD","record":"canary"}\n', id="a record that is not an object"),
         pytest.param(b"[" * 100_000 + b"\n", id="nested without end"),
         pytest.param(line(RECORD) + b"\xef\xbb\xbf" + line(RECORD), id="a BOM in the middle"),
     ],
@@ -175,10 +175,10 @@ def test_a_line_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
         (b'{"type":"RECORD","stream":"u","record":"x"}', "its `record` is str instead of object"),
         (b'{"type":5}', "its `type` is int instead of str"),
         (b'{"stream":"u"}', "it is a JSON object without `type`"),
-        (b"[1]", "it is no JSON object"),
+        (b"[1]", "it is not a JSON object"),
     ],
 )
 def test_what_is_wrong_with_a_message_is_named(raw: bytes, said: str) -> None:
     with pytest.raises(InputError) as stopped:
         read(raw + b"\n")
-    assert f"Line 1 of the input is no Singer message: {said}." in str(stopped.value)
+    assert f"Line 1 of the input is not a Singer message: {said}." in str(stopped.value)

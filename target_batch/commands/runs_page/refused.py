@@ -12,7 +12,7 @@ from target_batch.common.redaction import clean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from target_batch.commands.history import Refusal
+    from target_batch.commands.history import RejectMark
 
 UNKNOWN: Final = "A reason that this version does not know."
 LONGEST_FILE: Final = 1000
@@ -30,7 +30,7 @@ class Refused:
     files: dict[str, bool] = field(default_factory=dict)
 
 
-def gathered(refusals: Iterable[Refusal]) -> Refused:
+def gathered(refusals: Iterable[RejectMark]) -> Refused:
     """Gather refusals; of each group a few are kept as examples, without the record."""
     found = Refused()
     for refusal in refusals:
@@ -67,7 +67,7 @@ def _label(code: str) -> str:
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
-def _example(refusal: Refusal) -> dict[str, Any]:
+def _example(refusal: RejectMark) -> dict[str, Any]:
     mark = refusal.mark
     line = mark.get("line")
     named = {name: clean(mark[name], 200) for name in ("property", "attribute") if mark.get(name)}

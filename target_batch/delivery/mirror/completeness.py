@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from target_batch.common.records import Tally
 
 
-class Proof:
+class Completeness:
     """What speaks for the completeness of one stream; `tallies` count the records of all of them."""
 
     def __init__(self, stream: str, tallies: Mapping[str, Tally]) -> None:
         self._stream = stream
         self._tallies = tallies
-        self._read_before_proof = -1
-        self._input_before_proof = -1
+        self._read_before = -1
+        self._input_before = -1
         self.is_under_way = False
         """Whether the last STATE says that the tap was still at work."""
 
@@ -32,20 +32,20 @@ class Proof:
         """Take a STATE in."""
         self.is_under_way = self._under_way(value)
         if not self.is_under_way:
-            self._read_before_proof = self._read()
-            if not self._read_before_proof:
-                self._input_before_proof = self._read_in_all()
+            self._read_before = self._read()
+            if not self._read_before:
+                self._input_before = self._read_in_all()
 
     def activated(self) -> None:
         """Take an ACTIVATE_VERSION of the stream in: the first one stands before its records."""
         if self._read():
-            self._read_before_proof = self._read()
+            self._read_before = self._read()
 
     def holds(self) -> bool:
         """Whether nothing of the stream came after the proof, and nothing at all if it is empty."""
-        if self._read_before_proof != self._read():
+        if self._read_before != self._read():
             return False
-        return self._read() > 0 or self._input_before_proof == self._read_in_all()
+        return self._read() > 0 or self._input_before == self._read_in_all()
 
     def _read(self) -> int:
         tally = self._tallies.get(self._stream)

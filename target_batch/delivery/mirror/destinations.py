@@ -26,8 +26,8 @@ Answer = TypeVar("Answer")
 _encode = msgspec.json.encode
 
 
-class Place(Protocol):
-    """One place that a mirror makes like its stream.
+class Destination(Protocol):
+    """One destination that a mirror makes like its stream.
 
     `scope` names it in the ledger, `where` in the log if there are several; neither holds a key.
     """
@@ -59,7 +59,7 @@ class Place(Protocol):
         """Take note that members were accepted here before: where one is refused, it is not the settings."""
 
 
-class AudiencePlace:
+class AudienceDestination:
     """An audience behind one key; a dry run gets no answers, so it takes for granted what it would ask."""
 
     chunk = AUDIENCE_ENTRIES
@@ -133,7 +133,7 @@ def _told(found: Answer | Receipt) -> Answer:
     return found
 
 
-class AttributePlace:
+class AttributeDestination:
     """A boolean attribute of the project's profiles: true for members, false for those who left.
 
     `endpoint` is the setting `profile_endpoint`, `most_entries` what leaves room to others in one call.
@@ -194,7 +194,7 @@ class AttributePlace:
         receipt = self._sender.deliver(endpoint, [entry.body for entry in sending.entries])
         if self._memory:
             self._memory.settle(sending, receipt)
-        places = {custom_id: place for place, custom_id in enumerate(ids)}
-        moved = [places[entry.custom_id] for entry in sending.entries]
+        destinations = {custom_id: destination for destination, custom_id in enumerate(ids)}
+        moved = [destinations[entry.custom_id] for entry in sending.entries]
         refused = {moved[index]: found for index, found in receipt.refused.items()}
         return replace(receipt, refused=refused, unconfirmed={moved[i] for i in receipt.unconfirmed})

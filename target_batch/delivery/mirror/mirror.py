@@ -15,8 +15,8 @@ from target_batch.common.errors import MirrorRefusedError, StopRun
 from target_batch.common.reasons import Reason
 from target_batch.common.records import Ticket
 from target_batch.common.redaction import clean
-from target_batch.delivery.mirror.completeness import Proof
-from target_batch.delivery.mirror.plan import Caller, Guards, Plan
+from target_batch.delivery.mirror.completeness import Completeness
+from target_batch.delivery.mirror.plan import Caller, Guards, MirrorPlan
 from target_batch.ledger.locks import Presence
 from target_batch.ledger.members import Snapshot, fed_before
 from target_batch.ledger.staging import Count, Row, Staging
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from target_batch.common.records import Origin
     from target_batch.config.options import StreamOptions
     from target_batch.delivery.fates import Fates
-    from target_batch.delivery.mirror.destinations import Place
+    from target_batch.delivery.mirror.destinations import Destination
     from target_batch.ledger.database import Ledger
 
 _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 """A column that has moved in its schema changes no hash."""
 
 
-class MirrorLane:
+class MirrorDelivery:
     """Stages the rows of one stream and, at the end, makes its audiences like it."""
 
-    def __init__(  # noqa: PLR0913 - it is where the ledger, the places and the run meet
+    def __init__(  # noqa: PLR0913 - it is where the ledger, the destinations and the run meet
         self,
         stream: str,
         options: StreamOptions,
-        places: Sequence[Place],
+        destinations: Sequence[Destination],
         *,
         ledger: Ledger,
         fates: Fates,
@@ -58,7 +58,7 @@ class MirrorLane:
     ) -> None:
         self._stream = stream
         self._options = options
-        self._places = places
+        self._destinations = destinations
         self._ledger = ledger
         self._fates = fates
         self._run = run
@@ -68,7 +68,7 @@ class MirrorLane:
         self.inform = inform
         self._presence = Presence(ledger, run, clock.time)
         self._staging = Staging(ledger, run, self._presence)
-        self._proof = Proof(stream, fates.tallies)
+        self._completeness = Completeness(stream, fates.tallies)
         self._call = Caller(self._presence)
         self._held: list[Snapshot] = []
         self._labels: dict[str, str] = {}
@@ -87,13 +87,13 @@ class MirrorLane:
     def state(self, line: int, value: bytes) -> None:
         """Take a STATE as proof that the stream was whole, unless it says that it is under way."""
         self._since(line)
-        self._proof.state(value)
+        self._completeness.state(value)
 
     def activated(self, stream: str, line: int) -> None:
         """Take an ACTIVATE_VERSION as proof that its stream was whole."""
         _ = line
         if stream == self._stream:
-            self._proof.activated()
+            self._completeness.activated()
 
     def _since(self, line: int) -> None:
         """Hold the states from here on: that a stream is empty is something to deliver, too."""
@@ -158,12 +158,12 @@ class MirrorLane:
         names = self._staging.names()
         if not names:
             self._guard_emptiness()
-        plans: list[tuple[Plan, str]] = []
-        for place in self._places:
-            fed = fed_before(self._ledger, place.scope, self._stream)
+        plans: list[tuple[MirrorPlan, str]] = []
+        for destination in self._destinations:
+            fed = fed_before(self._ledger, destination.scope, self._stream)
             if names:
                 self._report_missing(fed.difference(names))
-            plans += [(self._plan(place, name), name) for name in names or sorted(fed)]
+            plans += [(self._plan(destination, name), name) for name in names or sorted(fed)]
         unchanged = [self._unchanged(plans, name) for name in names]
         for plan, name in plans:
             plan.apply(self._stream, self._labels.get(name, name))
@@ -178,9 +178,9 @@ class MirrorLane:
                 "the input did not prove complete: the run was stopped before its end. Let the tap run to "
                 "its end"
             )
-        if self._options.complete_at == "end_of_input" or self._proof.holds():
+        if self._options.complete_at == "end_of_input" or self._completeness.holds():
             return
-        if self._proof.is_under_way:
+        if self._completeness.is_under_way:
             self._refuse(
                 "the input did not prove complete: its last STATE says that the tap was still under way, "
                 "so it "
@@ -214,9 +214,9 @@ class MirrorLane:
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""  # noqa: PLR2004 - as shown
             self.tell(f"no row came for {shown}{more}: their members stay as they are.")
 
-    def _plan(self, place: Place, name: str) -> Plan:
+    def _plan(self, destination: Destination, name: str) -> MirrorPlan:
         """Hold an audience and let its plan pass the guards."""
-        snapshot = Snapshot(self._ledger, place.scope, name, self._run)
+        snapshot = Snapshot(self._ledger, destination.scope, name, self._run)
         if (why := snapshot.hold(self._presence, self._stream)) is not None:
             self._refuse(f"audience '{clean(name)}': {why}")
         self._held.append(snapshot)
@@ -225,7 +225,7 @@ class MirrorLane:
                 f"audience '{clean(name)}' was mirrored from stream '{clean(snapshot.fed_by)}' until now. "
                 "Give each stream audiences of its own, or they undo each other's work"
             )
-        plan = Plan(place, snapshot, self._staging, self._call, self)
+        plan = MirrorPlan(destination, snapshot, self._staging, self._call, self)
         plan.look()
         if (why := plan.objection(self._guards())) is not None:
             self._refuse(why)
@@ -253,7 +253,7 @@ class MirrorLane:
     def refused(self, name: str, member: str, refusals: Sequence[Refusal]) -> bool:
         """Settle the records of a member that Batch refused; return whether there are any.
 
-        What one place has refused is sent to the others all the same, and is settled once.
+        What one destination has refused is sent to the others all the same, and is settled once.
         """
         found = self._staging.last_word(name, member)
         if found is None or self._origin is None:
@@ -263,8 +263,8 @@ class MirrorLane:
             self._fates.refused(tickets, refusals)
         return True
 
-    def _unchanged(self, plans: Sequence[tuple[Plan, str]], name: str) -> Count:
-        """Count the rows of an audience that are true already in every place, before anything is sent."""
+    def _unchanged(self, plans: Sequence[tuple[MirrorPlan, str]], name: str) -> Count:
+        """Count the rows that are true already in every destination, before anything is sent."""
         every = [plan.unchanged() for plan, planned in plans if planned == name]
         there = self._staging.count(self._staging.wanted(name), *(one.there for one in every))
         gone = self._staging.count(self._staging.unwanted(name), *(one.gone for one in every))

@@ -1,4 +1,4 @@
-"""The plan of one audience in one place: what it would do, what stands against it, and doing it."""
+"""The plan of one audience in one destination: what it would do, what stands against it, and doing it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 import sqlalchemy as sa
 
 from target_batch.common.redaction import clean
-from target_batch.delivery.workers import Threads
+from target_batch.delivery.workers import Workers
 from target_batch.ledger.members import Span
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from target_batch.batch_api.answers import Refusal
     from target_batch.batch_api.bulk import Receipt
-    from target_batch.delivery.mirror.destinations import Place
+    from target_batch.delivery.mirror.destinations import Destination
     from target_batch.ledger.locks import Presence
     from target_batch.ledger.members import Snapshot
     from target_batch.ledger.staging import Staging
@@ -33,7 +33,7 @@ class Caller:
 
     def __init__(self, presence: Presence) -> None:
         self._presence = presence
-        self._threads = Threads("batch-mirror", 1)
+        self._threads = Workers("batch-mirror", 1)
 
     def __call__(self, job: Callable[[], Answer]) -> Answer:
         """Make a call and return its answer."""
@@ -77,39 +77,39 @@ class Journal(Protocol):
         """Settle the records of a member that Batch refused; return whether there are any."""
 
 
-class Plan:
-    """Makes one audience in one place like the stream."""
+class MirrorPlan:
+    """Makes one audience in one destination like the stream."""
 
     def __init__(
-        self, place: Place, snapshot: Snapshot, staging: Staging, call: Caller, journal: Journal
+        self, destination: Destination, snapshot: Snapshot, staging: Staging, call: Caller, journal: Journal
     ) -> None:
-        self._place = place
+        self._destination = destination
         self._snapshot = snapshot
         self._staging = staging
         self._call = call
         self._journal = journal
         self._name = snapshot.name
-        where = f" ({place.where})" if place.where else ""
+        where = f" ({destination.where})" if destination.where else ""
         self._shown = f"'{clean(snapshot.name)}'{where}"
 
     def look(self) -> None:
         """Find out what there is and what would be done, and say so."""
         name = self._name
         in_ledger = self._snapshot.is_known()
-        there = in_ledger and self._call(partial(self._place.exists, name))
-        self._by_difference = there or not self._place.can_replace
-        self._strangers = not in_ledger and not self._place.can_replace
+        there = in_ledger and self._call(partial(self._destination.exists, name))
+        self._by_difference = there or not self._destination.can_replace
+        self._strangers = not in_ledger and not self._destination.can_replace
         if self._strangers:
             self._snapshot.doubt_named_exits(self._staging)
         self._size = self._snapshot.size(self._staging)
         if self._by_difference:
             if self._size.same:
-                self._place.vouch()
+                self._destination.vouch()
             self._before = self._size.before
             self.text = str(self._size)
             news = "" if in_ledger else " (new to the ledger, which does not know who was in it before)"
         else:
-            self._before = 0 if in_ledger else self._call(partial(self._place.size, name)) or 0
+            self._before = 0 if in_ledger else self._call(partial(self._destination.size, name)) or 0
             self.text = f"replace {self._before} by {self._size.after}"
             news = " (it is not in Batch any more)" if in_ledger else " (it is not in the ledger)"
         self._journal.inform(f"Audience {self._shown}: {self.text}{news}")
@@ -167,10 +167,10 @@ class Plan:
         replaced = self._by_difference or not self._size.after
         if self._by_difference and not self._size.adds:
             return token, replaced
-        while adds := self._snapshot.next_adds(self._staging, after, self._place.chunk):
+        while adds := self._snapshot.next_adds(self._staging, after, self._destination.chunk):
             span = Span(after, adds[-1].member)
             after = adds[-1].member
-            make = self._place.add if replaced else self._place.replace
+            make = self._destination.add if replaced else self._destination.replace
             self._snapshot.doubt_adds(self._staging, span)
             receipt = self._delivered(partial(make, self._name, label, [add.body for add in adds]))
             refused = {adds[index].member: found for index, found in receipt.refused.items()}
@@ -182,7 +182,7 @@ class Plan:
                 self._snapshot.replaced(self._staging, span, list(refused))
                 replaced = True
             calls += 1
-            if calls.bit_count() == 1 and len(adds) == self._place.chunk:
+            if calls.bit_count() == 1 and len(adds) == self._destination.chunk:
                 self._snapshot.take_stock()
             token = token if receipt.token is None else receipt.token
         return token, replaced
@@ -191,10 +191,10 @@ class Plan:
         token, after = None, ""
         if self._by_difference and not self._size.removes:
             return token
-        while members := self._snapshot.next_removes(self._staging, after, self._place.chunk):
+        while members := self._snapshot.next_removes(self._staging, after, self._destination.chunk):
             after = members[-1]
             self._snapshot.doubt_removes(members)
-            receipt = self._delivered(partial(self._place.remove, self._name, label, members))
+            receipt = self._delivered(partial(self._destination.remove, self._name, label, members))
             self._not_removed({members[index]: found for index, found in receipt.refused.items()})
             gone = [member for index, member in enumerate(members) if index not in receipt.refused]
             self._snapshot.removed(gone)
@@ -221,7 +221,7 @@ class Plan:
 
     def _settle(self, token: str) -> None:
         """Wait for the index, and compare what Batch counts: others may change the audience, too."""
-        counted = self._call(partial(self._place.settle, self._name, token))
+        counted = self._call(partial(self._destination.settle, self._name, token))
         sure, possible = self._snapshot.counts()
         if counted is None or sure <= counted <= possible:
             return

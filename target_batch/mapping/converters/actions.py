@@ -6,8 +6,8 @@ from typing import Any
 
 from target_batch.common.reasons import Reason
 from target_batch.common.words import words
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.declared import kind_of, zero_or_one
-from target_batch.mapping.refusals import Unfit
 
 ACTION_PROPERTIES = ("action", "operation", "status")
 
@@ -56,7 +56,7 @@ def is_add(value: Any, where: str) -> bool:
     """Tell whether the action adds (true) or removes (false), in any case.
 
     Raises:
-        Unfit: it is another word, or none; a wrong guess would reach people by mistake.
+        InvalidValue: it is another word, or none; a wrong guess would reach people by mistake.
     """
     flag = zero_or_one(value)
     if flag is not None:
@@ -67,6 +67,8 @@ def is_add(value: Any, where: str) -> bool:
             return True
         if word in _REMOVE:
             return False
-        raise Unfit(Reason.UNKNOWN_ACTION, "The action is not a word for adding or removing.", where)
+        raise InvalidValue(Reason.UNKNOWN_ACTION, "The action is not a word for adding or removing.", where)
     kind = "null" if value is None else kind_of(value)
-    raise Unfit(Reason.UNKNOWN_ACTION, f"The action is {kind}, not a word for adding or removing.", where)
+    raise InvalidValue(
+        Reason.UNKNOWN_ACTION, f"The action is {kind}, not a word for adding or removing.", where
+    )

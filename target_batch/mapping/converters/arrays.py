@@ -8,9 +8,9 @@ from typing import Any
 
 from target_batch.common.limits import ARRAY_ITEMS, STRING_LENGTH
 from target_batch.common.reasons import Reason
+from target_batch.mapping.conversion import SKIP, InvalidValue
 from target_batch.mapping.converters.values import contradiction, text
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.refusals import SKIP, Unfit
 
 CHANGES = frozenset({"$add", "$remove"})
 
@@ -21,11 +21,11 @@ def strings(value: Any) -> list[str] | None:
     Nulls and empty texts hold nothing and are passed over; what is then empty is None.
 
     Raises:
-        Unfit: it is no array, or has arrays, objects, too many or too long items.
+        InvalidValue: it is not an array, or has arrays, objects, too many or too long items.
     """
     if type(value) is not list:
         if type(value) is dict:
-            raise Unfit(Reason.OBJECT_NOT_ALLOWED, "An object where only values and arrays can be.")
+            raise InvalidValue(Reason.OBJECT_NOT_ALLOWED, "An object where only values and arrays can be.")
         raise contradiction("array", value)
     for item in value:
         if type(item) is not str or not 0 < len(item) <= STRING_LENGTH or not item.isascii():
@@ -39,7 +39,7 @@ def strings_or_change(value: Any) -> Any:
     A change of nothing is `SKIP`.
 
     Raises:
-        Unfit: as `strings`; or an object that is no change.
+        InvalidValue: as `strings`; or an object that is not change.
     """
     if type(value) is dict and value and CHANGES.issuperset(value):
         parts = {part: strings(items) for part, items in value.items() if items is not None}
@@ -51,7 +51,7 @@ def texts(items: list[Any]) -> list[str]:
     """Return the items as text, without those that hold nothing.
 
     Raises:
-        Unfit: an item is an array, an object, too long or no number.
+        InvalidValue: an item is an array, an object, too long or no number.
     """
     return [item for item in map(_item, items) if item]
 
@@ -60,10 +60,10 @@ def limited(items: list[str], limit: int) -> list[str] | None:
     """Return the items, None if there are none.
 
     Raises:
-        Unfit: there are more than `limit`.
+        InvalidValue: there are more than `limit`.
     """
     if len(items) > limit:
-        raise Unfit(Reason.TOO_MANY_ITEMS, f"The array has more than {limit} items.")
+        raise InvalidValue(Reason.TOO_MANY_ITEMS, f"The array has more than {limit} items.")
     return items or None
 
 
@@ -73,11 +73,11 @@ def _item(item: Any) -> str | None:
     if type(item) is bool:
         return "true" if item else "false"
     if type(item) in {list, dict}:
-        raise Unfit(Reason.INVALID_ARRAY, f"The array holds an {kind_of(item)}.")
+        raise InvalidValue(Reason.INVALID_ARRAY, f"The array holds an {kind_of(item)}.")
     if type(item) not in {int, float, Decimal}:
         raise contradiction("number", item)
     if (type(item) is float and not isfinite(item)) or (type(item) is Decimal and not item.is_finite()):
-        raise Unfit(Reason.INVALID_NUMBER, "A number of the array is not finite.")
+        raise InvalidValue(Reason.INVALID_NUMBER, "A number of the array is not finite.")
     return text(_digits(item))
 
 
@@ -85,4 +85,4 @@ def _digits(item: Any) -> str:
     try:
         return f"{item:f}" if type(item) is Decimal and abs(item.adjusted()) < STRING_LENGTH else str(item)
     except ValueError:
-        raise Unfit(Reason.VALUE_TOO_LONG, "A number of the array has too many digits.") from None
+        raise InvalidValue(Reason.VALUE_TOO_LONG, "A number of the array has too many digits.") from None

@@ -12,7 +12,7 @@ import msgspec
 
 from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
-from target_batch.mapping.refusals import Unfit
+from target_batch.mapping.conversion import InvalidValue
 
 _SPELLING = re.compile(
     r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})"
@@ -41,7 +41,7 @@ def utc(value: Any) -> str | None:
     A date is its midnight, a date-time without zone is taken as UTC. An empty text is None.
 
     Raises:
-        Unfit: the value is no date, or none of the calendar.
+        InvalidValue: the value is not a date, or none of the calendar.
     """
     if type(value) is str:
         if len(value) == _DATE_LENGTH:
@@ -51,14 +51,14 @@ def utc(value: Any) -> str | None:
         return _spelled(in_utc(value))
     if isinstance(value, date):
         return midnight(value.isoformat())
-    raise Unfit(Reason.INVALID_DATE, "A date is text in ISO 8601, not a number or a structure.")
+    raise InvalidValue(Reason.INVALID_DATE, "A date is text in ISO 8601, not a number or a structure.")
 
 
 def in_utc(moment: datetime) -> datetime:
     """Return the instant in UTC; without a zone it is taken as UTC.
 
     Raises:
-        Unfit: in UTC the calendar has no such date.
+        InvalidValue: in UTC the calendar has no such date.
     """
     try:
         return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
@@ -71,7 +71,7 @@ def midnight(day: str) -> str | None:
     """Return the midnight of a date as `utc` does; days repeat, so they are remembered.
 
     Raises:
-        Unfit: the text is no date, or none of the calendar.
+        InvalidValue: the text is not a date, or none of the calendar.
     """
     return _respelled(day.strip())
 
@@ -85,7 +85,7 @@ def instant(value: Any) -> str | None:
     """Return a record's own time as `utc` does; numbers count from 1970, in seconds or finer.
 
     Raises:
-        Unfit: the value is no time.
+        InvalidValue: the value is no time.
     """
     if type(value) is int or isinstance(value, (float, Decimal)):
         try:
@@ -132,7 +132,7 @@ def _respelled(text: str) -> str | None:
         return None
     spelling = _SPELLING(text)
     if spelling is None:
-        raise Unfit(Reason.INVALID_DATE, "The text is no date in ISO 8601.")
+        raise InvalidValue(Reason.INVALID_DATE, "The text is not a date in ISO 8601.")
     year, _, month, day, hour, minute, second, fraction, _, sign, *offset = spelling.groups()
     try:
         moment = datetime(int(year), int(month), int(day), tzinfo=timezone.utc)
@@ -165,5 +165,5 @@ def _spelled(moment: datetime) -> str:
     return moment.isoformat()[: -len("+00:00")] + "Z"
 
 
-def _no_date() -> Unfit:
-    return Unfit(Reason.INVALID_DATE, "The calendar has no such date.")
+def _no_date() -> InvalidValue:
+    return InvalidValue(Reason.INVALID_DATE, "The calendar has no such date.")

@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from target_batch.common.reasons import Reason
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.converters.values import integer, number
 from target_batch.mapping.declared import zero_or_one
-from target_batch.mapping.refusals import Unfit
 
 TRUE: Final = frozenset({"true", "t", "yes", "y", "on", "1"})
 FALSE: Final = frozenset({"false", "f", "no", "n", "off", "0"})
@@ -18,7 +18,7 @@ def number_in_text(value: Any) -> Any:
     """Return the number that a text holds, with every digit; an empty text is None.
 
     Raises:
-        Unfit: the text is no decimal number, or Batch cannot hold it.
+        InvalidValue: the text is not a decimal number, or Batch cannot hold it.
     """
     if type(value) is not str:
         return number(value)
@@ -28,14 +28,14 @@ def number_in_text(value: Any) -> Any:
     try:
         return number(int(digits) if digits.lstrip("+-").isdecimal() else Decimal(digits))
     except (ArithmeticError, ValueError):
-        raise Unfit(Reason.INVALID_NUMBER, "The text is not a decimal number.") from None
+        raise InvalidValue(Reason.INVALID_NUMBER, "The text is not a decimal number.") from None
 
 
 def integer_in_text(value: Any) -> Any:
     """Return the whole number that a text holds (`7` and `7.0`); an empty text is None.
 
     Raises:
-        Unfit: the text is not a whole number, or Batch cannot hold it.
+        InvalidValue: the text is not a whole number, or Batch cannot hold it.
     """
     found = number_in_text(value)
     return None if found is None else integer(found)
@@ -45,7 +45,7 @@ def boolean_in_text(value: Any) -> bool | None:
     """Return the boolean that a text, or 0 or 1, stands for; an empty text is None.
 
     Raises:
-        Unfit: it stands for neither true nor false.
+        InvalidValue: it stands for neither true nor false.
     """
     flag = zero_or_one(value)
     if flag is not None:
@@ -56,4 +56,4 @@ def boolean_in_text(value: Any) -> bool | None:
             return None
         if word in TRUE or word in FALSE:
             return word in TRUE
-    raise Unfit(Reason.INVALID_BOOLEAN, "The value stands for neither true nor false.")
+    raise InvalidValue(Reason.INVALID_BOOLEAN, "The value stands for neither true nor false.")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:
-    from target_batch.mapping.refusals import Convert
+    from target_batch.mapping.conversion import Convert
 
 _POSIX_SUFFIX = re.compile(r"[.@].*|[_-]posix$", re.DOTALL | re.IGNORECASE)
 _LANGUAGE = re.compile(r"(?!bh)[a-z]{2}").fullmatch  # bh was withdrawn from ISO 639-1
@@ -34,7 +34,7 @@ def locale_reader(names: tuple[str, ...]) -> Convert:
         if parts is None:
             return None
         if not parts[0]:
-            raise Unfit(Reason.INVALID_LANGUAGE, "The text is no locale of a known language.")
+            raise InvalidValue(Reason.INVALID_LANGUAGE, "The text is not a locale of a known language.")
         found = {"$language": parts[0], "$region": parts[1]}
         return {name: found[name] for name in names if found[name]}
 
@@ -48,13 +48,13 @@ def language(value: Any) -> str | None:
     """Return the two-letter ISO 639 code of a language or a locale; an empty text is None.
 
     Raises:
-        Unfit: it is neither.
+        InvalidValue: it is neither.
     """
     parts = _parts(_word(value, Reason.INVALID_LANGUAGE))
     if parts is None:
         return None
     if not parts[0]:
-        raise Unfit(Reason.INVALID_LANGUAGE, "The text is no ISO 639 language.")
+        raise InvalidValue(Reason.INVALID_LANGUAGE, "The text is not an ISO 639 language.")
     return parts[0]
 
 
@@ -62,14 +62,14 @@ def region(value: Any) -> str | None:
     """Return the ISO 3166 code, upper case, of a country or of a locale's; an empty text is None.
 
     Raises:
-        Unfit: it is neither.
+        InvalidValue: it is neither.
     """
     word = _word(value, Reason.INVALID_REGION)
     parts = _parts(f"und-{word}" if len(word) == _TWO_LETTERS else word)
     if parts is None:
         return None
     if not parts[1]:
-        raise Unfit(Reason.INVALID_REGION, "The text is no ISO 3166 country.")
+        raise InvalidValue(Reason.INVALID_REGION, "The text is not an ISO 3166 country.")
     return parts[1]
 
 
@@ -77,20 +77,20 @@ def timezone(value: Any) -> str | None:
     """Return the IANA name, in its own case; an empty text is None.
 
     Raises:
-        Unfit: there is no such zone.
+        InvalidValue: there is no such zone.
     """
     word = _word(value, Reason.INVALID_TIMEZONE)
     if not word:
         return None
     zone = _zones().get(word.replace(" ", "_").lower())
     if zone is None:
-        raise Unfit(Reason.INVALID_TIMEZONE, "The text is no IANA time zone.")
+        raise InvalidValue(Reason.INVALID_TIMEZONE, "The text is not an IANA time zone.")
     return zone
 
 
 def _word(value: Any, reason: Reason) -> str:
     if type(value) is not str:
-        raise Unfit(reason, f"Text is expected here, not {kind_of(value)}.")
+        raise InvalidValue(reason, f"Text is expected here, not {kind_of(value)}.")
     return value.strip()
 
 

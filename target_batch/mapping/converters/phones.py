@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.declared import is_whole, kind_of
-from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:
-    from target_batch.mapping.refusals import Convert
+    from target_batch.mapping.conversion import Convert
 
 is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 """Matches a number that Batch takes as it stands: `+` and 7 to 15 digits."""
@@ -39,7 +39,7 @@ def phone_reader(country: str | None) -> Convert:
         number = _read(value.strip(), country) if len(value) <= _LONGEST_SPELLING else None
         if number is None:
             where = f"in {country}" if country else "without a country (setting `default_country`)"
-            raise Unfit(Reason.INVALID_PHONE, f"The text cannot be read as a phone number {where}.")
+            raise InvalidValue(Reason.INVALID_PHONE, f"The text cannot be read as a phone number {where}.")
         return number
 
     return phone
@@ -49,11 +49,11 @@ def _digits(value: Any) -> str:
     """Return a phone number that was kept as a number in the spelling of spreadsheets, `33612345678.0`.
 
     Raises:
-        Unfit: it is not a whole number.
+        InvalidValue: it is not a whole number.
     """
     if type(value) in {int, float, Decimal} and is_whole(value) and 0 < value < _TOO_LARGE:
         return f"{int(value)}.0"
-    raise Unfit(Reason.INVALID_PHONE, f"A phone number is text or its digits, not {kind_of(value)}.")
+    raise InvalidValue(Reason.INVALID_PHONE, f"A phone number is text or its digits, not {kind_of(value)}.")
 
 
 def _read(spelling: str, country: str | None) -> str | None:

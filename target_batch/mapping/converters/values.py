@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from target_batch.common.limits import LARGEST_INTEGER, SMALLEST_INTEGER, STRING_LENGTH, URL_LENGTH
 from target_batch.common.reasons import Reason
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.declared import is_whole, kind_of
-from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:
+    from target_batch.mapping.conversion import Convert
     from target_batch.mapping.declared import Declared
-    from target_batch.mapping.refusals import Convert
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\x00-\x1f\x7f]+[^\s\x00-\x1f\x7f]*").fullmatch
 _WEB = ("http://", "https://")
@@ -26,7 +26,7 @@ def text(value: Any) -> str | None:
     """Return text of 1 to 300 characters [read]; an empty one is None.
 
     Raises:
-        Unfit: it is no text, too long, or has no UTF-8 form.
+        InvalidValue: it is not text, too long, or has no UTF-8 form.
     """
     if type(value) is not str:
         raise contradiction("string", value)
@@ -39,13 +39,13 @@ def encodable(value: str) -> str:
     """Return the text if UTF-8 can hold it.
 
     Raises:
-        Unfit: it holds a lone surrogate.
+        InvalidValue: it holds a lone surrogate.
     """
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise Unfit(Reason.INVALID_TEXT, "The text has no UTF-8 form.") from None
+            raise InvalidValue(Reason.INVALID_TEXT, "The text has no UTF-8 form.") from None
     return value
 
 
@@ -58,12 +58,12 @@ def one_line(value: str) -> str:
     """Return a text that Batch takes in an event: not only blanks, without line breaks [sdk].
 
     Raises:
-        Unfit: it has line breaks or only blanks.
+        InvalidValue: it has line breaks or only blanks.
     """
     if value.isspace():
-        raise Unfit(Reason.INVALID_TEXT, "In an event, a text cannot consist of blanks only.")
+        raise InvalidValue(Reason.INVALID_TEXT, "In an event, a text cannot consist of blanks only.")
     if has_line_break(value):
-        raise Unfit(Reason.INVALID_TEXT, "In an event, a text cannot have line breaks.")
+        raise InvalidValue(Reason.INVALID_TEXT, "In an event, a text cannot have line breaks.")
     return value
 
 
@@ -71,20 +71,22 @@ def number(value: Any) -> Any:
     """Return a number as it came, no digit lost.
 
     Raises:
-        Unfit: it is no number, NaN, beyond a finite double, or an integer beyond 64 bits.
+        InvalidValue: it is not a number, NaN, beyond a finite double, or an integer beyond 64 bits.
     """
     if type(value) is int:
         return _within_64_bits(value)
     if type(value) is Decimal:
         if not value.is_finite() or not isfinite(_as_double(value)):
-            raise Unfit(Reason.INVALID_NUMBER, "The number is not finite, or beyond what a double holds.")
+            raise InvalidValue(
+                Reason.INVALID_NUMBER, "The number is not finite, or beyond what a double holds."
+            )
         if value.as_tuple().exponent == 0:  # written without a fraction or an exponent: an integer in JSON
             _within_64_bits(int(value))
         return value
     if type(value) is not float:
         raise contradiction("number", value)
     if not isfinite(value):
-        raise Unfit(Reason.INVALID_NUMBER, "The number is not finite.")
+        raise InvalidValue(Reason.INVALID_NUMBER, "The number is not finite.")
     return value
 
 
@@ -92,14 +94,14 @@ def integer(value: Any) -> Any:
     """Return a whole number; 7.0 is one, as in JSON Schema, and becomes 7.
 
     Raises:
-        Unfit: it is no number, has a fraction, or needs more than 64 bits.
+        InvalidValue: it is not a number, has a fraction, or needs more than 64 bits.
     """
     if type(value) is int:
         return number(value)
     if kind_of(value) != "number":
         raise contradiction("integer", value)
     if not is_whole(number(value)):
-        raise Unfit(Reason.SCHEMA_VIOLATION, "The SCHEMA says integer; the number has a fraction.")
+        raise InvalidValue(Reason.SCHEMA_VIOLATION, "The SCHEMA says integer; the number has a fraction.")
     return _within_64_bits(int(value))
 
 
@@ -107,21 +109,21 @@ def decimal_text(value: Any) -> Any:
     """Return the number that a text of format `singer.decimal` holds; an empty one is None.
 
     Raises:
-        Unfit: the text is no number.
+        InvalidValue: the text is not a number.
     """
     if type(value) is not str:
         return number(value)
     try:
         return number(Decimal(value.strip())) if value.strip() else None
     except ArithmeticError:
-        raise Unfit(Reason.INVALID_NUMBER, "The text holds no decimal number.") from None
+        raise InvalidValue(Reason.INVALID_NUMBER, "The text holds no decimal number.") from None
 
 
 def boolean(value: Any) -> bool:
     """Return true or false.
 
     Raises:
-        Unfit: it is neither; 0 and 1 are numbers.
+        InvalidValue: it is neither; 0 and 1 are numbers.
     """
     if type(value) is not bool:
         raise contradiction("boolean", value)
@@ -134,17 +136,17 @@ def url(value: Any) -> str | None:
     An address without a host, such as `mailto:`, is not one for Batch.
 
     Raises:
-        Unfit: it is no such URL.
+        InvalidValue: it is no such URL.
     """
     if type(value) is not str:
-        raise Unfit(Reason.INVALID_URL, f"A URL is text, not {kind_of(value)}.")
+        raise InvalidValue(Reason.INVALID_URL, f"A URL is text, not {kind_of(value)}.")
     address = value.strip()
     if not address:
         return None
     if len(address) > URL_LENGTH:
         raise too_long("URL", URL_LENGTH)
     if not (_URL(address) and address.isprintable() and _parses(address)):
-        raise Unfit(Reason.INVALID_URL, "The text is not a URL with a scheme and a host.")
+        raise InvalidValue(Reason.INVALID_URL, "The text is not a URL with a scheme and a host.")
     return address
 
 
@@ -168,7 +170,7 @@ def _parses(address: str) -> bool:
 def _within_64_bits(value: int) -> int:
     if SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
         return value
-    raise Unfit(Reason.INVALID_NUMBER, "The integer needs more than 64 bits.")
+    raise InvalidValue(Reason.INVALID_NUMBER, "The integer needs more than 64 bits.")
 
 
 def _as_double(value: Decimal) -> float:
@@ -189,13 +191,15 @@ def typed(declared: Declared, convert: Convert) -> Convert:
     return checked
 
 
-def contradiction(expected: str, value: Any) -> Unfit:
+def contradiction(expected: str, value: Any) -> InvalidValue:
     """Return the refusal of a value of another kind than the SCHEMA says."""
     if kind_of(value) == "no JSON value":
-        return Unfit(Reason.UNSUPPORTED_VALUE, "The value is of a kind that JSON does not have.")
-    return Unfit(Reason.SCHEMA_VIOLATION, f"The SCHEMA says {expected}; the value is {kind_of(value)}.")
+        return InvalidValue(Reason.UNSUPPORTED_VALUE, "The value is of a kind that JSON does not have.")
+    return InvalidValue(
+        Reason.SCHEMA_VIOLATION, f"The SCHEMA says {expected}; the value is {kind_of(value)}."
+    )
 
 
-def too_long(what: str, limit: int) -> Unfit:
+def too_long(what: str, limit: int) -> InvalidValue:
     """Return the refusal of a text longer than Batch takes."""
-    return Unfit(Reason.VALUE_TOO_LONG, f"The {what} is longer than {limit} characters.")
+    return InvalidValue(Reason.VALUE_TOO_LONG, f"The {what} is longer than {limit} characters.")

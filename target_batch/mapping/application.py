@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import STRING_LENGTH
 from target_batch.common.paths import ABSENT, NotAnObjectError, holds, reach, split, without
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import Issue, Reason
+from target_batch.mapping.conversion import SKIP, InvalidValue, PartlyInvalid
 from target_batch.mapping.converters.dates import utc
 from target_batch.mapping.names import base_name
-from target_batch.mapping.refusals import SKIP, Partly, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
     from target_batch.mapping.columns import Column, Columns
 
 
-def fill(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Fault]:
+def fill(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Issue]:
     """Write what the record's properties become into `attributes`; return what could not be sent."""
     if columns.crowded:
         columns.forget()
-    dead_ends: list[Fault] = []
+    dead_ends: list[Issue] = []
     if columns.paths:
         record = _opened(columns, record, dead_ends)
     known_rivals = len(columns.contested)
-    faults = _run(columns, columns, record, attributes)
+    issues = _run(columns, columns, record, attributes)
     if len(columns.contested) != known_rivals:  # seen too late, what went before must be undone
         attributes.clear()
-        faults = _run(columns, columns, record, attributes)
+        issues = _run(columns, columns, record, attributes)
     if columns.contested:
-        faults += _settle(columns, record, attributes)
-    return faults + dead_ends
+        issues += _settle(columns, record, attributes)
+    return issues + dead_ends
 
 
 def cut(
     columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any], limit: int,
     reason: Reason = Reason.TOO_MANY_ATTRIBUTES, among: Iterable[str] | None = None,
-) -> list[Fault]:  # fmt: skip
+) -> list[Issue]:  # fmt: skip
     """Take what is beyond a limit out of `attributes`: natives stay first, then in schema order."""
     ranked = sorted(attributes if among is None else among, key=columns.place)
-    faults = []
+    issues = []
     for key in ranked[limit:]:
         del attributes[key]
-        fed_by = [name for name in columns.feeders(key) if holds(record, name[len(columns.scope.path) :])]
+        fed_by = [name for name in columns.feeders(key) if holds(record, name[len(columns.container.path) :])]
         message = f"Batch takes {limit} of these; this one is beyond."
-        faults.append(Fault(reason, fed_by[0] if fed_by else None, key, message))
-    return faults
+        issues.append(Issue(reason, fed_by[0] if fed_by else None, key, message))
+    return issues
 
 
-def _opened(columns: Columns, record: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
+def _opened(columns: Columns, record: Mapping[str, Any], issues: list[Issue]) -> dict[str, Any]:
     """Return a record in which what `attributes` name inside objects stands on top, under its path."""
     found = dict(record)
     for path in columns.paths:
@@ -61,8 +61,10 @@ def _opened(columns: Columns, record: Mapping[str, Any], faults: list[Fault]) ->
             value = reach(record, path)
         except NotAnObjectError:
             if columns.expects(path):
-                unfit = Unfit(Reason.SCHEMA_VIOLATION, "Something else than an object is on the way to it.")
-                faults.append(columns.fault(path, None, unfit))
+                invalid = InvalidValue(
+                    Reason.SCHEMA_VIOLATION, "Something else than an object is on the way to it."
+                )
+                issues.append(columns.issue(path, None, invalid))
             value = ABSENT
         found = without(found, path)
         if type(found.get(head)) is dict and columns.opened(head):
@@ -77,8 +79,8 @@ def _run(
     steps: Mapping[str, Column],
     record: Mapping[str, Any],
     attributes: dict[str, Any],
-) -> list[Fault]:
-    faults: list[Fault] = []
+) -> list[Issue]:
+    issues: list[Issue] = []
     for name, value in record.items():
         key, quick, convert, on_null = steps[name]
         kind = type(value)
@@ -89,15 +91,15 @@ def _run(
         else:
             try:
                 fit = convert(value)
-            except Unfit as unfit:
+            except InvalidValue as invalid:
                 moment = _made_by_a_map(columns, name, value)
                 if moment:
                     attributes.update(moment)
                 else:
-                    faults.append(columns.fault(name, value, unfit))
+                    issues.append(columns.issue(name, value, invalid))
                 continue
-            except Partly as partly:
-                faults += _inside(columns, name, partly)
+            except PartlyInvalid as partly:
+                issues += _inside(columns, name, partly)
                 fit = partly.value
             if fit is None:
                 attributes.update(on_null)
@@ -105,30 +107,30 @@ def _run(
                 attributes.update(fit)
             elif fit is not SKIP:
                 attributes[key] = fit
-    return faults
+    return issues
 
 
-def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Fault]:
+def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Issue]:
     """Decide between properties of this record that want one name: the first that has a value is sent."""
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     taken: dict[str, tuple[str, Any]] = {}
     nulls: dict[str, Any] = {}
     for name in sorted((name for name in columns.contested if name in record), key=columns.order):
         written: dict[str, Any] = {}
-        faults += _run(columns, columns.contested, {name: record[name]}, written)
+        issues += _run(columns, columns.contested, {name: record[name]}, written)
         values = {key: value for key, value in written.items() if value is not None}
         free = {key: value for key, value in values.items() if base_name(key) not in taken}
         nulls |= dict.fromkeys(written.keys() - values.keys())
         for key in values.keys() - free.keys():
             winner, sent = taken[base_name(key)]
             if sent != values[key] and not free:
-                unfit = Unfit(Reason.NAME_COLLISION, f"`{winner}` of this record feeds the name.")
-                faults.append(columns.fault(name, record[name], unfit))
+                invalid = InvalidValue(Reason.NAME_COLLISION, f"`{winner}` of this record feeds the name.")
+                issues.append(columns.issue(name, record[name], invalid))
                 break
         attributes.update(free)
         taken.update({base_name(key): (name, value) for key, value in free.items()})
     attributes.update({key: None for key in nulls if base_name(key) not in taken})
-    return faults
+    return issues
 
 
 def _made_by_a_map(columns: Columns, name: str, value: Any) -> dict[str, Any]:
@@ -139,14 +141,14 @@ def _made_by_a_map(columns: Columns, name: str, value: Any) -> dict[str, Any]:
     return {f"date({names[0]})": utc(value)}
 
 
-def _inside(columns: Columns, name: str, partly: Partly) -> list[Fault]:
-    path, key = columns.scope.path + name, columns[name][0] or columns.targets(name)[0]
+def _inside(columns: Columns, name: str, partly: PartlyInvalid) -> list[Issue]:
+    path, key = columns.container.path + name, columns[name][0] or columns.targets(name)[0]
     return [
-        Fault(
-            fault.reason,
-            f"{path}.{fault.property}",
-            f"{key}.{fault.attribute}" if fault.attribute else key,
-            fault.message,
+        Issue(
+            issue.reason,
+            f"{path}.{issue.property}",
+            f"{key}.{issue.attribute}" if issue.attribute else key,
+            issue.message,
         )
-        for fault in partly.faults
+        for issue in partly.issues
     ]

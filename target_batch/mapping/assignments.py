@@ -18,7 +18,7 @@ _WRAPPED = re.compile(r"(date|url|number|integer|boolean)\((.*)\)").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class AssignedNames:
     """The Batch names that a property feeds, without `date()` and `url()` around them."""
 
     property: str
@@ -30,8 +30,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A property that feeds nothing; with a reason every value of it is a fault."""
+class Excluded:
+    """A property that feeds nothing; with a reason every value of it is a issue."""
 
     note: str
     reason: Reason | None = None
@@ -43,7 +43,7 @@ def is_bookkeeping(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class Container:
     """What decides about the properties of one container: a row, the traits, the properties."""
 
     stream: str
@@ -60,12 +60,12 @@ class Scope:
     """Whether `natives` go by the property's exact name."""
     muted: frozenset[str] = frozenset()
     """Reserved names that a setting keeps from being sent."""
-    refusal: LeftOut | None = None
+    refusal: Excluded | None = None
     """Why nothing can be fed here at all, whatever is mapped."""
     path: str = ""
     """Where the container stands, such as `traits.`; before every property's name."""
 
-    def decide(self, name: str) -> Target | LeftOut:
+    def decide(self, name: str) -> AssignedNames | Excluded:
         """Return what the property feeds, or why it feeds nothing.
 
         Raises:
@@ -73,20 +73,20 @@ class Scope:
         """
         mapped = self.mapping.get(name, "")
         if mapped is None:
-            return LeftOut("the stream's `attributes` leave it out")
+            return Excluded("the stream's `attributes` leave it out")
         target = self._explicit(name, mapped) if mapped else self._default(name)
-        if isinstance(target, Target) and self.refusal:
+        if isinstance(target, AssignedNames) and self.refusal:
             return self.refusal
-        if isinstance(target, Target) and not self.muted.isdisjoint(target.names):
-            return LeftOut("the setting `consent` is `ignore`")
+        if isinstance(target, AssignedNames) and not self.muted.isdisjoint(target.names):
+            return Excluded("the setting `consent` is `ignore`")
         return target
 
-    def is_silent(self, name: str, decision: Target | LeftOut) -> bool:
+    def is_silent(self, name: str, decision: AssignedNames | Excluded) -> bool:
         """Tell whether a property outside the SCHEMA needs no word to the user."""
-        wanted = isinstance(decision, Target) or decision.reason is not None
+        wanted = isinstance(decision, AssignedNames) or decision.reason is not None
         return not wanted or name in self.mapping
 
-    def order(self, target: Target) -> tuple[bool, int, bool, str]:
+    def order(self, target: AssignedNames) -> tuple[bool, int, bool, str]:
         """Say who goes first where two want one name.
 
         What the stream's `attributes` say, then the order of Batch's own names, then the property
@@ -97,36 +97,36 @@ class Scope:
         place = known.index(default) if default in known else len(known)
         return (not target.explicit, place, (target.property,) != target.names, target.property)
 
-    def _explicit(self, name: str, mapped: str) -> Target:
+    def _explicit(self, name: str, mapped: str) -> AssignedNames:
         wrap, batch_name = _taken_apart(mapped.strip())
         if not (is_name(batch_name) or (not wrap and batch_name in self.reserved)):
             allowed = ", ".join(sorted(self.reserved)) or "none"
             raise ConfigurationError(
-                f"`streams.{self.stream}.attributes.{name}` is no name that Batch takes here: "
+                f"`streams.{self.stream}.attributes.{name}` is not a name that Batch takes here: "
                 "1 to 30 of a-z, 0-9 and _, plain or inside date(), url(), number(), integer() or boolean(); "
                 f"of its own names: {allowed}."
             )
-        return Target(name, (batch_name,), wrap, explicit=True)
+        return AssignedNames(name, (batch_name,), wrap, explicit=True)
 
-    def _default(self, name: str) -> Target | LeftOut:
+    def _default(self, name: str) -> AssignedNames | Excluded:
         if is_bookkeeping(name):
-            return LeftOut("bookkeeping of the pipeline")
+            return Excluded("bookkeeping of the pipeline")
         if name in self.excluded:
-            return LeftOut(self.excluded[name])
+            return Excluded(self.excluded[name])
         if self.only_mapped:
-            return LeftOut("not named in the stream's `attributes`")
+            return Excluded("not named in the stream's `attributes`")
         return self._by_name(name)
 
-    def _by_name(self, name: str) -> Target | LeftOut:
+    def _by_name(self, name: str) -> AssignedNames | Excluded:
         if name in self.reserved:
-            return Target(name, (name,))
+            return AssignedNames(name, (name,))
         names = self.natives.get(name if self.exact else snake_case(name))
         if names:
-            return Target(name, names, locale=names == natives.LOCALE)
+            return AssignedNames(name, names, locale=names == natives.LOCALE)
         batch_name = self.naming(name)
         if not is_name(batch_name):
-            return LeftOut("no Batch name can be made of it", Reason.INVALID_NAME)
-        return Target(name, (batch_name,))
+            return Excluded("no Batch name can be made of it", Reason.INVALID_NAME)
+        return AssignedNames(name, (batch_name,))
 
 
 def _taken_apart(mapped: str) -> tuple[str | None, str]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_batch.common.reasons import Reason
-from target_batch.mapping.targets import LeftOut, Target
+from target_batch.mapping.assignments import AssignedNames, Excluded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from target_batch.mapping.assignments import Container
     from target_batch.mapping.declared import Declared
-    from target_batch.mapping.targets import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class PlanRow:
     note: str = ""
 
 
-class Assigned(NamedTuple):
+class Assignments(NamedTuple):
     """What the properties of a schema feed, and which of them take turns."""
 
-    decisions: dict[str, Target | LeftOut]
+    decisions: dict[str, AssignedNames | Excluded]
     owners: dict[str, str]
     """Batch's name → the property that has it, or goes first."""
 
@@ -41,17 +41,17 @@ class Assigned(NamedTuple):
     """Properties that feed one native; record by record, the first of them that has a value is sent."""
 
 
-def assign(scope: Scope, properties: Iterable[str]) -> Assigned:
+def assign(container: Container, properties: Iterable[str]) -> Assignments:
     """Decide for every property what it feeds.
 
     Several properties may feed one native, such as `language` and `locale`. Any other name belongs to one
     property; the others that want it are left out.
     """
-    decisions = {name: scope.decide(name) for name in properties}
-    targets = [decision for decision in decisions.values() if isinstance(decision, Target)]
+    decisions = {name: container.decide(name) for name in properties}
+    targets = [decision for decision in decisions.values() if isinstance(decision, AssignedNames)]
     owners: dict[str, str] = {}
     sharing: dict[str, None] = {}
-    for target in sorted(targets, key=scope.order):
+    for target in sorted(targets, key=container.order):
         for name in target.names:
             first = owners.setdefault(name, target.property)
             if first == target.property:
@@ -60,17 +60,19 @@ def assign(scope: Scope, properties: Iterable[str]) -> Assigned:
                 sharing |= {first: None, target.property: None}
             else:
                 decisions[target.property] = lost(target, owners)
-    return Assigned(decisions, owners, tuple(sharing))
+    return Assignments(decisions, owners, tuple(sharing))
 
 
-def lost(target: Target, owners: Mapping[str, str]) -> LeftOut:
+def lost(target: AssignedNames, owners: Mapping[str, str]) -> Excluded:
     """Return the decision about a property whose names are all taken."""
     name = target.names[0]
-    return LeftOut(f"`{owners[name]}` feeds `{name}` already", Reason.NAME_COLLISION)
+    return Excluded(f"`{owners[name]}` feeds `{name}` already", Reason.NAME_COLLISION)
 
 
-def row(name: str, decision: Target | LeftOut, declared: Declared, key: str, note: str = "") -> PlanRow:
+def row(
+    name: str, decision: AssignedNames | Excluded, declared: Declared, key: str, note: str = ""
+) -> PlanRow:
     """Return the line of a printed plan about one property."""
-    if isinstance(decision, LeftOut):
+    if isinstance(decision, Excluded):
         return PlanRow(name, None, declared.label, decision.reason, decision.note)
     return PlanRow(name, key or ", ".join(decision.names), declared.label, note=note)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from target_batch.common.reasons import Fault, Reason
+    from target_batch.common.reasons import Issue, Reason
 
     Convert: TypeAlias = Callable[[Any], Any]
     """A value of the record → what is sent; None for what counts as null, `SKIP` for nothing."""
@@ -22,7 +22,7 @@ SKIP: Final = _Skip()
 """What a converter returns for a value that asks for nothing, such as an empty `$add`."""
 
 
-class Unfit(Exception):  # noqa: N818 - what the value is, caught one call above
+class InvalidValue(Exception):  # noqa: N818 - what the value is, caught one call above
     """The value cannot be sent; the message holds nothing of it."""
 
     def __init__(self, reason: Reason, message: str, where: str | None = None) -> None:
@@ -33,10 +33,10 @@ class Unfit(Exception):  # noqa: N818 - what the value is, caught one call above
         """The guilty property, where who raises it knows."""
 
 
-class Partly(Exception):  # noqa: N818 - same
-    """Some of an object cannot be sent: `value` is what can, the faults name paths inside it."""
+class PartlyInvalid(Exception):  # noqa: N818 - same
+    """Some of an object cannot be sent: `value` is what can, the issues name paths inside it."""
 
-    def __init__(self, value: Any, faults: list[Fault]) -> None:
+    def __init__(self, value: Any, issues: list[Issue]) -> None:
         super().__init__()
         self.value = value
-        self.faults = faults
+        self.issues = issues

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from target_batch.mapping import natives
+from target_batch.mapping.assignments import Container
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.names import attribute_namer
 from target_batch.mapping.objects import RESERVED, EventDialect
 from target_batch.mapping.profiles import ProfileDialect, muted
-from target_batch.mapping.targets import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ def trait_columns(route: Route, settings: Settings, *, of_user: bool) -> Columns
     peer = settings.attribute_naming == "segment"
     by_default = natives.SEGMENT_PEER if peer else natives.BY_PROPERTY
     reserved = natives.NAMES if of_user else frozenset[str]()
-    scope = Scope(
+    container = Container(
         stream=route.stream,
         naming=attribute_namer(settings.attribute_naming),
         mapping=_concerning(route, _TRAITS, reserved),
@@ -39,12 +39,12 @@ def trait_columns(route: Route, settings: Settings, *, of_user: bool) -> Columns
         muted=muted(settings),
         path="traits.",
     )
-    return Columns(scope, ProfileDialect(settings, schemaless=True))
+    return Columns(container, ProfileDialect(settings, schemaless=True))
 
 
 def event_columns(route: Route, settings: Settings) -> Columns:
     """Return the columns of `properties`."""
-    scope = Scope(
+    container = Container(
         stream=route.stream,
         naming=attribute_namer(settings.attribute_naming),
         mapping=_concerning(route, _PROPERTIES, RESERVED),
@@ -53,12 +53,12 @@ def event_columns(route: Route, settings: Settings) -> Columns:
         reserved=RESERVED,
         path="properties.",
     )
-    return Columns(scope, EventDialect(route.stream, scope.naming))
+    return Columns(container, EventDialect(route.stream, container.naming))
 
 
 def context_columns(route: Route, settings: Settings) -> Columns:
     """Return the columns of what `context` says of locale and time zone."""
-    scope = Scope(
+    container = Container(
         stream=route.stream,
         naming=attribute_namer("snake_case"),
         mapping=_prefixed(route.options.attributes, ("context.",)),
@@ -66,7 +66,7 @@ def context_columns(route: Route, settings: Settings) -> Columns:
         reserved=natives.NAMES,
         path="context.",
     )
-    return Columns(scope, ProfileDialect(settings, schemaless=True))
+    return Columns(container, ProfileDialect(settings, schemaless=True))
 
 
 def _concerning(route: Route, prefixes: tuple[str, ...], reserved: frozenset[str]) -> dict[str, str | None]:

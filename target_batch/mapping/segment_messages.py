@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from target_batch.common.reasons import Fault, Reason
+from target_batch.common.reasons import Issue, Reason
+from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.refusals import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,19 +23,19 @@ ENVELOPE = frozenset({
 """What the Segment spec puts beside traits and properties."""
 
 
-class Message:
+class SegmentMessage:
     """One message while it is mapped; remembers where each name really stood."""
 
     def __init__(self, record: dict[str, Any]) -> None:
         self._record = record
         self._elsewhere: dict[str, str] = {}
-        self._faults: list[Fault] = []
+        self._issues: list[Issue] = []
 
     def object(self, name: str) -> dict[str, Any]:
         """Return one object of the message, empty where there is none.
 
         Raises:
-            Unfit: it is something else.
+            InvalidValue: it is something else.
         """
         return _object(self._record.get(name), name)
 
@@ -66,19 +66,19 @@ class Message:
                 self._elsewhere[f"{path}.{name}"] = name
             elif value != container[name]:
                 message = f"`{path}.{name}` says something else and goes."
-                self._faults.append(Fault(Reason.NAME_COLLISION, name, None, message))
+                self._issues.append(Issue(Reason.NAME_COLLISION, name, None, message))
         return merged
 
-    def located(self, faults: Iterable[Fault]) -> tuple[Fault, ...]:
-        """Return the faults with the paths at which their values stand in the message."""
-        return (*self._faults, *map(self._located, faults))
+    def located(self, issues: Iterable[Issue]) -> tuple[Issue, ...]:
+        """Return the issues with the paths at which their values stand in the message."""
+        return (*self._issues, *map(self._located, issues))
 
-    def _located(self, fault: Fault) -> Fault:
-        path = fault.property or ""
+    def _located(self, issue: Issue) -> Issue:
+        path = issue.property or ""
         for seen, real in self._elsewhere.items():
             if path == seen or path.startswith(f"{seen}."):
-                return replace(fault, property=real + path[len(seen) :])
-        return fault
+                return replace(issue, property=real + path[len(seen) :])
+        return issue
 
 
 def _object(value: Any, where: str) -> dict[str, Any]:
@@ -86,5 +86,5 @@ def _object(value: Any, where: str) -> dict[str, Any]:
         return {}
     if type(value) is not dict:
         message = f"`{where}` is {kind_of(value)}, not an object."
-        raise Unfit(Reason.INVALID_SEGMENT_MESSAGE, message, where)
+        raise InvalidValue(Reason.INVALID_SEGMENT_MESSAGE, message, where)
     return value

@@ -1,4 +1,4 @@
-"""What delivers what: a lane for profile updates, one per sort of audience, one per mirrored stream."""
+"""What delivers what: a delivery for profile updates, one per sort of audience, one per mirrored stream."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from target_batch.common.storage import LocalFolder
 from target_batch.delivery.audiences import AudienceDelivery
 from target_batch.delivery.erasures import Erasures
 from target_batch.delivery.index_polling import PollTiming
-from target_batch.delivery.mirror.destinations import AttributePlace, AudiencePlace
-from target_batch.delivery.profiles import MASS_UPDATE_CUT, SMALL_DRAIN, Delivery, Policy
+from target_batch.delivery.mirror.destinations import AttributeDestination, AudienceDestination
+from target_batch.delivery.profiles import MASS_UPDATE_CUT, SMALL_DRAIN, Policy, ProfileDelivery
 from target_batch.ledger.database import scope_of
 from target_batch.report.erasures import ErasureBook
 from target_batch.report.progress import Quota
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     from target_batch.config.settings import Settings
     from target_batch.delivery.fates import Fates
     from target_batch.delivery.memory import Memory
-    from target_batch.delivery.mirror.destinations import Place
-    from target_batch.delivery.mirror.mirror import MirrorLane
+    from target_batch.delivery.mirror.destinations import Destination
+    from target_batch.delivery.mirror.mirror import MirrorDelivery
     from target_batch.ledger.database import Ledger
 
 
-class Lane(Protocol):
+class Delivery(Protocol):
     """What delivers one sort of operation, in order, and knows what is not confirmed."""
 
     def put(self, operation: Any, ticket: Ticket) -> None:
@@ -82,7 +82,7 @@ class Lane(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What lanes need of the run they are part of."""
+    """What deliveries need of the run they are part of."""
 
     run: str
     client: Client
@@ -95,30 +95,32 @@ class Surroundings:
     inform: Callable[[str], None]
 
 
-class Lanes:
-    """Makes lanes as streams ask for them; streams of one sort share one."""
+class Deliveries:
+    """Makes deliveries as streams ask for them; streams of one sort share one."""
 
     def __init__(self, settings: Settings, run: Surroundings) -> None:
         self._settings = settings
         self._run = run
-        self._lanes: dict[str, Lane] = {}
+        self._deliveries: dict[str, Delivery] = {}
         self._of_profiles: set[str] = set()
         self._senders: dict[str, AudienceSender] = {}
         self._listings: dict[str, Listing] = {}
         self._time_asked = False
-        self.mirrors: list[MirrorLane] = []
+        self.mirrors: list[MirrorDelivery] = []
 
-    def __iter__(self) -> Iterator[Lane]:
-        """Give the lanes, those of mirrors behind the others, erasures last."""
+    def __iter__(self) -> Iterator[Delivery]:
+        """Give the deliveries, those of mirrors behind the others, erasures last."""
         mirrors = set(self.mirrors)
-        last = self._lanes.get("erasures")
-        return iter(sorted(self._lanes.values(), key=lambda lane: (lane is last, lane in mirrors)))
+        last = self._deliveries.get("erasures")
+        return iter(
+            sorted(self._deliveries.values(), key=lambda delivery: (delivery is last, delivery in mirrors))
+        )
 
     @property
     def limit(self) -> Quota:
         """The custom IDs a second that bound the run at the moment, and the streams they bound."""
-        lane = self._lanes.get("profiles")
-        endpoint = lane.endpoint if isinstance(lane, Delivery) else MASS_UPDATE
+        delivery = self._deliveries.get("profiles")
+        endpoint = delivery.endpoint if isinstance(delivery, ProfileDelivery) else MASS_UPDATE
         return Quota(self._rate(endpoint.rate).per_second, frozenset(self._of_profiles))
 
     def erasures(self, stream: str) -> Erasures:
@@ -133,7 +135,7 @@ class Lanes:
                 f"`streams.{shown}.on_delete` is `erase`, but `app_api_keys` is empty: Batch erases people "
                 "app by app. Set it to the Live, Dev or SDK keys of every app and site."
             )
-        if not isinstance(found := self._lanes.get("erasures"), Erasures):
+        if not isinstance(found := self._deliveries.get("erasures"), Erasures):
             found = self._erasures()
             self._open("erasures", found)
         return found
@@ -158,18 +160,18 @@ class Lanes:
 
     def checkpoint(self) -> None:
         """Send what waits; calls about audiences are too dear to leave half empty."""
-        for lane in self:
-            if isinstance(lane, AudienceDelivery):
-                lane.checkpoint()
+        for delivery in self:
+            if isinstance(delivery, AudienceDelivery):
+                delivery.checkpoint()
             else:
-                lane.flush()
+                delivery.flush()
 
     def oldest_line(self) -> int | None:
         """The input line of the oldest record whose fate is open."""
-        lines = (lane.oldest_line() for lane in self._lanes.values())
+        lines = (delivery.oldest_line() for delivery in self._deliveries.values())
         return min((line for line in lines if line is not None), default=None)
 
-    def of(self, route: Route) -> Lane:
+    def of(self, route: Route) -> Delivery:
         """Return what delivers the operations of a stream; streams of one sort share it.
 
         Raises:
@@ -190,15 +192,15 @@ class Lanes:
             self._learn_time()
         if membership and options.mode == "mirror":
             name = f"mirror {route.stream}"
-            return self._lanes.get(name) or self._open(name, self._mirror_lane(route))
+            return self._deliveries.get(name) or self._open(name, self._mirror_delivery(route))
         if not membership or options.as_attribute:
-            return self._lanes.get("profiles") or self._open("profiles", self._profile_lane())
+            return self._deliveries.get("profiles") or self._open("profiles", self._profile_delivery())
         name = f"{options.destination} {options.id_type}"
-        return self._lanes.get(name) or self._open(name, self._audience_lane(options))
+        return self._deliveries.get(name) or self._open(name, self._audience_delivery(options))
 
-    def _open(self, name: str, lane: Lane) -> Lane:
-        self._lanes[name] = lane
-        return lane
+    def _open(self, name: str, delivery: Delivery) -> Delivery:
+        self._deliveries[name] = delivery
+        return delivery
 
     @cached_property
     def _bulk(self) -> BulkSender:
@@ -221,7 +223,7 @@ class Lanes:
             self._time_asked = True
             self._probe(self._run.client.glance)
 
-    def _profile_lane(self) -> Delivery:
+    def _profile_delivery(self) -> ProfileDelivery:
         settings = self._settings
         policy = Policy(
             settings.profile_endpoint,
@@ -230,7 +232,7 @@ class Lanes:
             settings.late_events == "now",
             risks_events_twice=not settings.skip_unchanged or settings.events_in_doubt == "send",
         )
-        return Delivery(self._bulk, self._run.fates, policy, self._run.clock.time, self._memory)
+        return ProfileDelivery(self._bulk, self._run.fates, policy, self._run.clock.time, self._memory)
 
     @cached_property
     def _memory(self) -> Memory | None:
@@ -269,7 +271,7 @@ class Lanes:
     def _auto(self) -> bool:
         return self._settings.profile_endpoint == "auto"
 
-    def _audience_lane(self, options: StreamOptions) -> AudienceDelivery:
+    def _audience_delivery(self, options: StreamOptions) -> AudienceDelivery:
         senders = [sender for sender, _ in self._audience_senders(options)]
         longest_wait = self._settings.checkpoint_seconds
         return AudienceDelivery(senders, self._run.fates, self._run.clock, self._timing, longest_wait)
@@ -309,25 +311,25 @@ class Lanes:
             self._listings[key] = Listing(self._run.client, platform, limiter)
         return self._listings[key]
 
-    def _mirror_lane(self, route: Route) -> MirrorLane:
-        from target_batch.delivery.mirror.mirror import MirrorLane  # noqa: PLC0415 - SQLAlchemy costs start-up
+    def _mirror_delivery(self, route: Route) -> MirrorDelivery:
+        from target_batch.delivery.mirror.mirror import MirrorDelivery  # noqa: PLC0415 - SQLAlchemy costs start-up
 
         settings, options = self._settings, route.options
-        places: list[Place] = [
-            AudiencePlace(sender, scope, self._timing, asks=not settings.dry_run)
+        destinations: list[Destination] = [
+            AudienceDestination(sender, scope, self._timing, asks=not settings.dry_run)
             for sender, scope in self._audience_senders(options)
         ]
         if options.as_attribute:
             scope = scope_of("attribute", settings.api_url, settings.project_key or "")
-            places = [
-                AttributePlace(
+            destinations = [
+                AttributeDestination(
                     self._bulk, scope, settings.profile_endpoint, 2 * self._most_entries, self._memory
                 )
             ]
-        lane = MirrorLane(
+        delivery = MirrorDelivery(
             route.stream,
             options,
-            places,
+            destinations,
             ledger=self._ledger,
             fates=self._run.fates,
             clock=self._run.clock,
@@ -337,8 +339,8 @@ class Lanes:
             tell=self._run.tell,
             inform=self._run.inform,
         )
-        self.mirrors.append(lane)
-        return lane
+        self.mirrors.append(delivery)
+        return delivery
 
     @cached_property
     def _ledger(self) -> Ledger:

@@ -40,14 +40,14 @@ def notes(columns: Columns) -> tuple[str, ...]:
         if row.target is not None and row.note
     ]
     known = {row.property for row in columns.rows}
-    unknown = [name for name in columns.scope.mapping if name not in known]
+    unknown = [name for name in columns.container.mapping if name not in known]
     if unknown and known:
         listed = ", ".join(f"`{name}`" for name in unknown)
         told.append(f"The stream's `attributes` name what the SCHEMA does not have: {listed}.")
     return tuple(told)
 
 
-def doubts(plan: Plan) -> Iterator[str]:
+def idle_options(plan: Plan) -> Iterator[str]:
     """Yield which of the stream's options mean nothing for its kind."""
     stream, options = plan.route.stream, plan.route.options
     idle = list(_idle(options, plan.route.kind))
