@@ -107,6 +107,8 @@ class Deliveries:
         self._listings: dict[str, Listing] = {}
         self._time_asked = False
         self.mirrors: list[MirrorDelivery] = []
+        self.sent_names: set[str] = set()
+        """Names of the profile attributes that were sent; kept where a ledger knows their values."""
 
     def __iter__(self) -> Iterator[Delivery]:
         """Give the deliveries, those of mirrors behind the others, erasures last."""
@@ -251,6 +253,7 @@ class Deliveries:
             ProfileMemory(ledger, project, settings.unchanged_max_age_days, now),
             EventMemory(ledger, project, now),
             self._run.fates.spared,
+            self.sent_names,
             risks_twice=settings.events_in_doubt == "send",
         )
 
