@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
+import fsspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from singer import DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state
 from target_process import KEY, PROJECT, config_file, run
 
 from target_batch.commands.last_run import LedgerComparison
+from target_batch.common.limits import MOST_NAMES
 from target_batch.ledger.held import digested, tag_of
 from target_batch.ledger.reading import KnownProfile
 
@@ -246,6 +248,38 @@ def test_a_ledger_that_cannot_be_read_is_named(command: Command, tmp_path: Path,
     done = verified(command)
     assert done.exit_code == 1
     assert "`ledger_url`" in done.output
+
+
+def test_the_run_log_names_only_so_many_attributes(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    lines = []
+    for stream in range(8):
+        names = [f"s{stream}_{number}" for number in range(40)]
+        lines.append(schema("users", {"user_id": STRING, **dict.fromkeys(names, STRING)}))
+        lines.append(record("users", user_id=f"u{stream}", **dict.fromkeys(names, "secret value")))
+    ended = load(tmp_path, batch, lines)
+    assert len(ended.run["attributes"]) == MOST_NAMES
+    assert "secret value" not in (tmp_path / "work" / "runs.jsonl").read_text()
+    done = verified(command)
+    assert done.exit_code == 0, done.output
+    assert f"names {MOST_NAMES} at most: others are not compared" in done.output
+
+
+def test_a_ledger_lies_on_no_storage_behind_a_url(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    """The run log may; the ledger of such runs has an address of its own."""
+    ended = load(tmp_path, batch, people(), ledger_url=f"sqlite:///{tmp_path}/ledger.db")
+    line = json.dumps(ended.run).encode()
+    fsspec.filesystem("memory").pipe(f"/verify/runs/{ended.run['run']}.jsonl", line)
+    remote: dict[str, Any] = {"skip_unchanged": True, "work_path": "memory://verify"}
+    config_file(tmp_path, batch.url, **remote)
+    done = verified(command)
+    assert done.exit_code == 2
+    assert "set `ledger_url` to the ledger of the runs" in " ".join(done.output.split())
+    config_file(tmp_path, batch.url, ledger_url=f"sqlite:///{tmp_path}/ledger.db", **remote)
+    assert verified(command).exit_code == 0
 
 
 class OneProfile:
