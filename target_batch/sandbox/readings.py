@@ -165,7 +165,7 @@ READINGS: Final = (
         "3, 4",
         "a call on an audience that does not exist",
         {
-            "documented": "404 for a view and on the app platform, 400 for a project's writes",
+            "by_route": "404 for a view and on the app platform, 400 for a project's writes",
             "400": "always 400",
             "404": "always 404",
         },

@@ -257,7 +257,7 @@ PROBES = {
     ),
     "unknown_audience": Probe(
         unknown,
-        {"documented": (404, 400, 400, 404), "400": (400,) * 4, "404": (404,) * 4},
+        {"by_route": (404, 400, 400, 404), "400": (400,) * 4, "404": (404,) * 4},
     ),
     "empty_replace": Probe(empty_replace, {"refused": (400, 400, 1), "accepted": (202, 202, 0)}),
     "app_change": Probe(
