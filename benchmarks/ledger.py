@@ -140,7 +140,7 @@ def remembered(phase: str, ledger: Ledger, profiles: int) -> None:
     """Claim every profile as delivery does, and settle what has to be sent."""
     fates = Fates(NoRejects(), 1.0)
     known = ProfileMemory(ledger, "bench", 30, time.time)
-    memory = Memory(ledger, known, EventMemory(ledger, "bench", time.time), fates.spared)
+    memory = Memory(ledger, known, EventMemory(ledger, "bench", time.time), fates.spared, set())
     outbox = ProfileBuffer(seals=False)
     origin = Origin("users", {}, (), (), lambda _: (), record_in, fates.tally("users"))
     for line, number in enumerate(numbers(phase, profiles), start=1):

@@ -15,6 +15,7 @@ from target_batch.batch_api.dry_run import DryTransport
 from target_batch.batch_api.transport import Transport
 from target_batch.common.clock import Clock, Stop
 from target_batch.common.errors import DeliveryError, MirrorRefusedError, StopRun
+from target_batch.common.limits import MOST_NAMES
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import Scrubber, clean
 from target_batch.common.storage import CALL_SECONDS, folder_at
@@ -340,7 +341,7 @@ class Run:
         except DeliveryError as error:
             trouble = None if already_told else error
         entry = self._entry(exit_code or (trouble.exit_code if trouble else 0))
-        self._log_run(entry)
+        self._log_run(entry | {"attributes": sorted(self._deliveries.sent_names)[:MOST_NAMES]})
         self._beats += 1
         if self._metrics:
             self._metrics.close(entry, self.clock.time())

@@ -1,9 +1,10 @@
 """What an answer means, by pure functions over status, headers and body; acting on it is elsewhere.
 
 Tolerant in what is read: a key that nothing depends on may be missing, unknown keys may be there, 200, 201
-and 202 mean the same, a number may come as text. Strict in what is believed: a write counts as accepted only
-where nothing in the answer contradicts it, and what has to be known (which entries were refused, which
-audiences exist) must be there.
+and 202 mean the same, a number may come as text; where neither status nor content of a success is documented,
+every 2xx is one, with a body or without. Strict in what is believed: a write counts as accepted only where
+nothing in the answer contradicts it, and what has to be known (which entries were refused, which audiences
+exist) must be there.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ RETRYABLE: Final = frozenset({408, 425})
 THROTTLED: Final = 429
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
-MALFORMED: Final = frozenset({400, 422})
+BAD_REQUEST: Final = 400
+MALFORMED: Final = frozenset({BAD_REQUEST, 422})
 NOT_FOUND: Final = 404
 TOO_LARGE: Final = 413
 MISROUTED: Final = frozenset({NOT_FOUND, 405, 410, 501, 505})
@@ -145,27 +147,39 @@ def classify_bulk(answer: Answer, entries: int) -> Verdict:
     return _unsuccessful(answer) or _success(answer, lambda document: _bulk(document, entries))
 
 
-def classify_change(answer: Answer) -> Verdict:
-    """Read the answer to an audience write; Batch documents an `indexing_token` for most, not for all."""
-    return _unsuccessful(answer) or _success(answer, _change)
+def classify_change(answer: Answer, *, any_success: bool = False) -> Verdict:
+    """Read the answer to an audience write; Batch documents an `indexing_token` for most, not for all.
+
+    `any_success` where neither status nor content is documented: every 2xx, even without a body.
+    """
+    return _unsuccessful(answer) or _success(answer, _change, any_success=any_success)
 
 
-def classify_creation(answer: Answer) -> Verdict:
+def classify_creation(answer: Answer, *, any_success: bool = False) -> Verdict:
     """Read the answer to a creation: a 403 is about this one audience, it may exist already."""
     if answer.status == FORBIDDEN:
         return Undocumented(_described(answer), answer.status, _error(answer.body)[0])
-    return classify_change(answer)
+    return classify_change(answer, any_success=any_success)
+
+
+def classify_acceptance(answer: Answer) -> Verdict:
+    """Read the answer to a request whose success is not documented: every 2xx that does not contradict it."""
+
+    def read(document: dict[str, Any]) -> Accepted | str:
+        return _refusal_of(document) or Accepted(document=document)
+
+    return _unsuccessful(answer) or _success(answer, read, any_success=True)
 
 
 def classify_document(answer: Answer, *required: str) -> Verdict:
-    """Read the answer to a GET: an object that has the `required` keys."""
+    """Read the answer to a GET: an object that has the `required` keys and names no error."""
 
     def complete(document: dict[str, Any]) -> str:
         missing = [key for key in required if key not in document]
         return f"without {' and '.join(f'`{key}`' for key in missing)}" if missing else ""
 
     def read(document: dict[str, Any]) -> Accepted | str:
-        return complete(document) or Accepted(document=document)
+        return _contradiction(document) or complete(document) or Accepted(document=document)
 
     return _unsuccessful(answer) or _success(answer, read)
 
@@ -204,13 +218,20 @@ BY_STATUS: Final[dict[int, Callable[[str, int, str], Verdict]]] = {
 }
 
 
-def _success(answer: Answer, read: Callable[[dict[str, Any]], Accepted | str]) -> Verdict:
-    """Read a 2xx; `read` returns what was accepted, or the problem with it."""
-    if answer.status not in ACCEPTED_STATUSES:
+def _success(
+    answer: Answer, read: Callable[[dict[str, Any]], Accepted | str], *, any_success: bool = False
+) -> Verdict:
+    """Read a 2xx; `read` returns what was accepted, or the problem with it.
+
+    Without a body that is needed nothing is known, and the same request again would not change that.
+    """
+    if answer.status not in ACCEPTED_STATUSES and not any_success:
         return undocumented(answer, "another status than documented")
     if _header(answer, "Content-Encoding").lower() not in {"", "identity"}:
         return undocumented(answer, "compressed although that was not asked for")
-    document = _decoded(answer.body)
+    if not (body := answer.body.strip()) and not any_success:
+        return undocumented(answer, "a success without a body")
+    document = _decoded(body or b"{}")
     if document is _NOT_JSON:
         return Retry(f"no JSON: {_form(answer)}", answer.status)
     if not isinstance(document, dict):
@@ -248,14 +269,20 @@ def _refusal(error: dict[str, Any]) -> Refusal:
 
 
 def _change(document: dict[str, Any]) -> Accepted | str:
-    if problem := _contradiction(document):
+    if problem := _refusal_of(document):
         return problem
-    if document.get("errors") or document.get("code", "SUCCESS") != "SUCCESS":
-        return "an audience answer that names errors"
     token = document.get("indexing_token")
     if token is not None and not isinstance(token, str) and whole_number(token) is None:
         return "an `indexing_token` that is not text"
     return Accepted(document={**document, "indexing_token": "" if token is None else str(token)})
+
+
+def _refusal_of(document: dict[str, Any]) -> str:
+    """Say what speaks against the success of a write that is accepted as a whole or not at all."""
+    if problem := _contradiction(document):
+        return problem
+    failed = document.get("errors") or document.get("code", "SUCCESS") != "SUCCESS"
+    return "a success that names errors" if failed else ""
 
 
 def _contradiction(document: dict[str, Any]) -> str:

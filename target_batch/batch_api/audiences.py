@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import msgspec
 
 from target_batch.batch_api.answers import (
+    BAD_REQUEST,
     FORBIDDEN,
+    NOT_FOUND,
     Accepted,
     Denied,
     Failure,
@@ -67,7 +69,12 @@ def adding(member: bytes) -> bytes:
 
 
 class Platform(Protocol):
-    """How one platform spells the audience calls."""
+    """How one platform spells the audience calls.
+
+    `any_success` where every 2xx accepts a write, with a body or without.
+    """
+
+    any_success: bool
 
     def list_call(self, start: str | None = None, limit: int = AUDIENCE_LIST_PAGE) -> Call:
         """Make the call for one page of audiences, the first one without `start`."""
@@ -93,6 +100,9 @@ class Platform(Protocol):
 
 class ProjectAudiences:
     """Audiences of custom IDs in an omnichannel project."""
+
+    any_success = False
+    """A success is a 202 and an object [doc]."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -136,6 +146,9 @@ class ProjectAudiences:
 
 class AppAudiences:
     """Custom audiences of one app; the version of the API follows from the type of ID [doc]."""
+
+    any_success = True
+    """The status of an update or a replace is open, and so is whether it has a body."""
 
     def __init__(self, app: App, id_type: str) -> None:
         self._app = app
@@ -298,7 +311,7 @@ class AudienceSender:
 
         def send(part: Sequence[bytes]) -> Verdict:
             nonlocal there
-            verdict = self._send(call(part), classify_change)
+            verdict = self._write(call(part), classify_change)
             if isinstance(verdict, Accepted):
                 accepted()
                 there = True
@@ -319,13 +332,13 @@ class AudienceSender:
         return None if found else Undocumented(gone, refusal.status, refusal.code)
 
     def _ensure(self, name: str, display_name: str) -> Failure | None:
-        """Create the audience if it is not listed; where that is refused, see whether it exists after all."""
-        known = self._listing.names()
+        """Create the audience if it does not exist; where that is refused, see whether it does after all."""
+        known = self._known(name)
         if isinstance(known, Failure):
             return known
         if name in known:
             return None
-        verdict = self._send(self._platform.create_call(name, display_name), classify_creation)
+        verdict = self._write(self._platform.create_call(name, display_name), classify_creation)
         if isinstance(verdict, Retry | Denied):
             return verdict
         if isinstance(verdict, Failure) and (found := self._viewed(name)) is not True:
@@ -335,15 +348,19 @@ class AudienceSender:
 
     def exists(self, name: str) -> bool | Receipt:
         """Return whether an audience exists; one that the pages of a list may have skipped is viewed."""
+        known = self._known(name)
+        return self._failed(known) if isinstance(known, Failure) else name in known
+
+    def _known(self, name: str) -> set[str] | Failure:
+        """Return the audiences that exist, `name` among them if it does, or why that cannot be known."""
         known = self._listing.names()
-        if isinstance(known, Failure):
-            return self._failed(known)
-        if name not in known and self._listing.paged:
-            found = self._viewed(name)
-            if isinstance(found, Failure):
-                return self._failed(found)
-            known.update([name] if found else [])
-        return name in known
+        if isinstance(known, Failure) or name in known or not self._listing.paged:
+            return known
+        found = self._viewed(name)
+        if isinstance(found, Failure):
+            return found
+        known.update([name] if found else [])
+        return known
 
     def assume(self, name: str) -> None:
         """Take an audience for listed, without asking."""
@@ -362,11 +379,17 @@ class AudienceSender:
         return Look(state in INDEXED, whole_number(verdict.document.get("nb_ids")), state)
 
     def _viewed(self, name: str) -> bool | Failure:
-        """Return whether Batch shows an audience, or why that cannot be known."""
-        verdict = self._send(self._platform.view_call(name, ""), classify_document)
-        if isinstance(verdict, Malformed | Misrouted):
+        """Return whether Batch shows an audience, or why that cannot be known.
+
+        A 400 or 404 says that there is none; any other refusal says nothing of it.
+        """
+        verdict = self._send(self._platform.view_call(name, ""), partial(_classify_named, name=name))
+        if isinstance(verdict, Failure) and verdict.status in {BAD_REQUEST, NOT_FOUND}:
             return False
         return verdict if isinstance(verdict, Failure) else True
+
+    def _write(self, call: Call, classify: Callable[..., Verdict]) -> Verdict:
+        return self._send(call, partial(classify, any_success=self._platform.any_success))
 
     def _send(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
         return self._client.send(call, classify, self._listing.limiter)
@@ -391,6 +414,13 @@ def _not_created(name: str, refusal: Failure) -> Failure:
     what = f"{refusal.what}, audience '{clean(name)}' does not exist and cannot be created"
     verdict = Denied if refusal.status == FORBIDDEN else Undocumented
     return verdict(what, refusal.status, refusal.code)
+
+
+def _classify_named(answer: Answer, name: str) -> Verdict:
+    verdict = classify_document(answer, "name")
+    if isinstance(verdict, Accepted) and verdict.document["name"] != name:
+        return undocumented(answer, "the view of another audience")
+    return verdict
 
 
 def _classify_view(answer: Answer) -> Verdict:

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from target_batch.batch_api.answers import (
+    FORBIDDEN,
     Accepted,
     Denied,
     Failure,
@@ -229,6 +230,11 @@ def _misconfigured() -> ConfigurationError:
 
 def failure_of(verdict: Failure) -> StopRun:
     """Turn a verdict that ends a run into its error."""
+    if isinstance(verdict, Denied) and verdict.status == FORBIDDEN:
+        return AccessRefusedError(
+            f"Batch forbids this use of its API ({verdict.what}): it does not say that the key is wrong. See "
+            "what `rest_api_key` and `project_key` (or `app_api_keys`) may do, and ask Batch."
+        )
     if isinstance(verdict, Denied):
         return AccessRefusedError(
             f"Batch refused the access ({verdict.what}). Check `rest_api_key`, and that "

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from target_batch.batch_api.answers import Answer, classify_document
+from target_batch.batch_api.answers import classify_acceptance
+from target_batch.batch_api.audiences import AppAudiences
 
 if TYPE_CHECKING:
     from target_batch.batch_api.answers import Verdict
@@ -21,7 +22,7 @@ class ErasureSender:
     Args:
         client: Carries the calls.
         app: The app.
-        limiter: One request a second [open].
+        limiter: One request a second [open], shared with the app's audience calls.
         scope: A name of the app that holds no key.
         where: The setting that names it, for messages.
     """
@@ -36,9 +37,11 @@ class ErasureSender:
     def send(self, custom_id: str) -> Verdict:
         """Request that a person is removed, by their custom ID."""
         body = {"request_type": "remove", "id": {"type": "custom_id", "value": custom_id}}
-        return self._client.send(self._app.gdpr(msgspec.json.encode(body)), classify_erasure, self._limiter)
+        return self._client.send(
+            self._app.gdpr(msgspec.json.encode(body)), classify_acceptance, self._limiter
+        )
 
-
-def classify_erasure(answer: Answer) -> Verdict:
-    """Read the answer to a request: a success, or the name of the problem."""
-    return classify_document(answer)
+    def probe(self) -> Verdict:
+        """Make a read-only call to the app, which decides whether its key and the address are right."""
+        audiences = AppAudiences(self._app, "custom_ids")
+        return self._client.send(audiences.list_call(limit=1), audiences.classify_list, self._limiter)

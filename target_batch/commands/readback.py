@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -13,9 +14,9 @@ import msgspec
 from target_batch.mapping.names import base_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-Outcome = Literal["equal", "different", "missing"]
+Outcome = Literal["equal", "different", "missing", "not_compared"]
 
 SHOWN_IDS: Final = 20
 """Custom IDs kept of each attribute, and of the profiles that are missing."""
@@ -23,7 +24,7 @@ SHOWN_IDS: Final = 20
 
 @dataclass
 class AttributeTally:
-    """How often an attribute is as it was sent, is another one, or is not there."""
+    """How often an attribute is as it was sent, is another one, is not there, or cannot be compared."""
 
     counts: Counter[Outcome] = field(default_factory=Counter)
     ids: list[str] = field(default_factory=list)
@@ -31,12 +32,19 @@ class AttributeTally:
     def add(self, outcome: Outcome, custom_id: str) -> None:
         """Count one profile."""
         self.counts[outcome] += 1
-        if outcome != "equal" and len(self.ids) < SHOWN_IDS:
+        if outcome in {"different", "missing"} and len(self.ids) < SHOWN_IDS:
             self.ids.append(custom_id)
+
+    @property
+    def trouble(self) -> int:
+        """In how many profiles it is not as it was sent."""
+        return self.counts["different"] + self.counts["missing"]
 
 
 class Comparison:
     """What profiles should hold, later changes over earlier ones, and what is found of it."""
+
+    outcomes: Final[tuple[Outcome, ...]] = ("equal", "different", "missing")
 
     def __init__(self) -> None:
         self._sent: dict[str, dict[str, Any]] = {}
@@ -54,6 +62,11 @@ class Comparison:
             expected[name] = _merged(expected.get(name), value)
             self.attributes.setdefault(name, AttributeTally())
 
+    def take(self, exported: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Compare profiles of the export: custom IDs, and attributes by their names."""
+        for custom_id, attributes in exported:
+            self.held(custom_id, attributes)
+
     def held(self, custom_id: str, attributes: dict[str, Any]) -> None:
         """Take what Batch holds of a profile; those that were not sent are passed over."""
         expected = self._sent.get(custom_id)
@@ -70,15 +83,20 @@ class Comparison:
         return len(self._sent)
 
     @property
-    def missing(self) -> list[str]:
-        """The profiles that Batch does not have."""
-        return [custom_id for custom_id in self._sent if custom_id not in self._seen]
+    def missing(self) -> int:
+        """How many profiles Batch does not have."""
+        return len(self._sent) - len(self._seen)
+
+    @property
+    def missing_ids(self) -> Sequence[str]:
+        """The first of the profiles that Batch does not have."""
+        gone = (custom_id for custom_id in self._sent if custom_id not in self._seen)
+        return list(islice(gone, SHOWN_IDS))
 
     @property
     def is_equal(self) -> bool:
         """Whether everything is as it was sent."""
-        tallies = self.attributes.values()
-        return not self.missing and all(set(tally.counts) <= {"equal"} for tally in tallies)
+        return not self.missing and not any(tally.trouble for tally in self.attributes.values())
 
 
 def _merged(before: Any, value: Any) -> Any:
@@ -130,9 +148,10 @@ def _instant(text: str) -> Any:
         return text
 
 
-def rows(comparison: Comparison, *, ids: bool) -> Iterable[dict[str, Any]]:
-    """Give the counts of each attribute, the ones with differences first; IDs only where asked for."""
-    by_trouble = sorted(comparison.attributes.items(), key=lambda item: item[1].counts["equal"])
-    for name, tally in by_trouble:
-        counts = {outcome: tally.counts[outcome] for outcome in ("equal", "different", "missing")}
+def rows(
+    attributes: Mapping[str, AttributeTally], outcomes: Sequence[Outcome], *, ids: bool
+) -> Iterable[dict[str, Any]]:
+    """Give the counts of each attribute, the ones with most trouble first; IDs only where asked for."""
+    for name, tally in sorted(attributes.items(), key=lambda item: -item[1].trouble):
+        counts: dict[str, int] = {outcome: tally.counts[outcome] for outcome in outcomes}
         yield {"attribute": name, **counts, **({"custom_ids": tally.ids} if ids else {})}

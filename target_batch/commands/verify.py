@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ from target_batch.config import files as configuration
 from target_batch.config.files import NO_CONFIGURATION, Wrong
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import IO
 
     from target_batch.batch_api.exports import Exports
+    from target_batch.commands.last_run import LedgerComparison
     from target_batch.commands.options import Form
     from target_batch.commands.readback import Comparison
     from target_batch.config.settings import Settings
@@ -29,8 +32,10 @@ if TYPE_CHECKING:
 @click.option(
     "--sample",
     type=click.File("rb"),
-    required=True,
     help="What was loaded: a Singer file, or rows of CSV or JSON Lines; - for standard input.",
+)
+@click.option(
+    "--last-run", is_flag=True, help="What the last run with skip_unchanged sent, as the ledger knows it."
 )
 @click.option("--stream", help="The stream's name, where rows have none; else the file's name.")
 @click.option("--records", type=click.IntRange(0), default=10_000, show_default=True, help="0 for all.")
@@ -43,10 +48,11 @@ if TYPE_CHECKING:
     help="Longest wait.",
 )
 @format_option()
-def verify(
+def verify(  # noqa: PLR0913 - one for each option
     *,
     files: tuple[str, ...],
-    sample: IO[bytes],
+    sample: IO[bytes] | None,
+    last_run: bool,
     stream: str | None,
     records: int,
     ids: bool,
@@ -55,23 +61,36 @@ def verify(
 ) -> None:
     """Compare what was loaded with what Batch holds: equal, different, missing, for each attribute.
 
-    The sample is mapped as a run maps it. Batch is asked for an export of the attributes concerned, which may
-    take it half an hour. Nothing is written, there or here. Exit code 0 when everything is as it was sent, 1
-    when not or when the export cannot be had, 2 when a setting is wrong.
+    Either a sample, which is mapped as a run maps it, or the last run, whose values the ledger knows by their
+    hashes. Batch is asked for an export of the attributes concerned, which may take it half an hour. Nothing
+    is written, there or here. Exit code 0 when everything is as it was sent, 1 when not or when the export
+    cannot be had, 2 when a setting is wrong.
     """
+    if (sample is None) is not last_run:
+        raise click.UsageError("Say what was loaded: either --sample FILE or --last-run.")
     if not files:
         raise Wrong(NO_CONFIGURATION)
     config = configuration.read(files)
     settings = options.load(config)
     try:
-        comparison = _sent(config, sample, stream, records)
-        _read_back(settings, comparison, wait_seconds)
+        with _expected(config, settings, sample, stream, records) as comparison:
+            _read_back(settings, comparison, wait_seconds)
     except ConfigurationError as error:
         raise Wrong(str(error)) from None
     except StopRun as error:
         raise Stopped(str(error)) from None
     _show(comparison, form, ids=ids)
     raise SystemExit(0 if comparison.is_equal else 1)
+
+
+def _expected(
+    config: dict[str, Any], settings: Settings, sample: IO[bytes] | None, stream: str | None, records: int
+) -> AbstractContextManager[Comparison | LedgerComparison]:
+    if sample is not None:
+        return nullcontext(_sent(config, sample, stream, records))
+    from target_batch.commands import last_run  # noqa: PLC0415 - slow, and `--help` needs none of it
+
+    return last_run.comparison(settings)
 
 
 def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records: int) -> Comparison:
@@ -105,13 +124,12 @@ def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records
     return comparison
 
 
-def _read_back(settings: Settings, comparison: Comparison, seconds: float) -> None:
+def _read_back(settings: Settings, comparison: Comparison | LedgerComparison, seconds: float) -> None:
     exports = _exports(settings)
     export = exports.request(sorted(comparison.attributes))
     click.echo("Batch was asked for an export of the attributes; waiting for it.", err=True)
     for file in exports.wait(export, seconds, lambda state: click.echo(f"  {state}", err=True)):
-        for custom_id, attributes in exports.profiles(file):
-            comparison.held(custom_id, attributes)
+        comparison.take(exports.profiles(file))
 
 
 def _exports(settings: Settings) -> Exports:
@@ -132,32 +150,33 @@ def _exports(settings: Settings) -> Exports:
     return Exports(client, project, RateLimiter(AUDIENCE_RATE, clock), clock)
 
 
-def _show(comparison: Comparison, form: Form, *, ids: bool) -> None:
-    from target_batch.commands.readback import SHOWN_IDS, rows  # noqa: PLC0415 - slow
+def _show(comparison: Comparison | LedgerComparison, form: Form, *, ids: bool) -> None:
+    from target_batch.commands.readback import rows  # noqa: PLC0415 - slow
 
-    found = list(rows(comparison, ids=ids))
+    found = list(rows(comparison.attributes, comparison.outcomes, ids=ids))
     if form == "singer":
         from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
 
-        names = {"attribute": out.TEXT, **dict.fromkeys(("equal", "different", "missing"), out.INTEGER)}
+        columns: tuple[str, ...] = comparison.outcomes
+        names = {"attribute": out.TEXT, **dict.fromkeys(columns, out.INTEGER)}
         out.write("target_batch_verify", names | ({"custom_ids": {}} if ids else {}), ["attribute"], found)
         return
     if form == "json":
-        missing = {"custom_ids": comparison.missing[:SHOWN_IDS]} if ids else {}
-        profiles = {"sent": comparison.profiles, "missing": len(comparison.missing), **missing}
+        named = {"custom_ids": comparison.missing_ids} if ids else {}
+        profiles = {"sent": comparison.profiles, "missing": comparison.missing, **named}
         options.echo_json({"equal": comparison.is_equal, "profiles": profiles, "attributes": found})
         return
     _print(comparison, found, ids=ids)
 
 
-def _print(comparison: Comparison, found: list[dict[str, Any]], *, ids: bool) -> None:
-    from target_batch.commands.readback import SHOWN_IDS  # noqa: PLC0415 - only here
-    from target_batch.common.plain_text import fitted, number, table  # noqa: PLC0415 - same
+def _print(comparison: Comparison | LedgerComparison, found: list[dict[str, Any]], *, ids: bool) -> None:
+    from target_batch.common.plain_text import fitted, number, table  # noqa: PLC0415 - only here
     from target_batch.common.redaction import clean  # noqa: PLC0415 - same
 
-    heads = ("attribute", "equal", "different", "missing")
-    cells = [[clean(row["attribute"], 60), *(number(row[head]) for head in heads[1:])] for row in found]
-    for line in table(heads, cells, " rrr"):
+    outcomes = comparison.outcomes
+    heads = ("attribute", *(outcome.replace("_", " ") for outcome in outcomes))
+    cells = [[clean(row["attribute"], 60), *(number(row[outcome]) for outcome in outcomes)] for row in found]
+    for line in table(heads, cells, " " + "r" * len(outcomes)):
         click.echo(line)
     click.echo("")
     if ids:
@@ -165,20 +184,23 @@ def _print(comparison: Comparison, found: list[dict[str, Any]], *, ids: bool) ->
             if row["custom_ids"]:
                 named = ", ".join(clean(one, 60) for one in row["custom_ids"])
                 click.echo(fitted(f"{row['attribute']}: {named}", 2))
-        if missing := comparison.missing:
-            named = ", ".join(clean(one, 60) for one in missing[:SHOWN_IDS])
+        if missing := comparison.missing_ids:
+            named = ", ".join(clean(one, 60) for one in missing)
             click.echo(fitted(f"not in Batch: {named}", 2))
     click.echo(fitted(_verdict(comparison)))
 
 
-def _verdict(comparison: Comparison) -> str:
+def _verdict(comparison: Comparison | LedgerComparison) -> str:
     from target_batch.common.plain_text import counted  # noqa: PLC0415 - only here
 
     profiles = counted(comparison.profiles, "profile")
+    unclear = sum(tally.counts["not_compared"] for tally in comparison.attributes.values())
     if comparison.is_equal:
-        return f"Batch holds everything that was sent of {profiles}."
-    missing = len(comparison.missing)
-    gone = f" {counted(missing, 'profile')} of {profiles} not found." if missing else ""
+        rest = f"; {counted(unclear, 'value')} could not be compared" if unclear else ""
+        return f"Batch holds everything that was sent of {profiles}{rest}."
+    if not comparison.missing and not any(tally.trouble for tally in comparison.attributes.values()):
+        return f"None of the values of {profiles} could be compared: use --sample."
+    gone = f" {counted(comparison.missing, 'profile')} of {profiles} not found." if comparison.missing else ""
     return (
         f"Batch does not hold everything that was sent.{gone} Mass updates take a while to arrive, and "
         "others may have written since; --ids names whom to look at."

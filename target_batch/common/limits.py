@@ -128,3 +128,6 @@ LEARNED_NAMES: Final = 2_000
 
 CACHED_VALUES: Final = 4_096
 """Entries of each cache of repeating values (locales, zones, names, phones)."""
+
+MOST_NAMES: Final = 300
+"""Names of attributes that a line of the run log holds."""

@@ -105,8 +105,11 @@ class Deliveries:
         self._of_profiles: set[str] = set()
         self._senders: dict[str, AudienceSender] = {}
         self._listings: dict[str, Listing] = {}
+        self._limiters: dict[str, RateLimiter] = {}
         self._time_asked = False
         self.mirrors: list[MirrorDelivery] = []
+        self.sent_names: set[str] = set()
+        """Names of the profile attributes that were sent; kept where a ledger knows their values."""
 
     def __iter__(self) -> Iterator[Delivery]:
         """Give the deliveries, those of mirrors behind the others, erasures last."""
@@ -142,13 +145,12 @@ class Deliveries:
 
     def _erasures(self) -> Erasures:
         settings, run = self._settings, self._run
-        rate = Rate(math.inf, math.inf) if settings.dry_run else AUDIENCE_RATE
         keys = list(dict.fromkeys(settings.app_api_keys))
         senders = [
             ErasureSender(
                 run.client,
                 App(settings.rest_api_key, key),
-                RateLimiter(rate, run.clock),
+                self._limiter(f"app {number}"),
                 scope_of("app", settings.api_url, key.reveal()),
                 f"`app_api_keys`, key {number} of {len(keys)}",
             )
@@ -251,6 +253,7 @@ class Deliveries:
             ProfileMemory(ledger, project, settings.unchanged_max_age_days, now),
             EventMemory(ledger, project, now),
             self._run.fates.spared,
+            self.sent_names,
             risks_twice=settings.events_in_doubt == "send",
         )
 
@@ -306,10 +309,15 @@ class Deliveries:
 
     def _listing(self, key: str, platform: Platform) -> Listing:
         if key not in self._listings:
-            rate = Rate(math.inf, math.inf) if self._settings.dry_run else AUDIENCE_RATE
-            limiter = RateLimiter(rate, self._run.clock)
-            self._listings[key] = Listing(self._run.client, platform, limiter)
+            self._listings[key] = Listing(self._run.client, platform, self._limiter(key))
         return self._listings[key]
+
+    def _limiter(self, key: str) -> RateLimiter:
+        """Return the one limiter of the audience calls and erasures with one key."""
+        if key not in self._limiters:
+            rate = Rate(math.inf, math.inf) if self._settings.dry_run else AUDIENCE_RATE
+            self._limiters[key] = RateLimiter(rate, self._run.clock)
+        return self._limiters[key]
 
     def _mirror_delivery(self, route: Route) -> MirrorDelivery:
         from target_batch.delivery.mirror.mirror import MirrorDelivery  # noqa: PLC0415 - SQLAlchemy costs start-up

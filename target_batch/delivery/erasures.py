@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from target_batch.batch_api.answers import Accepted, Denied, Malformed
+from target_batch.batch_api.answers import NOT_FOUND, Accepted, Denied, Failure, Malformed
+from target_batch.batch_api.bulk import SINGLED_OUT
 from target_batch.common.errors import AccessRefusedError, DeliveryError, ErasureRefusedError
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from target_batch.batch_api.erasures import ErasureSender
+    from target_batch.common.errors import StopRun
     from target_batch.common.records import Ticket
     from target_batch.delivery.fates import Fates
     from target_batch.report.erasures import ErasureBook
@@ -29,6 +31,19 @@ class Erasure(NamedTuple):
     """A person to be removed."""
 
     custom_id: str
+
+
+class AppRefusal(NamedTuple):
+    """What one app answered against the erasure of one person."""
+
+    sender: ErasureSender
+    verdict: Failure
+
+    def issue(self, ticket: Ticket) -> Issue:
+        """Return it as a reason of a reject."""
+        said = self.verdict.detail if isinstance(self.verdict, Malformed) else ""
+        message = f"{self.sender.where}: {said or self.verdict.what}"
+        return Issue(Reason.REFUSED_BY_BATCH, ticket.origin.identity[0], None, message)
 
 
 class Erasures:
@@ -65,7 +80,9 @@ class Erasures:
         self._input_ended = input_ended
         self._forget = forget
         self._pending: dict[tuple[str, str], list[Ticket]] = {}
-        self._taken = self._finished = False
+        self._refused: dict[tuple[str, str], list[AppRefusal]] = {}
+        self._accepted: set[str] = set()
+        self._finished = False
         self.failed = False
 
     def put(self, operation: Erasure, ticket: Ticket) -> None:
@@ -108,9 +125,9 @@ class Erasures:
         self._finished = True
         if self._pending:
             self._check()
-        for (stream, custom_id), tickets in list(self._pending.items()):
-            self._request(custom_id, tickets)
-            del self._pending[stream, custom_id]
+        for key, tickets in list(self._pending.items()):
+            self._request(key, tickets)
+        self._judge()
         self._book.sync()
 
     def _check(self) -> None:
@@ -129,20 +146,22 @@ class Erasures:
                     "held. If that is meant, raise it for one run."
                 )
 
-    def _request(self, custom_id: str, tickets: list[Ticket]) -> None:
+    def _request(self, key: tuple[str, str], tickets: list[Ticket]) -> None:
+        """Request one person's erasure from every app, whatever one of them says against it."""
+        _, custom_id = key
         self._forget([custom_id])
         left = [sender for sender in self._senders if not self._book.has(sender.scope, custom_id)]
-        for sender in left:
-            if (issue := self._sent(sender, custom_id, tickets[0])) is not None:
-                for ticket in tickets:
-                    self._fates.rejected(ticket, (issue,))
-                return
+        refusals = [found for sender in left if (found := self._sent(sender, custom_id, tickets[0]))]
+        if refusals:
+            self._refused[key] = refusals
+            return
         if left:
             self._fates.delivered(tickets)
         else:
             self._fates.unchanged(tickets)
+        del self._pending[key]
 
-    def _sent(self, sender: ErasureSender, custom_id: str, ticket: Ticket) -> Issue | None:
+    def _sent(self, sender: ErasureSender, custom_id: str, ticket: Ticket) -> AppRefusal | None:
         """Request one erasure of one app; return what Batch says against this person.
 
         Raises:
@@ -151,16 +170,39 @@ class Erasures:
         verdict = sender.send(custom_id)
         if isinstance(verdict, Accepted):
             self._book.write(sender.scope, custom_id, ticket.origin.stream, _request_id(verdict.document))
-            self._taken = True
+            self._accepted.add(sender.scope)
             return None
-        if isinstance(verdict, Malformed) and self._taken:
-            return Issue(Reason.REFUSED_BY_BATCH, ticket.origin.identity[0], None, verdict.detail)
+        if isinstance(verdict, Malformed) or (verdict.status == NOT_FOUND and verdict.code):
+            return AppRefusal(sender, verdict)
+        raise self._failure(sender, verdict)
+
+    def _judge(self) -> None:
+        """Reject whom an app refused or does not know, where its key and the address are right.
+
+        Raises:
+            StopRun: they are not, or nothing shows that they are; these erasures are undelivered.
+        """
+        refusing = {found.sender.scope: found for refusals in self._refused.values() for found in refusals}
+        for scope, (sender, verdict) in refusing.items():
+            if scope not in self._accepted:
+                probed = sender.probe()
+                if not isinstance(probed, Accepted):
+                    raise self._failure(sender, probed)
+            if not self._accepted and len(self._refused) >= SINGLED_OUT:
+                raise self._failure(sender, verdict)
+        for key, refusals in self._refused.items():
+            issues = [found.issue(self._pending[key][0]) for found in refusals]
+            for ticket in self._pending.pop(key):
+                self._fates.rejected(ticket, tuple(issues))
+
+    def _failure(self, sender: ErasureSender, verdict: Failure) -> StopRun:
+        """Return the error that ends the run: nothing more is requested."""
         self.failed = True
         if isinstance(verdict, Denied):
-            raise AccessRefusedError(
+            return AccessRefusedError(
                 f"Batch refuses the erasure ({verdict.what}): see `rest_api_key` and {sender.where}."
             )
-        raise DeliveryError(
+        return DeliveryError(
             f"An erasure could not be requested ({verdict.what}) from {sender.where}. It is undelivered and "
             "the state is held: run again."
         )

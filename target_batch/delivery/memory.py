@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from target_batch.common.limits import MOST_NAMES
 from target_batch.common.operations import names_of
 from target_batch.delivery.profile_buffer import Sending
 from target_batch.ledger.events import EventMemory, Standing
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 class Memory:
     """The ledger's part in the delivery of profile updates.
 
-    `spared` counts what is left out; `risks_twice`: an event that may have reached Batch is sent again.
+    `spared` counts what is left out, `sent_names` gets the names of the attributes that are not, about
+    `MOST_NAMES` of them; `risks_twice`: an event that may have reached Batch is sent again.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Memory:
         profiles: ProfileMemory,
         events: EventMemory,
         spared: Spared,
+        sent_names: set[str],
         *,
         risks_twice: bool = True,
     ) -> None:
@@ -42,6 +45,7 @@ class Memory:
         self._profiles = profiles
         self._events = events
         self._spared = spared
+        self._sent_names = sent_names
         self._risks_twice = risks_twice
 
     def claim(self, entries: Sequence[Entry]) -> Sending:
@@ -65,6 +69,8 @@ class Memory:
             if entry.attributes or entry.events:
                 moved[index] = len(sending.entries)
                 sending.entries.append(entry)
+                if entry.attributes and len(self._sent_names) < MOST_NAMES:
+                    self._sent_names |= names_of(entry.attributes)
         if claim is not None:
             sending.claim = Claim(claim.number, {moved[index]: one for index, one in claim.carried.items()})
         return sending

@@ -61,18 +61,18 @@ class Ledger:
     """An open ledger; `begin()` gives a connection in a transaction.
 
     `run` is a number of its own for as long as it is open: `locks` say which numbers are. One that is opened
-    `to_copy` is not migrated, and can do nothing else.
+    `to_read` is not migrated, has no locks, and can be read and copied only.
     """
 
     def __init__(
-        self, url: str, work_path: Path, steps: Sequence[Step] = STEPS, *, to_copy: bool = False
+        self, url: str, work_path: Path, steps: Sequence[Step] = STEPS, *, to_read: bool = False
     ) -> None:
         self._steps = steps
         self.run = secrets.randbits(62)
         self._engine = _engine(url, work_path)
         self._in_postgresql = self._engine.dialect.name == "postgresql"
         self.insert: Any = postgresql.insert if self._in_postgresql else sqlite.insert
-        if to_copy:
+        if to_read:
             return
         try:
             with _trouble_told():
@@ -223,12 +223,39 @@ def opened_copy(url: str, work_path: Path, folder: Path) -> Ledger:
     """Open a copy of a ledger, for a dry run, which must not change it; one that is not there is empty."""
     copy = Ledger(f"sqlite:///{folder}/ledger.db", folder)
     if not _is_missing_file(url, work_path):
-        ledger = Ledger(url, work_path, to_copy=True)
+        ledger = Ledger(url, work_path, to_read=True)
         try:
             ledger.copy_into(copy)
         finally:
             ledger.close()
     return copy
+
+
+def opened_to_read(url: str, work_path: Path) -> Ledger | None:
+    """Open a ledger that will not be changed; None where there is none yet.
+
+    Raises:
+        ConfigurationError: another version of target-batch has written it.
+        DeliveryError: the database does not answer.
+    """
+    if _is_missing_file(url, work_path):
+        return None
+    ledger = Ledger(url, work_path, to_read=True)
+    try:
+        with ledger.begin() as connection:
+            version = _version(connection)
+    except BaseException:
+        ledger.close()
+        raise
+    if version == 1 + len(STEPS):
+        return ledger
+    ledger.close()
+    if version is None:
+        return None
+    raise ConfigurationError(
+        "The ledger behind `ledger_url` was written by another version of target-batch. A run of this "
+        "version brings an older one up to date; for a newer one, upgrade target-batch."
+    )
 
 
 def _version(connection: sa.Connection) -> int | None:

@@ -7,18 +7,19 @@ call, that what it concerns is unknown; after its answer, what is known.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
 from target_batch.common.errors import DeliveryError
+from target_batch.common.limits import BODY_BYTES
 from target_batch.common.redaction import clean
 from target_batch.ledger.locks import SILENT_SECONDS
 from target_batch.ledger.staging import ARRIVED, batches
 from target_batch.ledger.tables import arrivals, audiences, members, staged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from target_batch.ledger.database import Ledger
     from target_batch.ledger.locks import Presence
@@ -71,6 +72,11 @@ class Span(NamedTuple):
         inside: sa.ColumnElement[bool] = member > self.after
         return inside if self.last is None else inside & (member <= self.last)
 
+
+Item = TypeVar("Item")
+
+AROUND_A_MEMBER: Final = 100
+"""Bytes that a call adds to a member at most: its action, or the keys of an update with an attribute."""
 
 EVERYBODY: Final = Span("")
 
@@ -151,17 +157,21 @@ class Snapshot:
         return _count(sa.select(members.c.member).where(self._mine), connection)
 
     def next_adds(self, staging: Staging, after: str, most: int) -> list[Add]:
-        """Return members to add behind `after`: those not known to be in as the stream has them."""
+        """Return members to add behind `after`: those not known to be in as the stream has them.
+
+        At most `most`, and no more than one call can hold.
+        """
         found = self._adds(staging, Span(after)).add_columns(arrivals.c.body).join(arrivals, ARRIVED)
         query = found.order_by(staged.c.member).limit(most)
         with self._ledger.begin() as connection:
-            return [Add(member, bytes(body)) for member, body in connection.execute(query)]
+            adds = (Add(member, bytes(body)) for member, body in connection.execute(query))
+            return _in_one_call(adds, lambda add: len(add.body))
 
     def next_removes(self, staging: Staging, after: str, most: int) -> list[str]:
-        """Return members to remove behind `after`: those that may be in and should not."""
+        """Return members to remove behind `after`: those that may be in and should not; as many as adds."""
         query = self._removes(staging, Span(after)).order_by(members.c.member).limit(most)
         with self._ledger.begin() as connection:
-            return list(connection.scalars(query))
+            return _in_one_call(connection.scalars(query), lambda member: len(member.encode()))
 
     def take_stock(self) -> None:
         """Let the database see how many members there are by now."""
@@ -269,6 +279,18 @@ class Snapshot:
         absent = staged.c.member.is_(None) | staged.c.hash.is_(None)
         here = self._mine & span.holds(members.c.member)
         return sa.select(members.c.member).outerjoin(staged, pair).where(here, absent)
+
+
+def _in_one_call(found: Iterable[Item], size_of: Callable[[Item], int]) -> list[Item]:
+    """Return the first of some members, as many as a body of about 5 MB holds; at least one."""
+    taken: list[Item] = []
+    size = 0
+    for item in found:
+        size += size_of(item) + AROUND_A_MEMBER
+        if taken and size > BODY_BYTES:
+            break
+        taken.append(item)
+    return taken
 
 
 def _count(query: sa.Select[Any], connection: sa.Connection) -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from target_batch.config.settings import Settings
     from target_batch.mapping.assignments import Excluded
 
+_LOCAL_LENGTH = len("2012-08-12T22:30:05")
 _OUTSIDE = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -74,6 +75,8 @@ class AudiencePlan(MembershipPlan):
         issues = fill(self.columns, record, change.attributes)
         if len(change.attributes) > MEMBER_ATTRIBUTES:
             issues += cut(self.columns, record, change.attributes, MEMBER_ATTRIBUTES)
+        if self.route.options.destination == "app":
+            _drop_zones(change.attributes)
         return issues
 
     def _tags(self, record: Mapping[str, Any], change: AudienceChange) -> list[Issue]:
@@ -96,3 +99,10 @@ class AudiencePlan(MembershipPlan):
             return original_name(record.get(name)) if name else None
         except InvalidValue:
             return None
+
+
+def _drop_zones(attributes: dict[str, Any]) -> None:
+    """Write dates as app audiences take them: UTC to the second, without a zone [doc: a sample]."""
+    for name, value in attributes.items():
+        if name.startswith("date(") and isinstance(value, str):
+            attributes[name] = value[:_LOCAL_LENGTH]

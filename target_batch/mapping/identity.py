@@ -32,7 +32,7 @@ _EXACT_IN_A_FLOAT = 2**53
 def custom_id(value: Any) -> str:
     """Return the Custom User ID: text without surrounding blanks, whole numbers as their digits.
 
-    At most 512 characters [doc]; case and inner blanks stay.
+    At most 512 characters [read]; case and inner blanks stay.
 
     Raises:
         InvalidValue: there is none, or Batch would refuse it.

@@ -45,6 +45,11 @@ def json_answer(status: int, content: Any, partial_errors: int = 0) -> Answer:
     return Answer(status, msgspec.json.encode(content), JSON, partial_errors)
 
 
+def empty_answer(status: int) -> Answer:
+    """Make an answer without a body."""
+    return Answer(status, b"", ())
+
+
 def success(errors: list[PartialError]) -> Answer:
     """Make the 202 of a call on profiles, with its partial errors if there are some."""
     if not errors:

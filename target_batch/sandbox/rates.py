@@ -16,6 +16,8 @@ from target_batch.sandbox.rules.limits import (
 
 HISTORY_SECONDS: Final = 120
 """Seconds of use kept for the live picture."""
+REFUSING_SECONDS: Final = 1 - RATE_TOLERANCE
+"""After a 429 "more calls keep failing" [doc]; how long is open, and at least as long as this."""
 WINDOW_SECONDS: Final = 1 - RATE_TOLERANCE
 """What counts as one second, for limits without a burst and for the peaks that are shown."""
 
@@ -110,6 +112,7 @@ class Meter:
         self._budget = budget
         self._bucket = TokenBucket(budget, now)
         self._latest = now
+        self._refusing_until = now
 
     def take(self, units: int, now: float, *, enforced: bool) -> bool:
         """Take units out if the budget allows it; return whether they are let through.
@@ -118,10 +121,13 @@ class Meter:
         """
         self._latest = max(self._latest, now)
         self.window.move(self._latest)
+        waited = self._latest >= self._refusing_until
         fits = self._budget.has_burst or self.window.units + units <= self._budget.rate
-        admitted = (fits and self._bucket.take(units, self._latest)) or not enforced
+        admitted = (waited and fits and self._bucket.take(units, self._latest)) or not enforced
         if admitted:
             self.window.add(units, self._latest)
+        elif waited:
+            self._refusing_until = self._latest + REFUSING_SECONDS
         return admitted
 
 

@@ -165,7 +165,7 @@ READINGS: Final = (
         "3, 4",
         "a call on an audience that does not exist",
         {
-            "documented": "404 for a view and on the app platform, 400 for a project's writes",
+            "by_route": "404 for a view and on the app platform, 400 for a project's writes",
             "400": "always 400",
             "404": "always 404",
         },
@@ -185,6 +185,8 @@ READINGS: Final = (
             "200_with_token": "200 and an indexing_token",
             "202_without_token": "202 and an empty object",
             "200_without_token": "200 and an empty object",
+            "202_without_body": "202 and no body",
+            "204_without_body": "204 and no body",
         },
     ),
     Reading(
@@ -200,10 +202,21 @@ READINGS: Final = (
         {"absent": "it is not there", "null": "it is null"},
     ),
     Reading(
+        "unknown_person",
+        "5",
+        "the erasure of a person that there is no profile of",
+        {"accepted": "taken like any other", "400": "refused with 400", "404": "refused with 404"},
+    ),
+    Reading(
         "erasure_id",
         "5",
         "the key that names a request to erase a person",
-        {"id": "id", "request_id": "request_id", "absent": "none, an empty object"},
+        {
+            "id": "id",
+            "request_id": "request_id",
+            "absent": "none, an empty object",
+            "no_body": "none, 204 and no body",
+        },
     ),
 )
 """Every open point, in the order of the page of facts."""

@@ -32,7 +32,7 @@ def reshape(answer: Answer, readings: Readings, *, is_app: bool) -> Answer:
     chosen = readings.deviating()
     if not chosen:
         return answer
-    content = msgspec.json.decode(answer.body)
+    content = msgspec.json.decode(answer.body or b"{}")
     if is_app and "error_code" in content and "app_errors" in chosen:
         content = {"code": content["error_code"], "message": content["error_message"]}
     for (name, value), rewrite in _REWRITES.items():
@@ -43,7 +43,8 @@ def reshape(answer: Answer, readings: Readings, *, is_app: bool) -> Answer:
         status = int(readings["accepted_status"])
     if status == HTTPStatus.TOO_MANY_REQUESTS and "retry_after" in chosen:
         headers += _RETRY_AFTER
-    return replace(answer, status=status, body=msgspec.json.encode(content), headers=headers)
+    body = msgspec.json.encode(content) if answer.body else b""
+    return replace(answer, status=status, body=body, headers=headers)
 
 
 def _everywhere(content: Any, rewrite: Rewrite) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer import record, state
+from singer import DATE_TIME, STRING, record, schema, state
 
 from tests.audiences.cohorts import DONE, head, numbered, rows
 
@@ -66,6 +66,22 @@ def test_installations_carry_attributes_and_tags_through_1_1(apps: Loader, mode:
     expected = {"i1": {"attributes": {"tier": "gold"}, "tags": ["tennis", "golf"]}}
     assert [members(apps, key) for key in KEYS] == [expected] * 3
     assert versions(apps) == {"1.1"}
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode["mode"])
+def test_dates_of_installations_go_without_a_zone(apps: Loader, mode: dict[str, str]) -> None:
+    """In UTC and to the second, as Batch shows them."""
+    chosen = options(id_type="install_ids", attributes={"since": "date(since)"}, **mode)
+    columns = {"user_id": STRING, "since": DATE_TIME}
+    lines = [schema("cohort", columns, ["user_id"]), state(DONE)]
+    since = {"i1": "2012-08-12T22:30:05Z", "i2": "2012-08-13T00:30:05.750+02:00", "i3": "2012-08-12"}
+    lines[1:1] = [record("cohort", user_id=id_, since=moment) for id_, moment in since.items()]
+    found = apps.run(lines, streams=chosen)
+    assert found.code == 0, found.log
+    assert found.codes() == []
+    dates = {id_: row["attributes"]["date(since)"] for id_, row in members(apps, KEYS[0]).items()}
+    evening = "2012-08-12T22:30:05"
+    assert dates == {"i1": evening, "i2": evening, "i3": "2012-08-12T00:00:00"}
 
 
 def test_a_key_given_twice_is_called_once(apps: Loader) -> None:

@@ -392,3 +392,18 @@ def test_proof_counts_for_every_stream_that_a_map_makes(loader: Loader) -> None:
     found = loader.run([*cohort(numbered(1, 3))[:-1], version])
     assert found.code == 0, found.log
     assert loader.members() == {"u1", "u2", "u3"}
+
+
+def test_no_call_of_a_mirror_is_larger_than_batch_takes(loader: Loader) -> None:
+    """Members with much to say, and IDs that are long: the local Batch would answer 413."""
+    attributes = {f"text_{number}": "\u00e9" * 300 for number in range(15)}
+    ids = ["\u00e9" * 450 + str(number) for number in range(700)]
+    options = {"audience": "vip", "mode": "mirror", "attributes": {name: name for name in attributes}}
+    rich = [head("cohort", *attributes), *rows(ids, **attributes), state(DONE)]
+    for lines in (rich, cohort(["u1"])):
+        found = loader.run(lines, streams={"cohort": options}, max_audience_shrink=1)
+        assert found.code == 0, found.log
+    assert loader.members() == {"u1"}
+    answered = [(request["endpoint"], request["status"]) for request in loader.batch.requests()]
+    assert {status for _, status in answered} == {200, 202}
+    assert answered.count(("audiences/update", 202)) > 1

@@ -22,6 +22,7 @@ from target_batch.batch_api.answers import (
     TooLarge,
     Undocumented,
     batch_time,
+    classify_acceptance,
     classify_bulk,
     classify_change,
     classify_creation,
@@ -63,7 +64,7 @@ def blamed(index: Any) -> dict[str, Any]:
         pytest.param(answer(202, b"null"), Undocumented, id="null"),
         pytest.param(answer(202, []), Undocumented, id="list"),
         pytest.param(answer(202, b"<html>welcome</html>"), Retry, id="HTML"),
-        pytest.param(answer(202, b""), Retry, id="empty"),
+        pytest.param(answer(202, b""), Undocumented, id="empty"),
         pytest.param(answer(202, b'{"code": "SUCC'), Retry, id="truncated"),
         pytest.param(answer(202, b"[" * 5000), Retry, id="nested beyond reading"),
         pytest.param(answer(202, b"x", Content_Encoding="gzip"), Undocumented, id="gzip unasked"),
@@ -148,6 +149,40 @@ def test_an_audience_answer_may_come_without_its_token(status: int, body: Any, t
     verdict = classify_change(answer(status, body))
     assert isinstance(verdict, Accepted)
     assert verdict.document["indexing_token"] == token
+
+
+@pytest.mark.parametrize("status", [200, 203, 204, 207])
+def test_any_success_is_one_where_none_is_documented(status: int) -> None:
+    """Neither the status of an app's update nor that of an erasure is documented."""
+    for verdict in (
+        classify_change(answer(status), any_success=True),
+        classify_creation(answer(status, b"\n"), any_success=True),
+        classify_acceptance(answer(status)),
+        classify_acceptance(answer(status, {"id": "r1", "code": "SUCCESS"})),
+    ):
+        assert isinstance(verdict, Accepted)
+    assert isinstance(classify_change(answer(204)), Undocumented), "a project documents its 202"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {"error_code": "MISSING_PARAMETER"},
+        {"code": "MISSING_PARAMETER", "message": "no such person"},
+        {"error": "later"},
+        {"id": "r1", "errors": ["refused"]},
+    ],
+)
+def test_a_success_that_names_an_error_is_none(body: Any) -> None:
+    """However open its form is: a person who was not erased must not count as erased."""
+    assert isinstance(classify_acceptance(answer(200, body)), Undocumented)
+    assert isinstance(classify_change(answer(200, body), any_success=True), Undocumented)
+
+
+def test_a_document_with_an_error_is_not_believed() -> None:
+    found = answer(200, {"audiences": [], "error_code": "AUTHENTICATION_INVALID"})
+    assert isinstance(classify_document(found, "audiences"), Undocumented)
 
 
 def test_a_forbidden_creation_is_not_about_the_key() -> None:

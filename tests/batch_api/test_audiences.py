@@ -210,3 +210,49 @@ def test_members_are_not_blamed_while_batch_cannot_show_the_audience() -> None:
     receipt = sender.change("vip", "vip", [b'{"action":"add","id":"u1"}'])
     assert type(receipt.failure) is DeliveryError
     assert (receipt.refused, receipt.unconfirmed) == ({}, {0})
+
+
+ODD_VIEWS: dict[str, Reply] = {
+    "an error": (200, {"error_code": "AUDIENCE_NOT_FOUND"}),
+    "an app's error": (200, {"code": "MISSING_PARAMETER"}),
+    "another audience": (200, {"name": "VIP"}),
+    "nothing": (200, {}),
+    "no body": (204, b""),
+    "422": (422, {"error_code": "BAD"}),
+    "405": (405, {"error_code": "BAD"}),
+    "410": (410, {}),
+    "a redirect": (302, {}),
+}
+
+
+@pytest.mark.parametrize("case", ODD_VIEWS)
+def test_only_400_and_404_say_that_there_is_no_such_audience(case: str) -> None:
+    """And only a view of it that there is one: otherwise the run stops, and nothing is created."""
+    names = [f"a{number}" for number in range(150)]
+
+    def answer(call: Call) -> Reply:
+        return page_of(names)(call) if "list" in call.path else ODD_VIEWS[case]
+
+    _, sender, transport = world(PROJECT, answer)
+    for found in (sender.exists("vip"), sender.change("vip", "vip", [b'{"action":"add","id":"u1"}'])):
+        assert isinstance(found, Receipt)
+        assert found.failure is not None
+    assert not any(call.body for call in transport.calls)
+
+
+def test_a_name_that_the_pages_skipped_is_not_created_again() -> None:
+    """A creation of an audience that exists may be a success that changes it."""
+    names = [f"a{number}" for number in range(150)]
+
+    def answer(call: Call) -> Reply:
+        if call.path.endswith("/skipped") and call.method == "GET":
+            return 200, {"name": "skipped"}
+        if call.query:
+            return offset_of(names)(call)
+        return (200, {}) if call.body else (404, {"error_code": "ROUTE_NOT_FOUND"})
+
+    _, sender, transport = world(APP, answer)
+    for name in ("skipped", "new"):
+        assert sender.change(name, name, [b'{"action":"add","id":"u1"}']).failure is None
+    created = [call.path.rpartition("/")[2] for call in transport.calls if call.method == "POST"]
+    assert created == ["new"]

@@ -19,7 +19,7 @@ from target_batch.batch_api.answers import (
     Undocumented,
     Verdict,
 )
-from target_batch.batch_api.bulk import Divider
+from target_batch.batch_api.bulk import Divider, failure_of
 from target_batch.common.errors import AccessRefusedError, ConfigurationError, DeliveryError, StopRun
 
 if TYPE_CHECKING:
@@ -44,6 +44,15 @@ class Batch:
             return Malformed("400 BAD_REQUEST", 400, "BAD_REQUEST", "something is wrong with it")
         self.accepted += entries
         return Accepted()
+
+
+def test_a_403_is_not_said_to_be_a_wrong_key() -> None:
+    """Batch answers 401 for a key that it does not know, and API_MISUSE with a 403."""
+    wrong, misused = failure_of(Denied("401", 401)), failure_of(Denied("403 API_MISUSE", 403, "API_MISUSE"))
+    assert type(wrong) is type(misused) is AccessRefusedError
+    assert "Check `rest_api_key`" in str(wrong)
+    assert "Batch forbids this use of its API (403 API_MISUSE)" in str(misused)
+    assert "`rest_api_key`" in str(misused)
 
 
 def divider(probe: Verdict | None = None) -> Divider:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fake_clock import FakeClock
 
-from target_batch.batch_api.answers import Accepted, Answer, Denied, Retry, classify_bulk
+from target_batch.batch_api.answers import Accepted, Answer, Denied, Retry, Undocumented, classify_bulk
 from target_batch.batch_api.client import Client
 from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.batch_api.transport import Call, TransportError
@@ -112,6 +112,17 @@ def test_what_another_attempt_would_not_change_is_not_retried() -> None:
     client, script, limiter = world(failing(401))
     assert isinstance(send(client, limiter), Denied)
     assert len(script.sent_at) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"\n"])
+def test_events_are_not_sent_again_after_a_success_without_a_body(body: bytes) -> None:
+    """They may have been taken; what is asked again would double them, attempt by attempt."""
+    client, script, limiter = world(Answer(202, {}, body), SUCCESS)
+    verdict = send(client, limiter)
+    assert isinstance(verdict, Undocumented)
+    assert "a success without a body: 202" in verdict.what
+    assert len(script.sent_at) == 1
+    assert client.counters.possibly_twice == 0
 
 
 def test_a_connection_that_was_never_made_cannot_have_doubled_anything() -> None:

@@ -6,13 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from local_batch import LocalBatch
 from singer import DATE_TIME, INTEGER, STRING, record, schema, state
 from target_process import Ended, run
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from local_batch import LocalBatch
 
 APPS = ["erasing-app-1", "erasing-app-2"]
 ERASING: dict[str, Any] = {
@@ -150,12 +149,12 @@ def test_a_dry_run_erases_nobody_and_shows_whom_it_would(tmp_path: Path, batch: 
     assert not (ended.work / "erasures").exists()
 
 
-@pytest.mark.parametrize("reading", ["request_id", "absent"])
+@pytest.mark.parametrize("reading", ["request_id", "absent", "no_body"])
 def test_the_name_of_a_request_may_stand_elsewhere(tmp_path: Path, batch: LocalBatch, reading: str) -> None:
     batch.choose(erasure_id=reading)
     ended = run(tmp_path, batch.url, stream(gone("u9")), **ERASING)
     assert ended.code == 0
-    assert all((entry["request"] is None) == (reading == "absent") for entry in booked(ended))
+    assert all((entry["request"] is None) == (reading != "request_id") for entry in booked(ended))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +162,9 @@ def test_the_name_of_a_request_may_stand_elsewhere(tmp_path: Path, batch: LocalB
     [
         ({"answer": {"status": 401}}, 2, "Batch refuses the erasure (401"),
         ({"answer": {"status": 503}}, 1, "An erasure could not be requested (503"),
-        ({"answer": {"status": 400}}, 1, "An erasure could not be requested (400"),
+        ({"answer": {"status": 404}}, 1, "An erasure could not be requested (404"),
+        ({"answer": {"status": 200, "json": {"error_code": "MISSING_PARAMETER"}}}, 1, "with `error_code`"),
+        ({"answer": {"status": 200, "json": {"code": "MISSING_PARAMETER"}}}, 1, "that names errors"),
         ({"answer": {"status": 200, "body": "<html>"}}, 1, "An erasure could not be requested"),
     ],
 )
@@ -203,7 +204,73 @@ def test_a_person_whom_batch_refuses_is_rejected_alone(tmp_path: Path, batch: Lo
     assert ended.code == 0, ended.log
     assert ended.codes("users") == ["refused_by_batch"]
     assert ended.states == [{"seen": 3}]
-    assert people(batch) == ["g1", "g1", "g3", "g3"]
+    assert people(batch) == ["g1", "g1", "g2", "g3", "g3"], "the other app was asked all the same"
+
+
+@pytest.mark.parametrize("status", ["400", "404"])
+def test_a_person_whom_batch_does_not_know_stops_no_one_s_erasure(
+    tmp_path: Path, batch: LocalBatch, status: str
+) -> None:
+    """Neither those behind, nor, if it is the only one, the run and with it the state, night after night."""
+    batch.choose(unknown_person=status)
+    lines = stream(gone("never"), user("u1"), gone("u1"))
+    ended = run(tmp_path, batch.url, lines, **ERASING)
+    assert ended.code == 0, ended.log
+    assert (ended.totals("users")["rejected"], ended.states) == (1, [{"seen": 3}])
+    assert ended.codes("users") == ["refused_by_batch"] * 2, "by each app"
+    assert people(batch) == ["u1", "u1"]
+    ended = run(tmp_path, batch.url, stream(gone("never")), **ERASING)
+    assert (ended.code, ended.totals("users")["rejected"], ended.states) == (0, 1, [{"seen": 1}])
+    assert not any(key in ended.log for key in APPS)
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize("refusing", APPS)
+def test_an_app_that_does_not_know_a_person_keeps_no_other_from_being_asked(
+    tmp_path: Path, batch: LocalBatch, refusing: str, status: int
+) -> None:
+    answer = {"status": status, "json": {"error_code": "ROUTE_NOT_FOUND", "error_message": "why"}}
+    batch.fault({"answer": answer}, f"*/{refusing}/gdpr/request")
+    ended = run(tmp_path, batch.url, stream(gone("g1"), gone("g2")), **ERASING)
+    assert ended.code == 0, ended.log
+    assert ended.codes("users") == ["refused_by_batch"] * 2
+    assert people(batch) == ["g1", "g2"]
+    assert ended.totals("users")["rejected"] == 2
+
+
+def test_where_everybody_is_refused_it_is_not_their_fault(tmp_path: Path, batch: LocalBatch) -> None:
+    """With nothing ever accepted it may be the request itself: the state is held, the rejects stay empty."""
+    batch.fault({"answer": {"status": 400}}, "*/gdpr/request")
+    lines = stream(*(gone(f"g{number}") for number in range(5)))
+    ended = run(tmp_path, batch.url, lines, **ERASING)
+    assert (ended.code, ended.codes("users"), ended.states) == (1, [], [])
+    assert "An erasure could not be requested (400" in ended.log
+    batch.reset()
+    assert run(tmp_path, batch.url, lines, **ERASING).code == 0
+    assert len(people(batch)) == 10
+
+
+def test_a_refusal_by_an_app_whose_key_does_not_work_is_not_believed(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    batch.fault({"answer": {"status": 400}}, f"*/{APPS[1]}/gdpr/request")
+    batch.fault({"answer": {"status": 404}}, f"*/{APPS[1]}/custom-audience")
+    ended = run(tmp_path, batch.url, stream(gone("g1")), **ERASING)
+    assert (ended.code, ended.codes("users"), ended.states) == (1, [], [])
+    assert "from `app_api_keys`, key 2 of 2" in ended.log
+    assert people(batch) == ["g1"], "and is not asked for again there"
+
+
+def test_erasures_and_audiences_of_an_app_share_its_rate(tmp_path: Path) -> None:
+    """The local Batch counts them together, and answers 429 to what is beyond."""
+    members = [schema("cohort", {"user_id": STRING}), record("cohort", user_id="u1")]
+    streams = {**ERASING["streams"], "cohort": {"destination": "app", "audience": "vip"}}
+    settings = {**ERASING, "app_api_keys": APPS[:1], "streams": streams}
+    with LocalBatch(tmp_path) as rated:
+        ended = run(tmp_path, rated.url, [*members, *stream(gone("g1"), gone("g2"))], **settings)
+        assert ended.code == 0, ended.log
+        assert people(rated) == ["g1", "g2"]
+        assert 429 not in [request["status"] for request in rated.requests()]
 
 
 @pytest.mark.parametrize("name", [None, "", "null"])

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import sqlite3
 import subprocess
+import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+import target_process
 from singer import INTEGER, STRING, record, schema, state
 from target_process import Ended, config_file, encoded, ended, start
 
@@ -20,16 +25,29 @@ LINES = [
     *(record("users", user_id=f"u{seat}", seat=seat if seat % 3 else "wrong" * 30) for seat in range(3000)),
     state({"seen": 3000}),
 ]
-GOOD = [schema("users", {"user_id": STRING}), record("users", user_id="u1"), state({"seen": 1})]
+USERS = schema("users", {"user_id": STRING, "seat": INTEGER})
+GOOD = [USERS, record("users", user_id="u1", seat=1), state({"seen": 1})]
+CHANGED = [USERS, record("users", user_id="u1", seat=2), state({"seen": 2})]
+IMPATIENT = """
+from target_batch.ledger import database
+database.BUSY_SECONDS = 0.2
+from target_batch.cli import cli
+cli()
+"""
 
 
 def run_on(options: str, folder: Path, config: Path, lines: list[str], **environment: str) -> Ended:
     """Run the target with a file system of its own on a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = f'mount -t tmpfs -o {options} tmpfs "$0" && "$@"; code=$?; umount -l "$0"; exit $code'
+    return run_mounted(mount, folder, config, lines, **environment)
+
+
+def run_mounted(mount: str, folder: Path, config: Path, lines: list[str], **environment: str) -> Ended:
+    """Run the target in a shell that mounts something on a folder before."""
     program = shutil.which("unshare")
     if program is None or subprocess.run([program, "-m", "true"], check=False).returncode:
         pytest.skip("unshare(1) may not make mounts here")
-    folder.mkdir(parents=True, exist_ok=True)
-    mount = f'mount -t tmpfs -o {options} tmpfs "$0" && "$@"; code=$?; umount -l "$0"; exit $code'
     process = start(config, before=[program, "-m", "bash", "-c", mount, str(folder)], env=environment)
     return ended(process, config, encoded(lines))
 
@@ -59,6 +77,61 @@ def test_a_ledger_that_cannot_be_written_holds_the_state(
     config = config_file(tmp_path, batch.url, skip_unchanged=True)
     found = run_on(options, tmp_path / "work", config, GOOD)
     assert_stopped(found, "`ledger_url`")
+
+
+def test_a_ledger_that_became_read_only_holds_the_state(tmp_path: Path, batch: LocalBatch) -> None:
+    """What it knows cannot be used without marking what is sent, so nothing is sent."""
+    folder = tmp_path / "ledgers"
+    url = f"sqlite:///{folder}/ledger.db"
+    config = config_file(tmp_path, batch.url, skip_unchanged=True, ledger_url=url)
+    assert ended(start(config), config, encoded(GOOD)).code == 0
+    before = batch.journal()
+    mount = (
+        'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && "$@"; code=$?; umount -l "$0"; exit $code'
+    )
+    found = run_mounted(mount, folder, config, CHANGED)
+    assert_stopped(found, "`ledger_url`")
+    assert batch.journal() == before
+    again = ended(start(config), config, encoded(CHANGED))
+    assert (again.code, again.states) == (0, [{"seen": 2}]), again.log
+    assert batch.attributes("u1") == {"seat": 2}
+
+
+def test_a_ledger_that_fills_the_disk_on_the_way_holds_the_state(tmp_path: Path, batch: LocalBatch) -> None:
+    """The next run sends what was not; what was on its way is in doubt, and sent twice before it is known."""
+    config = config_file(tmp_path, batch.url, skip_unchanged=True, profile_endpoint="mass_update")
+    many = [GOOD[0], *(record("users", user_id=f"u{seat}", seat=seat) for seat in range(9000)), GOOD[-1]]
+    assert ended(start(config), config, encoded([many[0], *many[1:2001]])).code == 0
+    most = (tmp_path / "work" / "ledger.db").stat().st_size + 64 * 1024
+    process = start(config)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))
+    assert_stopped(ended(process, config, encoded(many)), "`ledger_url`")
+    again = ended(start(config), config, encoded(many))
+    assert (again.code, again.states) == (0, [{"seen": 1}]), again.log
+    assert {line["custom_id"] for line in batch.journal()} == {f"u{seat}" for seat in range(9000)}
+    assert ended(start(config), config, encoded(many)).code == 0
+    sent = len(batch.journal())
+    last = ended(start(config), config, encoded(many))
+    assert (last.code, last.totals("users")["unchanged"]) == (0, 9000)
+    assert len(batch.journal()) == sent
+
+
+def test_a_ledger_that_somebody_keeps_locked_holds_the_state(
+    tmp_path: Path, batch: LocalBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run waits a minute for it; this one is made less patient."""
+    config = config_file(tmp_path, batch.url, skip_unchanged=True)
+    assert ended(start(config), config, encoded(GOOD)).code == 0
+    before = batch.journal()
+    with monkeypatch.context() as patched:
+        patched.setattr(target_process, "TARGET", [sys.executable, "-c", IMPATIENT])
+        with closing(sqlite3.connect(tmp_path / "work" / "ledger.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            found = ended(start(config), config, encoded(CHANGED))
+    assert_stopped(found, "`ledger_url`")
+    assert batch.journal() == before
+    assert ended(start(config), config, encoded(CHANGED)).code == 0
+    assert batch.attributes("u1") == {"seat": 2}
 
 
 def test_requests_of_a_dry_run_that_cannot_be_written_stop_it(tmp_path: Path, batch: LocalBatch) -> None:

@@ -138,7 +138,7 @@ class World:
         ledger = self.ledgers[number] = Ledger(f"sqlite:///{self.folder}/ledger.db", self.folder)
         profiles = ProfileMemory(ledger, PROJECT, MAX_AGE_DAYS, lambda: self.now)
         events = EventMemory(ledger, PROJECT, lambda: self.now)
-        return Memory(ledger, profiles, events, Spared(), risks_twice=not self.skips)
+        return Memory(ledger, profiles, events, Spared(), set(), risks_twice=not self.skips)
 
     def send(self, run: int, who: str, shape: str, value: Any, event: int | None) -> None:
         """Let a run claim an update, unless it waits for an answer; what it skips Batch must hold."""

@@ -170,8 +170,19 @@ def app_change(call: Caller) -> Any:
         call.answer("PATCH", f"{OLD}/vip", update),
         call.answer("PUT", f"{OLD}/vip", replace),
     ]
-    (found,) = {(answer.status, answer.body != b"{}") for answer in answers}
+    (found,) = {(answer.status, answer.body != b"{}" if answer.body else None) for answer in answers}
     return found
+
+
+def unknown_person(call: Caller) -> Any:
+    unknown = call.status("POST", "/1.0/K/gdpr/request", ERASURE)
+    call.update(entry("u1", attributes={"a": 1}))
+    return unknown, [call.status("POST", f"/1.0/{app}/gdpr/request", ERASURE) for app in ("A", "B")]
+
+
+def erasure_id(call: Caller) -> Any:
+    answer = call.answer("POST", "/1.0/K/gdpr/request", ERASURE)
+    return list(json.loads(answer.body)) if answer.body else answer.status
 
 
 def app_member_dates(call: Caller) -> Any:
@@ -246,7 +257,7 @@ PROBES = {
     ),
     "unknown_audience": Probe(
         unknown,
-        {"documented": (404, 400, 400, 404), "400": (400,) * 4, "404": (404,) * 4},
+        {"by_route": (404, 400, 400, 404), "400": (400,) * 4, "404": (404,) * 4},
     ),
     "empty_replace": Probe(empty_replace, {"refused": (400, 400, 1), "accepted": (202, 202, 0)}),
     "app_change": Probe(
@@ -256,12 +267,18 @@ PROBES = {
             "200_with_token": (200, True),
             "202_without_token": (202, False),
             "200_without_token": (200, False),
+            "202_without_body": (202, None),
+            "204_without_body": (204, None),
         },
     ),
     "app_member_dates": Probe(app_member_dates, {"without_zone": [400, 202], "any": [202, 202]}),
+    "unknown_person": Probe(
+        unknown_person,
+        {"accepted": (200, [200, 200]), "400": (400, [200, 200]), "404": (404, [200, 200])},
+    ),
     "erasure_id": Probe(
-        lambda call: list(call.content("POST", "/1.0/K/gdpr/request", ERASURE)),
-        {"id": ["id"], "request_id": ["request_id"], "absent": []},
+        erasure_id,
+        {"id": ["id"], "request_id": ["request_id"], "absent": [], "no_body": 204},
     ),
     "export_absent": Probe(export_absent, {"absent": {"a": 1}, "null": {"a": 1, "b": None}}),
 }

@@ -65,8 +65,8 @@ def test_a_golden_request_has_its_golden_answer(server: Any, name: str) -> None:
     golden = GOLDENS[name]
     answer = send(server, prepare(server, golden))
     assert answer.status_code == golden.answer["status"], answer.text
-    assert answer.headers["content-type"] == golden.answer["headers"]["Content-Type"]
-    assert golden.differences("answer/body", answer.json()) == []
+    assert answer.headers.get("content-type") == golden.answer["headers"].get("Content-Type")
+    assert golden.differences("answer/body", answer.json() if answer.content else None) == []
     applied = server.get("requests")["requests"][-1]["applied"]
     changes = golden.request["method"] != "GET" and not name.endswith("-existing-accepted")
     assert applied is (changes and golden.answer["status"] < 300)
@@ -131,7 +131,7 @@ def test_a_golden_file_fits_its_own_example(name: str) -> None:
     assert golden.title
     Readings(golden.reading)
     assert all(before in GOLDENS for before in golden.before)
-    assert golden.differences("answer/body", golden.answer["body"]) == []
+    assert golden.differences("answer/body", golden.answer.get("body")) == []
 
 
 def test_every_route_has_a_file() -> None:

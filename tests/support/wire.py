@@ -116,6 +116,8 @@ class Golden:
             yield f"{at}: {_kind(actual)} instead of {_kind(shown)}"
         elif at not in self.free:
             yield from self._compare_alike(shown, actual, at)
+        elif isinstance(shown, dict):
+            yield from _date_differences(shown, actual, at)
 
     def _compare_alike(self, shown: Any, actual: Any, at: str) -> Iterator[str]:
         """Compare two values of the same kind."""
@@ -139,6 +141,14 @@ class Golden:
         """Compare an item with every item shown; report the fewest differences."""
         attempts = [list(self._compare(one, item, at)) for one in shown]
         yield from min(attempts, key=len, default=[f"{at}: no items are expected"])
+
+
+def _date_differences(shown: dict[str, Any], actual: dict[str, Any], at: str) -> Iterator[str]:
+    """Compare the dates of an object whose keys are free with a date that is shown in it."""
+    form = next((value for key, value in shown.items() if key.startswith("date(")), None)
+    for key, value in actual.items():
+        if form and key.startswith("date(") and isinstance(value, str) and not _has_form_of(form, value):
+            yield f"{at}/{key}: not of the form of {form!r}"
 
 
 def goldens() -> dict[str, Golden]:

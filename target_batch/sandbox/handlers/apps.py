@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from target_batch.sandbox.answers import Answer, json_answer
+from target_batch.sandbox.answers import Answer, empty_answer, json_answer
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.handlers import audience_calls
@@ -120,6 +120,8 @@ def _changed(batch: LocalBatch, token: str) -> Answer:
     """Answer an update or a replace as the readings want it."""
     reading = batch.options.readings["app_change"]
     status = int(reading.partition("_")[0])
+    if reading.endswith("_without_body"):
+        return empty_answer(status)
     return json_answer(status, {"indexing_token": token} if reading.endswith("_with_token") else {})
 
 

@@ -14,7 +14,7 @@ from target_batch.sandbox.store.audiences import Action, Audience, MemberChange
 Body = TypeVar("Body")
 
 _UNKNOWN: Final = {"audiences/update": 400, "audiences/replace": 400, "audiences/remove": 400}
-"""Endpoints whose documentation names no 404; the others answer it for an unknown audience."""
+"""A project's writes, if it goes `by_route`; the others answer 404 for an unknown audience."""
 
 
 def admit(batch: LocalBatch, exchange: Exchange, owner: str) -> None:
@@ -81,7 +81,7 @@ def find(batch: LocalBatch, exchange: Exchange, platform: str, name: str) -> Aud
     audience = batch.audiences.of(platform).get(check_name(name))
     if audience is None:
         reading = batch.options.readings["unknown_audience"]
-        status = _UNKNOWN.get(exchange.endpoint, 404) if reading == "documented" else int(reading)
+        status = _UNKNOWN.get(exchange.endpoint, 404) if reading == "by_route" else int(reading)
         raise Refused(status, "AUDIENCE_NOT_FOUND", "audience not found")
     audience.settle(batch.clock.steady())
     return audience

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from target_batch.sandbox.answers import Answer, json_answer
+from target_batch.sandbox.answers import Answer, empty_answer, json_answer
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.handlers.audience_calls import admit, check, decode
@@ -28,16 +28,27 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def request(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
-    """Take a request; the person's profile is gone at once, an unknown person is taken as well."""
+    """Take a request; the person's profile is gone at once, the other apps still know them."""
     admit(batch, exchange, owner)
     body = decode(exchange, Body)
     check(id_violation(body.id.value))
     exchange.entries = 1
+    unknown = batch.options.readings["unknown_person"]
+    if unknown != "accepted" and not _is_known(batch, owner, body.id.value):
+        raise Refused(int(unknown), "PERSON_NOT_FOUND", "no such person")
     name = batch.erasures.add(owner, body.id.value, exchange.wall)
     batch.profiles.remove(body.id.value)
     exchange.applied = True
     key = batch.options.readings["erasure_id"]
+    if key == "no_body":
+        return empty_answer(204)
     return json_answer(200, {} if key == "absent" else {key: name})
+
+
+def _is_known(batch: LocalBatch, owner: str, custom_id: str) -> bool:
+    """Return whether an app knows a person: by a profile, or by one that another app has removed."""
+    elsewhere = any(one.custom_id == custom_id and one.app != owner for one in batch.erasures.requests)
+    return elsewhere or batch.profiles.detail(custom_id, 0) is not None
 
 
 def view(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:

@@ -1,0 +1,84 @@
+"""A ledger that is only read, of either kind: what it knows, what it does not, and that it stays as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from target_batch.common.errors import ConfigurationError
+from target_batch.ledger.database import Ledger, opened_to_read
+from target_batch.ledger.held import tag_of
+from target_batch.ledger.profiles import Outcome, ProfileMemory
+from target_batch.ledger.reading import ProfileReader
+from target_batch.ledger.tables import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SEAT, PLAN = tag_of("seat"), tag_of("plan")
+
+
+def accept(ledger: Ledger, ids: Iterable[str], *, answered: bool = True) -> None:
+    """Send two attributes of some profiles, with an answer or without."""
+    memory = ProfileMemory(ledger, "project", 30, lambda: 0.0)
+    with ledger.turn() as connection:
+        claim, _ = memory.claim(connection, [(id_, {"seat": 1, "plan": "free"}, b"") for id_ in ids])
+        if answered and claim is not None:
+            memory.settle(connection, claim, Outcome())
+
+
+def opened(url: str, folder: Path) -> Ledger:
+    found = opened_to_read(url, folder)
+    assert found is not None
+    return found
+
+
+def test_what_was_accepted_is_known_and_what_is_in_doubt_is_not(
+    ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked up by ID, and counted by parts; a run at work beside it is not disturbed."""
+    monkeypatch.setattr("target_batch.ledger.reading.ROWS_AT_ONCE", 7)
+    ledger = Ledger(ledger_url, tmp_path)
+    accept(ledger, [f"u{number}" for number in range(21)])
+    with ledger.turn() as connection:
+        memory = ProfileMemory(ledger, "project", 30, lambda: 0.0)
+        claim, _ = memory.claim(connection, [("u1", {"seat": 2}, b"")])
+    accept(ledger, ["new"], answered=False)
+    reading = opened(ledger_url, tmp_path)
+    reader = ProfileReader(reading, "project")
+    first, second, new, stranger, again = reader.known(["u0", "u1", "new", "stranger", "u0"])
+    assert first.holds(SEAT, "seat", 1)
+    assert first.holds(PLAN, "plan", "free")
+    assert not first.holds(SEAT, "seat", 2)
+    assert not first.holds(SEAT, "date(seat)", 1)
+    assert second.hashes.keys() == {PLAN}
+    assert (new.hashes, stranger.hashes) == ({}, {})
+    assert again == first
+    assert (reader.count({SEAT}), reader.count({PLAN, SEAT}), reader.count({tag_of("x")})) == (20, 21, 0)
+    assert next(ProfileReader(reading, "other").known(["u0"])).hashes == {}
+    reading.close()
+    assert claim is not None
+    with ledger.turn() as connection:
+        memory.settle(connection, claim, Outcome())
+    ledger.close()
+
+
+def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path, ledger_url: str) -> None:
+    assert opened_to_read(ledger_url, tmp_path) is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("step", [-1, 1])
+def test_a_ledger_of_another_version_is_left_as_it_is(ledger_url: str, tmp_path: Path, step: int) -> None:
+    ledger = Ledger(ledger_url, tmp_path)
+    with ledger.begin() as connection:
+        connection.execute(sa.update(versions).values(version=versions.c.version + step))
+        other = connection.scalar(sa.select(versions.c.version))
+    with pytest.raises(ConfigurationError, match="written by another version"):
+        opened_to_read(ledger_url, tmp_path)
+    with ledger.begin() as connection:
+        assert connection.scalar(sa.select(versions.c.version)) == other
+    ledger.close()

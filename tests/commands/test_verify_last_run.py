@@ -1,0 +1,353 @@
+"""`target-batch verify --last-run`: hashes of the ledger against what an export of Batch has."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import fsspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from singer import DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state
+from target_process import KEY, PROJECT, config_file, run
+
+from target_batch.commands.last_run import LedgerComparison
+from target_batch.common.limits import MOST_NAMES
+from target_batch.ledger.held import digested, tag_of
+from target_batch.ledger.reading import KnownProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from click.testing import Result
+    from local_batch import LocalBatch
+    from target_process import Ended
+
+    from target_batch.ledger.reading import ProfileReader
+    from tests.commands.running import Command
+
+ARRAY = {"type": ["array", "null"], "items": {"type": "string"}}
+PROPERTIES = {
+    "user_id": STRING,
+    "email": STRING,
+    "seat": INTEGER,
+    "score": NUMBER,
+    "born": DATE_TIME,
+    "site": {"type": ["string", "null"], "format": "uri"},
+    "tags": ARRAY,
+    "vip": {"type": ["boolean", "null"]},
+}
+SIZE = 7
+"""Attributes of each person."""
+
+
+def person(number: int, **other: Any) -> str:
+    """One user with an attribute of each type."""
+    held: dict[str, Any] = {
+        "email": f"u{number}@example.com",
+        "seat": number,
+        "score": number + 0.1,
+        "born": "1989-07-20T02:00:00.5+02:00",
+        "site": "https://example.com/é",
+        "tags": ["b", "a"],
+        "vip": number % 2 == 0,
+    }
+    return record("users", user_id=f"u{number}", **(held | other))
+
+
+def people(count: int = 3) -> list[str]:
+    return [schema("users", PROPERTIES), *map(person, range(1, count + 1)), state({"seen": count})]
+
+
+def load(folder: Path, batch: LocalBatch, lines: list[str], **settings: Any) -> Ended:
+    """Load with a ledger."""
+    ended = run(folder, batch.url, lines, skip_unchanged=True, **settings)
+    assert ended.code == 0, ended.log
+    return ended
+
+
+def behind_our_back(folder: Path, batch: LocalBatch, lines: list[str]) -> None:
+    """Let somebody else write to Batch, of whom neither the run log nor the ledger knows."""
+    other = folder / "other"
+    other.mkdir()
+    assert run(other, batch.url, [schema("users", PROPERTIES), *lines]).code == 0
+
+
+def verified(command: Command, *flags: str) -> Result:
+    """Verify the last run; it must not write, nor print a key."""
+    done = command("verify", "--config", "config.json", "--last-run", *flags)
+    assert KEY not in done.output
+    assert PROJECT not in done.output
+    return done
+
+
+def as_json(done: Result) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def counts(found: dict[str, Any], name: str) -> tuple[int, int, int, int]:
+    """Return how often an attribute is equal, different, missing and not compared."""
+    (row,) = [row for row in found["attributes"] if row["attribute"] == name]
+    return row["equal"], row["different"], row["missing"], row["not_compared"]
+
+
+@pytest.mark.parametrize("reading", ["absent", "null"])
+def test_what_the_last_run_sent_is_there(
+    command: Command, tmp_path: Path, batch: LocalBatch, reading: str
+) -> None:
+    """Every type, what an earlier run sent, a deletion; and not one request that writes."""
+    batch.choose(export_absent=reading)
+    load(tmp_path, batch, people())
+    ended = load(
+        tmp_path, batch, [*people()[:-1], person(3, seat=None, score=7.5, born="2001-01-01", vip=True)]
+    )
+    assert ended.run["attributes"] == ["born", "score", "seat", "vip"]
+    before = len(batch.journal())
+    done = verified(command, "--format", "json")
+    assert done.exit_code == 0, done.output
+    found = as_json(done)
+    assert found["equal"] is True
+    assert found["profiles"] == {"sent": 3, "missing": 0}
+    assert {row["attribute"] for row in found["attributes"]} == {"born", "score", "seat", "vip"}
+    assert all(counts(found, row["attribute"]) == (3, 0, 0, 0) for row in found["attributes"])
+    assert len(batch.journal()) == before
+    asked = [request["endpoint"] for request in batch.requests()][-3:]
+    assert asked == ["profiles/export", "exports/view", "exports/download"]
+
+
+def test_an_attribute_of_each_type_is_recognised(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+    load(tmp_path, batch, people(1500), profile_endpoint="mass_update")
+    done = verified(command, "--format", "json")
+    assert done.exit_code == 0, done.output
+    found = as_json(done)
+    assert len(found["attributes"]) == SIZE
+    assert all(counts(found, row["attribute"]) == (1500, 0, 0, 0) for row in found["attributes"])
+
+
+def test_what_was_changed_behind_our_back_is_different(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    load(tmp_path, batch, people())
+    behind_our_back(
+        tmp_path,
+        batch,
+        [
+            record("users", user_id="u1", seat=99, score=1.25, born="1989-07-20T00:00:00Z", vip=True),
+            record("users", user_id="u2", tags=["a"], email=None, site="https://example.com/other"),
+            record("users", user_id="somebody", seat=1),
+        ],
+    )
+    config_file(tmp_path, batch.url, skip_unchanged=True)
+    done = verified(command, "--format", "json")
+    assert done.exit_code == 1, done.output
+    assert "custom_ids" not in done.stdout
+    found = as_json(done)
+    assert found["equal"] is False
+    assert found["profiles"] == {"sent": 3, "missing": 0}
+    for name in ("score", "born", "vip", "tags", "site"):
+        assert counts(found, name) == (2, 1, 0, 0), name
+    assert counts(found, "seat") == (2, 1, 0, 1)
+    assert counts(found, "$email_address") == (2, 0, 1, 0)
+    shown = verified(command, "--ids").stdout
+    assert "seat: u1" in shown
+    assert "$email_address: u2" in shown
+    assert "does not hold everything" in shown
+
+
+def test_profiles_that_batch_lost_are_counted(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+    load(tmp_path, batch, people(4))
+    batch.reset()
+    behind_our_back(tmp_path, batch, [person(1), person(2)])
+    done = verified(command, "--format", "json")
+    assert done.exit_code == 1
+    assert as_json(done)["profiles"] == {"sent": 4, "missing": 2}
+    assert "2 profiles of 4 profiles not found" in " ".join(verified(command).stdout.split())
+
+
+def test_what_no_ledger_knows_is_not_compared(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+    """What comes of `$add` only Batch knows; in a long array the order may be another one."""
+    letters = [chr(97 + number) for number in range(10)]
+    load(tmp_path, batch, people(2))
+    lines = [person(1, tags={"$add": ["c"]}), person(2, tags=letters)]
+    load(tmp_path, batch, [*people(0), *lines])
+    behind_our_back(tmp_path, batch, [record("users", user_id="u2", tags=[*letters[1:], "a", "z"])])
+    config_file(tmp_path, batch.url, skip_unchanged=True)
+    done = verified(command, "--format", "json")
+    assert counts(as_json(done), "tags") == (0, 0, 0, 2)
+    assert done.exit_code == 1
+    assert "could be compared: use --sample" in " ".join(verified(command).stdout.split())
+
+
+def test_runs_that_sent_no_attribute_and_dry_ones_are_passed_over(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    first = load(tmp_path, batch, people()).run["run"]
+    assert load(tmp_path, batch, people()).run["attributes"] == []
+    dry = load(tmp_path, batch, [*people(), person(4, seat=40)], dry_run=True).run
+    assert len(dry["attributes"]) == SIZE
+    with (tmp_path / "work" / "runs.jsonl").open("a") as log:
+        log.write('{"run": "9", "started": "9", "ended": false, "dry_run": false, "attributes": ["x"]}\n')
+        log.write('{"run": "8", "started": "8", "ended": true, "dry_run": false, "attributes": "seat"}\n')
+        log.write('{"run": "7", "started": "7", "ended": true, "dry_run": false}\n{"torn')
+    config_file(tmp_path, batch.url, skip_unchanged=True)
+    done = verified(command)
+    assert done.exit_code == 0, done.output
+    assert f"Run {first} sent {SIZE} attributes." in done.output
+    assert "Batch holds everything that was sent of 3 profiles." in done.output
+
+
+def test_what_is_missing_for_it_is_said(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+    """No run, no ledger of it, another ledger, a switch that is off; Batch is asked nothing."""
+
+    def refused(told: str) -> None:
+        done = verified(command)
+        assert (done.exit_code, type(done.exception)) == (2, SystemExit), done.output
+        assert told in " ".join(done.output.split())
+
+    config_file(tmp_path, batch.url, skip_unchanged=True)
+    refused("has sent attributes with `skip_unchanged`. Load once")
+    load(tmp_path, batch, people())
+    asked = len(batch.requests())
+    config_file(tmp_path, batch.url)
+    refused("`--last-run` compares with the ledger")
+    ledger = tmp_path / "absent" / "ledger.db"
+    config_file(tmp_path, batch.url, skip_unchanged=True, ledger_url=f"sqlite:///{ledger}")
+    refused("There is no ledger behind `ledger_url`")
+    assert not ledger.parent.exists()
+    empty = tmp_path / "empty" / "ledger.db"
+    (tmp_path / "users").mkdir()
+    load(tmp_path / "users", batch, [people()[0]], ledger_url=f"sqlite:///{empty}")
+    load(
+        tmp_path / "users",
+        batch,
+        [schema("users", {"user_id": STRING, "x": STRING}), record("users", user_id="u", x="1")],
+        ledger_url=f"sqlite:///{empty}",
+    )
+    config_file(tmp_path, batch.url, skip_unchanged=True, ledger_url=f"sqlite:///{empty}")
+    refused("knows of no profile")
+    assert len(batch.requests()) == asked + 1
+
+
+@pytest.mark.parametrize("flags", [[], ["--sample", "config.json", "--last-run"]])
+def test_it_is_either_a_sample_or_the_last_run(
+    command: Command, tmp_path: Path, batch: LocalBatch, flags: list[str]
+) -> None:
+    config_file(tmp_path, batch.url)
+    done = command("verify", "--config", "config.json", *flags)
+    assert done.exit_code == 2
+    assert "either --sample FILE or --last-run" in done.output
+
+
+def test_a_ledger_that_cannot_be_read_is_named(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+    load(tmp_path, batch, people())
+    (tmp_path / "work" / "ledger.db").write_bytes(b"not a database, whatever its name says\n" * 100)
+    done = verified(command)
+    assert done.exit_code == 1
+    assert "`ledger_url`" in done.output
+
+
+def test_the_run_log_names_only_so_many_attributes(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    lines = []
+    for stream in range(8):
+        names = [f"s{stream}_{number}" for number in range(40)]
+        lines.append(schema("users", {"user_id": STRING, **dict.fromkeys(names, STRING)}))
+        lines.append(record("users", user_id=f"u{stream}", **dict.fromkeys(names, "secret value")))
+    ended = load(tmp_path, batch, lines)
+    assert len(ended.run["attributes"]) == MOST_NAMES
+    assert "secret value" not in (tmp_path / "work" / "runs.jsonl").read_text()
+    done = verified(command)
+    assert done.exit_code == 0, done.output
+    assert f"names {MOST_NAMES} at most: others are not compared" in done.output
+
+
+def test_a_ledger_lies_on_no_storage_behind_a_url(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    """The run log may; the ledger of such runs has an address of its own."""
+    ended = load(tmp_path, batch, people(), ledger_url=f"sqlite:///{tmp_path}/ledger.db")
+    line = json.dumps(ended.run).encode()
+    fsspec.filesystem("memory").pipe(f"/verify/runs/{ended.run['run']}.jsonl", line)
+    remote: dict[str, Any] = {"skip_unchanged": True, "work_path": "memory://verify"}
+    config_file(tmp_path, batch.url, **remote)
+    done = verified(command)
+    assert done.exit_code == 2
+    assert "set `ledger_url` to the ledger of the runs" in " ".join(done.output.split())
+    config_file(tmp_path, batch.url, ledger_url=f"sqlite:///{tmp_path}/ledger.db", **remote)
+    assert verified(command).exit_code == 0
+
+
+class OneProfile:
+    """A reader of a ledger that knows one attribute of everybody, as it was sent."""
+
+    def __init__(self, key: str, value: Any) -> None:
+        (pair,) = digested(b"u", {key: value}).attributes
+        self.profile = KnownProfile(b"u", dict([pair]))
+
+    def known(self, custom_ids: Sequence[str]) -> Iterator[KnownProfile]:
+        return iter([self.profile] * len(custom_ids))
+
+    def count(self, tags: AbstractSet[bytes]) -> int:
+        assert tags == self.profile.hashes.keys()
+        return 1
+
+
+def compared(key: str, sent: Any, held: Any) -> dict[str, int]:
+    """Return the counts of one attribute."""
+    name = key.removeprefix("date(").removeprefix("url(").removesuffix(")")
+    assert tag_of(key) == tag_of(name)
+    comparison = LedgerComparison(cast("ProfileReader", OneProfile(key, sent)), [name])
+    comparison.take([("u1", {name: held})])
+    return {str(outcome): count for outcome, count in comparison.attributes[name].counts.items()}
+
+
+SCALARS = st.booleans() | st.text(max_size=8) | st.integers(-(2**63), 2**63 - 1)
+SOME_FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.sampled_from(["x", "date(x)", "url(x)"]), SCALARS | SOME_FLOATS | st.lists(st.text(max_size=4)))
+def test_what_comes_back_as_it_was_sent_is_equal(key: str, value: Any) -> None:
+    """Under any type and spelling of the name."""
+    assert compared(key, value, json.loads(json.dumps(value))) == {"equal": 1}
+
+
+@given(st.decimals(-(10**9), 10**9, places=4), st.decimals(-(10**9), 10**9, places=2))
+def test_numbers_are_compared_by_their_value(sent: Any, other: Any) -> None:
+    """`5.00` may come back as 5 or 5.0; another number is another one."""
+    assert compared("x", sent, float(sent)) == {"equal": 1}
+    if sent == int(sent):
+        assert compared("x", sent, int(sent)) == {"equal": 1}
+    assert compared("x", sent, float(other)) == {"equal" if sent == other else "different": 1}
+
+
+@pytest.mark.parametrize(
+    ("key", "sent", "held", "outcome"),
+    [
+        ("x", None, None, "equal"),
+        ("date(x)", None, None, "equal"),
+        ("x", None, [], "equal"),
+        ("x", "a", None, "missing"),
+        ("x", None, "a", "different"),
+        ("x", "5", 5, "different"),
+        ("x", True, 1, "different"),
+        ("x", ["a", "b", "c"], ["c", "a", "b"], "equal"),
+        ("x", ["a", "b", "c"], ["c", "a"], "different"),
+        ("x", list("abcdefg"), list("gfedcba"), "equal"),
+        ("x", list("bacdefg"), list("gfedcba"), "not_compared"),
+        ("date(x)", "2001-02-03T04:05:06Z", "2001-02-03T04:05:06.000Z", "equal"),
+        ("date(x)", "2001-02-03T04:05:06Z", "2001-02-03T05:05:06+01:00", "equal"),
+        ("date(x)", "2001-02-03T04:05:06Z", "2001-02-03T04:05:07Z", "different"),
+        ("x", "2001-02-03T05:05:06+01:00", "2001-02-03T05:05:06+01:00", "equal"),
+        ("x", "2001-99-99", "2001-99-98", "different"),
+        ("x", 1e22, 1.1e22, "not_compared"),
+        ("x", 0.1234567890123456, 0.1234567890123457, "not_compared"),
+        ("x", 5, {"odd": 1}, "not_compared"),
+    ],
+)
+def test_the_outcome(key: str, sent: Any, held: Any, outcome: str) -> None:
+    assert compared(key, sent, held) == {outcome: 1}
