@@ -41,7 +41,7 @@ def test_a_click_on_a_run_shows_reasons_with_examples_and_what_to_do(look: Visit
     ).wait_for()
     detail.get_by_text("52,392", exact=True).wait_for()
     detail.get_by_text("Invalid email").click()
-    detail.get_by_text("The value is no e-mail address Batch takes").wait_for()
+    detail.get_by_text("The value is not an e-mail address Batch takes").wait_for()
     detail.get_by_text("line 4 of the input, line 1 of the rejects").wait_for()
     detail.get_by_text("this delivers exactly what was refused").wait_for()
     assert f"{LAST}-customers.singer.jsonl" in detail.locator("pre").inner_text()
