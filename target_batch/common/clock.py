@@ -10,6 +10,10 @@ from collections.abc import Callable  # noqa: TC003 - annotations of a class bod
 from typing import Final
 
 
+DATE_RENEWED: Final = 1.0
+"""Seconds for which servers write the same `Date`: many keep it and renew it once a second."""
+
+
 class Clock:
     """Time and randomness; the time of day is the machine's until a better clock is known."""
 
@@ -26,15 +30,15 @@ class Clock:
     def follow(self, date: float, elapsed: float) -> float:
         """Take over the time of a better clock, which wrote a date in the `elapsed` seconds before now.
 
-        Corrects by no more than that proves: `date` is in whole epoch seconds and may have been on its way
-        for all of that time.
+        Corrects by no more than that proves: `date` is in whole epoch seconds, may be up to `DATE_RENEWED`
+        old when it is written, and may have been on its way for all of that time.
 
         Returns:
             Seconds that the machine's clock is ahead of the better one; negative where it is behind.
         """
         with self._following:
             at_most = self.time() - date
-            at_least = at_most - elapsed - 1.0
+            at_least = at_most - elapsed - 1.0 - DATE_RENEWED
             self._ahead += max(0.0, at_least) + min(0.0, at_most)
             return self._ahead
 

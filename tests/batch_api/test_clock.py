@@ -42,3 +42,10 @@ def test_what_is_left_of_the_error_is_the_time_on_the_way(
 def test_a_slow_answer_is_no_reason_to_doubt_a_right_clock(elapsed: float) -> None:
     clock = Clock()
     assert clock.follow(float(int(time.time() - elapsed)), elapsed) == 0
+
+
+def test_a_date_that_a_server_kept_for_a_second_is_no_reason_to_doubt_a_right_clock() -> None:
+    """An event of the last second would count as one of the future, and get another time."""
+    machine = Machine(0.0)
+    machine.true = 1_800_000_001.98
+    assert machine.follow(1_800_000_000.0, 0.01) == 0
