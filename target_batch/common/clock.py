@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable  # noqa: TC003 - annotations of a class body
 from typing import Final
 
-
 DATE_RENEWED: Final = 1.0
 """Seconds for which servers write the same `Date`: many keep it and renew it once a second."""
 
