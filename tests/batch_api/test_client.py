@@ -117,12 +117,19 @@ def test_what_another_attempt_would_not_change_is_not_retried() -> None:
 @pytest.mark.parametrize("body", [b"", b"\n"])
 def test_events_are_not_sent_again_after_a_success_without_a_body(body: bytes) -> None:
     """They may have been taken; what is asked again would double them, attempt by attempt."""
-    client, script, limiter = world(Answer(202, {}, body), SUCCESS)
+    client, script, limiter = world(Answer(202, {"Content-Length": str(len(body))}, body), SUCCESS)
     verdict = send(client, limiter)
     assert isinstance(verdict, Undocumented)
     assert "a success without a body: 202" in verdict.what
     assert len(script.sent_at) == 1
     assert client.counters.possibly_twice == 0
+
+
+def test_a_success_that_broke_off_in_its_headers_is_asked_for_again() -> None:
+    """Without a header that says how long the body is, it was not empty: it was cut."""
+    client, script, limiter = world(Answer(202, {}, b""), SUCCESS)
+    assert isinstance(send(client, limiter), Accepted)
+    assert len(script.sent_at) == 2
 
 
 def test_a_connection_that_was_never_made_cannot_have_doubled_anything() -> None:
