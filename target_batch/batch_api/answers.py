@@ -223,22 +223,26 @@ LENGTHS: Final = ("Content-Length", "Transfer-Encoding")
 """Headers that say where a body ends; every answer with a body has one of them."""
 
 
+def _empty(answer: Answer) -> Verdict:
+    """Read a success without the body that is needed: the same request again would not change that.
+
+    An answer that broke off in its headers is another matter: none says how long a body was to follow.
+    """
+    if answer.status != NO_CONTENT and not any(_header(answer, name) for name in LENGTHS):
+        return Retry(f"cut off: {_form(answer)}", answer.status)
+    return undocumented(answer, "a success without a body")
+
+
 def _success(
     answer: Answer, read: Callable[[dict[str, Any]], Accepted | str], *, any_success: bool = False
 ) -> Verdict:
-    """Read a 2xx; `read` returns what was accepted, or the problem with it.
-
-    Without a body that is needed nothing is known, and the same request again would not change that, unless
-    the answer broke off in its headers: then no header says how long a body was to follow.
-    """
+    """Read a 2xx; `read` returns what was accepted, or the problem with it."""
     if answer.status not in ACCEPTED_STATUSES and not any_success:
         return undocumented(answer, "another status than documented")
     if _header(answer, "Content-Encoding").lower() not in {"", "identity"}:
         return undocumented(answer, "compressed although that was not asked for")
     if not (body := answer.body.strip()) and not any_success:
-        if answer.status != NO_CONTENT and not any(_header(answer, name) for name in LENGTHS):
-            return Retry(f"cut off: {_form(answer)}", answer.status)
-        return undocumented(answer, "a success without a body")
+        return _empty(answer)
     document = _decoded(body or b"{}")
     if document is _NOT_JSON:
         return Retry(f"no JSON: {_form(answer)}", answer.status)
