@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import quick_target
+import warm
 from singer import DATE_TIME, STRING, record, schema, state
 from target_process import KEY, Ended, config_file, encoded, ended
 
 from target_batch.ledger.held import Wanted, pack, unpack, unpack_whole
-from tests.audiences import quick_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,9 +64,13 @@ class Loader:
     def run(self, lines: Sequence[str] | bytes, **settings: Any) -> Ended:
         """Run over some lines to the end; every stream must balance."""
         config = self.config(**settings)
-        found = ended(quick_target.start(["--config", str(config)], environment()), config, encoded(lines))
+        found = ended(self.start(config), config, encoded(lines))
         assert_balanced(found)
         return found
+
+    def start(self, config: Path) -> subprocess.Popen[bytes]:
+        """Start a run with a configuration of its own."""
+        return warm.start(["--config", str(config)], environment(), quick=True)
 
     def mirror(self, ids: Iterable[str], **settings: Any) -> Ended:
         """Mirror a whole cohort."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer import DATE_TIME, INTEGER, STRING, record, schema, state
-from target_process import start
+from target_process import start_warm
 
 from target_batch.sandbox.readings import READINGS
 from tests.audiences.cohorts import DONE, cohort, head, rows
@@ -116,7 +116,7 @@ def test_audiences_are_as_their_streams_say(loader: Loader, name: str, value: st
 @pytest.mark.parametrize(("name", "value"), CHOICES)
 def test_check_finds_the_keys_right(loader: Loader, name: str, value: str) -> None:
     choose(loader, **{name: value})
-    process = start(loader.config(), command=["check"])
+    process = start_warm(loader.config(), command=["check"])
     out, log = process.communicate(timeout=60)
     assert process.returncode == 0, (out, log)
     assert out.count(b"OK") == 4

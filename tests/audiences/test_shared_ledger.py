@@ -17,13 +17,11 @@ from target_process import config_file, encoded, ended
 from target_batch.common.errors import ConfigurationError
 from target_batch.ledger.database import Ledger
 from target_batch.ledger.tables import STEPS, audiences
-from tests.audiences import quick_target
 from tests.audiences.cohorts import (
     DONE,
     MIRROR,
     assert_balanced,
     cohort,
-    environment,
     feed,
     head,
     kill,
@@ -75,8 +73,7 @@ class Crowd:
             folder = self._loader.folder / f"run-{number}"
             folder.mkdir(exist_ok=True)
             config = config_file(folder, self._loader.batch.url, ledger_url=self._ledger_url, **settings)
-            process = quick_target.start(["--config", str(config)], environment())
-            started.append((process, config, lines))
+            started.append((self._loader.start(config), config, lines))
         for process, _, lines in started:
             assert process.stdin is not None
             process.stdin.write(encoded(lines))

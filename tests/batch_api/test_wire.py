@@ -17,7 +17,7 @@ import requests
 from local_batch import LocalBatch
 from relay import Relay
 from singer import BOOLEAN, DATE_TIME, INTEGER, STRING, record, schema, state, users
-from target_process import KEY, PROJECT, start
+from target_process import KEY, PROJECT, start_warm
 from wire import documented, goldens
 
 from target_batch.batch_api.answers import (
@@ -156,12 +156,12 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Sent]]:
         for lines, settings in runs:
             found = loader.run(lines, **settings)
             assert found.code == 0, found.log
-        checked = start(loader.config(), command=["check"])
+        checked = start_warm(loader.config(), command=["check"])
         assert checked.communicate(timeout=60)[1] == b""
         assert checked.returncode == 0
         sample = folder / "sample.singer"
         sample.write_text("\n".join(users(1, 3)))
-        verified = start(loader.config(), "--sample", str(sample), command=["verify"])
+        verified = start_warm(loader.config(), "--sample", str(sample), command=["verify"])
         verified.communicate(timeout=60)
         assert verified.returncode in {0, 1}
         yield relay.requests()

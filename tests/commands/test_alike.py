@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
+import warm
 from click.testing import CliRunner
 from singer import INTEGER, STRING, record, schema
 from target_process import environment, run
@@ -35,24 +36,18 @@ LINES = [
 ]
 
 
-def cold(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def alone(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "target_batch", *options],
-        env=environment(variables),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    process = warm.start([*options], environment(variables))
+    out, log = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(options, process.returncode, out.decode(), log.decode())
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_the_short_option_for_help_is_the_long_one(name: str) -> None:
-    done = cold(*filter(None, (name,)), "-h")
+    done = alone(*filter(None, (name,)), "-h")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"Usage: python -m target_batch {name}".rstrip())
+    assert done.stdout.startswith(f"Usage: target-batch {name}".rstrip())
     assert "-h, --help" in done.stdout
 
 
@@ -88,7 +83,7 @@ def test_a_word_like_no_command_gets_no_guess() -> None:
     ids=lambda options: options[0] if options else "target",
 )
 def test_a_missing_configuration_is_one_message_everywhere(options: list[str]) -> None:
-    done = cold(*options)
+    done = alone(*options)
     assert done.returncode == 2
     assert done.stderr.strip() == f"Error: {NO_CONFIGURATION}"
 
@@ -159,7 +154,7 @@ def rules(text: str) -> set[str]:
 
 
 def test_an_error_breaks_between_words_too() -> None:
-    done = cold("check", COLUMNS=NARROW)
+    done = alone("check", COLUMNS=NARROW)
     assert max(map(len, done.stderr.splitlines())) <= 60
     assert " ".join(done.stderr.split()) == f"Error: {NO_CONFIGURATION}"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import warm
 import yaml
 
 from target_batch.cli import COMMANDS
@@ -57,12 +58,14 @@ def place(tmp_path: Path, batch: LocalBatch) -> Path:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     config = tmp_path / "examples" / "config.json"
     config.write_text(config.read_text().replace("http://127.0.0.1:8765", batch.url))
+    if not os.environ.get("TARGET_COLD"):
+        warm.program(tmp_path)
     return tmp_path
 
 
 def run(command: str, place: Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a shell that finds target-batch."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(place), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "NO_PROXY": "*", "no_proxy": "*", "NO_COLOR": "1"}
     return subprocess.run(
         ["/bin/sh", "-c", command],

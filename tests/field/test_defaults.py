@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from datetime import datetime, timezone
 from importlib.util import find_spec
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer import BOOLEAN, DATE_TIME, STRING, record, schema, state, users
-from target_process import TARGET, config_file, environment, finished, run
+from target_process import config_file, finished, run, run_quickly, start_warm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,28 +85,10 @@ def test_a_state_that_is_not_there_is_no_beginning(tmp_path: Path, batch: LocalB
     rows = tmp_path / "users.jsonl"
     rows.write_text('{"user_id": "u1"}\n')
     config = config_file(tmp_path, batch.url)
-    command = [
-        *TARGET,
-        "replay",
-        "--config",
-        str(config),
-        "--stream",
-        "users",
-        "--state",
-        "nowhere",
-        str(rows),
-    ]
-    done = subprocess.run(
-        [*command, str(rows)],
-        env=environment(),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 2
-    assert "nowhere: there is no such file" in done.stderr
+    process = start_warm(config, "--stream", "users", "--state", "nowhere", str(rows), command=["replay"])
+    log = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 2
+    assert "nowhere: there is no such file" in log
     assert batch.journal() == []
 
 
@@ -116,7 +97,7 @@ def members(batch: LocalBatch, folder: Path) -> None:
     folder.mkdir()
     lines = [schema("cohort_members", MEMBER)]
     lines += [record("cohort_members", user_id=who, cohort="vip", action="add") for who in ("u1", "u2")]
-    assert run(folder, batch.url, lines).code == 0
+    assert run_quickly(folder, batch.url, lines).code == 0
 
 
 @pytest.mark.parametrize(
@@ -154,7 +135,8 @@ def test_who_is_deleted_at_the_source_leaves(
         '"type": "object"', '"type": "object", "required": ["user_id", "n"]'
     )
     settings = {"streams": {"cohort_members": {"audience": "vip", **options}}}
-    ended = run(tmp_path, batch.url, [head, record("cohort_members", user_id="u1", **row)], **settings)
+    lines = [head, record("cohort_members", user_id="u1", **row)]
+    ended = run_quickly(tmp_path, batch.url, lines, **settings)
     assert (ended.code, ended.rejects()) == (0, []), ended.log
     assert batch.audience("vip") == {"u2"}
 
@@ -164,7 +146,7 @@ def test_an_empty_mark_deletes_nobody(tmp_path: Path, batch: LocalBatch, empty: 
     members(batch, tmp_path / "before")
     head = schema("cohort_members", {"user_id": STRING, "cohort": STRING, "_sdc_deleted_at": {}})
     row = {"user_id": "u3", "cohort": "vip", "_sdc_deleted_at": empty}
-    assert run(tmp_path, batch.url, [head, record("cohort_members", **row)]).code == 0
+    assert run_quickly(tmp_path, batch.url, [head, record("cohort_members", **row)]).code == 0
     assert batch.audience("vip") == {"u1", "u2", "u3"}
 
 

@@ -99,6 +99,13 @@ def start(config: Path, *options: str, **popen: Any) -> subprocess.Popen[bytes]:
     return process
 
 
+def start_warm(config: Path, *options: str, command: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start the target, or one of its commands, sparing the time for its imports; no signal reaches it."""
+    if os.environ.get("TARGET_COLD"):
+        return start(config, *options, command=command)
+    return warm.start([*command, "--config", str(config), *options], environment())
+
+
 def clean_up() -> None:
     """End what a test has started and left, and close its pipes."""
     while _started:
@@ -122,12 +129,13 @@ def finished(
     lines: Sequence[str] | bytes = b"",
     *options: str,
     env: dict[str, str] | None = None,
+    quick: bool = False,
 ) -> Ended:
-    """Run the target with a configuration to its end, sparing the time for its imports."""
+    """Run the target to its end, sparing the time for its imports; `quick` spares that of its pauses too."""
     if os.environ.get("TARGET_COLD"):
         process = start(config, *options, env=env or {})
     else:
-        process = warm.start(["--config", str(config), *options], environment(env))
+        process = warm.start(["--config", str(config), *options], environment(env), quick=quick)
     return ended(process, config, encoded(lines))
 
 
@@ -152,3 +160,8 @@ def encoded(lines: Sequence[str] | bytes) -> bytes:
 def run(folder: Path, url: str, lines: Sequence[str] | bytes, **settings: Any) -> Ended:
     """Run the target over some lines to its end."""
     return finished(config_file(folder, url, **settings), lines)
+
+
+def run_quickly(folder: Path, url: str, lines: Sequence[str] | bytes, **settings: Any) -> Ended:
+    """Run it on a clock that spares its pauses; see `quick_target`."""
+    return finished(config_file(folder, url, **settings), lines, quick=True)

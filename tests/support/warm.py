@@ -1,36 +1,45 @@
 """The target without the second that its imports take: one process imports, each run is a fork of it.
 
-Each run still is a process of its own with its own pipes, arguments and environment; it only did not
-import anything itself. What is about processes (signals, crashes, limits) starts the target cold.
+Each run still is a process of its own with its own pipes, arguments, folder and environment; it only did
+not import anything itself. What is about processes (signals, crashes, limits) starts the target cold.
 `TARGET_COLD=1` starts every run cold.
 """
 
 from __future__ import annotations
 
+import ast
 import atexit
+import contextlib
 import functools
 import gc
-import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NoReturn
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ASK = [sys.executable, "-I", "-S", str(Path(__file__).with_name("warm_ask.py"))]
+"""How a run is asked for: the server's socket, a clock and the run's arguments come behind it."""
 MIB = 1024 * 1024
 
 
 @functools.cache
-def _server() -> Path:
+def server() -> Path:
     """Start the process that imports, once; return its socket's path."""
     folder = tempfile.TemporaryDirectory(prefix="warm-")
     path = Path(folder.name) / "socket"
     process = subprocess.Popen(
-        [sys.executable, __file__, "serve", str(path)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+        [sys.executable, __file__, str(path)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
     )
 
     def stop() -> None:
@@ -44,79 +53,94 @@ def _server() -> Path:
     return path
 
 
-def start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start the target warm, with pipes on all three streams."""
-    request = json.dumps({"arguments": arguments, "environment": environment})
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", __file__, "ask", str(_server()), request],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+def start(
+    arguments: list[str], environment: dict[str, str], *, quick: bool = False, cwd: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Start the target warm, with pipes on all three streams; `quick` on the clock of `quick_target`."""
+    command = [*ASK, str(server()), "quick" if quick else "real", *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, cwd=cwd)
 
 
-def ask(path: str, request: str) -> None:
-    """Hand this process's streams over to a fork, and end as the fork ends."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(path)
-        socket.send_fds(connection, [request.encode() + b"\n"], [0, 1, 2])
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nothing, stream)
-        status = int(connection.recv(64) or b"256")
-    if os.WIFSIGNALED(status):
-        os.kill(os.getpid(), os.WTERMSIG(status))
-    sys.exit(os.waitstatus_to_exitcode(status))
+def program(folder: Path) -> None:
+    """Put a program `target-batch` into a folder for a shell's `PATH`: warm, and on the quick clock."""
+    path = folder / "target-batch"
+    path.write_text(f'#!/bin/sh\nexec {shlex.join([*ASK, str(server()), "quick"])} "$@"\n')
+    path.chmod(0o755)
 
 
 def serve(path: str) -> None:
     """Import the target, then fork for each request until the tests are over."""
-    from target_batch.cli import cli  # noqa: PLC0415 - only this process imports it
+    sys.path.insert(0, str(Path(__file__).parent))
+    import quick_target  # noqa: PLC0415 - only this process imports it, and the target with it
 
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
-    listener.listen()
+    listener.listen(64)
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     parent = os.getppid()
+    runs: dict[int, socket.socket] = {}
     os.write(1, b"ready\n")
     while os.getppid() == parent:
-        if not select.select([listener], [], [], 1)[0]:
-            continue
-        connection, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _fork(connection, cli)
+        ready = select.select([listener.fileno(), woken], [], [], 1)[0]
+        if woken in ready:
+            os.read(woken, MIB)
+        if listener.fileno() in ready:
+            connection, _ = listener.accept()
+            child = os.fork()
+            if not child:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                quick = _become(connection) == "quick"
+                _end_with(functools.partial(quick_target.run, quick=quick))
+            runs[child] = connection
+        _report(runs)
+
+
+def _report(runs: dict[int, socket.socket]) -> None:
+    """Say of the runs that ended how they ended, to those who asked for them."""
+    while runs:
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if not child:
             return
-        connection.close()
+        with runs.pop(child) as connection, contextlib.suppress(OSError):
+            connection.sendall(str(status).encode())
 
 
-def _fork(connection: socket.socket, cli: Any) -> None:
-    """Run the target in a fork of this fork and report how it ended."""
+def _become(connection: socket.socket) -> str:
+    """Take over what a request asks for: streams, folder, environment, arguments; return its clock."""
     data, streams, _, _ = socket.recv_fds(connection, MIB, 3)
-    while not data.endswith(b"\n"):
-        data += connection.recv(MIB)
-    child = os.fork()
-    if child == 0:
-        connection.close()
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
-            os.close(stream)
-        request = json.loads(data)
-        os.environ.clear()
-        os.environ.update(request["environment"])
-        sys.argv = ["target-batch", *request["arguments"]]
-        cli()
-        return
-    for stream in streams:
-        os.close(stream)
-    connection.sendall(str(os.waitpid(child, 0)[1]).encode())
+    while more := connection.recv(MIB):
+        data += more
     connection.close()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    clock, arguments, variables, folder = ast.literal_eval(data.decode())
+    os.environ.clear()
+    os.environ.update(variables)
+    os.chdir(folder)
+    sys.argv = ["target-batch", *arguments]
+    return str(clock)
+
+
+def _end_with(run: Callable[[], None]) -> NoReturn:
+    """Run, and end as Python does, but without taking its modules apart, which costs as much as a run."""
+    try:
+        run()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001 - Python prints it, whatever it is
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - what Python itself calls
+    atexit._run_exitfuncs()  # noqa: SLF001 - same
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "serve":
-        serve(sys.argv[2])
-    else:
-        ask(*sys.argv[2:])
+    serve(sys.argv[1])
