@@ -59,10 +59,10 @@ $(TAPS)/%/.installed: tests/taps/pins/%.txt | python
 test: lint $(DEMO)/.plugins $(TAPS_IN_TEST:%=$(TAPS)/%/.installed) ## Style, types, direction of imports, and every test
 	@echo "Running the tests that may share the machine ..."
 	@$(BIN)/python -m pytest $(TOGETHER)
-	@echo "Running those that kill, time and measure, one after the other ..."
-	@$(BIN)/python -m pytest -m chaos
-	@echo "Running real pipelines and taps, one after the other: their servers share folders ..."
-	@$(BIN)/python -m pytest -m "(pipeline or taps) and not more_taps"
+	@echo "Running those that kill, stop and measure, two at a time: most of their time is waiting ..."
+	@$(BIN)/python -m pytest -m chaos --numprocesses 2 --dist worksteal
+	@echo "Running real pipelines and taps, a file at a time: its tests share a server ..."
+	@$(BIN)/python -m pytest -m "(pipeline or taps) and not more_taps" --numprocesses 3 --dist loadfile
 
 .PHONY: test-fast
 test-fast: install ## The tests without the pipeline and the long fault runs

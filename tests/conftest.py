@@ -7,8 +7,9 @@ import login
 login.enter()  # before anything is imported that reads the environment
 
 import secrets  # noqa: E402
-from typing import TYPE_CHECKING  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
+import figures  # noqa: E402
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 import target_process  # noqa: E402
@@ -36,9 +37,27 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print it again where something failed: a quiet session has no header."""
+    """Print the figures of fault runs, and the seed again where something failed."""
+    lines = list(figures.table())
+    if lines:
+        terminalreporter.section("figures of the fault runs")
+    for line in lines:
+        terminalreporter.write_line(line)
     if terminalreporter.stats.get("failed"):
         terminalreporter.write_line(pytest_report_header(config))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the figures of a worker to the process that prints them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = dict(figures.rows)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take them."""
+    for family, rows in getattr(node, "workeroutput", {}).get("figures", {}).items():
+        figures.rows[family].extend(rows)
 
 
 @pytest.fixture(scope="session")

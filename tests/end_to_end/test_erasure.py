@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from local_batch import LocalBatch
 from singer import DATE_TIME, INTEGER, STRING, record, schema, state
-from target_process import Ended, run
+from target_process import Ended, run, run_quickly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def booked(ended: Ended) -> list[dict[str, Any]]:
 def test_a_deleted_person_is_removed_from_each_app_once(tmp_path: Path, batch: LocalBatch) -> None:
     """On disk with the request's name, without the custom ID, before the state passes."""
     lines = stream(user("u1"), user("u2"), gone("canary-u9"), gone("canary-u9"))
-    ended = run(tmp_path, batch.url, lines, **ERASING)
+    ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
     assert ended.code == 0, ended.log
     assert len({app for app, _ in erased(batch)}) == 2
     assert people(batch) == ["canary-u9"] * 2
@@ -69,7 +69,7 @@ def test_a_deleted_person_is_removed_from_each_app_once(tmp_path: Path, batch: L
 
 
 def test_by_default_nobody_is_erased(tmp_path: Path, batch: LocalBatch) -> None:
-    ended = run(tmp_path, batch.url, stream(user("u1"), gone("u9")), app_api_keys=APPS)
+    ended = run_quickly(tmp_path, batch.url, stream(user("u1"), gone("u9")), app_api_keys=APPS)
     assert ended.code == 0
     assert erased(batch) == []
     assert ended.totals("users")["ignored"] == 1
@@ -78,8 +78,8 @@ def test_by_default_nobody_is_erased(tmp_path: Path, batch: LocalBatch) -> None:
 def test_a_person_who_was_erased_is_not_asked_for_again(tmp_path: Path, batch: LocalBatch) -> None:
     """A full-table tap shows its deleted rows every night."""
     lines = stream(user("u1"), gone("u9"))
-    assert run(tmp_path, batch.url, lines, **ERASING).code == 0
-    ended = run(tmp_path, batch.url, lines, **ERASING)
+    assert run_quickly(tmp_path, batch.url, lines, **ERASING).code == 0
+    ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
     assert ended.code == 0
     assert people(batch) == ["u9"] * 2
     assert ended.totals("users")["unchanged"] == 1
@@ -87,14 +87,14 @@ def test_a_person_who_was_erased_is_not_asked_for_again(tmp_path: Path, batch: L
 
 def test_who_comes_back_and_goes_again_is_erased_again(tmp_path: Path, batch: LocalBatch) -> None:
     for lines in (stream(gone("u9")), stream(user("u9")), stream(gone("u9"))):
-        assert run(tmp_path, batch.url, lines, **ERASING).code == 0
+        assert run_quickly(tmp_path, batch.url, lines, **ERASING).code == 0
     assert people(batch) == ["u9"] * 4
 
 
 def test_the_last_record_of_a_person_decides(tmp_path: Path, batch: LocalBatch) -> None:
     """An update behind the deletion means that the person is there; one ahead of it leaves nothing behind."""
     lines = stream(user("here"), gone("here"), user("here"), user("gone"), gone("gone"))
-    ended = run(tmp_path, batch.url, lines, **ERASING)
+    ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
     assert ended.code == 0
     assert people(batch) == ["gone"] * 2
     assert batch.attributes("here") == {"seat": 1}
@@ -113,7 +113,7 @@ def test_the_last_record_of_a_person_decides(tmp_path: Path, batch: LocalBatch) 
 def test_what_is_not_confirmed_stops_before_anything_is_sent(
     tmp_path: Path, batch: LocalBatch, settings: dict[str, Any], told: str
 ) -> None:
-    ended = run(tmp_path, batch.url, stream(user("u1"), gone("u9")), **(ERASING | settings))
+    ended = run_quickly(tmp_path, batch.url, stream(user("u1"), gone("u9")), **(ERASING | settings))
     assert ended.code == 2
     assert told in ended.log
     assert batch.requests() == []
@@ -122,7 +122,7 @@ def test_what_is_not_confirmed_stops_before_anything_is_sent(
 def test_suspiciously_many_are_refused_and_hold_the_state(tmp_path: Path, batch: LocalBatch) -> None:
     """A table that was emptied by accident empties nothing at Batch; what is updated arrives."""
     lines = stream(*(user(f"u{n}") for n in range(40)), *(gone(f"g{n}") for n in range(11)))
-    ended = run(tmp_path, batch.url, lines, **ERASING)
+    ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
     assert ended.code == 1
     assert "asks to erase 11 people with 51 records, more than `max_erasures_share` (0.1)" in ended.log
     assert ended.log.count("`max_erasures_share`") == 1
@@ -130,17 +130,17 @@ def test_suspiciously_many_are_refused_and_hold_the_state(tmp_path: Path, batch:
     assert ended.states == []
     assert ended.totals("users")["undelivered"] == 11
     assert batch.summary()["profiles"] == 40
-    assert run(tmp_path, batch.url, lines, **ERASING, max_erasures_share=0.5).code == 0
+    assert run_quickly(tmp_path, batch.url, lines, **ERASING, max_erasures_share=0.5).code == 0
     assert len(erased(batch)) == 22
 
 
 def test_a_few_are_allowed_whatever_their_share(tmp_path: Path, batch: LocalBatch) -> None:
-    assert run(tmp_path, batch.url, stream(*(gone(f"g{n}") for n in range(10))), **ERASING).code == 0
+    assert run_quickly(tmp_path, batch.url, stream(*(gone(f"g{n}") for n in range(10))), **ERASING).code == 0
     assert len(erased(batch)) == 20
 
 
 def test_a_dry_run_erases_nobody_and_shows_whom_it_would(tmp_path: Path, batch: LocalBatch) -> None:
-    ended = run(tmp_path, batch.url, stream(user("u1"), gone("u9")), **ERASING, dry_run=True)
+    ended = run_quickly(tmp_path, batch.url, stream(user("u1"), gone("u9")), **ERASING, dry_run=True)
     assert ended.code == 0, ended.log
     assert batch.requests() == []
     kept = [path for path in (ended.work / "dry-run").rglob("*.json") if "gdpr" in path.name]
@@ -152,7 +152,7 @@ def test_a_dry_run_erases_nobody_and_shows_whom_it_would(tmp_path: Path, batch: 
 @pytest.mark.parametrize("reading", ["request_id", "absent", "no_body"])
 def test_the_name_of_a_request_may_stand_elsewhere(tmp_path: Path, batch: LocalBatch, reading: str) -> None:
     batch.choose(erasure_id=reading)
-    ended = run(tmp_path, batch.url, stream(gone("u9")), **ERASING)
+    ended = run_quickly(tmp_path, batch.url, stream(gone("u9")), **ERASING)
     assert ended.code == 0
     assert all((entry["request"] is None) == (reading != "request_id") for entry in booked(ended))
 
@@ -174,14 +174,14 @@ def test_what_batch_does_not_take_holds_the_state(
     """The updates ahead of it have arrived; the next run asks again."""
     batch.fault(fault, "*/gdpr/request")
     lines = stream(user("u1"), gone("u9"))
-    ended = run(tmp_path, batch.url, lines, **ERASING, max_retry_seconds=0.5)
+    ended = run_quickly(tmp_path, batch.url, lines, **ERASING, max_retry_seconds=0.5)
     assert ended.code == code
     assert told in ended.log
     assert ended.states == []
     assert batch.summary()["profiles"] == 1
     assert not any(key in ended.log for key in APPS)
     batch.reset()
-    assert run(tmp_path, batch.url, lines, **ERASING).code == 0
+    assert run_quickly(tmp_path, batch.url, lines, **ERASING).code == 0
     assert people(batch) == ["u9"] * 2
 
 
@@ -189,10 +189,10 @@ def test_what_one_app_has_taken_is_not_asked_of_it_again(tmp_path: Path, batch: 
     """The second app fails; the next run asks only that one."""
     failing = {"path": "*/gdpr/request", "nth": {"from": 2}}
     (fault,) = batch.script([{"match": failing, "do": {"answer": {"status": 503}}}])
-    assert run(tmp_path, batch.url, stream(gone("u9")), **ERASING, max_retry_seconds=0.5).code == 1
+    assert run_quickly(tmp_path, batch.url, stream(gone("u9")), **ERASING, max_retry_seconds=0.5).code == 1
     (first,) = erased(batch)
     batch.post(f"faults/{fault}", {"enabled": False})
-    assert run(tmp_path, batch.url, stream(gone("u9")), **ERASING).code == 0
+    assert run_quickly(tmp_path, batch.url, stream(gone("u9")), **ERASING).code == 0
     assert len(erased(batch)) == 2
     assert len({first, *erased(batch)}) == 2
 
@@ -200,7 +200,7 @@ def test_what_one_app_has_taken_is_not_asked_of_it_again(tmp_path: Path, batch: 
 def test_a_person_whom_batch_refuses_is_rejected_alone(tmp_path: Path, batch: LocalBatch) -> None:
     """Once another one was taken, so that keys and address are right."""
     batch.fault({"answer": {"status": 400}}, "*/gdpr/request", nth=[3])
-    ended = run(tmp_path, batch.url, stream(gone("g1"), gone("g2"), gone("g3")), **ERASING)
+    ended = run_quickly(tmp_path, batch.url, stream(gone("g1"), gone("g2"), gone("g3")), **ERASING)
     assert ended.code == 0, ended.log
     assert ended.codes("users") == ["refused_by_batch"]
     assert ended.states == [{"seen": 3}]
@@ -214,12 +214,12 @@ def test_a_person_whom_batch_does_not_know_stops_no_one_s_erasure(
     """Neither those behind, nor, if it is the only one, the run and with it the state, night after night."""
     batch.choose(unknown_person=status)
     lines = stream(gone("never"), user("u1"), gone("u1"))
-    ended = run(tmp_path, batch.url, lines, **ERASING)
+    ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
     assert ended.code == 0, ended.log
     assert (ended.totals("users")["rejected"], ended.states) == (1, [{"seen": 3}])
     assert ended.codes("users") == ["refused_by_batch"] * 2, "by each app"
     assert people(batch) == ["u1", "u1"]
-    ended = run(tmp_path, batch.url, stream(gone("never")), **ERASING)
+    ended = run_quickly(tmp_path, batch.url, stream(gone("never")), **ERASING)
     assert (ended.code, ended.totals("users")["rejected"], ended.states) == (0, 1, [{"seen": 1}])
     assert not any(key in ended.log for key in APPS)
 
@@ -231,7 +231,7 @@ def test_an_app_that_does_not_know_a_person_keeps_no_other_from_being_asked(
 ) -> None:
     answer = {"status": status, "json": {"error_code": "ROUTE_NOT_FOUND", "error_message": "why"}}
     batch.fault({"answer": answer}, f"*/{refusing}/gdpr/request")
-    ended = run(tmp_path, batch.url, stream(gone("g1"), gone("g2")), **ERASING)
+    ended = run_quickly(tmp_path, batch.url, stream(gone("g1"), gone("g2")), **ERASING)
     assert ended.code == 0, ended.log
     assert ended.codes("users") == ["refused_by_batch"] * 2
     assert people(batch) == ["g1", "g2"]
@@ -242,11 +242,11 @@ def test_where_everybody_is_refused_it_is_not_their_fault(tmp_path: Path, batch:
     """With nothing ever accepted it may be the request itself: the state is held, the rejects stay empty."""
     batch.fault({"answer": {"status": 400}}, "*/gdpr/request")
     lines = stream(*(gone(f"g{number}") for number in range(5)))
-    ended = run(tmp_path, batch.url, lines, **ERASING)
+    ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
     assert (ended.code, ended.codes("users"), ended.states) == (1, [], [])
     assert "An erasure could not be requested (400" in ended.log
     batch.reset()
-    assert run(tmp_path, batch.url, lines, **ERASING).code == 0
+    assert run_quickly(tmp_path, batch.url, lines, **ERASING).code == 0
     assert len(people(batch)) == 10
 
 
@@ -255,7 +255,7 @@ def test_a_refusal_by_an_app_whose_key_does_not_work_is_not_believed(
 ) -> None:
     batch.fault({"answer": {"status": 400}}, f"*/{APPS[1]}/gdpr/request")
     batch.fault({"answer": {"status": 404}}, f"*/{APPS[1]}/custom-audience")
-    ended = run(tmp_path, batch.url, stream(gone("g1")), **ERASING)
+    ended = run_quickly(tmp_path, batch.url, stream(gone("g1")), **ERASING)
     assert (ended.code, ended.codes("users"), ended.states) == (1, [], [])
     assert "from `app_api_keys`, key 2 of 2" in ended.log
     assert people(batch) == ["g1"], "and is not asked for again there"
@@ -277,7 +277,7 @@ def test_erasures_and_audiences_of_an_app_share_its_rate(tmp_path: Path) -> None
 def test_without_a_custom_id_nobody_can_be_erased(
     tmp_path: Path, batch: LocalBatch, name: str | None
 ) -> None:
-    ended = run(tmp_path, batch.url, stream(user("u1"), gone(name)), **ERASING)
+    ended = run_quickly(tmp_path, batch.url, stream(user("u1"), gone(name)), **ERASING)
     assert ended.code == 0
     assert ended.codes("users") == ["missing_custom_id"]
     assert erased(batch) == []
@@ -286,7 +286,7 @@ def test_without_a_custom_id_nobody_can_be_erased(
 def test_an_input_that_breaks_off_erases_nobody(tmp_path: Path, batch: LocalBatch) -> None:
     """What share is to be erased is known at the end only."""
     lines = [*stream(user("u1"), gone("u9")), '{"type": "RECORD", "str']
-    ended = run(tmp_path, batch.url, lines, **ERASING)
+    ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
     assert ended.code == 1
     assert erased(batch) == []
     assert ended.states == []
@@ -296,7 +296,7 @@ def test_an_input_that_breaks_off_erases_nobody(tmp_path: Path, batch: LocalBatc
 def test_erasures_that_cannot_be_written_down_hold_the_state(tmp_path: Path, batch: LocalBatch) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "erasures").write_text("a file in the way")
-    ended = run(tmp_path, batch.url, stream(user("u1"), gone("u9")), **ERASING)
+    ended = run_quickly(tmp_path, batch.url, stream(user("u1"), gone("u9")), **ERASING)
     assert ended.code == 1
     assert "The erasures" in ended.log
     assert ended.states == []
@@ -306,6 +306,6 @@ def test_erasures_that_cannot_be_written_down_hold_the_state(tmp_path: Path, bat
 def test_what_was_erased_is_sent_again_when_the_person_comes_back(tmp_path: Path, batch: LocalBatch) -> None:
     """The ledger does not believe that Batch still holds it."""
     for lines in (stream(user("u9")), stream(gone("u9")), stream(user("u9"))):
-        assert run(tmp_path, batch.url, lines, **ERASING, skip_unchanged=True).code == 0
+        assert run_quickly(tmp_path, batch.url, lines, **ERASING, skip_unchanged=True).code == 0
     assert len(erased(batch)) == 2
     assert batch.attributes("u9") == {"seat": 1}

@@ -25,12 +25,13 @@ COLUMNS = (
     "amplification",
     "stop s",
 )
-_rows: dict[str, list[dict[str, float]]] = defaultdict(list)
+rows: dict[str, list[dict[str, float]]] = defaultdict(list)
+"""The figures of each family's runs."""
 
 
 def note(family: str, verdict: Verdict, **more: float) -> None:
     """Keep the figures of one run."""
-    _rows[family].append(
+    rows[family].append(
         {
             "runs": 1,
             "records": verdict.records,
@@ -45,16 +46,16 @@ def note(family: str, verdict: Verdict, **more: float) -> None:
 
 def table() -> Iterator[str]:
     """Yield the figures, a line a family: sums, but the largest amplification and stop latency."""
-    if not _rows:
+    if not rows:
         return
-    widest = max(map(len, _rows))
+    widest = max(map(len, rows))
     yield " ".join([" " * widest, *(f"{name:>13}" for name in COLUMNS)])
-    for family, rows in _rows.items():
-        yield " ".join([f"{family:<{widest}}", *(f"{_total(name, rows):>13}" for name in COLUMNS)])
+    for family, noted in rows.items():
+        yield " ".join([f"{family:<{widest}}", *(f"{_total(name, noted):>13}" for name in COLUMNS)])
 
 
-def _total(name: str, rows: list[dict[str, float]]) -> str:
-    found = [row[name] for row in rows if name in row]
+def _total(name: str, noted: list[dict[str, float]]) -> str:
+    found = [row[name] for row in noted if name in row]
     if not found:
         return "-"
     return f"{max(found):.2f}" if name in {"amplification", "stop s"} else f"{sum(found):.0f}"
