@@ -21,8 +21,8 @@ from target_batch.common.limits import MOST_NAMES
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import clean
 from target_batch.common.storage import LocalFolder, folder_at
-from target_batch.ledger.database import opened_to_read, scope_of
-from target_batch.ledger.held import tag_of
+from target_batch.ledger.database import opened_to_read
+from target_batch.ledger.held import scope_of, tag_of
 from target_batch.ledger.reading import KnownProfile, ProfileReader
 from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.converters.dates import looks_like_a_date, utc

@@ -203,9 +203,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _setting(
             "Max rejected share",
             "Breaker: the run stops, and the state is held, once 1,000 records of a stream were read and "
-            "more "
-            "than this share was rejected for a reason that a setting or the tap causes (see the table of "
-            "reasons); at the end also where nothing of a shorter stream could be sent. 1 never stops.",
+            "more than this share was rejected for a reason that a setting or the tap causes (see the table "
+            "of reasons); at the end also where nothing of a shorter stream could be sent. 1 never stops.",
         ),
     ] = 0.5
     work_path: Annotated[

@@ -23,7 +23,7 @@ from target_batch.delivery.erasures import Erasures
 from target_batch.delivery.index_polling import PollTiming
 from target_batch.delivery.mirror.destinations import AttributeDestination, AudienceDestination
 from target_batch.delivery.profiles import MASS_UPDATE_CUT, SMALL_DRAIN, Policy, ProfileDelivery
-from target_batch.ledger.database import scope_of
+from target_batch.ledger.held import scope_of
 from target_batch.report.erasures import ErasureBook
 from target_batch.report.progress import Quota
 

@@ -165,12 +165,10 @@ class Fates:
         if self._tripped is None and tally.stopping > tally.judged * self._max_rejected_share:
             reason = max(STOPPING_CODES & tally.reasons.keys(), key=lambda code: tally.reasons[code])
             self._tripped = DeliveryError(
-                f"Stream '{clean(stream)}': {tally.stopping} of {tally.judged} records were rejected, most "
-                "of them "
-                ""
-                f"for `{reason}`, more than `max_rejected_share` ({self._max_rejected_share}) allows. They "
-                "are "
-                "in the rejects, the state is held. Correct the cause and run again, or raise the setting."
+                f"Stream '{clean(stream)}': {tally.stopping} of {tally.judged} records were rejected, "
+                f"most of them for `{reason}`, more than `max_rejected_share` ({self._max_rejected_share}) "
+                "allows. They are in the rejects, the state is held. Correct the cause and run again, or "
+                "raise the setting."
             )
 
     @staticmethod

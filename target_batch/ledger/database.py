@@ -10,12 +10,11 @@ import json
 import os
 import secrets
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from target_batch.common.errors import ConfigurationError, DeliveryError
 from target_batch.common.storage import private_folder
@@ -52,11 +51,6 @@ TURN_LOCK: Final = 7213984502
 """Number of the lock that lets one run at a time look and mark in PostgreSQL, as SQLite does by itself."""
 
 
-def scope_of(kind: str, *parts: str) -> str:
-    """Return the ledger's name of a place: the same each run, and no key can be read from it."""
-    return f"{kind}:{blake2b('|'.join(parts).encode(), digest_size=12).hexdigest()}"
-
-
 class Ledger:
     """An open ledger; `begin()` gives a connection in a transaction.
 
@@ -71,7 +65,7 @@ class Ledger:
         self.run = secrets.randbits(62)
         self._engine = _engine(url, work_path)
         self._in_postgresql = self._engine.dialect.name == "postgresql"
-        self.insert: Any = postgresql.insert if self._in_postgresql else sqlite.insert
+        self.insert: Any = import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}").insert
         if to_read:
             return
         try:

@@ -63,6 +63,11 @@ class Carried(NamedTuple):
     wanted: Wanted
 
 
+def scope_of(kind: str, *parts: str) -> str:
+    """Return the ledger's name of a place: the same each run, and no key can be read from it."""
+    return f"{kind}:{blake2b('|'.join(parts).encode(), digest_size=12).hexdigest()}"
+
+
 def project_hash(project: str) -> bytes:
     """Return what tells the profiles of one project from those of another one."""
     return blake2b(project.encode(), digest_size=12).digest()

@@ -156,3 +156,11 @@ def test_few_descriptors_are_named(tmp_path: Path, batch: LocalBatch, most: int)
     assert "Traceback" not in found.log
     assert "Internal error" not in found.log
     assert found.log.strip()
+
+
+def test_a_start_imports_what_every_run_needs_and_no_more() -> None:
+    """A database, tables for people, servers and readers of files cost each start a tenth of a second."""
+    costly = {"sqlalchemy", "psycopg", "rich", "uvicorn", "starlette", "pyarrow", "prometheus_client", "yaml"}
+    code = "import sys, target_batch.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not costly & set(done.stdout.split())

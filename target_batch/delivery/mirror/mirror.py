@@ -175,21 +175,19 @@ class MirrorDelivery:
         option = f"streams.{clean(self._stream)}.complete_at"
         if not self._input_ended():
             self._refuse(
-                "the input did not prove complete: the run was stopped before its end. Let the tap run to "
-                "its end"
+                "the input did not prove complete: the run was stopped before its end. "
+                "Let the tap run to its end"
             )
         if self._options.complete_at == "end_of_input" or self._completeness.holds():
             return
         if self._completeness.is_under_way:
             self._refuse(
-                "the input did not prove complete: its last STATE says that the tap was still under way, "
-                "so it "
-                "died or was stopped. Let it run to its end"
+                "the input did not prove complete: its last STATE says that the tap was still under way, so "
+                "it died or was stopped. Let it run to its end"
             )
         self._refuse(
             "the input did not prove complete: it ended, but neither STATE nor ACTIVATE_VERSION came after "
-            "the stream's last record. Either the tap died on the way, or it writes none at the end of a "
-            "full "
+            "the stream's last record. Either the tap died on the way, or it writes none at the end of a full "
             "table, as taps of the SDK do. If the tap's exit code was 0, set "
             f"`{option}` to `end_of_input`: the end of the input is then taken as proof, so a tap that dies "
             "unnoticed removes everybody it did not get to, up to `max_audience_shrink`"
