@@ -187,8 +187,8 @@ class MirrorDelivery:
             )
         self._refuse(
             "the input did not prove complete: it ended, but neither STATE nor ACTIVATE_VERSION came after "
-            "the stream's last record. Either the tap died on the way, or it writes none at the end of a full "
-            "table, as taps of the SDK do. If the tap's exit code was 0, set "
+            "the stream's last record. Either the tap died on the way, or it writes none at the end of a "
+            "full table, as taps of the SDK do. If the tap's exit code was 0, set "
             f"`{option}` to `end_of_input`: the end of the input is then taken as proof, so a tap that dies "
             "unnoticed removes everybody it did not get to, up to `max_audience_shrink`"
         )
