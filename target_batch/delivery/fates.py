@@ -94,26 +94,34 @@ class Fates:
             ticket.origin.tally.unchanged += 1
 
     def refused(
-        self, tickets: Sequence[Ticket], refusals: Sequence[Refusal], *, named: Sequence[str] = ()
+        self,
+        tickets: Sequence[Ticket],
+        refusals: Sequence[Refusal],
+        *,
+        named: Sequence[str] = (),
+        doubted: bool = False,
     ) -> None:
         """Settle the records of one entry that Batch blames.
 
-        `named` are the names of the tickets' events; where there are any, a refusal that names neither an
-        attribute nor an event, or a name that is both, may leave an event applied: it must not be sent
-        again, unless the call held nothing else and was refused as a whole.
+        `named` are the names of the tickets' events. An event that may have been applied must not be sent
+        again. That is so where a refusal names neither an attribute nor an event, a name that is both, or an
+        attribute of an event, and where an attempt before was `doubted`: only a call that held nothing else
+        and was refused as a whole at the first attempt applied nothing.
         """
         wholly: dict[int, list[Issue]] = {}
         partly: dict[int, list[Issue]] = {}
-        unsure = False
+        unsure = doubted and bool(named)
         for refusal in refusals:
             happened = [index for index, name in enumerate(named) if name and name == refusal.attribute]
             index, issue = _traced(tickets, refusal, named)
+            if not happened and index is not None and index < len(named) and named[index]:
+                happened = [index]
             if happened:
                 unsure |= len(happened) > 1 or index is not None
                 for which in happened:
                     wholly.setdefault(which, []).append(issue)
             if not happened and (refusal.attribute is None or index is None):
-                self._all_refused(tickets, issue, replay=refusal.alone or not named)
+                self._all_refused(tickets, issue, replay=not named or (refusal.alone and not doubted))
                 return
             if index is not None and index not in happened:
                 partly.setdefault(index, []).append(issue)

@@ -142,10 +142,15 @@ def _outcome(entries: Sequence[Entry], receipt: Receipt) -> Outcome:
 
 def _refused_names(entry: Entry, refusals: Sequence[Refusal]) -> set[str]:
     """Return the attributes that an entry was refused for; all where that is not sure."""
-    named = {refusal.attribute for refusal in refusals}
-    if None in named or named - names_of(entry.attributes) - set(entry.attributes) - set(entry.named):
-        return set(entry.attributes)
-    return {name for name in named if name is not None}
+    named = _blamed(entry, refusals)
+    return set(entry.attributes) if named is None else named
+
+
+def _blamed(entry: Entry, refusals: Sequence[Refusal]) -> set[str] | None:
+    """Return the attributes and events of an entry that were refused; None where that is not sure."""
+    named = {refusal.attribute or "" for refusal in refusals}
+    known = names_of(entry.attributes) | entry.attributes.keys() | (set(entry.named) - {""})
+    return named if named <= known else None
 
 
 def _events(sending: Sending, receipt: Receipt) -> tuple[list[bytes], list[bytes]]:
@@ -171,8 +176,8 @@ def _of_event(index: int, name: str, entry: Entry, receipt: Receipt) -> _Verdict
         return _Verdict(accepted=True, absent=False)
     if refusals[0].alone:
         return _Verdict(accepted=False, absent=not receipt.doubted)
-    named = {refusal.attribute for refusal in refusals}
-    if None in named:
+    named = _blamed(entry, refusals)
+    if named is None:
         return _Verdict(accepted=False, absent=False)
     sure = entry.named.count(name) == 1 and name not in names_of(entry.attributes)
     return _Verdict(accepted=name not in named, absent=name in named and sure and not receipt.doubted)

@@ -103,7 +103,7 @@ class Entry(msgspec.Struct, gc=False):
             return False
         if self.body:
             self._open()
-        if update.attributes and not self._merge_attributes(update.attributes, ticket):
+        if update.attributes and not self._merge_attributes(update.attributes):
             return False
         if update.events or self.events:
             self.named += [""] * (len(self.tickets) - len(self.named)) + _names(update)
@@ -113,15 +113,14 @@ class Entry(msgspec.Struct, gc=False):
         self.size += len(ticket.source)
         return True
 
-    def _merge_attributes(self, new: dict[str, Any], ticket: Ticket) -> bool:
+    def _merge_attributes(self, new: dict[str, Any]) -> bool:
         mine = self.attributes
         for name, value in new.items():
             if type(value) is dict and name in mine:
                 return False
-        if ticket.origin is not self.tickets[-1].origin and names_of(new) & names_of(mine) != (
-            new.keys() & mine.keys()
-        ):
-            return False
+        added = {name: None for name in new if name not in mine}
+        if added and names_of(added) & names_of(mine):
+            return False  # the same attribute in another spelling: Batch does not take both in one entry
         merged = mine | new
         if len(merged) > len(mine) and _is_too_much(merged):
             return False

@@ -300,7 +300,9 @@ class ProfileDelivery:
         self._fates.all_delivered([entry.tickets for entry in accepted if entry.tickets])
         for index in sorted(receipt.refused):
             entry = entries[index]
-            self._fates.refused(entry.tickets, receipt.refused[index], named=entry.named)
+            self._fates.refused(
+                entry.tickets, receipt.refused[index], named=entry.named, doubted=receipt.doubted
+            )
         if self._memory is not None:
             self._memory.settle(sending, receipt)
         if not receipt.unconfirmed:

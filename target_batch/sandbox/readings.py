@@ -110,6 +110,7 @@ READINGS: Final = (
         "the partial error of an event",
         {
             "named": "names the event in attribute",
+            "property": "names the attribute of the event that is at fault, if there is one",
             "unnamed": "names only the entry, the rest of which is applied",
         },
     ),

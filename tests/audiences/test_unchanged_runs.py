@@ -393,3 +393,17 @@ def test_after_a_kill_no_event_that_is_known_goes_twice(
     assert (counts["unchanged"], counts["delivered"], counts["ignored"]) == (2, 1 + again, 2 - again)
     assert found.run["possibly_twice"] == again
     assert len(names_of_events(skipping)) == 3 + again + 2 * applied
+
+
+@pytest.mark.parametrize("policy", ["send", "skip"])
+def test_an_event_of_which_an_attribute_was_refused_is_in_doubt(lite: Loader, policy: str) -> None:
+    """Batch may have applied it without the attribute, or not at all: no reject repeats it, the rule does."""
+    error = {"category": "event", "bulk_index": 0, "attribute": "price", "reason": "no"}
+    lite.batch.fault({"partial_errors": [error]}, path="*/profiles/*", nth=[1])
+    lines = [EVENTS, *happened(1, price="3"), state(DONE)]
+    found = lite.run(lines, events_in_doubt=policy, max_rejected_share=1)
+    assert found.code == 0, found.log
+    assert [row["_batch_reject"][0]["replay"] for row in found.rejects("events")] == [False]
+    assert found.totals("events")["rejected"] == 1
+    found = lite.run(lines, events_in_doubt=policy)
+    assert found.totals("events")["delivered" if policy == "send" else "ignored"] == 1

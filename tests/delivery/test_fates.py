@@ -85,6 +85,24 @@ def test_a_name_that_is_an_attribute_and_an_event_does_not_repeat_the_event() ->
     assert (world.tally.delivered, world.tally.rejected) == (1, 1)
 
 
+def test_an_attribute_of_an_event_may_have_cost_the_event() -> None:
+    """Batch does not say whether an event whose attribute it refuses is applied without it."""
+    world = World()
+    tickets = [world.ticket(1), world.ticket(2, Plan="x")]
+    world.fates.refused(tickets, [Refusal("odd", "plan")], named=["", "bought"])
+    assert world.kept.rows == [(2, ("Plan",), True, False)]
+    assert (world.tally.delivered, world.tally.rejected) == (1, 1)
+
+
+@pytest.mark.parametrize("refusal", [Refusal("no", alone=True), Refusal("late", "bought")])
+def test_after_a_lost_answer_no_refused_event_is_sent_again(refusal: Refusal) -> None:
+    """The attempt before may have applied it; attributes alone can be repeated."""
+    world = World()
+    world.fates.refused([world.ticket(1)], [refusal], named=["bought"], doubted=True)
+    world.fates.refused([world.ticket(2, Plan="x")], [Refusal("odd", "plan")], doubted=True)
+    assert world.kept.rows == [(1, (None,), True, False), (2, ("Plan",), False, True)]
+
+
 def test_a_refused_attribute_is_traced_to_the_last_record_that_set_it() -> None:
     world = World()
     tickets = [world.ticket(1, Plan="x"), world.ticket(2, Plan="y"), world.ticket(3)]

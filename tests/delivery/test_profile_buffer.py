@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +57,19 @@ def test_updates_of_one_id_become_one_entry_last_wins() -> None:
         {"identifiers": {"custom_id": "a"}, "attributes": {"x": 3, "y": 1}},
         {"identifiers": {"custom_id": "b"}, "attributes": {"x": 2}},
     ]
+
+
+@pytest.mark.parametrize("later", [{"x": "unknown"}, {"x": None}, {"url(x)": "https://x.example"}])
+def test_one_attribute_in_two_spellings_goes_in_two_entries(later: dict[str, Any]) -> None:
+    """Batch is not known to take `x` and `date(x)` together; the later one wins, whichever stream it is of."""
+    buffer = ProfileBuffer()
+    put(buffer, 1, "a", **{"date(x)": "2024-01-01T00:00:00Z", "y": 1})
+    put(buffer, 2, "a", **later)
+    first = taken(buffer)
+    seal(first)
+    assert [json.loads(entry.body)["attributes"].keys() for entry in first] == [{"date(x)", "y"}]
+    buffer.free(first)
+    assert [entry["attributes"] for entry in cut(buffer)] == [later]
 
 
 def test_the_sixteenth_event_goes_later() -> None:

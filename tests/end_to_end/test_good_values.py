@@ -278,3 +278,19 @@ def test_what_a_stream_map_returns_costs_at_most_its_attribute(tmp_path: Path, b
     (sent,) = batch.journal()
     assert sent["attributes"] == {"p": "x", "date(day)": "2024-01-02T00:00:00Z"}
     assert ended.codes() == ["unsupported_value"]
+
+
+@pytest.mark.parametrize("reading", ["refused", "last_wins"])
+@pytest.mark.parametrize("later", ['"unknown"', "null"])
+def test_a_column_of_dates_and_texts_keeps_the_last_one(
+    tmp_path: Path, batch: LocalBatch, reading: str, later: str
+) -> None:
+    """`date(born)` and `born` never go together: whether Batch takes both is not known."""
+    batch.post("settings", {"readings": {"repeated_name": reading}})
+    either = {"anyOf": [DATE_TIME, {"type": ["string", "null"]}]}
+    rows = [f'{{"user_id": "u1", "born": {value}, "seat": 1}}' for value in ('"2024-01-01T00:00:00Z"', later)]
+    ended = loaded(tmp_path, batch, users({"born": either, "seat": INTEGER}, *rows), nulls="delete")
+    batch.post("settings", {"readings": {"repeated_name": "refused"}})
+    assert ended.rejects() == []
+    assert all(len({"born", "date(born)"} & entry["attributes"].keys()) == 1 for entry in batch.journal())
+    assert batch.attributes("u1").get("born") == (None if later == "null" else "unknown")

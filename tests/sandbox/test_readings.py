@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 import pytest
@@ -108,6 +109,14 @@ def bad_entry(call: Caller) -> Any:
 def refused_attribute(call: Caller) -> Any:
     errors = call.update(entry(attributes={"a": "", "b": 1}, events=LATE[0]["events"]))["errors"]
     assert call.attributes("u1") == {"b": 1}
+    return tuple(error.get("attribute") for error in errors)
+
+
+def refused_event(call: Caller) -> Any:
+    """One event is late, and an attribute of the other one is wrong."""
+    now = datetime.now(timezone.utc).isoformat()
+    wrong = [{"name": "e", "time": now, "attributes": {"at_fault": ""}}]
+    errors = call.update(entry(events=[*LATE[0]["events"], *wrong]))["errors"]
     return tuple(error.get("attribute") for error in errors)
 
 
@@ -238,7 +247,7 @@ PROBES = {
     ),
     "refused_attribute": Probe(refused_attribute, {"named": ("a", "e"), "unnamed": (None, "e")}),
     "refused_event": Probe(
-        lambda call: call.update(*LATE)["errors"][0].get("attribute"), {"named": "e", "unnamed": None}
+        refused_event, {"named": ("e", "e"), "property": ("e", "at_fault"), "unnamed": (None, None)}
     ),
     "event_without_time": Probe(
         lambda call: call.update(entry(events=[{"name": "e"}]))["code"],

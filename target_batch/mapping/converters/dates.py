@@ -23,6 +23,7 @@ _LIKE_A_DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:?(?:[0-9]{2})?)?)?"
 ).fullmatch
+_RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{6})?Z").fullmatch
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other times known to be UTC
 _EPOCH_UTC = _EPOCH.replace(tzinfo=timezone.utc)
 _DATE_LENGTH = len("2000-01-01")
@@ -111,12 +112,12 @@ def seconds_since_epoch(canonical: str) -> float:
 
 def _quick(text: str) -> str | None:
     """Read the spellings that databases write with msgspec, None for all others."""
-    if text[-1:] == "Z" and text[10:11] == "T" and text[16:17] == ":":
+    if _RFC_3339(text):
         try:
             moment = datetime.fromisoformat(text[:-1])
         except ValueError:
             return None
-        if len(text) == _LENGTHS[moment.microsecond > 0] and moment.tzinfo is None:
+        if len(text) == _LENGTHS[moment.microsecond > 0]:
             return text
     try:
         moment = msgspec.convert(text, datetime)

@@ -113,8 +113,10 @@ def _repeated(names: list[str]) -> set[str]:
 
 
 def _judge_event(event: Event, index: int, now: float, verdict: Verdict, readings: Readings) -> None:
-    reason = None
+    reason, named = None, event.name
     if violation := event_violation(event):
+        if readings["refused_event"] == "property":
+            named = violation.where or named
         where = f" - at {violation.where}" if violation.where else ""
         reason = violation.reason + where
     elif not isinstance(event.time, str):
@@ -124,6 +126,6 @@ def _judge_event(event: Event, index: int, now: float, verdict: Verdict, reading
         verdict.late.append(event)
         reason = "the time of an event lies within the last 24 hours"
     if reason:
-        verdict.errors.append(PartialError("event", index, reason, event.name))
+        verdict.errors.append(PartialError("event", index, reason, named))
     else:
         verdict.events.append(event)
