@@ -112,14 +112,11 @@ class Fates:
         partly: dict[int, list[Issue]] = {}
         unsure = doubted and bool(named)
         for refusal in refusals:
-            happened = [index for index, name in enumerate(named) if name and name == refusal.attribute]
             index, issue = _traced(tickets, refusal, named)
-            if not happened and index is not None and index < len(named) and named[index]:
-                happened = [index]
-            if happened:
-                unsure |= len(happened) > 1 or index is not None
-                for which in happened:
-                    wholly.setdefault(which, []).append(issue)
+            happened = _of_events(refusal, named, index)
+            unsure |= bool(happened) and (len(happened) > 1 or index is not None)
+            for which in happened:
+                wholly.setdefault(which, []).append(issue)
             if not happened and (refusal.attribute is None or index is None):
                 self._all_refused(tickets, issue, replay=not named or (refusal.alone and not doubted))
                 return
@@ -204,6 +201,14 @@ def _traced(
             if len(tickets) == 1 or _holds(ticket.record, names):
                 return index, issue
     return None, Issue(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
+
+
+def _of_events(refusal: Refusal, named: Sequence[str], traced: int | None) -> list[int]:
+    """Return the records whose events a refusal is about: by the event's name, or by an attribute of it."""
+    by_name = [index for index, name in enumerate(named) if name and name == refusal.attribute]
+    if not by_name and traced is not None and any(named[traced : traced + 1]):
+        return [traced]
+    return by_name
 
 
 def _holds(record: dict[str, Any], names: Iterable[str]) -> bool:

@@ -61,7 +61,7 @@ def test_updates_of_one_id_become_one_entry_last_wins() -> None:
 
 @pytest.mark.parametrize("later", [{"x": "unknown"}, {"x": None}, {"url(x)": "https://x.example"}])
 def test_one_attribute_in_two_spellings_goes_in_two_entries(later: dict[str, Any]) -> None:
-    """Batch is not known to take `x` and `date(x)` together; the later one wins, whichever stream it is of."""
+    """Batch is not known to take `x` and `date(x)` together; the later one wins, of any stream."""
     buffer = ProfileBuffer()
     put(buffer, 1, "a", **{"date(x)": "2024-01-01T00:00:00Z", "y": 1})
     put(buffer, 2, "a", **later)
