@@ -57,7 +57,7 @@ class Moment(NamedTuple):
 class Run:
     """Owns delivery, fates, rejects and checkpoints; `emit` passes a state on.
 
-    Once `distrusted` (an error that nobody foresaw), no state passes any more.
+    Once `distrusted` (by an unforeseen error), no state passes any more.
     """
 
     def __init__(
@@ -275,7 +275,7 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        """Whether something could not be delivered or written down, or nobody knows."""
+        """Whether something could not be delivered or written down, or may not have been."""
         deliveries = any(delivery.failed for delivery in self._deliveries)
         return self.distrusted or self._rejects.failed or deliveries or self.fates.tripped() is not None
 

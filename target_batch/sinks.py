@@ -238,7 +238,7 @@ def kind_of_stream(
     """Return the kind of a stream under a SCHEMA; a cohort that becomes an attribute is `profiles`.
 
     Raises:
-        ConfigurationError: it cannot be told, or the stream has no custom ID.
+        ConfigurationError: it cannot be determined, or the stream has no custom ID.
     """
     found = _route(stream, schema, key_properties, settings)
     return "profiles" if found.options.as_attribute and found.kind == "audiences" else found.kind

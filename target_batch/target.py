@@ -364,7 +364,7 @@ class TargetBatch(Target):
         return given
 
     def listen_to_the_end(self, file_input: Any) -> int:
-        """Listen, settle what is left whatever happens, and return the exit code."""
+        """Listen, settle what is left in any case, and return the exit code."""
         with signals.SignalWatch(self._acknowledge, self.run.pulse, self._leave) as watch:
             if self.signal_received:
                 watch.already(self.signal_received)
@@ -384,7 +384,7 @@ class TargetBatch(Target):
         return self._guarded(lambda: self.run.close(code)) or code
 
     def _guarded(self, step: Callable[[], None]) -> int:
-        """Run a step; an error is told without a value of a record and becomes an exit code."""
+        """Run a step; an error is logged without a value of a record and becomes an exit code."""
         try:
             step()
         except StopRun as error:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from target_batch.common.clock import Clock
 
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-# It logs what a broken answer said; every failure is told by its kind, where it is decided upon.
+# It logs what a broken answer said; every failure is reported by its kind, where it is decided upon.
 
 READ_SIZE: Final = 64 * 1024
 

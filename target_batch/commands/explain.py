@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from target_batch.config.settings import Settings
 
 RECORDS = 10_000
-"""Records looked at unless told otherwise."""
+"""Records looked at by default."""
 
 
 @click.command()

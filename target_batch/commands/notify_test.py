@@ -26,7 +26,7 @@ def notify_test(*, files: tuple[str, ...]) -> None:
         raise Wrong(NO_CONFIGURATION)
     settings = options.load_without_keys(configuration.read(files))
     if settings.notify_url is None:
-        raise Wrong("`notify_url` is not set: it is the webhook that is told of runs that stopped.")
+        raise Wrong("`notify_url` is not set: it is the webhook that hears of runs that stopped.")
     if problem := post(settings.notify_url, body_of(_example()) | {"test": True}):
         raise Stopped(problem)
     click.echo("The webhook of `notify_url` has taken the notification.")

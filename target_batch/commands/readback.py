@@ -141,7 +141,7 @@ def _agrees(expected: Any, held: Any, *, is_date: bool) -> bool:
 
 
 def _instant(text: str) -> Any:
-    """Read a time for comparing, whatever its fraction and zone are written like."""
+    """Read a time for comparing, in any spelling of its fraction and zone."""
     try:
         return msgspec.convert(text, datetime)
     except msgspec.ValidationError:

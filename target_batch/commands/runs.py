@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COUNTS: Final = ("read", "delivered", "unchanged", "added", "removed", "ignored", "rejected", "undelivered")
 TOTALS: Final = ("requests", "retries", "throttled", "possibly_twice")
 ALWAYS: Final = {"read", "delivered", "rejected"}
-"""Counts that have a column whatever there is; the others have one where a stream has any."""
+"""Counts that always have a column; the others have one where a stream has any."""
 
 TOP_REASONS: Final = 3
 DRY: Final = "dry, (n): a dry run, which would have delivered n and has sent nothing."

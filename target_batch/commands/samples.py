@@ -1,4 +1,4 @@
-"""A sample as `explain` is given it: a Singer file, or rows of CSV or JSON Lines; told by its content."""
+"""A sample for `explain`: a Singer file, or rows of CSV or JSON Lines, recognised by its content."""
 
 from __future__ import annotations
 

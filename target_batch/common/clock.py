@@ -72,7 +72,7 @@ class Stop:
         return self._event.is_set()
 
     def request(self, grace: float) -> None:
-        """Ask for the end; whatever is retried gives up `grace` seconds from now."""
+        """Ask for the end; retries give up `grace` seconds from now."""
         self.deadline = min(self.deadline, self._clock.monotonic() + grace)
         self._event.set()
 

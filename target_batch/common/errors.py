@@ -31,7 +31,7 @@ class AccessRefusedError(ConfigurationError):
 
 
 class InputError(StopRun):
-    """A line of the input cannot be read. Only its number is told, never its content."""
+    """A line of the input cannot be read. Only its number is shown, never its content."""
 
 
 class DeliveryError(StopRun):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 NO_EVENTS: Final[list[dict[str, Any]]] = []
-"""The events of an update that has none; nobody may change a list of events in place."""
+"""The events of an update that has none; lists of events are never changed in place."""
 
 
 class ProfileUpdate(msgspec.Struct, gc=False):

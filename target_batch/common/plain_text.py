@@ -24,7 +24,7 @@ READABLE: Final = 100
 """Columns of a paragraph where there is room for more."""
 
 ANY_WIDTH: Final = 10_000
-"""Columns of a table that nobody's terminal cuts."""
+"""Columns of a table that is not for a terminal."""
 
 
 def width(text: str) -> int:
@@ -43,9 +43,9 @@ def cut(text: str, longest: int) -> str:
 
 def room() -> int | None:
     """Return the columns of standard output; None where it is not a terminal and COLUMNS is not set."""
-    told = os.environ.get("COLUMNS", "")
-    if told.isdigit() and int(told):
-        return int(told)
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns):
+        return int(columns)
     try:
         return os.get_terminal_size(1).columns or None
     except OSError:

@@ -34,7 +34,7 @@ class Reason(Enum):
     FILTERED_BY_STREAM_MAP = (
         "filtered_by_stream_map",
         "ignored",
-        "The stream map's `__filter__` lets this record not through, as it was told to.",
+        "The stream map's `__filter__` removes this record, as configured.",
     )
     NOT_REPLAYABLE = (
         "not_replayable",

@@ -37,7 +37,7 @@ class Tally:
 
     @property
     def undelivered(self) -> int:
-        """What nobody has vouched for."""
+        """What is not settled."""
         return self.read - self.delivered - self.unchanged - self.ignored - self.rejected
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What one stream, or a replay, can be told: the nested settings, typed and checked."""
+"""The options of a stream and of a replay: nested settings, typed and checked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SegmentType = Literal["identify", "track", "page", "screen", "group"]
 
 
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one stream, or every stream that a glob matches, is told to be."""
+    """The options of one stream, or of every stream that a glob matches."""
 
     kind: Kind | None = None
     custom_id: str | None = None

@@ -70,7 +70,7 @@ def route(stream: str, schema: dict[str, Any], key_properties: Sequence[str], se
     """Decide what a stream is.
 
     Raises:
-        ConfigurationError: the kind or the custom ID cannot be told; the message names the setting.
+        ConfigurationError: the kind or the custom ID cannot be determined; the message names the setting.
     """
     options = options_for(stream, settings.streams)
     properties: dict[str, Any] = schema.get("properties") or {}

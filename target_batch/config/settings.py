@@ -224,7 +224,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str | None,
         _setting(
             "Notification URL",
-            "A webhook that gets the counts of a run (JSON, nobody's data) when it stopped or rejected "
+            "A webhook that gets the counts of a run (JSON, no personal data) when it stopped or rejected "
             "more than `notify_rejected`.",
             secret=True,
         ),

@@ -383,7 +383,7 @@ class Deliveries:
         if chosen is None:
             return documented
         if self._auto and documented.per_second < chosen <= MASS_UPDATE.rate.per_second:
-            return documented  # it lowers mass updates; nobody has said that Batch grants more here
+            return documented  # it lowers mass updates; no source says that Batch grants more here
         return Rate(chosen, documented.burst if chosen > documented.per_second else max(chosen, 1.0))
 
     def _needs_project(self, stream: str) -> None:

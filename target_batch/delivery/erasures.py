@@ -114,7 +114,7 @@ class Erasures:
         return min((tickets[0].line for tickets in self._pending.values()), default=None)
 
     def finish(self) -> None:
-        """Check the guard, then request what is not requested yet; once, whatever comes of it.
+        """Check the guard, then request what is not requested yet; once, even if it fails.
 
         Raises:
             ErasureRefusedError: too large a share, or the input has no end; nothing was requested.
@@ -147,7 +147,7 @@ class Erasures:
                 )
 
     def _request(self, key: tuple[str, str], tickets: list[Ticket]) -> None:
-        """Request one person's erasure from every app, whatever one of them says against it."""
+        """Request one person's erasure from every app, even if one of them refuses."""
         _, custom_id = key
         self._forget([custom_id])
         left = [sender for sender in self._senders if not self._book.has(sender.scope, custom_id)]

@@ -1,7 +1,7 @@
 """The one place that settles a record's fate.
 
 A record is delivered (Batch's answer says so), rejected (Batch or the mapping blames it, and it is
-on disk) or undelivered, which is what it stays for as long as nobody says otherwise here. `ignored`
+on disk) or undelivered, which it stays until it is settled here. `ignored`
 and `unchanged` are the two ways in which nothing had to be sent.
 """
 

@@ -159,7 +159,7 @@ class ProfileDelivery:
             raise self._failure
 
     def salvage(self) -> None:
-        """After a failure: settle one more answer of those on the wire, whatever the others say."""
+        """After a failure: settle one more answer of those on the wire, even if others fail."""
         self._threads.settle(BLOCKED_WAIT)
 
     @property

@@ -115,7 +115,7 @@ class Ledger:
 
     @contextmanager
     def turn(self) -> Iterator[sa.Connection]:
-        """Give a connection in a transaction beside which nobody else is in one of this kind.
+        """Give a connection in a transaction that excludes every other one of this kind.
 
         What is looked up and marked in it is one step to all runs.
 

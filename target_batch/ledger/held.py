@@ -38,7 +38,7 @@ CLOCKS_APART: Final = 1
 """Days by which an acceptance may lie in the future: another machine's clock may be past midnight."""
 
 OPERATION: Final = b""
-"""Stands for the hash of `$add` and `$remove`: nobody knows what comes of them."""
+"""Stands for the hash of `$add` and `$remove`: their result is unknown."""
 
 Pair: TypeAlias = tuple[int, bytes]
 """An attribute (`tag`) of a profile (`key`)."""

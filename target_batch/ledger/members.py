@@ -193,7 +193,7 @@ class Snapshot:
             connection.execute(sa.update(members).where(self._mine).values(hash=None))
 
     def doubt_named_exits(self, staging: Staging) -> None:
-        """Note that those may be in whom the stream names as out, where the ledger knows nobody."""
+        """Note that those may be in whom the stream names as out, where the ledger knows no member."""
         scope: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
         named = sa.select(*scope).where(staging.of(self.name), staged.c.hash.is_(None))
         with self._ledger.begin() as connection:

@@ -251,7 +251,7 @@ class ProfileMemory:
             connection.execute(_request(sa.update(requests), other.run, other.number).values(crossed=marks))
 
     def _shrink(self, connection: sa.Connection, other: _Other, answered: set[Pair]) -> None:
-        """Let a request that nobody waits for carry less: another one now stands for its doubt."""
+        """Let a request without a run carry less: another one now stands for its doubt."""
         if left := other.carried - answered:
             less = {"carried": pack_pairs(left), "crossed": other.crossed + pack_pairs(answered)}
             connection.execute(_request(sa.update(requests), other.run, other.number).values(less))

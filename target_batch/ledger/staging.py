@@ -28,7 +28,7 @@ ARRIVED: Final[sa.ColumnElement[bool]] = (arrivals.c.staging == staged.c.staging
 
 
 def digest(body: bytes) -> bytes:
-    """Return the hash by which two payloads are told apart."""
+    """Return the hash by which payloads are compared."""
     return blake2b(body, digest_size=16).digest()
 
 

@@ -61,7 +61,7 @@ class Container:
     muted: frozenset[str] = frozenset()
     """Reserved names that a setting keeps from being sent."""
     refusal: Excluded | None = None
-    """Why nothing can be fed here at all, whatever is mapped."""
+    """Why nothing can be fed here at all, by any mapping."""
     path: str = ""
     """Where the container stands, such as `traits.`; before every property's name."""
 

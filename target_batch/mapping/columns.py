@@ -65,7 +65,7 @@ class Columns(dict[str, "Column"]):
         self._targets: dict[str, AssignedNames] = {}
         self._rivals: dict[str, list[str]] = {}
         for name in container.mapping:
-            container.decide(name)  # a wrong name in the settings is told before the first record
+            container.decide(name)  # a wrong name in the settings is reported before the first record
         decisions, self._owners, sharing = assign(container, self._declared)
         for name, decision in decisions.items():
             self._add(name, decision)
@@ -176,10 +176,10 @@ class Columns(dict[str, "Column"]):
         if name in self._told or len(self._told) > LEARNED_NAMES:
             return
         self._told.add(name)
-        told = row(self.container.path + name, decision, ANYTHING, self[name][0])
-        self.rows.append(told)
+        found = row(self.container.path + name, decision, ANYTHING, self[name][0])
+        self.rows.append(found)
         if self._has_schema and not self.container.is_silent(name, decision):
-            fate = f"sent as `{told.target}` by its JSON type" if told.target else told.note
+            fate = f"sent as `{found.target}` by its JSON type" if found.target else found.note
             self.new_notes.append(f"Property `{name}` is not in the SCHEMA: {fate}.")
 
 

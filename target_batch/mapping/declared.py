@@ -147,7 +147,7 @@ class Schema:
 
 
 def _own(schema: dict[str, Any]) -> Declared:
-    """Return what a schema says itself, whatever it refers to."""
+    """Return what a schema says itself, apart from its references."""
     kinds = _types(schema.get("type"))
     properties = schema.get("properties")
     formats = {_text(schema.get("format"))} if "string" in kinds or "format" in schema else set()

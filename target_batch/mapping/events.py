@@ -35,7 +35,7 @@ DEFAULT_NAME_PROPERTIES = ("event", "event_name")
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _SURELY_SMALL = 3_500
-"""So many characters stay below the limit whatever they are: JSON writes one in 6 bytes at most."""
+"""This many characters always stay below the limit: JSON writes one in 6 bytes at most."""
 _SMALL_INTEGER = 64
 
 

@@ -1,4 +1,4 @@
-"""What every plan has: the custom ID, the guards before the mapping, what the user is told."""
+"""What every plan has: the custom ID, the guards before the mapping, warnings for the user."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DELETED = Ignored(Reason.DELETED_AT_SOURCE.code)
 class Plan:
     """What becomes of the records of one stream under one SCHEMA; called with each of them.
 
-    `custom_id` is where the custom ID stands, `notes` what a user must be told at the SCHEMA message,
+    `custom_id` is where the custom ID stands, `notes` the warnings at the SCHEMA message,
     `rows` the plan in words, a line per property.
     """
 

@@ -1,4 +1,4 @@
-"""What a user must be told at the SCHEMA message; names of properties, never values."""
+"""Warnings at the SCHEMA message; they hold names of properties, never values."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FOR_KIND: Final = {
 
 def notes(columns: Columns) -> tuple[str, ...]:
     """Return what the SCHEMA and the stream's `attributes` make of each other."""
-    told = [
+    notes = [
         f"Property `{row.property}` is left out: {row.note}."
         for row in columns.rows
         if row.reason is not None
     ]
-    told += [
+    notes += [
         f"Property `{row.property}`: {row.note}."
         for row in columns.rows
         if row.target is not None and row.note
@@ -43,8 +43,8 @@ def notes(columns: Columns) -> tuple[str, ...]:
     unknown = [name for name in columns.container.mapping if name not in known]
     if unknown and known:
         listed = ", ".join(f"`{name}`" for name in unknown)
-        told.append(f"The stream's `attributes` name what the SCHEMA does not have: {listed}.")
-    return tuple(told)
+        notes.append(f"The stream's `attributes` name what the SCHEMA does not have: {listed}.")
+    return tuple(notes)
 
 
 def idle_options(plan: Plan) -> Iterator[str]:

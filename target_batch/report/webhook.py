@@ -1,4 +1,4 @@
-"""A webhook for runs that stopped or rejected too much: counts and reasons, nobody's data."""
+"""A webhook for runs that stopped or rejected too much: counts and reasons, no personal data."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FIELDS: Final = ("run", "started", "seconds", "exit", "cause", "dry_run", "strea
 
 
 def is_due(entry: dict[str, Any], rejected_more_than: int | None) -> bool:
-    """Tell whether a run has to be told of: it stopped, or rejected more records than is usual."""
+    """Tell whether a run has to be reported: it stopped, or rejected more records than is usual."""
     return entry["exit"] != 0 or (
         rejected_more_than is not None and _total(entry, "rejected") > rejected_more_than
     )
 
 
 def notify(url: str, entry: dict[str, Any], logger: logging.Logger, seconds: float = TIMEOUT_SECONDS) -> None:
-    """Post a run's counts; whatever goes wrong is logged, and the run stays as it is."""
+    """Post a run's counts; a failure is logged, and the run stays as it is."""
     if problem := post(url, body_of(entry), seconds):
         logger.warning("%s", problem)
 

@@ -58,8 +58,8 @@ def lines(
 ) -> Iterator[bytes]:
     """Give the rows of a file as RECORD lines.
 
-    JSON lines (plain, gzip, zstd, bzip2, xz) and Parquet are told by the file's first bytes. Of a compressed
-    file nothing is given before its checksums were compared to the end.
+    JSON lines (plain, gzip, zstd, bzip2, xz) and Parquet are recognised by the file's first bytes. Of a
+    compressed file nothing is given before its checksums were compared to the end.
 
     Args:
         uri: a path, `file://…`, or any URL that fsspec knows.
@@ -168,7 +168,7 @@ def _jsonl(uri: str, packing: str | None, whence: str, at: Callable[[int], None]
             if not text.startswith(b"{"):
                 raise InputError(
                     f"Row {row} of {whence} is not a JSON object. Files hold JSON lines (plain, gzip, zstd, "
-                    "bzip2 or xz) or Parquet, which is told by their first bytes."
+                    "bzip2 or xz) or Parquet, which is recognised by their first bytes."
                 )
             if row % TOLD_AFTER == 0:
                 at(packed.tell())

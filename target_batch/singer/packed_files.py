@@ -1,4 +1,4 @@
-"""Files as they are: found by path or URL, told by their first bytes, unpacked, and checked as a whole."""
+"""Files as they are: found by path or URL, recognised by their first bytes, unpacked, checked as a whole."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def located(uri: str) -> str:
 
 
 def first_bytes(uri: str) -> bytes:
-    """Return as many of the first bytes of a file as its kind is told by."""
+    """Return as many of the first bytes of a file as it takes to recognise its kind."""
     with opened(uri) as file:
         found: bytes = file.read(max(map(len, PACKINGS)))
     return found

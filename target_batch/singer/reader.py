@@ -44,7 +44,7 @@ class LineReader(GenericSingerReader[bytes]):
     """Hands every message to its callback; `line` and `line_number` tell what is being read.
 
     `odd` tells that the line was not strict JSON, so its record may hold NaN or half a surrogate pair.
-    `size` is (bytes read, bytes in all) where the input is a file, None where nobody knows the end.
+    `size` is (bytes read, bytes in all) where the input is a file, None where the end is unknown.
     """
 
     def __init__(self) -> None:

@@ -224,7 +224,7 @@ def test_a_size_that_is_not_told_stops_the_mirror(loader: Loader) -> None:
     loader.batch.fault({"answer": answer}, path="*/audiences/view*")
     found = loader.mirror(numbered(1, 2))
     assert found.code == 1
-    assert "does not tell how many members" in found.log
+    assert "does not say how many members" in found.log
     assert loader.members() == set(numbered(1, 10))
 
 

@@ -1,4 +1,4 @@
-"""A run that stopped, or rejected too much, is told to a webhook; nobody's data is."""
+"""A run that stopped, or rejected too much, is reported to a webhook, without personal data."""
 
 from __future__ import annotations
 

@@ -87,14 +87,14 @@ class AudienceDestination:
         """Return the members that Batch counts, once its index is done; None for no such audience.
 
         Raises:
-            StopRun: Batch does not tell, and without that number nobody may be replaced.
+            StopRun: Batch does not say, and without that number no member may be replaced.
         """
         if not _told(self._sender.exists(name)):
             return None
         members = self._indexed(name, "").members
         if members is None:
             raise DeliveryError(
-                f"Batch does not tell how many members audience '{clean(name)}' has, so nobody is replaced."
+                f"Batch does not say how many members audience '{clean(name)}' has, so nobody is replaced."
             )
         return members
 
@@ -127,7 +127,7 @@ class AudienceDestination:
 
 
 def _told(found: Answer | Receipt) -> Answer:
-    """Return what Batch told, or raise why it did not."""
+    """Return what Batch answered, or raise why it did not."""
     if isinstance(found, Receipt):
         raise found.failure or DeliveryError("Batch does not tell what an audience is like.")
     return found
@@ -163,7 +163,7 @@ class AttributeDestination:
         return True
 
     def size(self, name: str) -> int | None:
-        """Return None: nobody can count profiles by an attribute."""
+        """Return None: profiles cannot be counted by an attribute."""
         _ = name
         return None
 

@@ -2,7 +2,7 @@
 
 Nothing is changed before the input has proved complete and every guard has let every plan pass. What a
 call may change is unknown in the ledger from before the call until its answer, so that the next run
-heals whatever a crash leaves.
+heals what a crash leaves.
 """
 
 from __future__ import annotations
@@ -230,10 +230,10 @@ class MirrorDelivery:
         return plan
 
     def _guards(self) -> Guards:
-        """Rows without a usable ID can be about nobody who is a member."""
+        """Rows without a usable ID cannot be about members."""
         tally = self._fates.tally(self._stream)
-        nobody = sum(tally.reasons[reason.code] for reason in NAMELESS)
-        return Guards(self._max_shrink, self._options.allow_empty, max(0, tally.rejected - nobody))
+        nameless = sum(tally.reasons[reason.code] for reason in NAMELESS)
+        return Guards(self._max_shrink, self._options.allow_empty, max(0, tally.rejected - nameless))
 
     def _refuse(self, why: str) -> None:
         raise MirrorRefusedError(

@@ -47,7 +47,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """What a plan must not do: lose more than a share, or anybody because of rows nobody could read."""
+    """What a plan must not do: lose more than a share, or anybody because of rows that could not be read."""
 
     max_shrink: float
     allow_empty: bool

@@ -151,7 +151,7 @@ def url(value: Any) -> str | None:
 
 
 def looks_like_a_url(value: str) -> bool:
-    """Tell whether the text is an http(s) address, whatever its length."""
+    """Tell whether the text is an http(s) address, of any length."""
     return value[:8].lower().startswith(_WEB) and _URL(value) is not None
 
 
