@@ -71,7 +71,7 @@ def adding(member: bytes) -> bytes:
 class Platform(Protocol):
     """How one platform spells the audience calls.
 
-    `any_success` where every 2xx accepts a write, with a body or without.
+    `any_success` where every 2xx accepts a write, unless it is a page or names an error.
     """
 
     any_success: bool

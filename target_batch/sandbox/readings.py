@@ -187,6 +187,7 @@ READINGS: Final = (
             "200_without_token": "200 and an empty object",
             "202_without_body": "202 and no body",
             "204_without_body": "204 and no body",
+            "200_with_text": "200 and the plain text OK",
         },
     ),
     Reading(
@@ -216,6 +217,8 @@ READINGS: Final = (
             "request_id": "request_id",
             "absent": "none, an empty object",
             "no_body": "none, 204 and no body",
+            "text": "none, 200 and the plain text OK",
+            "null": "none, 200 and null",
         },
     ),
 )

@@ -170,7 +170,8 @@ def app_change(call: Caller) -> Any:
         call.answer("PATCH", f"{OLD}/vip", update),
         call.answer("PUT", f"{OLD}/vip", replace),
     ]
-    (found,) = {(answer.status, answer.body != b"{}" if answer.body else None) for answer in answers}
+    shown = {b"": None, b"{}": False, b"OK": "OK"}
+    (found,) = {(answer.status, shown.get(answer.body, True)) for answer in answers}
     return found
 
 
@@ -182,7 +183,7 @@ def unknown_person(call: Caller) -> Any:
 
 def erasure_id(call: Caller) -> Any:
     answer = call.answer("POST", "/1.0/K/gdpr/request", ERASURE)
-    return list(json.loads(answer.body)) if answer.body else answer.status
+    return list(json.loads(answer.body)) if answer.body[:1] == b"{" else (answer.status, answer.body)
 
 
 def app_member_dates(call: Caller) -> Any:
@@ -269,6 +270,7 @@ PROBES = {
             "200_without_token": (200, False),
             "202_without_body": (202, None),
             "204_without_body": (204, None),
+            "200_with_text": (200, "OK"),
         },
     ),
     "app_member_dates": Probe(app_member_dates, {"without_zone": [400, 202], "any": [202, 202]}),
@@ -278,7 +280,14 @@ PROBES = {
     ),
     "erasure_id": Probe(
         erasure_id,
-        {"id": ["id"], "request_id": ["request_id"], "absent": [], "no_body": 204},
+        {
+            "id": ["id"],
+            "request_id": ["request_id"],
+            "absent": [],
+            "no_body": (204, b""),
+            "text": (200, b"OK"),
+            "null": (200, b"null"),
+        },
     ),
     "export_absent": Probe(export_absent, {"absent": {"a": 1}, "null": {"a": 1, "b": None}}),
 }
@@ -313,6 +322,14 @@ def test_scripted_errors_stay_as_they_are() -> None:
     exchange = Exchange(1, "POST", "/2.11/profiles/update", b"", HEADERS, 0.0, 0.0, body)
     exchange.scripted = [{"bulk_index": 0}]
     assert json.loads(respond(call.batch, exchange).body)["errors"] == [{"bulk_index": 0}]
+
+
+@pytest.mark.parametrize("key", ["no_body", "text", "null"])
+def test_an_answer_that_is_no_object_passes_the_other_readings(key: str) -> None:
+    others = {"numbers": "text", "extra_keys": "present", "app_errors": "code", "erasure_id": key}
+    call = Caller(LocalBatch(Options(readings=Readings(others))))
+    answer = call.answer("POST", "/1.0/K/gdpr/request", ERASURE)
+    assert answer.body == {"no_body": b"", "text": b"OK", "null": b"null"}[key]
 
 
 @pytest.mark.parametrize(

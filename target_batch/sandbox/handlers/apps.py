@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from target_batch.sandbox.answers import Answer, empty_answer, json_answer
+from target_batch.sandbox.answers import Answer, empty_answer, json_answer, text_answer
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.handlers import audience_calls
@@ -122,6 +122,8 @@ def _changed(batch: LocalBatch, token: str) -> Answer:
     status = int(reading.partition("_")[0])
     if reading.endswith("_without_body"):
         return empty_answer(status)
+    if reading.endswith("_with_text"):
+        return text_answer(status, "OK")
     return json_answer(status, {"indexing_token": token} if reading.endswith("_with_token") else {})
 
 
