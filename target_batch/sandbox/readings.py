@@ -177,6 +177,18 @@ READINGS: Final = (
         {"refused": "refused with 400", "accepted": "the audience is emptied"},
     ),
     Reading(
+        "install_creation",
+        "4",
+        "the creation of an app's audience of installation IDs",
+        {"accepted": "as one of custom IDs", "refused": "refused with 400"},
+    ),
+    Reading(
+        "old_replace",
+        "4",
+        "a replace of an app's audience in version 1.0",
+        {"accepted": "as in 1.1, with the type", "refused": "refused with 400"},
+    ),
+    Reading(
         "app_change",
         "4",
         "the answer to an update or replace of an app's audience",

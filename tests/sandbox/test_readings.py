@@ -175,6 +175,20 @@ def app_change(call: Caller) -> Any:
     return found
 
 
+def install_creation(call: Caller) -> Any:
+    old = call.status("POST", f"{OLD}/people", {"type": "custom_ids"})
+    return old, call.status("POST", f"{NEW}/vip", {"type": "install_ids"}), call.status("GET", f"{NEW}/vip")
+
+
+def old_replace(call: Caller) -> Any:
+    call.answer("POST", f"{OLD}/vip", {"type": "custom_ids"})
+    call.answer("POST", f"{NEW}/devices", {"type": "install_ids"})
+    members = {"ids": [{"id": "u1"}]}
+    new = call.status("PUT", f"{NEW}/devices", members)
+    old = call.status("PUT", f"{OLD}/vip", {"type": "custom_ids", **members})
+    return new, old, call.content("GET", f"{OLD}/vip")["nb_ids"]
+
+
 def unknown_person(call: Caller) -> Any:
     unknown = call.status("POST", "/1.0/K/gdpr/request", ERASURE)
     call.update(entry("u1", attributes={"a": 1}))
@@ -261,6 +275,8 @@ PROBES = {
         {"by_route": (404, 400, 400, 404), "400": (400,) * 4, "404": (404,) * 4},
     ),
     "empty_replace": Probe(empty_replace, {"refused": (400, 400, 1), "accepted": (202, 202, 0)}),
+    "install_creation": Probe(install_creation, {"accepted": (200, 200, 200), "refused": (200, 400, 404)}),
+    "old_replace": Probe(old_replace, {"accepted": (202, 202, 1), "refused": (202, 400, 0)}),
     "app_change": Probe(
         app_change,
         {
