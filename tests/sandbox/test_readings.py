@@ -54,7 +54,8 @@ class Caller(NamedTuple):
         return found and found["attributes"]
 
     def create(self, name: str = "vip") -> Answer:
-        return self.answer("POST", "/2.11/audiences/create", {"name": name, "type": "custom_ids"})
+        body = {"name": name, "display_name": name, "type": "custom_ids"}
+        return self.answer("POST", "/2.11/audiences/create", body)
 
     def add(self) -> Answer:
         members = [{"action": "add", "id": "u1"}]
