@@ -2,9 +2,9 @@
 
 Tolerant in what is read: a key that nothing depends on may be missing, unknown keys may be there, 200, 201
 and 202 mean the same, a number may come as text; where neither status nor content of a success is documented,
-every 2xx is one, with a body or without. Strict in what is believed: a write counts as accepted only where
-nothing in the answer contradicts it, and what has to be known (which entries were refused, which audiences
-exist) must be there.
+every 2xx is one, unless it is a page or names an error. Strict in what is believed: a write counts as
+accepted only where nothing in the answer contradicts it, and what has to be known (which entries were
+refused, which audiences exist) must be there.
 """
 
 from __future__ import annotations
@@ -150,7 +150,8 @@ def classify_bulk(answer: Answer, entries: int) -> Verdict:
 def classify_change(answer: Answer, *, any_success: bool = False) -> Verdict:
     """Read the answer to an audience write; Batch documents an `indexing_token` for most, not for all.
 
-    `any_success` where neither status nor content is documented: every 2xx, even without a body.
+    `any_success` where neither status nor content is documented: every 2xx that is no page and names no
+    error, with an object, without a body, or with a short text such as `OK`.
     """
     return _unsuccessful(answer) or _success(answer, _change, any_success=any_success)
 
@@ -163,7 +164,10 @@ def classify_creation(answer: Answer, *, any_success: bool = False) -> Verdict:
 
 
 def classify_acceptance(answer: Answer) -> Verdict:
-    """Read the answer to a request whose success is not documented: every 2xx that does not contradict it."""
+    """Read the answer to a request whose success is not documented: every 2xx that does not contradict it.
+
+    One that came whole is never a `Retry`, whatever is in it.
+    """
 
     def read(document: dict[str, Any]) -> Accepted | str:
         return _refusal_of(document) or Accepted(document=document)
@@ -228,9 +232,13 @@ def _empty(answer: Answer) -> Verdict:
 
     An answer that broke off in its headers is another matter: none says how long a body was to follow.
     """
-    if answer.status != NO_CONTENT and not any(_header(answer, name) for name in LENGTHS):
+    if answer.status != NO_CONTENT and not _says_its_length(answer):
         return Retry(f"cut off: {_form(answer)}", answer.status)
     return undocumented(answer, "a success without a body")
+
+
+def _says_its_length(answer: Answer) -> bool:
+    return any(_header(answer, name) for name in LENGTHS)
 
 
 def _success(
@@ -244,12 +252,46 @@ def _success(
     if not (body := answer.body.strip()) and not any_success:
         return _empty(answer)
     document = _decoded(body or b"{}")
-    if document is _NOT_JSON:
-        return Retry(f"no JSON: {_form(answer)}", answer.status)
     if not isinstance(document, dict):
-        return undocumented(answer, "not an object")
+        if (failure := (_no_consent if any_success else _no_object)(answer, document)) is not None:
+            return failure
+        document = {}
     found = read(document)
     return undocumented(answer, found) if isinstance(found, str) else found
+
+
+SHORT_TEXT: Final = 100
+"""Characters of a text that may stand for a success; a longer one is a page of something else."""
+
+SPEAKS_AGAINST = re.compile(
+    "error|fail|invalid|misuse|refus|reject|denied|forbidden|unauthori|unknown|missing|unable|cannot|unavailable"
+    "|exception|maintenance|(?<![a-z])(?:false|ko|no|nok|not)(?![a-z])",
+    re.IGNORECASE,
+)
+"""Words that speak against the success which the status claims."""
+
+
+def _no_object(answer: Answer, document: Any) -> Failure:
+    if document is _NOT_JSON:
+        return Retry(f"no JSON: {_form(answer)}", answer.status)
+    return undocumented(answer, "not an object")
+
+
+def _no_consent(answer: Answer, document: Any) -> Failure | None:
+    """Say what is wrong with a success without an object, where `null`, `[]` or a short text is one as well.
+
+    It is never a `Retry` where the answer came whole.
+    """
+    text = document if isinstance(document, str) else answer.body.decode("utf-8", "replace").strip()
+    broken = document is _NOT_JSON and text.startswith(("{", "["))
+    if broken and not _says_its_length(answer):
+        return Retry(f"cut off: {_form(answer)}", answer.status)
+    is_page = "<" in text or "\n" in text or "html" in _header(answer, "Content-Type").lower()
+    if broken or is_page or len(text) > SHORT_TEXT:
+        return undocumented(answer, "neither an object nor a short text")
+    if isinstance(document, list) and document:
+        return undocumented(answer, "not an object")
+    return undocumented(answer, "a success that names an error") if SPEAKS_AGAINST.search(text) else None
 
 
 def _bulk(document: dict[str, Any], entries: int) -> Accepted | str:

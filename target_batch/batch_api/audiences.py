@@ -71,7 +71,7 @@ def adding(member: bytes) -> bytes:
 class Platform(Protocol):
     """How one platform spells the audience calls.
 
-    `any_success` where every 2xx accepts a write, with a body or without.
+    `any_success` where every 2xx accepts a write, unless it is a page or names an error.
     """
 
     any_success: bool
@@ -280,40 +280,52 @@ class AudienceSender:
 
     def change(self, name: str, display_name: str, members: Sequence[bytes]) -> Receipt:
         """Add and remove members; an audience that is not listed is created first."""
-        return self._deliver(name, display_name, members, partial(self._platform.change_call, name))
+        return self._deliver(name, display_name, members, lambda part, _: self._changed(name, part))
 
     def replace(self, name: str, display_name: str, members: Sequence[bytes]) -> Receipt:
-        """Remove all members and add these, once; what Batch refuses with others is then added alone."""
+        """Remove all members and add these, once; what Batch refuses with others is then added alone.
+
+        Where Batch adds a member by whom it refused to replace all others, it is the replacing that it
+        refuses [open for 1.0]: a new audience is filled by additions instead, any other one is a failure.
+        """
         replaced = False
 
-        def call(part: Sequence[bytes]) -> Call:
-            if replaced:
-                return self._platform.change_call(name, [adding(body) for body in part])
-            return self._platform.replace_call(name, part)
-
-        def accepted() -> None:
+        def write(part: Sequence[bytes], new: bool) -> Verdict:  # noqa: FBT001 - as `_deliver` calls it
             nonlocal replaced
-            replaced = True
+            additions = [adding(body) for body in part]
+            if replaced:
+                return self._changed(name, additions)
+            verdict = self._write(self._platform.replace_call(name, part), classify_change)
+            if isinstance(verdict, Malformed) and len(part) == 1:
+                added = self._changed(name, additions)
+                if isinstance(added, Accepted) and not new:
+                    return _not_replaced(name, verdict)
+                verdict = added
+            replaced = isinstance(verdict, Accepted)
+            return verdict
 
-        return self._deliver(name, display_name, members, call, accepted)
+        return self._deliver(name, display_name, members, write)
+
+    def _changed(self, name: str, members: Sequence[bytes]) -> Verdict:
+        return self._write(self._platform.change_call(name, members), classify_change)
 
     def _deliver(
         self,
         name: str,
         display_name: str,
         members: Sequence[bytes],
-        call: Callable[[Sequence[bytes]], Call],
-        accepted: Callable[[], None] = lambda: None,
+        write: Callable[[Sequence[bytes], bool], Verdict],
     ) -> Receipt:
-        if (failure := self._ensure(name, display_name)) is not None:
-            return self._failed(failure)
+        """Deliver members by `write`, which learns whether the audience was created for them."""
+        new = self._ensure(name, display_name)
+        if isinstance(new, Failure):
+            return self._failed(new)
         there = False
 
         def send(part: Sequence[bytes]) -> Verdict:
             nonlocal there
-            verdict = self._write(call(part), classify_change)
+            verdict = write(part, new)
             if isinstance(verdict, Accepted):
-                accepted()
                 there = True
             elif isinstance(verdict, Malformed | Misrouted) and not there:
                 missing = self._missing(name, verdict)
@@ -331,20 +343,23 @@ class AudienceSender:
         gone = f"{refusal.what}, audience '{clean(name)}' does not exist any more"
         return None if found else Undocumented(gone, refusal.status, refusal.code)
 
-    def _ensure(self, name: str, display_name: str) -> Failure | None:
-        """Create the audience if it does not exist; where that is refused, see whether it does after all."""
+    def _ensure(self, name: str, display_name: str) -> Failure | bool:
+        """Create the audience if it does not exist; where that is refused, see whether it does after all.
+
+        Return whether it is new, or why it cannot be created.
+        """
         known = self._known(name)
         if isinstance(known, Failure):
             return known
         if name in known:
-            return None
+            return False
         verdict = self._write(self._platform.create_call(name, display_name), classify_creation)
         if isinstance(verdict, Retry | Denied):
             return verdict
         if isinstance(verdict, Failure) and (found := self._viewed(name)) is not True:
             return found or _not_created(name, verdict)
         known.add(name)
-        return None
+        return isinstance(verdict, Accepted)
 
     def exists(self, name: str) -> bool | Receipt:
         """Return whether an audience exists; one that the pages of a list may have skipped is viewed."""
@@ -409,11 +424,21 @@ class AudienceSender:
         return self._located(Receipt(failure=failure_of(failure)))
 
 
+def _not_replaced(name: str, refusal: Failure) -> Failure:
+    """Name the refusal of a replacement as such: who else is in the audience cannot be known."""
+    what = (
+        f"{refusal.what}, audience '{clean(name)}' takes additions and no replacement of all its members. "
+        "Delete it in Batch's dashboard, or mirror into one of another name: a new one is filled by additions"
+    )
+    return Undocumented(what, refusal.status, refusal.code)
+
+
 def _not_created(name: str, refusal: Failure) -> Failure:
     """Name the refusal of an audience that does not exist; a 403 is about the key after all."""
     what = f"{refusal.what}, audience '{clean(name)}' does not exist and cannot be created"
-    verdict = Denied if refusal.status == FORBIDDEN else Undocumented
-    return verdict(what, refusal.status, refusal.code)
+    if refusal.status == FORBIDDEN:
+        return Denied(what, refusal.status, refusal.code)
+    return Undocumented(f"{what}: create it in Batch's dashboard", refusal.status, refusal.code)
 
 
 def _classify_named(answer: Answer, name: str) -> Verdict:

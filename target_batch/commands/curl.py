@@ -28,18 +28,22 @@ REST_API_KEY: Final = Secret("$REST_API_KEY")
 PROJECT_KEY: Final = "$PROJECT_KEY"
 APP_KEY: Final = Secret("$APP_KEY")
 
-QUIET: Final = "--silent --show-error --retry 5 --write-out '\\n'"
-"""No progress bar, a line for each answer, and patience where several calls share one a second."""
+QUIET: Final = "--silent --show-error --write-out '\\n'"
+"""No progress bar, and a line for each answer."""
+
+PATIENT: Final = "--silent --show-error --retry 5 --write-out '\\n'"
+"""Patience where several calls share one a second; not for events, which a second attempt may double."""
 
 
 def curls(study: Study, settings: Settings) -> Iterator[str]:
     """Give a command for each request that the first records of a stream would become."""
     api_url = quote(settings.api_url.rstrip("/"), safe=":/[]")
-    for call in _calls(study, settings):
-        yield _command(call, api_url)
+    for call, holds_events in _calls(study, settings):
+        yield _command(call, api_url, QUIET if holds_events else PATIENT)
 
 
-def _calls(study: Study, settings: Settings) -> Iterator[Call]:
+def _calls(study: Study, settings: Settings) -> Iterator[tuple[Call, bool]]:
+    """Yield each call, and whether it carries events."""
     project = Project(REST_API_KEY, PROJECT_KEY, settings.api_version)
     buffer = ProfileBuffer()
     members: list[AudienceChange] = []
@@ -50,10 +54,11 @@ def _calls(study: Study, settings: Settings) -> Iterator[Call]:
             members.append(operation)
     while entries := buffer.cut(UPDATE.entries, BODY_BYTES).entries:
         seal(entries)
-        yield project.post(UPDATE.route, b"[" + b",".join(entry.body for entry in entries) + b"]")
+        call = project.post(UPDATE.route, b"[" + b",".join(entry.body for entry in entries) + b"]")
+        yield call, any(entry.events for entry in entries)
         buffer.free(entries)
     if members:
-        yield from _audience_calls(study, members, project)
+        yield from ((call, False) for call in _audience_calls(study, members, project))
 
 
 def _audience_calls(study: Study, changes: list[AudienceChange], project: Project) -> Iterator[Call]:
@@ -68,8 +73,9 @@ def _audience_calls(study: Study, changes: list[AudienceChange], project: Projec
     for name, wanted in by_name.items():
         label = next(iter(wanted.values())).display_name
         yield platform.create_call(name, label)
-        if options.mode == "mirror":
-            yield platform.replace_call(name, [_body(change) for change in wanted.values() if change.add])
+        added = [_body(change) for change in wanted.values() if change.add]
+        if options.mode == "mirror" and added:
+            yield platform.replace_call(name, added)
         else:
             yield platform.change_call(name, [Member(change, []).encoded() for change in wanted.values()])
 
@@ -81,10 +87,10 @@ def _body(change: AudienceChange) -> bytes:
     return msgspec.json.encode(member)
 
 
-def _command(call: Call, api_url: str) -> str:
+def _command(call: Call, api_url: str, flags: str) -> str:
     request = requests.Request(call.method, api_url + call.path, params=call.query, auth=call.auth).prepare()
     url = (request.url or "").replace("%24APP_KEY", "$APP_KEY")
-    parts = [f"curl {QUIET}", f'  --request {call.method} "{url}"']
+    parts = [f"curl {flags}", f'  --request {call.method} "{url}"']
     kept = {name: value for name, value in request.headers.items() if name != "Content-Length"}
     headers = {**kept, "Content-Type": "application/json"}
     parts += [f'  --header "{name}: {value}"' for name, value in headers.items()]

@@ -99,7 +99,7 @@ EVENT_ATTRIBUTES: Final = 20
 """Attributes on each level of an event; `$label` and `$tags` do not count [sdk]."""
 
 EVENT_DEPTH: Final = 3
-"""Levels below an event's `attributes` that may hold an object or an array [sdk]."""
+"""Levels below an event's `attributes` on which an object may stand, alone or in an array [sdk]."""
 
 LABEL_LENGTH: Final = 200
 """Characters of an event's `$label` [sdk]."""

@@ -287,7 +287,8 @@ class Reason(Enum):
     TOO_DEEP = (
         "too_deep",
         "attribute",
-        "Objects and arrays of an event go three levels deep. Flatten what is deeper with a stream map.",
+        "Objects of an event, alone or in arrays, go three levels deep. Flatten what is deeper with a stream "
+        "map.",
     )
     TOO_MANY_ATTRIBUTES = (
         "too_many_attributes",

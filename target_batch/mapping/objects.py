@@ -1,4 +1,4 @@
-"""Attributes of events: scalars as on profiles, and objects and arrays of objects three levels deep."""
+"""Attributes of events: scalars and arrays of text as on profiles, and objects three levels deep."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from target_batch.mapping.columns import Columns
 from target_batch.mapping.conversion import InvalidValue, PartlyInvalid
 from target_batch.mapping.converters.arrays import limited, strings, texts
 from target_batch.mapping.converters.values import contradiction, encodable, one_line, too_long, typed
-from target_batch.mapping.declared import kind_of
 from target_batch.mapping.kinds import by_type, by_value, step
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class EventDialect:
 
     def _converters(self, properties: Mapping[str, Any]) -> Mapping[type, Any]:
         if self._depth > EVENT_DEPTH:
-            return by_type(_too_deep, _too_deep)
+            return by_type(_flat, _too_deep)
         declared_inside = self._inside(properties) if properties else None
 
         def structure(value: dict[str, Any]) -> dict[str, Any] | None:
@@ -175,8 +174,14 @@ def _in_one_line(convert: Convert) -> Convert:
 _STRUCTURES = (frozenset({"array"}), frozenset({"object"}))
 
 
+def _flat(value: list[Any]) -> list[str] | None:
+    """Return an array where no object can be."""
+    return _too_deep(value) if any(type(item) is dict for item in value) else strings(value)
+
+
 def _too_deep(value: Any) -> Any:
-    raise InvalidValue(Reason.TOO_DEEP, f"An {kind_of(value)} more than {EVENT_DEPTH} levels deep.")
+    what = "object" if type(value) is dict else "array of objects"
+    raise InvalidValue(Reason.TOO_DEEP, f"An {what} more than {EVENT_DEPTH} levels deep.")
 
 
 def _surviving(columns: Columns, item: dict[str, Any], issues: list[Issue]) -> dict[str, Any] | None:

@@ -50,6 +50,11 @@ def empty_answer(status: int) -> Answer:
     return Answer(status, b"", ())
 
 
+def text_answer(status: int, text: str) -> Answer:
+    """Make an answer whose body is a plain text."""
+    return Answer(status, text.encode(), ((b"content-type", b"text/plain"),))
+
+
 def success(errors: list[PartialError]) -> Answer:
     """Make the 202 of a call on profiles, with its partial errors if there are some."""
     if not errors:

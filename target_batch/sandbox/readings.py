@@ -178,6 +178,18 @@ READINGS: Final = (
         {"refused": "refused with 400", "accepted": "the audience is emptied"},
     ),
     Reading(
+        "install_creation",
+        "4",
+        "the creation of an app's audience of installation IDs",
+        {"accepted": "as one of custom IDs", "refused": "refused with 400"},
+    ),
+    Reading(
+        "old_replace",
+        "4",
+        "a replace of an app's audience in version 1.0",
+        {"accepted": "as in 1.1, with the type", "refused": "refused with 400"},
+    ),
+    Reading(
         "app_change",
         "4",
         "the answer to an update or replace of an app's audience",
@@ -188,6 +200,7 @@ READINGS: Final = (
             "200_without_token": "200 and an empty object",
             "202_without_body": "202 and no body",
             "204_without_body": "204 and no body",
+            "200_with_text": "200 and the plain text OK",
         },
     ),
     Reading(
@@ -217,6 +230,8 @@ READINGS: Final = (
             "request_id": "request_id",
             "absent": "none, an empty object",
             "no_body": "none, 204 and no body",
+            "text": "none, 200 and the plain text OK",
+            "null": "none, 200 and null",
         },
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from target_batch.sandbox.answers import Answer
+from target_batch.sandbox.answers import JSON, Answer
 from target_batch.sandbox.readings import Readings
 
 Rewrite = Callable[[dict[str, Any]], dict[str, Any]]
@@ -32,8 +32,9 @@ def reshape(answer: Answer, readings: Readings, *, is_app: bool) -> Answer:
     chosen = readings.deviating()
     if not chosen:
         return answer
-    content = msgspec.json.decode(answer.body or b"{}")
-    if is_app and "error_code" in content and "app_errors" in chosen:
+    is_json = answer.headers[: len(JSON)] == JSON
+    content = msgspec.json.decode(answer.body) if is_json and answer.body else {}
+    if is_app and "app_errors" in chosen and isinstance(content, dict) and "error_code" in content:
         content = {"code": content["error_code"], "message": content["error_message"]}
     for (name, value), rewrite in _REWRITES.items():
         if chosen.get(name) == value:
@@ -43,7 +44,7 @@ def reshape(answer: Answer, readings: Readings, *, is_app: bool) -> Answer:
         status = int(readings["accepted_status"])
     if status == HTTPStatus.TOO_MANY_REQUESTS and "retry_after" in chosen:
         headers += _RETRY_AFTER
-    body = msgspec.json.encode(content) if answer.body else b""
+    body = msgspec.json.encode(content) if is_json and answer.body else answer.body
     return replace(answer, status=status, body=body, headers=headers)
 
 

@@ -96,6 +96,11 @@ def test_audiences_are_as_their_streams_say(loader: Loader, name: str, value: st
     lines = [head("cohort", "action", *columns), *rows(["u1", "u2", "u3"], action="add", **columns)]
     lines += [*rows(["u3"], action="remove"), state(DONE)]
     found = loader.run(lines, **stream(place))
+    if (name, value, place) == ("install_creation", "refused", "installations"):
+        assert (found.code, found.states, found.codes()) == (1, [], []), found.log
+        assert "audience 'vip' does not exist and cannot be created" in found.log
+        assert (found.totals("cohort")["delivered"], found.totals("cohort")["undelivered"]) == (0, 4)
+        return
     assert found.code == 0, found.log
     assert (found.states, found.totals("cohort")["delivered"]) == ([DONE], 4)
     assert all(held == {"u1", "u2"} for held in members(loader, place))
@@ -104,6 +109,12 @@ def test_audiences_are_as_their_streams_say(loader: Loader, name: str, value: st
         assert (first.code, first.states) == (1, []), first.log
         assert "how many members audience 'vip' has" in first.log
         assert all(held == {"u1", "u2"} for held in members(loader, place))
+        return
+    if (name, value, place) == ("old_replace", "refused", "app"):
+        assert (first.code, first.states, first.codes()) == (1, [], []), first.log
+        assert "takes additions and no replacement of all its members" in first.log
+        assert first.totals("cohort")["delivered"] == 0
+        assert all(held == {"u1", "u2"} for held in members(loader, place)), "nobody was removed"
         return
     assert first.code == 0, first.log
     assert all(held == {"u1", "u4"} for held in members(loader, place))
@@ -151,3 +162,28 @@ def test_an_audience_that_is_gone_costs_no_record(loader: Loader, name: str, val
     assert (found.code, found.states, found.codes()) == (1, [], []), found.log
     assert "audience 'vip' does not exist any more" in found.log
     assert found.totals("cohort")["undelivered"] == 2
+
+
+def test_an_app_that_replaces_nobody_has_its_audiences_mirrored(loader: Loader) -> None:
+    """A new one is filled, and is changed by differences from then on; who is refused is rejected alone."""
+    choose(loader, old_replace="refused")
+    mirror = stream("app", mode="mirror")
+    loader.batch.fault({"refuse_ids": ["bad"]}, path="*/custom-audience/vip")
+    first = loader.run(cohort(["bad", "u1", "u2"]), **mirror)
+    assert (first.code, first.states, first.codes()) == (0, [DONE], ["refused_by_batch"]), first.log
+    assert first.totals("cohort")["delivered"] == 2
+    assert all(held == {"u1", "u2"} for held in members(loader, "app"))
+    second = loader.run(cohort(["u2", "u3"]), **mirror, max_audience_shrink=1)
+    assert second.code == 0, second.log
+    assert all(held == {"u2", "u3"} for held in members(loader, "app"))
+
+
+def test_an_audience_of_installations_that_was_made_by_hand_is_used(loader: Loader) -> None:
+    """Where Batch does not create it by the API."""
+    settings = stream("installations", tags=None, attributes={})
+    choose(loader)
+    assert loader.run(cohort(["i1"]), **settings).code == 0
+    choose(loader, install_creation="refused")
+    found = loader.run(cohort(["i2"]), **settings)
+    assert (found.code, found.states) == (0, [DONE]), found.log
+    assert all(held == {"i1", "i2"} for held in members(loader, "installations"))

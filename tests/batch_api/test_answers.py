@@ -168,7 +168,6 @@ def test_any_success_is_one_where_none_is_documented(status: int) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        [],
         {"error_code": "MISSING_PARAMETER"},
         {"code": "MISSING_PARAMETER", "message": "no such person"},
         {"error": "later"},
@@ -179,6 +178,60 @@ def test_a_success_that_names_an_error_is_none(body: Any) -> None:
     """However open its form is: a person who was not erased must not count as erased."""
     assert isinstance(classify_acceptance(answer(200, body)), Undocumented)
     assert isinstance(classify_change(answer(200, body), any_success=True), Undocumented)
+
+
+def open_verdicts(given: Answer) -> list[Any]:
+    """Return what an answer means wherever no success is documented."""
+    return [
+        classify_change(given, any_success=True),
+        classify_creation(given, any_success=True),
+        classify_acceptance(given),
+    ]
+
+
+@pytest.mark.parametrize("status", [200, 202, 203])
+@pytest.mark.parametrize(
+    "body", [b"OK", b"ok\r\n", b'"OK"', b"null", b"[]", b"true", b"4711", b"Accepted.", b"Users notified"]
+)
+def test_a_success_that_is_no_object_is_one_where_none_is_documented(status: int, body: bytes) -> None:
+    for verdict in open_verdicts(answer(status, body, Content_Type="text/plain")):
+        assert isinstance(verdict, Accepted)
+        assert not verdict.document.get("indexing_token")
+    assert not isinstance(classify_change(answer(202, body)), Accepted), "a project documents an object"
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b"<html>welcome</html>", "text/plain"),
+        (b"<html>welcome</html>", "text/html"),
+        (b"Welcome", "text/html; charset=utf-8"),
+        (b'<?xml version="1.0"?><ok/>', "application/xml"),
+        (b"Welcome to the guest network.\nPlease log in.", "text/plain"),
+        (b"x" * 101, "text/plain"),
+        (b"Error: later", "text/plain"),
+        (b"MISSING_PARAMETER", "text/plain"),
+        (b'"AUTHENTICATION_INVALID"', "application/json"),
+        (b"KO", "text/plain"),
+        (b"person not found", "text/plain"),
+        (b"false", "application/json"),
+        (b'[{"id": "r1"}]', "application/json"),
+        (b'{"id": "r1', "application/json"),
+        (b"[" * 5000, "application/json"),
+    ],
+)
+def test_a_page_or_an_error_is_no_success_and_is_not_asked_for_again(body: bytes, media_type: str) -> None:
+    """It came whole: the same request once more might count twice."""
+    headers = {"Content_Type": media_type, "Content_Length": str(len(body))}
+    for verdict in open_verdicts(answer(200, body, **headers)):
+        assert isinstance(verdict, Undocumented)
+        assert "r1" not in verdict.what
+
+
+def test_an_answer_that_broke_off_may_be_asked_for_again() -> None:
+    """Without a length nothing says that it came whole."""
+    for verdict in open_verdicts(answer(200, b'{"indexing_tok')):
+        assert isinstance(verdict, Retry)
 
 
 def test_a_document_with_an_error_is_not_believed() -> None:
@@ -317,6 +370,13 @@ PARTIAL = st.fixed_dictionaries(
     },
 )
 BODIES = st.binary(max_size=20) | JSON | PARTIAL
+
+
+@given(st.integers(200, 299), BODIES)
+def test_no_whole_success_is_asked_for_again(status: int, body: Any) -> None:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    for verdict in open_verdicts(answer(status, raw, Content_Length=str(len(raw)))):
+        assert isinstance(verdict, Accepted | Undocumented)
 
 
 @given(st.integers(100, 599), st.none() | st.text(max_size=20), BODIES)

@@ -256,3 +256,59 @@ def test_a_name_that_the_pages_skipped_is_not_created_again() -> None:
         assert sender.change(name, name, [b'{"action":"add","id":"u1"}']).failure is None
     created = [call.path.rpartition("/")[2] for call in transport.calls if call.method == "POST"]
     assert created == ["new"]
+
+
+def app_that_refuses_to_replace(listed: list[str], bad: str = "") -> Callable[[Call], Reply]:
+    """Answer as an app that takes no PUT, and no change with a bad member."""
+    audiences = set(listed)
+
+    def answer(call: Call) -> Reply:
+        name = call.path.rpartition("/")[2]
+        if call.method == "GET" and name == "custom-audience":
+            return offset_of(sorted(audiences))(call)
+        if call.method == "POST":
+            audiences.add(name)
+            return 200, {}
+        if call.method == "GET":
+            return 200, {"name": name}
+        holds_bad = bool(bad) and bad.encode() in (call.body or b"")
+        refused = call.method == "PUT" or holds_bad
+        return (400, {"error_code": "MISSING_PARAMETER"}) if refused else (202, {"indexing_token": "t"})
+
+    return answer
+
+
+MANY = [b'{"id":"u%d"}' % number for number in range(10_000)]
+
+
+def test_a_replacement_that_is_refused_as_such_blames_no_member() -> None:
+    """Who else is in the audience is not known, so it stops; after a few calls, not after thousands."""
+    _, sender, transport = world(APP, app_that_refuses_to_replace(["vip"]))
+    sender.vouch()
+    receipt = sender.replace("vip", "vip", MANY)
+    assert isinstance(receipt.failure, DeliveryError)
+    assert "takes additions and no replacement of all its members" in str(receipt.failure)
+    assert (receipt.refused, len(receipt.unconfirmed)) == ({}, len(MANY))
+    assert len(transport.calls) < 20
+
+
+def test_a_new_audience_is_filled_where_nothing_is_replaced() -> None:
+    _, sender, transport = world(APP, app_that_refuses_to_replace([], bad='"u77"'))
+    receipt = sender.replace("vip", "vip", MANY)
+    assert (receipt.failure, set(receipt.refused), receipt.unconfirmed) == (None, {77}, set())
+    assert len(transport.calls) < 70
+
+
+def test_a_member_that_is_neither_replaced_nor_added_is_to_blame() -> None:
+    """The replacement itself is good, as the next member shows."""
+
+    def answer(call: Call) -> Reply:
+        if call.method == "GET":
+            return offset_of(["vip"])(call) if call.query else (200, {"name": "vip"})
+        return (400, {}) if b'"bad"' in (call.body or b"") else (202, {})
+
+    _, sender, transport = world(APP, answer)
+    receipt = sender.replace("vip", "vip", [b'{"id":"bad"}', b'{"id":"u1"}', b'{"id":"u2"}'])
+    assert (receipt.failure, set(receipt.refused), receipt.unconfirmed) == (None, {0}, set())
+    methods = [call.method for call in transport.calls if call.method != "GET"]
+    assert methods == ["PUT", "PUT", "PATCH", "PUT"]

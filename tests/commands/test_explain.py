@@ -7,6 +7,7 @@ import gzip
 import json
 import shutil
 import subprocess
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -383,6 +384,38 @@ def test_the_curl_commands_do_what_the_target_does(
     assert done.stdout.count("SUCCESS") == 1
     got = [(e["endpoint"], e.get("custom_id"), e.get("attributes"), e.get("id")) for e in batch.journal()]
     assert sorted(got, key=repr) == sorted(wanted, key=repr)
+
+
+def test_a_mirror_that_only_removes_is_shown_as_an_update(command: Command, tmp_path: Path) -> None:
+    """Batch refuses to replace everybody by nobody, and so does the target."""
+    settings = {"streams": {"cohorts": {"audience": "vip", "mode": "mirror"}}}
+    (tmp_path / "c.json").write_text(json.dumps(settings))
+    lines = [
+        schema("cohorts", {"user_id": STRING, "action": STRING}, ["user_id"]),
+        record("cohorts", user_id="u1", action="remove"),
+    ]
+    script = curl_script(command, tmp_path / "c.json", "\n".join(lines))
+    assert "/audiences/replace" not in script
+    sent = script.partition("/audiences/update")[2].partition("<<'JSON'\n")[2].partition("\nJSON")[0]
+    assert json.loads(sent) == {"name": "vip", "ids": [{"action": "remove", "id": "u1"}]}
+    added = "\n".join([*lines, record("cohorts", user_id="u2", action="add")])
+    sent = curl_script(command, tmp_path / "c.json", added).partition("/audiences/replace")[2]
+    assert '"u2"' in sent
+    assert '"u1"' not in sent
+
+
+def test_a_pasted_command_with_events_is_not_tried_again(command: Command, tmp_path: Path) -> None:
+    """A second attempt might double an event; one of attributes alone changes nothing."""
+    (tmp_path / "c.json").write_text("{}")
+    users = [schema("users", {"user_id": STRING, "n": STRING}), record("users", user_id="u1", n="x")]
+    events = [
+        schema("events", {"user_id": STRING, "event": STRING, "time": DATE_TIME}),
+        record("events", user_id="u1", event="seen", time=datetime.now(timezone.utc).isoformat()),
+    ]
+    assert "--retry" in curl_script(command, tmp_path / "c.json", "\n".join(users))
+    script = curl_script(command, tmp_path / "c.json", "\n".join(events))
+    assert '"seen"' in script
+    assert "--retry" not in script
 
 
 def test_no_request_leaves_and_nothing_is_written(

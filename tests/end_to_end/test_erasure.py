@@ -149,11 +149,12 @@ def test_a_dry_run_erases_nobody_and_shows_whom_it_would(tmp_path: Path, batch: 
     assert not (ended.work / "erasures").exists()
 
 
-@pytest.mark.parametrize("reading", ["request_id", "absent", "no_body"])
+@pytest.mark.parametrize("reading", ["request_id", "absent", "no_body", "text", "null"])
 def test_the_name_of_a_request_may_stand_elsewhere(tmp_path: Path, batch: LocalBatch, reading: str) -> None:
     batch.choose(erasure_id=reading)
     ended = run_quickly(tmp_path, batch.url, stream(gone("u9")), **ERASING)
     assert ended.code == 0
+    assert people(batch) == ["u9"] * len(APPS), "once for each app"
     assert all((entry["request"] is None) == (reading != "request_id") for entry in booked(ended))
 
 
@@ -180,6 +181,8 @@ def test_what_batch_does_not_take_holds_the_state(
     assert ended.states == []
     assert batch.summary()["profiles"] == 1
     assert not any(key in ended.log for key in APPS)
+    asked = [request for request in batch.requests() if request["path"].endswith("/gdpr/request")]
+    assert len(asked) == 1 or fault["answer"]["status"] == 503, "a whole answer is not asked for again"
     batch.reset()
     assert run_quickly(tmp_path, batch.url, lines, **ERASING).code == 0
     assert people(batch) == ["u9"] * 2

@@ -328,6 +328,8 @@ EVENT = {"user_id": STRING, "event": STRING, "time": DATE_TIME, "p": {}, "q": ST
         ({"b": {"c": {"d": 1}}}, None),
         ([{"b": {"c": {"d": 1}}}], None),
         ({"b": {"c": {"d": {"e": 1}}}}, "too_deep"),
+        ({"b": {"c": {"d": ["e"]}}}, None),
+        ([{"b": {"c": {"d": ["e"]}}}], None),
         ({"b": {"c": {"d": [{"e": 1}]}}}, "too_deep"),
         ("x\ny", "invalid_text"),
         ("x\r", "invalid_text"),

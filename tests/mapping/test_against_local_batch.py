@@ -55,6 +55,7 @@ TEXTS = (
     "FR", "GB", "Europe/Paris", "europe/paris", "localtime", "Factory", "UTC", "GMT+1", "Etc/GMT+1", "CET",
     "US/Pacific", "+33612345678", "0612345678", "0033612345678", "+1", "+999999999999999", "33612345678.0",
     "yes", "Non", "granted", "revoked", "O", "J", "maybe", "subscribed", "https://a.b", "https://[x/",
+    "https://[::1]extra/", "https://x[::1]/", "https://[::1%eth0]/", "https://a\\b/", "https://u[@a.b/",
     "https://[::1]:80/", "https://a.b:99999/", "https://@/", "http://a.b:/", "https://a_b/ü",
     "mailto:a@b.co", "ftp://a", "app://x?y#z", "https://a b", "https://a.b/\u200b", "https:///a",
     "https://u:p@h", "x://" + "y" * 2044, "x://" + "y" * 2045, "2024-02-29", "2024-02-30",

@@ -101,6 +101,12 @@ def test_a_record_becomes_one_event(
         pytest.param({"p": {"a": "x" * 301, "b": 1}}, ("value_too_long", "p.a"), id="inside"),
         pytest.param({"p": [{"a": "x" * 301, "b": 1}]}, ("value_too_long", "p.a"), id="in-array"),
         pytest.param({"p": {"b": 1, "c": {"d": {"e": {"f": 1}}}}}, ("too_deep", "p.c.d.e"), id="deep"),
+        pytest.param({"p": {"b": 1, "c": {"d": {"e": ["x", {"f": 1}]}}}}, ("too_deep", "p.c.d.e"),
+                     id="deep-array"),
+        pytest.param({"p": {"b": 1, "c": {"d": {"e": [["x"]]}}}}, ("invalid_array", "p.c.d.e"),
+                     id="deep-nested"),
+        pytest.param({"p": {"b": 1, "c": {"d": {"e": ["x" * 301]}}}}, ("value_too_long", "p.c.d.e"),
+                     id="deep-long"),
         pytest.param({"p": {"b": 1, "c": [[1]]}}, ("invalid_array", "p.c"), id="array-in-array"),
         pytest.param({"p": {"b": 1, "c": [{}, 1]}}, ("invalid_array", "p.c"), id="mixed-array"),
         pytest.param({"p": {"b": 1, "c": [{"x": 1}] * 26}}, ("too_many_items", "p.c"), id="26"),
@@ -256,6 +262,9 @@ def test_three_levels_below_the_attributes(plan_of: Callable[..., Plan]) -> None
     plan = plan_of("events", {"id": ANY, "event": ANY, "a": ANY})
     deepest = {"b": {"c": {"d": 1}}}
     assert sent(plan({"id": 1, "event": "a", "a": deepest}, NOW))["attributes"] == {"a": deepest}
+    texts = {"b": {"c": {"d": ["x", "y"], "e": [1, None, True]}}}
+    update = plan({"id": 1, "event": "a", "a": texts}, NOW)
+    assert sent(update)["attributes"] == {"a": {"b": {"c": {"d": ["x", "y"], "e": ["1", "true"]}}}}
     update = plan({"id": 1, "event": "a", "a": {"b": {"c": {"d": {"e": 1}, "f": 1}}}}, NOW)
     assert isinstance(update, ProfileUpdate)
     assert update.events[0]["attributes"] == {"a": {"b": {"c": {"f": 1}}}}

@@ -55,7 +55,8 @@ class Caller(NamedTuple):
         return found and found["attributes"]
 
     def create(self, name: str = "vip") -> Answer:
-        return self.answer("POST", "/2.11/audiences/create", {"name": name, "type": "custom_ids"})
+        body = {"name": name, "display_name": name, "type": "custom_ids"}
+        return self.answer("POST", "/2.11/audiences/create", body)
 
     def add(self) -> Answer:
         members = [{"action": "add", "id": "u1"}]
@@ -179,8 +180,23 @@ def app_change(call: Caller) -> Any:
         call.answer("PATCH", f"{OLD}/vip", update),
         call.answer("PUT", f"{OLD}/vip", replace),
     ]
-    (found,) = {(answer.status, answer.body != b"{}" if answer.body else None) for answer in answers}
+    shown = {b"": None, b"{}": False, b"OK": "OK"}
+    (found,) = {(answer.status, shown.get(answer.body, True)) for answer in answers}
     return found
+
+
+def install_creation(call: Caller) -> Any:
+    old = call.status("POST", f"{OLD}/people", {"type": "custom_ids"})
+    return old, call.status("POST", f"{NEW}/vip", {"type": "install_ids"}), call.status("GET", f"{NEW}/vip")
+
+
+def old_replace(call: Caller) -> Any:
+    call.answer("POST", f"{OLD}/vip", {"type": "custom_ids"})
+    call.answer("POST", f"{NEW}/devices", {"type": "install_ids"})
+    members = {"ids": [{"id": "u1"}]}
+    new = call.status("PUT", f"{NEW}/devices", members)
+    old = call.status("PUT", f"{OLD}/vip", {"type": "custom_ids", **members})
+    return new, old, call.content("GET", f"{OLD}/vip")["nb_ids"]
 
 
 def unknown_person(call: Caller) -> Any:
@@ -191,7 +207,7 @@ def unknown_person(call: Caller) -> Any:
 
 def erasure_id(call: Caller) -> Any:
     answer = call.answer("POST", "/1.0/K/gdpr/request", ERASURE)
-    return list(json.loads(answer.body)) if answer.body else answer.status
+    return list(json.loads(answer.body)) if answer.body[:1] == b"{" else (answer.status, answer.body)
 
 
 def app_member_dates(call: Caller) -> Any:
@@ -269,6 +285,8 @@ PROBES = {
         {"by_route": (404, 400, 400, 404), "400": (400,) * 4, "404": (404,) * 4},
     ),
     "empty_replace": Probe(empty_replace, {"refused": (400, 400, 1), "accepted": (202, 202, 0)}),
+    "install_creation": Probe(install_creation, {"accepted": (200, 200, 200), "refused": (200, 400, 404)}),
+    "old_replace": Probe(old_replace, {"accepted": (202, 202, 1), "refused": (202, 400, 0)}),
     "app_change": Probe(
         app_change,
         {
@@ -278,6 +296,7 @@ PROBES = {
             "200_without_token": (200, False),
             "202_without_body": (202, None),
             "204_without_body": (204, None),
+            "200_with_text": (200, "OK"),
         },
     ),
     "app_member_dates": Probe(app_member_dates, {"without_zone": [400, 202], "any": [202, 202]}),
@@ -287,7 +306,14 @@ PROBES = {
     ),
     "erasure_id": Probe(
         erasure_id,
-        {"id": ["id"], "request_id": ["request_id"], "absent": [], "no_body": 204},
+        {
+            "id": ["id"],
+            "request_id": ["request_id"],
+            "absent": [],
+            "no_body": (204, b""),
+            "text": (200, b"OK"),
+            "null": (200, b"null"),
+        },
     ),
     "export_absent": Probe(export_absent, {"absent": {"a": 1}, "null": {"a": 1, "b": None}}),
 }
@@ -322,6 +348,14 @@ def test_scripted_errors_stay_as_they_are() -> None:
     exchange = Exchange(1, "POST", "/2.11/profiles/update", b"", HEADERS, 0.0, 0.0, body)
     exchange.scripted = [{"bulk_index": 0}]
     assert json.loads(respond(call.batch, exchange).body)["errors"] == [{"bulk_index": 0}]
+
+
+@pytest.mark.parametrize("key", ["no_body", "text", "null"])
+def test_an_answer_that_is_no_object_passes_the_other_readings(key: str) -> None:
+    others = {"numbers": "text", "extra_keys": "present", "app_errors": "code", "erasure_id": key}
+    call = Caller(LocalBatch(Options(readings=Readings(others))))
+    answer = call.answer("POST", "/1.0/K/gdpr/request", ERASURE)
+    assert answer.body == {"no_body": b"", "text": b"OK", "null": b"null"}[key]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from target_batch.mapping.declared import Declared
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\x00-\x1f\x7f]+[^\s\x00-\x1f\x7f]*").fullmatch
+_AUTHORITY = re.compile(
+    r"(?:[^@\[\]\\]*@)?(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|[^@:\[\]\\]+)(?::(?P<port>[0-9]+))?"
+).fullmatch
+_LARGEST_PORT = 65_535
 _WEB = ("http://", "https://")
 
 
@@ -157,14 +161,12 @@ def looks_like_a_url(value: str) -> bool:
 
 def _parses(address: str) -> bool:
     try:
-        parts = urlsplit(address)
-        host = parts.hostname
-        _ = parts.port  # raises where it is not a number up to 65,535
-        if host and ("[" in parts.netloc or "]" in parts.netloc):
-            IPv6Address(host)
+        found = _AUTHORITY(urlsplit(address).netloc)
+        if found and found["ipv6"]:
+            IPv6Address(found["ipv6"])
     except ValueError:
         return False
-    return bool(host)
+    return found is not None and int(found["port"] or 0) <= _LARGEST_PORT
 
 
 def _within_64_bits(value: int) -> int:

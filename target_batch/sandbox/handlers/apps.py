@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from target_batch.sandbox.answers import Answer, empty_answer, json_answer
+from target_batch.sandbox.answers import Answer, empty_answer, json_answer, text_answer
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.handlers import audience_calls
@@ -42,6 +42,8 @@ def create(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> A
     body: OldCreate | NewCreate = (
         audience_calls.decode(exchange, OldCreate) if old else audience_calls.decode(exchange, NewCreate)
     )
+    if not old and batch.options.readings["install_creation"] == "refused":
+        raise Refused.malformed("an audience of installation IDs is not created here")
     now = exchange.wall
     audience = Audience(name, body.type, body.description, now, now)
     audience_calls.make(batch, exchange, owner, audience)
@@ -69,6 +71,8 @@ def replace(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> 
         audience_calls.decode(exchange, OldReplace) if old else audience_calls.decode(exchange, NewReplace)
     )
     audience_calls.check_count(batch, exchange, body.ids, "replace")
+    if old and batch.options.readings["old_replace"] == "refused":
+        raise Refused.malformed("version 1.0 replaces no members")
     audience = _target(batch, route, exchange, owner, body)
     members = [_change(batch, "add", member) for member in body.ids]
     return _changed(batch, audience_calls.write(batch, exchange, owner, audience, "replace", members))
@@ -122,6 +126,8 @@ def _changed(batch: LocalBatch, token: str) -> Answer:
     status = int(reading.partition("_")[0])
     if reading.endswith("_without_body"):
         return empty_answer(status)
+    if reading.endswith("_with_text"):
+        return text_answer(status, "OK")
     return json_answer(status, {"indexing_token": token} if reading.endswith("_with_token") else {})
 
 

@@ -23,7 +23,7 @@ class CreateBody(Struct, forbid_unknown_fields=True):
 
     name: str
     type: Literal["custom_ids"]
-    display_name: str | UnsetType = UNSET
+    display_name: str
 
 
 class Member(Struct, forbid_unknown_fields=True):
@@ -68,8 +68,7 @@ def create(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> 
     name = audience_calls.check_name(body.name)
     if body.display_name == "":
         raise Refused.malformed("display_name is empty")
-    label = body.display_name if isinstance(body.display_name, str) else name
-    audience = Audience(name, "CUSTOM_ID", label, exchange.wall, exchange.wall)
+    audience = Audience(name, "CUSTOM_ID", body.display_name, exchange.wall, exchange.wall)
     return _accepted(audience_calls.make(batch, exchange, PLATFORM, audience))
 
 

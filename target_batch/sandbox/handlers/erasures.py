@@ -1,16 +1,24 @@
 """``/1.0/APP_KEY/gdpr/request``: the removal of a person, asked for of one app."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
-from target_batch.sandbox.answers import Answer, empty_answer, json_answer
+from target_batch.sandbox.answers import Answer, empty_answer, json_answer, text_answer
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.handlers.audience_calls import admit, check, decode
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.routing import Route
 from target_batch.sandbox.rules.ids import id_violation
+
+_NAMELESS: Final = {
+    "absent": json_answer(200, {}),
+    "no_body": empty_answer(204),
+    "text": text_answer(200, "OK"),
+    "null": json_answer(200, None),
+}
+"""Answers that do not name the request, by the reading ``erasure_id``."""
 
 
 class Person(msgspec.Struct, forbid_unknown_fields=True):
@@ -40,9 +48,8 @@ def request(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) ->
     batch.profiles.remove(body.id.value)
     exchange.applied = True
     key = batch.options.readings["erasure_id"]
-    if key == "no_body":
-        return empty_answer(204)
-    return json_answer(200, {} if key == "absent" else {key: name})
+    nameless = _NAMELESS.get(key)
+    return nameless or json_answer(200, {key: name})
 
 
 def _is_known(batch: LocalBatch, owner: str, custom_id: str) -> bool:

@@ -17,6 +17,8 @@ from target_batch.sandbox.rules.times import date_violation
 
 CHANGES: Final = frozenset({"$add", "$remove"})
 """Keys of a partial change of an array."""
+_FOREIGN: Final = frozenset("[]@\\")
+"""Characters that stand neither in a host's name nor before it."""
 _FREE: Final = frozenset({bool, float})
 """Types whose every value is valid."""
 
@@ -101,12 +103,30 @@ def _is_url(text: str) -> bool:
     """Return whether a text without blanks parses as ``scheme://authority…``."""
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-        if "[" in parts.netloc or "]" in parts.netloc:
-            IPv6Address(host or "")
     except ValueError:
         return False
-    return bool(parts.scheme and host) and (port is None or 0 <= port <= PORT_MAX)
+    user, _, place = parts.netloc.rpartition("@")
+    if not parts.scheme or not _FOREIGN.isdisjoint(user):
+        return False
+    if place.startswith("["):
+        address, _, port = place[1:].partition("]")
+        return _is_ipv6(address) and _is_port(port)
+    host, colon, port = place.partition(":")
+    return bool(host) and _FOREIGN.isdisjoint(host) and _is_port(colon + port)
+
+
+def _is_ipv6(text: str) -> bool:
+    """Return whether a text is an address of IPv6 without a zone."""
+    try:
+        return IPv6Address(text).scope_id is None
+    except ValueError:
+        return False
+
+
+def _is_port(text: str) -> bool:
+    """Return whether what follows a host is nothing, or a colon and a port."""
+    digits = text[1:]
+    return not text or (text[0] == ":" and digits.isascii() and digits.isdigit() and int(digits) <= PORT_MAX)
 
 
 _CHECKS: Final[dict[type, Callable[[object], str | None]]] = {

@@ -205,7 +205,7 @@ def test_refused_ids_make_the_whole_call_fail_and_others_pass(server: Any) -> No
 
 def test_refused_ids_are_found_among_the_members_of_an_audience(server: Any) -> None:
     server.script({"do": {"refuse_ids": ["u1"]}})
-    server.project("POST", "create", {"name": "a", "type": "custom_ids"})
+    server.project("POST", "create", {"name": "a", "type": "custom_ids", "display_name": "A"})
     body = {"name": "a", "ids": [{"action": "add", "id": "u1"}]}
     assert server.project("POST", "update", body).status_code == 400
 

@@ -7,7 +7,9 @@ import pytest
 
 
 def create(server: Any, name: str = "vip", **more: Any) -> Any:
-    return server.project("POST", "create", {"name": name, "type": "custom_ids", **more})
+    return server.project(
+        "POST", "create", {"name": name, "type": "custom_ids", "display_name": name, **more}
+    )
 
 
 def add(server: Any, *ids: str, name: str = "vip") -> Any:
@@ -106,12 +108,13 @@ def test_a_cursor_is_only_what_a_page_gave(server: Any) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
-        ("POST", "create", {"name": "vip", "type": "custom_ids"}, 400),
-        ("POST", "create", {"name": "b c", "type": "custom_ids"}, 400),
+        ("POST", "create", {"name": "vip", "type": "custom_ids", "display_name": "B"}, 400),
+        ("POST", "create", {"name": "b c", "type": "custom_ids", "display_name": "B"}, 400),
+        ("POST", "create", {"name": "b", "type": "custom_ids"}, 400),
         ("POST", "create", {"name": "b"}, 400),
-        ("POST", "create", {"name": "b", "type": "install_ids"}, 400),
+        ("POST", "create", {"name": "b", "type": "install_ids", "display_name": "B"}, 400),
         ("POST", "create", {"name": "b", "type": "custom_ids", "display_name": ""}, 400),
-        ("POST", "create", {"name": "b", "type": "custom_ids", "color": "red"}, 400),
+        ("POST", "create", {"name": "b", "type": "custom_ids", "display_name": "B", "color": "red"}, 400),
         ("POST", "update", {"name": "vip", "ids": []}, 400),
         ("POST", "update", {"name": "vip", "ids": [{"id": "u1"}]}, 400),
         ("POST", "update", {"name": "vip", "ids": [{"action": "keep", "id": "u1"}]}, 400),

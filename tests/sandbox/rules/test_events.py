@@ -33,6 +33,7 @@ def event_of_bytes(size: int) -> dict[str, Any]:
         {"url(a)": "https://example.com"},
         {"a": ["x"] * 25},
         {"a": {"b": {"c": {"d": 1}}}},
+        {"a": {"b": {"c": {"d": ["x"]}}}},
         {"a": [{"b": {"c": {"d": 1}}}] * 25},
         {"a": level(20)},
         {"a": " x "},
