@@ -147,32 +147,28 @@ def classify_bulk(answer: Answer, entries: int) -> Verdict:
     return _unsuccessful(answer) or _success(answer, lambda document: _bulk(document, entries))
 
 
-def classify_change(answer: Answer, *, any_success: bool = False) -> Verdict:
-    """Read the answer to an audience write; Batch documents an `indexing_token` for most, not for all.
+def classify_change(answer: Answer) -> Verdict:
+    """Read the answer to an audience write: every 2xx that does not contradict it, with a token or without.
 
-    `any_success` where neither status nor content is documented: every 2xx that is no page and names no
-    error, with an object, without a body, or with a short text such as `OK`.
+    Batch documents an `indexing_token` for most writes, for others nothing.
     """
-    return _unsuccessful(answer) or _success(answer, _change, any_success=any_success)
+    return _unsuccessful(answer) or _success(answer, _change, needs_object=False)
 
 
-def classify_creation(answer: Answer, *, any_success: bool = False) -> Verdict:
+def classify_creation(answer: Answer) -> Verdict:
     """Read the answer to a creation: a 403 is about this one audience, it may exist already."""
     if answer.status == FORBIDDEN:
         return Undocumented(_described(answer), answer.status, _error(answer.body)[0])
-    return classify_change(answer, any_success=any_success)
+    return classify_change(answer)
 
 
 def classify_acceptance(answer: Answer) -> Verdict:
-    """Read the answer to a request whose success is not documented: every 2xx that does not contradict it.
-
-    One that came whole is never a `Retry`, whatever is in it.
-    """
+    """Read the answer to an erasure, whose success is not documented, as that to an audience write."""
 
     def read(document: dict[str, Any]) -> Accepted | str:
         return _refusal_of(document) or Accepted(document=document)
 
-    return _unsuccessful(answer) or _success(answer, read, any_success=True)
+    return _unsuccessful(answer) or _success(answer, read, needs_object=False)
 
 
 def classify_document(answer: Answer, *required: str) -> Verdict:
@@ -227,71 +223,37 @@ LENGTHS: Final = ("Content-Length", "Transfer-Encoding")
 """Headers that say where a body ends; every answer with a body has one of them."""
 
 
-def _empty(answer: Answer) -> Verdict:
-    """Read a success without the body that is needed: the same request again would not change that.
-
-    An answer that broke off in its headers is another matter: none says how long a body was to follow.
-    """
-    if answer.status != NO_CONTENT and not _says_its_length(answer):
-        return Retry(f"cut off: {_form(answer)}", answer.status)
-    return undocumented(answer, "a success without a body")
-
-
 def _says_its_length(answer: Answer) -> bool:
     return any(_header(answer, name) for name in LENGTHS)
 
 
 def _success(
-    answer: Answer, read: Callable[[dict[str, Any]], Accepted | str], *, any_success: bool = False
+    answer: Answer, read: Callable[[dict[str, Any]], Accepted | str], *, needs_object: bool = True
 ) -> Verdict:
-    """Read a 2xx; `read` returns what was accepted, or the problem with it."""
-    if answer.status not in ACCEPTED_STATUSES and not any_success:
+    """Read a 2xx; `read` returns what was accepted, or the problem with it.
+
+    An answer that broke off is asked for again. One that came whole is not, where it may have counted.
+    """
+    if answer.status not in ACCEPTED_STATUSES and needs_object:
         return undocumented(answer, "another status than documented")
     if _header(answer, "Content-Encoding").lower() not in {"", "identity"}:
         return undocumented(answer, "compressed although that was not asked for")
-    if not (body := answer.body.strip()) and not any_success:
-        return _empty(answer)
-    document = _decoded(body or b"{}")
-    if not isinstance(document, dict):
-        if (failure := (_no_consent if any_success else _no_object)(answer, document)) is not None:
-            return failure
-        document = {}
-    found = read(document)
+    body, is_whole = answer.body.strip(), answer.status == NO_CONTENT or _says_its_length(answer)
+    if not body and not is_whole:
+        return Retry(f"cut off: {_form(answer)}", answer.status)
+    if not body and needs_object:
+        return undocumented(answer, "a success without a body")
+    document = {} if not needs_object and SAYS_YES(body) else _decoded(body)
+    if document is _NOT_JSON and (needs_object or not is_whole):
+        return Retry(f"no JSON: {_form(answer)}", answer.status)
+    found = read(document) if isinstance(document, dict) else "not an object"
     return undocumented(answer, found) if isinstance(found, str) else found
 
 
-SHORT_TEXT: Final = 100
-"""Characters of a text that may stand for a success; a longer one is a page of something else."""
-
-SPEAKS_AGAINST = re.compile(
-    "error|fail|invalid|misuse|refus|reject|denied|forbidden|unauthori|unknown|missing|unable|cannot|unavailable"
-    "|exception|maintenance|(?<![a-z])(?:false|ko|no|nok|not)(?![a-z])",
-    re.IGNORECASE,
-)
-"""Words that speak against the success which the status claims."""
-
-
-def _no_object(answer: Answer, document: Any) -> Failure:
-    if document is _NOT_JSON:
-        return Retry(f"no JSON: {_form(answer)}", answer.status)
-    return undocumented(answer, "not an object")
-
-
-def _no_consent(answer: Answer, document: Any) -> Failure | None:
-    """Say what is wrong with a success without an object, where `null`, `[]` or a short text is one as well.
-
-    It is never a `Retry` where the answer came whole.
-    """
-    text = document if isinstance(document, str) else answer.body.decode("utf-8", "replace").strip()
-    broken = document is _NOT_JSON and text.startswith(("{", "["))
-    if broken and not _says_its_length(answer):
-        return Retry(f"cut off: {_form(answer)}", answer.status)
-    is_page = "<" in text or "\n" in text or "html" in _header(answer, "Content-Type").lower()
-    if broken or is_page or len(text) > SHORT_TEXT:
-        return undocumented(answer, "neither an object nor a short text")
-    if isinstance(document, list) and document:
-        return undocumented(answer, "not an object")
-    return undocumented(answer, "a success that names an error") if SPEAKS_AGAINST.search(text) else None
+SAYS_YES = re.compile(
+    rb"(?:null|\[\]|true|\W?(?:ok|okay|success|accepted|done)\W?)?", re.IGNORECASE
+).fullmatch
+"""A body that says the same as the status, or nothing."""
 
 
 def _bulk(document: dict[str, Any], entries: int) -> Accepted | str:

@@ -69,12 +69,7 @@ def adding(member: bytes) -> bytes:
 
 
 class Platform(Protocol):
-    """How one platform spells the audience calls.
-
-    `any_success` where every 2xx accepts a write, unless it is a page or names an error.
-    """
-
-    any_success: bool
+    """How one platform spells the audience calls."""
 
     def list_call(self, start: str | None = None, limit: int = AUDIENCE_LIST_PAGE) -> Call:
         """Make the call for one page of audiences, the first one without `start`."""
@@ -100,9 +95,6 @@ class Platform(Protocol):
 
 class ProjectAudiences:
     """Audiences of custom IDs in an omnichannel project."""
-
-    any_success = False
-    """A success is a 202 and an object [doc]."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -146,9 +138,6 @@ class ProjectAudiences:
 
 class AppAudiences:
     """Custom audiences of one app; the version of the API follows from the type of ID [doc]."""
-
-    any_success = True
-    """The status of an update or a replace is open, and so is whether it has a body."""
 
     def __init__(self, app: App, id_type: str) -> None:
         self._app = app
@@ -295,7 +284,7 @@ class AudienceSender:
             additions = [adding(body) for body in part]
             if replaced:
                 return self._changed(name, additions)
-            verdict = self._write(self._platform.replace_call(name, part), classify_change)
+            verdict = self._send(self._platform.replace_call(name, part), classify_change)
             if isinstance(verdict, Malformed) and len(part) == 1:
                 added = self._changed(name, additions)
                 if isinstance(added, Accepted) and not new:
@@ -307,7 +296,7 @@ class AudienceSender:
         return self._deliver(name, display_name, members, write)
 
     def _changed(self, name: str, members: Sequence[bytes]) -> Verdict:
-        return self._write(self._platform.change_call(name, members), classify_change)
+        return self._send(self._platform.change_call(name, members), classify_change)
 
     def _deliver(
         self,
@@ -353,7 +342,7 @@ class AudienceSender:
             return known
         if name in known:
             return False
-        verdict = self._write(self._platform.create_call(name, display_name), classify_creation)
+        verdict = self._send(self._platform.create_call(name, display_name), classify_creation)
         if isinstance(verdict, Retry | Denied):
             return verdict
         if isinstance(verdict, Failure) and (found := self._viewed(name)) is not True:
@@ -402,9 +391,6 @@ class AudienceSender:
         if isinstance(verdict, Failure) and verdict.status in {BAD_REQUEST, NOT_FOUND}:
             return False
         return verdict if isinstance(verdict, Failure) else True
-
-    def _write(self, call: Call, classify: Callable[..., Verdict]) -> Verdict:
-        return self._send(call, partial(classify, any_success=self._platform.any_success))
 
     def _send(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
         return self._client.send(call, classify, self._listing.limiter)

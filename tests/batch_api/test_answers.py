@@ -121,7 +121,7 @@ def test_several_errors_may_name_one_entry() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        [],
+        [1],
         "x",
         {"indexing_token": []},
         {"indexing_token": True},
@@ -153,16 +153,11 @@ def test_an_audience_answer_may_come_without_its_token(status: int, body: Any, t
 
 
 @pytest.mark.parametrize("status", [200, 203, 204, 207])
-def test_any_success_is_one_where_none_is_documented(status: int) -> None:
+def test_a_write_is_accepted_by_any_success_that_does_not_contradict_it(status: int) -> None:
     """Neither the status of an app's update nor that of an erasure is documented."""
-    for verdict in (
-        classify_change(answer(status), any_success=True),
-        classify_creation(answer(status, b"\n"), any_success=True),
-        classify_acceptance(answer(status)),
-        classify_acceptance(answer(status, {"id": "r1", "code": "SUCCESS"})),
-    ):
-        assert isinstance(verdict, Accepted)
-    assert isinstance(classify_change(answer(204)), Undocumented), "a project documents its 202"
+    for body in (b"", b"\n", {"code": "SUCCESS"}):
+        for verdict in open_verdicts(answer(status, body, Content_Length="1")):
+            assert isinstance(verdict, Accepted)
 
 
 @pytest.mark.parametrize(
@@ -177,27 +172,20 @@ def test_any_success_is_one_where_none_is_documented(status: int) -> None:
 def test_a_success_that_names_an_error_is_none(body: Any) -> None:
     """However open its form is: a person who was not erased must not count as erased."""
     assert isinstance(classify_acceptance(answer(200, body)), Undocumented)
-    assert isinstance(classify_change(answer(200, body), any_success=True), Undocumented)
+    assert isinstance(classify_change(answer(200, body)), Undocumented)
 
 
 def open_verdicts(given: Answer) -> list[Any]:
-    """Return what an answer means wherever no success is documented."""
-    return [
-        classify_change(given, any_success=True),
-        classify_creation(given, any_success=True),
-        classify_acceptance(given),
-    ]
+    """Return what an answer means to each kind of write."""
+    return [classify_change(given), classify_creation(given), classify_acceptance(given)]
 
 
 @pytest.mark.parametrize("status", [200, 202, 203])
-@pytest.mark.parametrize(
-    "body", [b"OK", b"ok\r\n", b'"OK"', b"null", b"[]", b"true", b"4711", b"Accepted.", b"Users notified"]
-)
-def test_a_success_that_is_no_object_is_one_where_none_is_documented(status: int, body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"OK", b"ok\r\n", b'"OK"', b"null", b"[]", b"true", b"Accepted."])
+def test_a_success_may_be_a_word_or_nothing(status: int, body: bytes) -> None:
     for verdict in open_verdicts(answer(status, body, Content_Type="text/plain")):
         assert isinstance(verdict, Accepted)
         assert not verdict.document.get("indexing_token")
-    assert not isinstance(classify_change(answer(202, body)), Accepted), "a project documents an object"
 
 
 @pytest.mark.parametrize(
@@ -230,8 +218,9 @@ def test_a_page_or_an_error_is_no_success_and_is_not_asked_for_again(body: bytes
 
 def test_an_answer_that_broke_off_may_be_asked_for_again() -> None:
     """Without a length nothing says that it came whole."""
-    for verdict in open_verdicts(answer(200, b'{"indexing_tok')):
-        assert isinstance(verdict, Retry)
+    for body in (b"", b'{"indexing_tok'):
+        for verdict in open_verdicts(answer(200, body)):
+            assert isinstance(verdict, Retry)
 
 
 def test_a_document_with_an_error_is_not_believed() -> None:
@@ -386,9 +375,11 @@ def test_whatever_a_server_says_there_is_a_verdict(status: int, after: str | Non
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     given_answer = Answer(status, headers, raw, 1000.0)
     for verdict in (classify_bulk(given_answer, 3), classify_change(given_answer)):
-        if isinstance(verdict, Accepted):
-            assert status in {200, 201, 202}
-            assert isinstance(body, dict)
+        if isinstance(verdict, Accepted) and not isinstance(body, dict):
+            assert status // 100 == 2
+            assert raw.strip() in {b"", b"null", b"[]", b"true"}
+        elif isinstance(verdict, Accepted):
+            assert status // 100 == 2
             assert all(0 <= index < 3 for index in verdict.refusals)
             assert not body.get("error_code")
             assert not verdict.refusals or body["code"] == "SUCCESS_WITH_PARTIAL_ERRORS"
