@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from target_batch.common.redaction import clean
@@ -40,6 +41,7 @@ class MetricsFile:
 
     def __init__(self, path: str, logger: logging.Logger) -> None:
         self._path = path
+        self._pipeline = PurePosixPath(path).stem
         self._logger = logger
         self._failed = False
 
@@ -51,7 +53,7 @@ class MetricsFile:
     def close(self, entry: dict[str, Any], now: float) -> None:
         """Write the counts once more, even after a failure."""
         try:
-            write_whole(self._path, as_text(entry, now), WRITE_SECONDS)
+            write_whole(self._path, as_text(entry, now, self._pipeline), WRITE_SECONDS)
         except OSError as error:
             if not self._failed:
                 reason = error.strerror or type(error).__name__
@@ -62,14 +64,20 @@ class MetricsFile:
             self._failed = True
 
 
-def as_text(entry: dict[str, Any], now: float) -> bytes:
-    """Return an entry of the run log in Prometheus' text format; `now` in seconds since 1970."""
+def as_text(entry: dict[str, Any], now: float, pipeline: str) -> bytes:
+    """Return an entry of the run log in Prometheus' text format; `now` in seconds since 1970.
+
+    Every sample has `pipeline` as a label: a collector that reads several files refuses samples that are
+    alike.
+    """
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - only who asks for it
 
     class Collector:
         def collect(self) -> Iterator[Metric]:
-            yield from _of_run(entry, now)
-            yield from _of_streams(entry["streams"])
+            for metric in (*_of_run(entry, now), *_of_streams(entry["streams"])):
+                for sample in metric.samples:
+                    sample.labels["pipeline"] = pipeline
+                yield metric
 
     registry = CollectorRegistry()
     registry.register(Collector())

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 
 def samples(text: str) -> dict[tuple[str, ...], float]:
-    """Return samples by name and label values in order, as Prometheus' own parser reads them."""
+    """Return samples by name and label values in order, as Prometheus' own parser reads them.
+
+    The label `pipeline`, which all have, is left out.
+    """
     return {
-        (sample.name, *sample.labels.values()): sample.value
+        (sample.name, *(value for name, value in sample.labels.items() if name != "pipeline")): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
@@ -69,6 +72,22 @@ def test_the_file_may_be_read_by_whoever_collects_it_and_nothing_lies_beside_it(
         os.umask(mask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert [found.name for found in folder.iterdir()] == ["target_batch.prom"]
+
+
+def test_no_sample_of_two_jobs_is_alike_in_one_folder_of_a_collector(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """The textfile collector of node_exporter reads all files of its folder, and refuses what is alike."""
+    met: list[tuple[str, frozenset[tuple[str, str]]]] = []
+    for job in ("nightly", "hourly"):
+        path = tmp_path / f"{job}.prom"
+        run(tmp_path, batch.url, users(1, 3), metrics_path=str(path))
+        found = [
+            sample for family in text_string_to_metric_families(path.read_text()) for sample in family.samples
+        ]
+        assert {sample.labels["pipeline"] for sample in found} == {job}
+        met += [(sample.name, frozenset(sample.labels.items())) for sample in found]
+    assert len(set(met)) == len(met)
 
 
 def test_a_run_at_work_shows_its_last_checkpoint(tmp_path: Path, batch: LocalBatch) -> None:
