@@ -284,6 +284,23 @@ def test_it_fits_a_narrow_window(visit: Visit, server: LocalBatch, width: int, s
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
 
 
+def test_the_name_of_an_event_stays_on_one_line_in_a_narrow_window(visit: Visit, server: LocalBatch) -> None:
+    fill(server)
+    visit.page.set_viewport_size({"width": 390, "height": 800})
+    page = visit.open("profiles/u001")
+    name = page.locator("#profile .events strong", has_text="order_completed")
+    box = name.bounding_box()
+    assert box is not None
+    assert box["height"] < 30
+
+
+def test_a_request_that_never_came_is_not_called_forgotten(visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{visit.url}/#/requests/99")
+    page.get_by_text("Request 99 is not here").wait_for()
+    visit.complaints.clear()
+
+
 def focused(page: Page) -> str:
     """Return the name of what has the focus."""
     name: str = page.evaluate(
