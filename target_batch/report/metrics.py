@@ -90,8 +90,8 @@ def _of_run(entry: dict[str, Any], now: float) -> Iterator[Metric]:
     def gauge(name: str, help_: str, value: float) -> Metric:
         return GaugeMetricFamily(f"target_batch_{name}", help_, value=value)
 
-    info = GaugeMetricFamily("target_batch_run_info", "The run that these are of.", labels=("run", "dry_run"))
-    info.add_metric((entry["run"], str(entry["dry_run"]).lower()), 1)
+    info = GaugeMetricFamily("target_batch_run_info", "The run that these are of.", labels=("run",))
+    info.add_metric((entry["run"],), 1)
     yield info
     started = datetime.fromisoformat(entry["started"]).timestamp()
     yield gauge("run_started_timestamp_seconds", "When the run began.", started)
@@ -138,10 +138,11 @@ def log_points(entry: dict[str, Any]) -> None:
     from singer_sdk import metrics  # noqa: PLC0415 - it is loaded in every run, and by no command
 
     logger = metrics.get_metrics_logger()
+    sent = 0 if entry["dry_run"] else entry["requests"]
     for stream, counts in entry["streams"].items():
         tags = {metrics.Tag.STREAM.value: clean(stream)}
         metrics.log(logger, metrics.Point("counter", metrics.Metric.RECORD_COUNT, counts["read"], tags))
     status = metrics.Status.FAILED if entry["exit"] else metrics.Status.SUCCEEDED
     tags = {metrics.Tag.STATUS.value: status.value}
-    metrics.log(logger, metrics.Point("counter", metrics.Metric.HTTP_REQUEST_COUNT, entry["requests"], {}))
+    metrics.log(logger, metrics.Point("counter", metrics.Metric.HTTP_REQUEST_COUNT, sent, {}))
     metrics.log(logger, metrics.Point("timer", metrics.Metric.JOB_DURATION, entry["seconds"], tags))

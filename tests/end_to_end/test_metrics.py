@@ -52,7 +52,7 @@ def test_the_counts_are_those_of_the_run_log(tmp_path: Path, batch: LocalBatch) 
     assert metrics["target_batch_records", "rejected", "users"] == 1
     assert metrics["target_batch_refusals", "missing_custom_id", "users"] == 1
     assert metrics["target_batch_records", "delivered", odd] == 1
-    assert metrics["target_batch_run_info", "false", found.run["run"]] == 1
+    assert metrics["target_batch_run_info", found.run["run"]] == 1
     assert metrics["target_batch_run_ended",] == 1
     assert metrics["target_batch_run_exit_code",] == 0
     assert metrics["target_batch_run_requests",] == batch.summary()["requests"]["total"]
@@ -88,6 +88,15 @@ def test_no_sample_of_two_jobs_is_alike_in_one_folder_of_a_collector(
         assert {sample.labels["pipeline"] for sample in found} == {job}
         met += [(sample.name, frozenset(sample.labels.items())) for sample in found]
     assert len(set(met)) == len(met)
+
+
+def test_a_dry_run_leaves_the_file_of_the_live_runs_alone(tmp_path: Path, batch: LocalBatch) -> None:
+    """It delivers nothing that an alarm could rely on; the SDK's points say the same."""
+    path = tmp_path / "m.prom"
+    path.write_text("of a live run")
+    found = run(tmp_path, batch.url, users(1, 3), metrics_path=str(path), dry_run=True)
+    assert (found.code, path.read_text()) == (0, "of a live run")
+    assert '"metric":"http_request_count","value":0' in found.log
 
 
 def test_a_run_at_work_shows_its_last_checkpoint(tmp_path: Path, batch: LocalBatch) -> None:
