@@ -147,6 +147,7 @@ def test_a_dry_run_erases_nobody_and_shows_whom_it_would(tmp_path: Path, batch: 
     assert [json.loads(path.read_text())["id"]["value"] for path in kept] == ["u9", "u9"]
     assert not any(key in path.name for path in kept for key in APPS)
     assert not (ended.work / "erasures").exists()
+    assert "2 erasures, 1 profile update and 0 audience calls" in ended.log
 
 
 @pytest.mark.parametrize("reading", ["request_id", "absent", "no_body"])
