@@ -258,4 +258,5 @@ def _tell(flags: Flags, part: str, rows: Rows | None) -> None:
     if rows:
         stream, file = map(shlex.quote, rows)
         click.echo(f"  target-batch replay {files} --stream {stream} {file}")
-    click.echo(f"  {'or ' if rows else ''}some-tap | target-batch {files}")
+        click.echo("Or from a tap:")
+    click.echo(f"  some-tap | target-batch {files}")
