@@ -4,7 +4,8 @@
 #     --env-file target-batch.env --volume work:/work target-batch --config ENV
 #
 # It runs as user 10001 and writes to /work (rejects, run log, ledger) and nowhere else. To have the tap in the
-# same image, build on this one: `FROM target-batch`, `USER root`, `RUN pip install …`, `USER 10001`.
+# same image, build on this one: `FROM target-batch`, `USER root`, `RUN pip install …`, `USER 10001`. The package that
+# a `work_path` such as s3://… needs goes beside target-batch: `RUN pip --python /opt/target-batch install s3fs`.
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS build

@@ -54,10 +54,29 @@ FROM_TERMINAL: Final = (
 )
 
 
+class InputFile(click.File):
+    """The file of `--input`: a path, or a URL that fsspec knows, as `work_path` may be one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Open it; one that cannot be opened is a wrong value."""
+        if not isinstance(value, str) or "://" not in value:
+            return super().convert(value, param, ctx)
+        from target_batch.singer.packed_files import opened  # noqa: PLC0415 - only those behind a URL pay for it
+
+        try:
+            return opened(value).open()
+        except Exception as error:  # noqa: BLE001 - backends raise errors of their own
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            self.fail(f"{value!r}: {reason}. Is its package installed (s3fs, gcsfs, …)?", param, ctx)
+
+
 class CommandGroup(click.Group):
     """The Singer target as a command that has commands: without one of them it reads Singer messages."""
 
     def __init__(self, singer: click.Command, **options: Any) -> None:
+        for parameter in singer.params:
+            if isinstance(parameter.type, click.File):
+                parameter.type = InputFile()
         super().__init__(
             singer.name,
             params=singer.params,

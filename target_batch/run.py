@@ -86,7 +86,8 @@ class Run:
         self._told: set[tuple[str, str]] = set()
         self._deliveries = Deliveries(settings, self._surroundings())
         self._progress = Progress(self.clock, self._client.counters, dry=settings.dry_run)
-        self._metrics = metrics.MetricsFile(settings.metrics_path, logger) if settings.metrics_path else None
+        path = None if settings.dry_run else settings.metrics_path
+        self._metrics = metrics.MetricsFile(path, logger) if path else None
         self.input_ended = self.distrusted = self._signalled = False
         self._beats = 0
         self._cause: str | None = None
@@ -359,7 +360,7 @@ class Run:
             self._logger.info(
                 "Records that the next run repeats: %d. No state has passed since they were settled.", again
             )
-        for note in run_log.fully_rejected(self.fates.tallies):
+        for note in run_log.fully_rejected(self.fates.tallies, self._cause or ""):
             self._logger.warning("%s", note)
         for name in self._rejects.names:
             self._logger.warning("Rejected records: %s", clean(name, 300))

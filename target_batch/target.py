@@ -167,8 +167,8 @@ class TargetBatch(Target):
         return self.mapper.stream_maps[stream]
 
     @property
-    def idle_entries(self) -> list[str]:
-        """What to say of the entries of settings by stream that no stream of the input has."""
+    def idle_entries(self) -> list[tuple[str, int]]:
+        """What to say of the entries of settings by stream that no stream of the input has, and the level."""
         return list(filter(None, (self._map_entries.idle(), self._stream_entries.idle())))
 
     def get_sink_class(self, stream_name: str) -> type[StreamSink]:
@@ -265,8 +265,8 @@ class TargetBatch(Target):
         self.run.finish()
         self._sinks_to_clear.clear()
         if self.run.input_ended:
-            for sentence in self.idle_entries:
-                self.logger.warning("%s", sentence)
+            for sentence, level in self.idle_entries:
+                self.logger.log(level, "%s", sentence)
 
     def _emit(self, state: bytes) -> None:
         try:

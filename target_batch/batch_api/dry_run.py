@@ -21,6 +21,7 @@ ACCEPTED: Final = b'{"code":"SUCCESS"}'
 TOKEN: Final = b'{"indexing_token":"dry-run"}'
 LISTED: Final = b'{"audiences":[],"custom_audiences":[],"has_more":false}'
 """For either platform."""
+ERASURE: Final = "gdpr-request"
 VIEWED: Final = b'{"indexing_state":"APPLIED"}'
 """Without a number of members: none were sent, so there is nothing to compare it with."""
 
@@ -44,7 +45,7 @@ class DryTransport:
                 self._keep(f"{self._number:06d}-{kind}.json", call.body)
             updates = kind in {"profiles-update", "profiles-mass-update"}
             entries = len(msgspec.json.decode(call.body or b"[]", type=list[msgspec.Raw])) if updates else 1
-            self.cost[kind if updates else "other"] += entries
+            self.cost[kind if updates or kind == ERASURE else "other"] += entries
         if updates:
             return Answer(202, {}, ACCEPTED)
         if call.method != "GET":
@@ -58,10 +59,10 @@ class DryTransport:
         """Tell what the run would cost and how long it would take at the documented rates."""
         updates, mass = self.cost["profiles-update"], self.cost["profiles-mass-update"]
         seconds = max(0.0, updates - UPDATE_RATE.burst) / UPDATE_RATE.per_second
-        seconds += mass / MASS_UPDATE_RATE.per_second + self.cost["other"] / OTHER_RATE.per_second
-        calls = (
-            counted(updates + mass, "profile update") + " and " + counted(self.cost["other"], "audience call")
-        )
+        others, erasures = self.cost["other"], self.cost[ERASURE]
+        seconds += mass / MASS_UPDATE_RATE.per_second + (others + erasures) / OTHER_RATE.per_second
+        calls = counted(updates + mass, "profile update") + " and " + counted(others, "audience call")
+        calls = f"{counted(erasures, 'erasure')}, {calls}" if erasures else calls
         kept = f"{counted(self._kept, 'request')} in the folder `dry-run` of `work_path`"
         return f"{calls}, {duration(seconds)} at Batch's documented rates; {kept}"
 
@@ -70,7 +71,7 @@ def _kind(call: Call) -> str:
     """Name a call without the keys that its path may hold."""
     parts = call.path.strip("/").split("/")
     if "gdpr" in parts:
-        return "gdpr-request"
+        return ERASURE
     if "custom-audience" in parts:
         named = len(parts) > parts.index("custom-audience") + 1
         verb = {"GET": "view" if named else "list"}.get(call.method, call.method.lower())

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_batch.common.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 def described(document: Any, stream: str | None) -> list[tuple[str, dict[str, Any], tuple[str, ...]]]:
-    """Return the streams of a catalog, or the one of a JSON schema: name, schema, key properties."""
+    """Return the streams of a catalog, or the one of a JSON schema: name, schema, key properties.
+
+    Raises:
+        InputError: it is a catalog without a stream.
+    """
     if not isinstance(document, dict):
         return []
     if isinstance(document.get("streams"), list):
-        return list(_of_catalog(document["streams"]))
+        found = list(_of_catalog(document["streams"]))
+        if not found and document.keys() == {"streams"}:
+            raise InputError(
+                "The catalog describes no stream: none has a name and a schema with `properties`."
+            )
+        return found
     if stream and _is_schema(document):
         return [(stream, document, ())]
     return []
@@ -21,11 +32,12 @@ def described(document: Any, stream: str | None) -> list[tuple[str, dict[str, An
 
 def _of_catalog(entries: list[Any]) -> Iterator[tuple[str, dict[str, Any], tuple[str, ...]]]:
     for entry in entries:
-        if isinstance(entry, dict) and _is_schema(entry.get("schema")):
+        schema = entry.get("schema") if isinstance(entry, dict) else None
+        if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
             name = entry.get("stream") or entry.get("tap_stream_id")
             keys = entry.get("key_properties") or _table_keys(entry.get("metadata"))
             if isinstance(name, str) and isinstance(keys, list):
-                yield name, entry["schema"], tuple(key for key in keys if isinstance(key, str))
+                yield name, schema, tuple(key for key in keys if isinstance(key, str))
 
 
 def _table_keys(metadata: Any) -> Any:

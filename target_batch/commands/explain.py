@@ -60,7 +60,7 @@ def explain(
     except StopRun as error:
         raise Stopped(str(error)) from None
     studies = target.run.studies
-    _print(studies, settings, form, target.idle_entries)
+    _print(studies, settings, form, [sentence for sentence, _ in target.idle_entries])
     if any(study.problem for study in studies.values()):
         raise SystemExit(Wrong.exit_code)
 

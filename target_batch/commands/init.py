@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 import click
 
@@ -31,6 +32,17 @@ MELTANO_HEAD: Final = """\
 # For meltano.yml, once target-batch is added there (see the quick start).
 # The key belongs elsewhere: meltano config set target-batch rest_api_key YOUR_KEY
 """
+
+
+REPLAYED: Final = re.compile(r"\.(csv|tsv|jsonl?|ndjson)(\.gz)?$", re.IGNORECASE)
+"""Endings of files whose rows `replay` loads as they are."""
+
+
+class Rows(NamedTuple):
+    """A sample that holds rows: the stream that they are taken for, and the file."""
+
+    stream: str
+    file: str
 
 
 @dataclass(frozen=True)
@@ -86,17 +98,18 @@ def init(**flags: Any) -> None:
     for path in filter(None, (given.output, given.meltano)):
         if Path(path).exists() and not given.force:
             raise Wrong(f"{path}: the file is there already. Name another one, or overwrite it with --force.")
-    config = _config(given)
+    config, rows = _config(given)
     _check(config)
     key = _key(given) if given.with_key else {}
     _write(given.output, json.dumps(config | key, indent=2, ensure_ascii=False) + "\n", private=bool(key))
     part = _meltano_part(config)
     if given.meltano:
         _write(given.meltano, part)
-    _tell(given, part)
+    _tell(given, part, rows)
 
 
-def _config(flags: Flags) -> dict[str, Any]:
+def _config(flags: Flags) -> tuple[dict[str, Any], Rows | None]:
+    """Return the configuration, and the rows of the sample that `replay` can load with it."""
     project_key = flags.project_key
     if project_key is None:
         project_key = flags.ask("Project key (project_…), empty for apps only", None)
@@ -105,7 +118,10 @@ def _config(flags: Flags) -> dict[str, Any]:
     )
     config: dict[str, Any] = {"project_key": project_key, "api_url": flags.api_url}
     config = {name: value for name, value in config.items() if value}
-    return config | {"streams": _streams(file, config, flags)} if file else config
+    if not file:
+        return config, None
+    streams, rows = _streams(file, config, flags)
+    return config | {"streams": streams}, rows
 
 
 def _key(flags: Flags) -> dict[str, str]:
@@ -117,7 +133,9 @@ def _key(flags: Flags) -> dict[str, str]:
     return {"rest_api_key": key}
 
 
-def _streams(file: str, config: dict[str, Any], flags: Flags) -> dict[str, dict[str, Any]]:
+def _streams(
+    file: str, config: dict[str, Any], flags: Flags
+) -> tuple[dict[str, dict[str, Any]], Rows | None]:
     """Propose options for each stream of a sample, try them, and show what would become of it."""
     from target_batch.commands import proposals  # noqa: PLC0415 - slow, and `--help` needs none of it
     from target_batch.commands.samples import stream_of  # noqa: PLC0415 - same
@@ -136,7 +154,8 @@ def _streams(file: str, config: dict[str, Any], flags: Flags) -> dict[str, dict[
     if not studies:
         raise Stopped("The sample describes no stream: it has neither a SCHEMA nor a row.")
     _show(studies, config | {"streams": streams})
-    return streams
+    inferred = [name for name, schema in sample.schemas.items() if schema.inferred]
+    return streams, Rows(inferred[0], file) if inferred and REPLAYED.search(file) else None
 
 
 def _options(sample: Sample, stream: str, config: dict[str, Any], flags: Flags) -> dict[str, Any]:
@@ -228,7 +247,7 @@ def _write(path: str, text: str, *, private: bool = False) -> None:
         raise Stopped(f"{path}: the file cannot be written: {error.strerror}.") from None
 
 
-def _tell(flags: Flags, part: str) -> None:
+def _tell(flags: Flags, part: str, rows: Rows | None) -> None:
     if not flags.meltano:
         click.echo(part)
     click.echo(f"Written: {flags.output}. What to do now:")
@@ -236,4 +255,8 @@ def _tell(flags: Flags, part: str) -> None:
     if not flags.with_key:
         click.echo(f"  export {KEY_VARIABLE}=…")
     click.echo(f"  target-batch check {files}")
+    if rows:
+        stream, file = map(shlex.quote, rows)
+        click.echo(f"  target-batch replay {files} --stream {stream} {file}")
+        click.echo("Or from a tap:")
     click.echo(f"  some-tap | target-batch {files}")

@@ -26,9 +26,17 @@ DID_NOT_END: Final = (
 )
 
 
+IN_TABLE: Final = 10
+"""Runs that the table shows unless another number is asked for."""
+
+
 @click.command()
 @config_option
-@click.option("--last", type=click.IntRange(1), default=10, show_default=True, help="How many runs.")
+@click.option(
+    "--last",
+    type=click.IntRange(1),
+    help=f"How many runs; by default {IN_TABLE} in the table, and all of them as JSON or Singer.",
+)
 @format_option()
 @click.option("--web", is_flag=True, help="Show them on a page, with what each refused and why.")
 @click.option(
@@ -38,7 +46,7 @@ DID_NOT_END: Final = (
     show_default=True,
     help="Port of the page; 0 for any.",
 )
-def runs(*, files: tuple[str, ...], last: int, form: str, web: bool, port: int) -> None:
+def runs(*, files: tuple[str, ...], last: int | None, form: str, web: bool, port: int) -> None:
     """Show the last runs: when, how they ended, what became of each stream's records.
 
     `--web` shows all of them on a page that only this machine can open, until Ctrl-C.
@@ -53,9 +61,11 @@ def runs(*, files: tuple[str, ...], last: int, form: str, web: bool, port: int) 
         _serve(settings.work_path, files, port)
         return
     try:
-        found = history.runs(settings.work_path)[-last:]
+        everything = history.runs(settings.work_path)
     except ConfigurationError as error:
         raise Wrong(str(error)) from None
+    most = last or (IN_TABLE if form == "text" else len(everything))
+    found = everything[-most:]
     if form == "singer":
         _write_singer(found)
     elif form == "json":

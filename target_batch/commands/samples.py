@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 SINGER = re.compile(rb'"type"\s*:\s*"(SCHEMA|RECORD|STATE|ACTIVATE_VERSION|BATCH)"')
 GZIP: Final = b"\x1f\x8b"
+NO_TEXT: Final = {
+    b"PK\x03\x04": "a ZIP archive or a workbook: give a file of it, or save the sheet as CSV in UTF-8",
+    b"PAR1": "Parquet, which `replay` loads; give a sample of it as JSON Lines, CSV or Singer",
+}
+"""First bytes → what a sample cannot be."""
 ENDINGS = re.compile(r"(\.(gz|csv|tsv|txt|json|jsonl|ndjson|singer|schema))+$", re.IGNORECASE)
 
 
@@ -77,10 +82,17 @@ class Source:
 
 
 def opened(file: IO[bytes]) -> IO[bytes]:
-    """Return a file as it is, or what is packed in it."""
+    """Return a file as it is, or what is packed in it.
+
+    Raises:
+        InputError: it holds no text.
+    """
     peek = getattr(file, "peek", None)
-    packed = peek is not None and peek(2)[:2] == GZIP
-    return gzip.open(file, "rb") if packed else file  # type: ignore[return-value]
+    first = peek(4) if peek else b""
+    for sign, what in NO_TEXT.items():
+        if first.startswith(sign):
+            raise InputError(f"The input is {what}.")
+    return gzip.open(file, "rb") if first.startswith(GZIP) else file  # type: ignore[return-value]
 
 
 def stream_of(file_name: str) -> str:

@@ -17,6 +17,7 @@ from target_batch.config import files as configuration
 from target_batch.config.files import NO_CONFIGURATION, Wrong
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from typing import IO
 
@@ -100,7 +101,7 @@ def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records
         StopRun: it cannot be read, or has nothing that can be read back.
     """
     from target_batch.commands.readback import Comparison  # noqa: PLC0415 - slow, and `--help` needs none of it
-    from target_batch.commands.samples import read_sample, stream_of  # noqa: PLC0415 - same
+    from target_batch.commands.samples import stream_of  # noqa: PLC0415 - same
     from target_batch.commands.survey import survey  # noqa: PLC0415 - same
     from target_batch.common.operations import ProfileUpdate  # noqa: PLC0415 - same
 
@@ -108,7 +109,7 @@ def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records
     if stream is None and isinstance(name, str) and name not in {"-", "<stdin>"}:
         stream = stream_of(name)
     target = survey(config, time.time(), keep=math.inf)
-    read_sample(sample, stream, records, target.show)
+    _take(sample, stream, records, target.show)
     comparison = Comparison()
     for study in target.run.studies.values():
         if study.problem:
@@ -122,6 +123,25 @@ def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records
             "the members of audiences."
         )
     return comparison
+
+
+def _take(sample: IO[bytes], stream: str | None, most: int, show: Callable[[Any], None]) -> None:
+    """Show at most so many records of the sample (0: all), and say if it has more."""
+    from target_batch.commands.samples import Schema, read_sample  # noqa: PLC0415 - slow, `--help` needs none
+
+    count = 0
+
+    def take(found: Any) -> None:
+        nonlocal count
+        count += not isinstance(found, Schema)
+        if count <= most or not most:
+            show(found)
+
+    read_sample(sample, stream, most + 1 if most else 0, take)
+    if count > most > 0:
+        click.echo(
+            f"The sample is larger: its first {most:,} records are compared, --records 0 takes all.", err=True
+        )
 
 
 def _read_back(settings: Settings, comparison: Comparison | LedgerComparison, seconds: float) -> None:
@@ -191,7 +211,7 @@ def _print(comparison: Comparison | LedgerComparison, found: list[dict[str, Any]
 
 
 def _verdict(comparison: Comparison | LedgerComparison) -> str:
-    from target_batch.common.plain_text import counted  # noqa: PLC0415 - only here
+    from target_batch.common.plain_text import counted, number  # noqa: PLC0415 - only here
 
     profiles = counted(comparison.profiles, "profile")
     unclear = sum(tally.counts["not_compared"] for tally in comparison.attributes.values())
@@ -200,7 +220,7 @@ def _verdict(comparison: Comparison | LedgerComparison) -> str:
         return f"Batch holds everything that was sent of {profiles}{rest}."
     if not comparison.missing and not any(tally.trouble for tally in comparison.attributes.values()):
         return f"None of the values of {profiles} could be compared: use --sample."
-    gone = f" {counted(comparison.missing, 'profile')} of {profiles} not found." if comparison.missing else ""
+    gone = f" {number(comparison.missing)} of {profiles} not found." if comparison.missing else ""
     return (
         f"Batch does not hold everything that was sent.{gone} Mass updates take a while to arrive, and "
         "others may have written since; --ids names whom to look at."

@@ -26,12 +26,14 @@ CALL_SECONDS: Final = 30.0
 PART_BYTES: Final = 4 * 1024 * 1024
 """What is kept in memory of a file behind a URL before it is written as a part."""
 
+NO_SUCH_PROTOCOL: Final = "its protocol is unknown, or needs a package of its own: s3fs, gcsfs, …"
+
 OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "r2"})
 """Protocols without folders: to make one there would make a bucket."""
 
 
 class Appender(Protocol):
-    """A growing file of lines; `names` are the files it has written so far."""
+    """A growing file of lines; `names` are the files it has written so far: paths, or whole URLs."""
 
     names: list[str]
 
@@ -52,7 +54,7 @@ class Folder(Protocol):
         """Open a file to append to."""
 
     def read(self, pattern: str) -> Iterator[tuple[str, bytes]]:
-        """Give the files whose name matches a glob, in the order of their names."""
+        """Give the files whose name matches a glob, in the order of their names: paths, or whole URLs."""
 
 
 def folder_at(work_path: str, seconds: Callable[[], float] = lambda: CALL_SECONDS) -> Folder:
@@ -165,7 +167,8 @@ class RemoteFolder:
         """Give the objects whose name matches a glob, in the order of their names."""
         names = _remotely(self._seconds(), lambda: self._files.glob(f"{self._root}/{pattern}"))
         for name in sorted(names):
-            yield name, _remotely(self._seconds(), partial(self._files.cat_file, name))
+            content = _remotely(self._seconds(), partial(self._files.cat_file, name))
+            yield self._files.unstrip_protocol(name), content
 
 
 class RemoteAppender:
@@ -203,7 +206,7 @@ class RemoteAppender:
         name = f"{self._stem}-{len(self.names) + 1:04d}{self._ending}"
         content = b"".join(self._lines)
         _remotely(self._seconds(), lambda: self._put(name, content))
-        self.names.append(name)
+        self.names.append(self._files.unstrip_protocol(name))
         self._lines.clear()
         self._size = 0
 
@@ -258,7 +261,10 @@ def write_whole(path: str, content: bytes, seconds: float) -> None:
     import fsspec  # noqa: PLC0415 - only those who write behind a URL pay for it
 
     def put() -> None:
-        files, name = fsspec.core.url_to_fs(path)
+        try:
+            files, name = fsspec.core.url_to_fs(path)
+        except (ImportError, ValueError):
+            raise OSError(errno.EPROTONOSUPPORT, NO_SUCH_PROTOCOL) from None
         files.pipe_file(name, content)
 
     _remotely(seconds, put)

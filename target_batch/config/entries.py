@@ -32,7 +32,7 @@ class StreamEntries:
         self._patterns = patterns
         self._idle = dict.fromkeys(patterns)
         self._met: dict[str, None] = {}
-        self._listed = False
+        self._listed = self._unfitted = False
 
     def meet(self, stream: str) -> tuple[str, int] | None:
         """Take note of a stream, before its first record.
@@ -46,6 +46,7 @@ class StreamEntries:
         fitting = [entry for entry, patterns in self._patterns.items() if _fits(stream, patterns)]
         for entry in fitting:
             self._idle.pop(entry, None)
+        self._unfitted = self._unfitted or not fitting
         if fitting or not self._idle:
             return None
         begin = f"no entry of `{self._setting}` fits it, so none applies"
@@ -56,12 +57,19 @@ class StreamEntries:
         self._listed = True
         return f"{begin}. These have fitted no stream so far: {_listing(self._idle)}.", logging.INFO
 
-    def idle(self) -> str:
-        """Say which entries no stream of the whole input has, and which was probably meant."""
+    def idle(self) -> tuple[str, int] | None:
+        """Say which entries no stream of the whole input has, and which was probably meant.
+
+        It is a warning where an entry may have been meant for a stream that came: where a stream had none, or
+        has nearly an entry's name. Else the input had fewer streams than the settings, as when a tap is run
+        for some of its tables.
+        """
         if not self._idle or not self._met:
-            return ""
+            return None
+        doubtful = self._unfitted or any(meant(entry, self._met) for entry in self._idle)
         listed = _listing(self._idle, self._met)
-        return f"Entries of `{self._setting}` that no stream of this input has: {listed}."
+        said = f"Entries of `{self._setting}` that no stream of this input has: {listed}."
+        return said, logging.WARNING if doubtful else logging.INFO
 
 
 def _listing(entries: Iterable[str], met: Iterable[str] = ()) -> str:

@@ -378,9 +378,8 @@ def _check_url(name: str, value: str, *, query: bool = False) -> None:
     except ValueError:
         host, odd = "", True
     if not host or odd or url.scheme not in {"https", "http"}:
-        raise ConfigurationError(
-            f"`{name}` is not a plain address: https://HOST, without user, query or fragment."
-        )
+        left_out = "user or fragment" if query else "user, query or fragment"
+        raise ConfigurationError(f"`{name}` is not a plain address: https://HOST, without {left_out}.")
     if url.scheme == "http" and not _loopback(host):
         raise ConfigurationError(
             f"`{name}` uses http, which is allowed towards this machine only (localhost); use https, or "

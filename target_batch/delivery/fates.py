@@ -172,8 +172,8 @@ class Fates:
             self._tripped = DeliveryError(
                 f"Stream '{clean(stream)}': {tally.stopping} of {tally.judged} records were rejected, "
                 f"most of them for `{reason}`, more than `max_rejected_share` ({self._max_rejected_share}) "
-                "allows. They are in the rejects, the state is held. Correct the cause and run again, or "
-                "raise the setting."
+                "allows. They are in the rejects (`target-batch rejects` shows them), the state is held. "
+                "Correct the cause and run again, or raise the setting."
             )
 
     @staticmethod

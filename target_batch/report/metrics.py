@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from target_batch.common.redaction import clean
@@ -40,6 +41,7 @@ class MetricsFile:
 
     def __init__(self, path: str, logger: logging.Logger) -> None:
         self._path = path
+        self._pipeline = PurePosixPath(path).stem
         self._logger = logger
         self._failed = False
 
@@ -51,7 +53,7 @@ class MetricsFile:
     def close(self, entry: dict[str, Any], now: float) -> None:
         """Write the counts once more, even after a failure."""
         try:
-            write_whole(self._path, as_text(entry, now), WRITE_SECONDS)
+            write_whole(self._path, as_text(entry, now, self._pipeline), WRITE_SECONDS)
         except OSError as error:
             if not self._failed:
                 reason = error.strerror or type(error).__name__
@@ -62,14 +64,20 @@ class MetricsFile:
             self._failed = True
 
 
-def as_text(entry: dict[str, Any], now: float) -> bytes:
-    """Return an entry of the run log in Prometheus' text format; `now` in seconds since 1970."""
+def as_text(entry: dict[str, Any], now: float, pipeline: str) -> bytes:
+    """Return an entry of the run log in Prometheus' text format; `now` in seconds since 1970.
+
+    Every sample has `pipeline` as a label: a collector that reads several files refuses samples that are
+    alike.
+    """
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - only who asks for it
 
     class Collector:
         def collect(self) -> Iterator[Metric]:
-            yield from _of_run(entry, now)
-            yield from _of_streams(entry["streams"])
+            for metric in (*_of_run(entry, now), *_of_streams(entry["streams"])):
+                for sample in metric.samples:
+                    sample.labels["pipeline"] = pipeline
+                yield metric
 
     registry = CollectorRegistry()
     registry.register(Collector())
@@ -82,8 +90,8 @@ def _of_run(entry: dict[str, Any], now: float) -> Iterator[Metric]:
     def gauge(name: str, help_: str, value: float) -> Metric:
         return GaugeMetricFamily(f"target_batch_{name}", help_, value=value)
 
-    info = GaugeMetricFamily("target_batch_run_info", "The run that these are of.", labels=("run", "dry_run"))
-    info.add_metric((entry["run"], str(entry["dry_run"]).lower()), 1)
+    info = GaugeMetricFamily("target_batch_run_info", "The run that these are of.", labels=("run",))
+    info.add_metric((entry["run"],), 1)
     yield info
     started = datetime.fromisoformat(entry["started"]).timestamp()
     yield gauge("run_started_timestamp_seconds", "When the run began.", started)
@@ -130,10 +138,11 @@ def log_points(entry: dict[str, Any]) -> None:
     from singer_sdk import metrics  # noqa: PLC0415 - it is loaded in every run, and by no command
 
     logger = metrics.get_metrics_logger()
+    sent = 0 if entry["dry_run"] else entry["requests"]
     for stream, counts in entry["streams"].items():
         tags = {metrics.Tag.STREAM.value: clean(stream)}
         metrics.log(logger, metrics.Point("counter", metrics.Metric.RECORD_COUNT, counts["read"], tags))
     status = metrics.Status.FAILED if entry["exit"] else metrics.Status.SUCCEEDED
     tags = {metrics.Tag.STATUS.value: status.value}
-    metrics.log(logger, metrics.Point("counter", metrics.Metric.HTTP_REQUEST_COUNT, entry["requests"], {}))
+    metrics.log(logger, metrics.Point("counter", metrics.Metric.HTTP_REQUEST_COUNT, sent, {}))
     metrics.log(logger, metrics.Point("timer", metrics.Metric.JOB_DURATION, entry["seconds"], tags))

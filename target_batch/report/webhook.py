@@ -41,6 +41,9 @@ def post(url: str, body: dict[str, Any], seconds: float = TIMEOUT_SECONDS) -> st
     """Post a notification; return what went wrong, without the address, or nothing."""
     try:
         status = _post(url, body, seconds)
+    except TimeoutError:
+        late = f"no answer within {seconds:g} seconds"
+        return f"The notification could not be delivered to `notify_url` ({late})."
     except Exception as error:  # noqa: BLE001 - it may name the address, and must not change how the run ends
         return f"The notification could not be delivered to `notify_url` ({type(error).__name__})."
     if not 200 <= status < 300:  # noqa: PLR2004 - what HTTP calls success; a redirect is not followed
@@ -49,15 +52,24 @@ def post(url: str, body: dict[str, Any], seconds: float = TIMEOUT_SECONDS) -> st
 
 
 def _post(url: str, body: dict[str, Any], seconds: float) -> int:
-    """Post under one deadline, read no more than the head of the answer, follow nothing."""
+    """Post under one deadline, read no more than the head of the answer, follow nothing.
+
+    Raises:
+        TimeoutError: the deadline is over.
+    """
     import requests  # noqa: PLC0415 - only runs that have something to tell
 
     from target_batch.batch_api.deadline import DeadlineAdapter, Deadlines  # noqa: PLC0415 - same
 
-    with Deadlines(seconds).attempt(), requests.Session() as session:
+    with Deadlines(seconds).attempt() as attempt, requests.Session() as session:
         for scheme in ("https://", "http://"):
             session.mount(scheme, DeadlineAdapter())
-        answer = session.post(url, json=body, timeout=seconds, allow_redirects=False, stream=True)
+        try:
+            answer = session.post(url, json=body, timeout=seconds, allow_redirects=False, stream=True)
+        except requests.RequestException as error:
+            if attempt.expired or isinstance(error, requests.Timeout):
+                raise TimeoutError from None
+            raise
         return answer.status_code
 
 

@@ -10,8 +10,20 @@ from target_batch.sandbox.readings import describe_readings
 DEFAULT_PORT = 8765
 """Port of the local Batch unless another is asked for."""
 
+INDENT = 2
+"""Columns by which click indents what a help ends with."""
 
-@click.command(epilog=describe_readings())
+
+class SandboxCommand(click.Command):
+    """The command, whose help ends with the readings."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the readings as wide as the rest."""
+        self.epilog = describe_readings(formatter.width - INDENT)
+        super().format_epilog(ctx, formatter)
+
+
+@click.command(cls=SandboxCommand)
 @click.option(
     "--host",
     type=click.Choice(["127.0.0.1", "localhost"]),

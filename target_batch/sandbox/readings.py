@@ -5,6 +5,7 @@ the one that the documentation suggests. ``target-batch sandbox --reading NAME=V
 """
 
 from collections.abc import Iterable, Mapping
+from textwrap import wrap
 from typing import Final, NamedTuple
 
 SECTIONS: Final = {
@@ -297,10 +298,11 @@ def parse_readings(texts: Iterable[str]) -> Readings:
     return Readings(chosen)
 
 
-def describe_readings() -> str:
-    """Describe every reading, for the command's help."""
+def describe_readings(width: int) -> str:
+    """Describe every reading in lines of at most `width` characters, for the command's help."""
     lines = ["Readings, where the documentation is silent (the first value is the default):"]
     for reading in READINGS:
-        lines += ["", "\b", f"{reading.name}: {reading.about}"]
-        lines += [f"  {value}: {meaning}" for value, meaning in reading.values.items()]
+        lines += ["", "\b", *wrap(f"{reading.name}: {reading.about}", width, subsequent_indent="  ")]
+        for value, meaning in reading.values.items():
+            lines += wrap(f"{value}: {meaning}", width, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(lines)

@@ -168,7 +168,8 @@ def _jsonl(uri: str, packing: str | None, whence: str, at: Callable[[int], None]
             if not text.startswith(b"{"):
                 raise InputError(
                     f"Row {row} of {whence} is not a JSON object. Files hold JSON lines (plain, gzip, zstd, "
-                    "bzip2 or xz) or Parquet, which is recognised by their first bytes."
+                    "bzip2 or xz) or Parquet, recognised by their first bytes; `replay` takes CSV too, "
+                    "where the name ends in .csv or .tsv."
                 )
             if row % TOLD_AFTER == 0:
                 at(packed.tell())

@@ -51,6 +51,13 @@ def test_the_short_option_for_help_is_the_long_one(name: str) -> None:
     assert "-h, --help" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_no_help_is_wider_than_a_narrow_terminal(name: str) -> None:
+    done = alone(*filter(None, (name,)), "-h", COLUMNS=NARROW)
+    assert done.returncode == 0
+    assert [line for line in done.stdout.splitlines() if len(line) > int(NARROW)] == []
+
+
 def test_the_help_says_what_each_command_does_in_whole_sentences() -> None:
     told = CliRunner().invoke(command_line(), ["-h"], terminal_width=60).output
     assert "..." not in told.partition("Commands:")[2]

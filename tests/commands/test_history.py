@@ -83,13 +83,24 @@ def test_a_count_has_a_column_where_a_stream_has_any(
 
 
 def test_only_the_last_runs_are_shown(command: Command, work: Path, tmp_path: Path) -> None:
+    """Of data, all are: a warehouse that gets the sync log once a day would miss runs."""
     for _ in range(2):
         finished(tmp_path / "config.json", LINES[:1])
     rows = command("runs", "--config", "config.json", "--last", 2).output.splitlines()[2:]
     assert len(rows) == 2
+    first = (work / "runs.jsonl").read_text().splitlines()[1]
+    with (work / "runs.jsonl").open("a") as log:
+        log.writelines(f"{json.dumps(json.loads(first) | {'run': str(n)})}\n" for n in range(9))
+    assert len(command("runs", "--config", "config.json").output.splitlines()[2:]) == 10
+    assert (
+        len(json.loads(command("runs", "--config", "config.json", "--format", "json", "--last", 2).output))
+        == 2
+    )
+    _, records = messages(command("runs", "--config", "config.json", "--format", "singer").output)
+    assert len(records["target_batch_runs"]) == 12
     found = json.loads(command("runs", "--config", "config.json", "--format", "json").output)
-    assert len(found) == 3
-    assert found[0] == json.loads((work / "runs.jsonl").read_text().splitlines()[1])
+    assert len(found) == 12
+    assert found[0] == json.loads(first)
 
 
 def test_runs_as_singer_streams_are_rows_for_a_warehouse(command: Command, work: Path) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +81,28 @@ def test_a_catalog_is_a_sample(command: Command, tmp_path: Path) -> None:
     done = command("init", "--yes", "--input", "catalog.json")
     assert done.exit_code == 0, done.output
     assert written(tmp_path / "batch.json")["streams"] == {"shop-customers": {"kind": "profiles"}}
+
+
+def test_a_catalog_whose_schemas_name_no_type_is_one_too(command: Command, tmp_path: Path) -> None:
+    schema = {"properties": CATALOG["streams"][0]["schema"]["properties"]}  # type: ignore[index]
+    (tmp_path / "catalog.json").write_text(
+        json.dumps({"streams": [CATALOG["streams"][0] | {"schema": schema}]})
+    )
+    assert command("init", "--yes", "--input", "catalog.json").exit_code == 0
+    assert written(tmp_path / "batch.json")["streams"] == {"shop-customers": {"kind": "profiles"}}
+
+
+def test_the_rows_of_a_sample_can_be_loaded_by_what_is_printed(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    (tmp_path / "users.csv").write_text("user_id,email\nu1,a@b.co\n")
+    flags = ("--project-key", "project_x", "--api-url", batch.url, "--yes")
+    done = command("init", *flags, "--input", "users.csv")
+    (line,) = (line for line in done.output.splitlines() if "target-batch replay" in line)
+    program = [sys.executable, "-m", "target_batch", *shlex.split(line)[1:]]
+    environment = {**os.environ, KEY_VARIABLE: KEY}
+    subprocess.run(program, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert batch.attributes("u1")["$email_address"] == "a@b.co"
 
 
 def test_the_property_that_tells_the_rows_apart_is_proposed_as_custom_id(
@@ -184,7 +210,9 @@ BAD: list[tuple[str, bytes | None, int, str]] = [
     ("users.gz", b"\x1f\x8bnot gzip at all", 1, ""),
     ("x.singer", b'{"type": "RECORD", "stream": "users", "record": {"user_id": 1}}\n', 1, ""),
     ("x.singer", b'{"type": "STATE", "value": {}}\n', 1, "describes no stream"),
-    ("catalog.json", b'{"streams": []}', 2, ""),
+    ("catalog.json", b'{"streams": []}', 1, "The catalog describes no stream"),
+    ("users.xlsx", b"PK\x03\x04 \xff", 1, "save the sheet as CSV"),
+    ("users.parquet", b"PAR1\x15\xff", 1, "Parquet, which `replay` loads"),
     ("products.csv", b"sku,name\n1,a\n", 2, "is of no known kind"),
     ("users.csv", b"name,colour\na,b\n", 2, "has no custom ID"),
     ("clicks_events.csv", b"user_id,what\nu1,b\n", 2, "time"),

@@ -192,8 +192,8 @@ def test_what_lies_behind_a_url_is_shown_too(tmp_path: Path, batch: LocalBatch) 
         shown = page.get(f"runs/{name}")
         codes = {reason["code"] for reason in shown["streams"][0]["reasons"]}
         assert codes == {"invalid_email", "missing_custom_id"}
-        assert (shown["remote"], len(shown["replay"])) == (True, len(shown["files"]))
-        assert f"--input {name}-users" in shown["replay"][0]
+        assert [call.rpartition(" ")[2] for call in shown["replay"]] == shown["files"]
+        assert shown["files"][0].startswith(f"file://{tmp_path}/objects/rejects/{name}-users")
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_what_differs_and_what_is_missing_is_counted_by_attribute(
     assert run(tmp_path, batch.url, other).code == 0
     done = verified(command, tmp_path, people(4))
     assert done.exit_code == 1
-    assert "1 profile of 4 profiles not found" in " ".join(done.output.split())
+    assert "1 of 4 profiles not found" in " ".join(done.output.split())
     assert "u2" not in done.output
     found = as_json(verified(command, tmp_path, people(4), "--format", "json", "--ids"))
     assert found["profiles"] == {"sent": 4, "missing": 1, "custom_ids": ["u4"]}
@@ -112,6 +112,20 @@ def test_what_differs_and_what_is_missing_is_counted_by_attribute(
     assert (seat["equal"], seat["different"], seat["missing"], seat["custom_ids"]) == (2, 1, 0, ["u2"])
     assert (email["equal"], email["different"], email["missing"], email["custom_ids"]) == (2, 0, 1, ["u3"])
     assert "u2" in verified(command, tmp_path, people(4), "--ids").output
+
+
+def test_it_is_said_when_the_sample_has_more_records_than_are_compared(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    """An equal first part is not an equal whole."""
+    assert run(tmp_path, batch.url, people(3)).code == 0
+    done = verified(command, tmp_path, people(3), "--records", "2", "--format", "json")
+    assert as_json(done)["profiles"]["sent"] == 2
+    assert "its first 2 records are compared" in done.stderr
+    for whole in ("3", "0"):
+        done = verified(command, tmp_path, people(3), "--records", whole, "--format", "json")
+        assert as_json(done)["profiles"]["sent"] == 3
+        assert "The sample is larger" not in done.output
 
 
 def test_an_export_of_several_files_is_read_to_the_last(

@@ -165,7 +165,7 @@ def test_profiles_that_batch_lost_are_counted(command: Command, tmp_path: Path, 
     done = verified(command, "--format", "json")
     assert done.exit_code == 1
     assert as_json(done)["profiles"] == {"sent": 4, "missing": 2}
-    assert "2 profiles of 4 profiles not found" in " ".join(verified(command).stdout.split())
+    assert "2 of 4 profiles not found" in " ".join(verified(command).stdout.split())
 
 
 def test_what_no_ledger_knows_is_not_compared(command: Command, tmp_path: Path, batch: LocalBatch) -> None:

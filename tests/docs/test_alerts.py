@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+import yaml
 from click.testing import CliRunner
+from prometheus_client.parser import text_string_to_metric_families
 from psycopg import sql
 
 from demo.database import postgresql
 from target_batch.commands.rejects import rejects
 from target_batch.commands.runs import runs
+from target_batch.report.metrics import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,8 +138,8 @@ def load(warehouse: psycopg.Connection[Any], work: Path, log: Log) -> None:
     log.write(work)
     config = work / "config.json"
     config.write_text(json.dumps({"work_path": str(work)}))
-    for command, options in ((runs, ["--last", "1000"]), (rejects, [])):
-        done = CliRunner().invoke(command, ["--config", str(config), "--format", "singer", *options])
+    for command in (runs, rejects):
+        done = CliRunner().invoke(command, ["--config", str(config), "--format", "singer"])
         assert done.exit_code == 0, done.output
         for line in done.stdout.splitlines():
             message = json.loads(line)
@@ -195,3 +199,17 @@ def test_what_only_looks_like_a_fault_raises_none(
     alert: str, change: Callable[[Log], Any], warehouse: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     assert alarms(warehouse, tmp_path, alert, change) == []
+
+
+def test_the_rules_for_prometheus_ask_for_what_a_run_writes() -> None:
+    """And vectors are matched only with vectors: Prometheus refuses a whole file for `0.01 * on (stream)`."""
+    (rules,) = re.findall(r"```yaml\n(.+?)```", PAGE, re.DOTALL)
+    (group,) = yaml.safe_load(textwrap.dedent(f"  {rules}"))["groups"]
+    entry = {**Log().runs[-1], "ended": True}
+    written = {
+        family.name for family in text_string_to_metric_families(as_text(entry, 0, "nightly").decode())
+    }
+    for rule in group["rules"]:
+        assert set(re.findall(r"target_batch_\w+", rule["expr"])) <= written
+        assert not re.search(r"[\d.]+ \S+ (on|ignoring)\b", rule["expr"]), rule["alert"]
+    assert len(group["rules"]) == PAGE.count("expr:")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -79,3 +80,23 @@ def test_the_examples_that_pages_link_to_are_the_repository_s(site: Path) -> Non
     assert len(shipped) >= 4
     for path in shipped:
         assert path.read_bytes() == (ROOT / path.relative_to(site)).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "segment",
+        "amplitude",
+        "mixpanel",
+        "hightouch",
+        "mparticle",
+        "cohort sync",
+        "rollback",
+        "security",
+        "limits",
+    ],
+)
+def test_what_people_search_for_is_the_title_of_a_page(site: Path, words: str) -> None:
+    found = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))["docs"]
+    pages = [entry["title"].lower() for entry in found if "#" not in entry["location"]]
+    assert any(words in title for title in pages)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from feeding import wait_until
 from local_batch import LocalBatch
 from singer import DATE_TIME, INTEGER, STRING, record, schema, state
-from target_process import Ended, run, run_quickly
+from target_process import Ended, config_file, encoded, ended, run, run_quickly, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,6 +149,7 @@ def test_a_dry_run_erases_nobody_and_shows_whom_it_would(tmp_path: Path, batch: 
     assert [json.loads(path.read_text())["id"]["value"] for path in kept] == ["u9", "u9"]
     assert not any(key in path.name for path in kept for key in APPS)
     assert not (ended.work / "erasures").exists()
+    assert "2 erasures, 1 profile update and 0 audience calls" in ended.log
 
 
 @pytest.mark.parametrize("reading", ["request_id", "absent", "no_body", "text", "null"])
@@ -312,3 +315,21 @@ def test_what_was_erased_is_sent_again_when_the_person_comes_back(tmp_path: Path
         assert run_quickly(tmp_path, batch.url, lines, **ERASING, skip_unchanged=True).code == 0
     assert len(erased(batch)) == 2
     assert batch.attributes("u9") == {"seat": 1}
+
+
+def test_a_signal_ahead_of_the_end_erases_nobody_and_holds_the_state(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """Exit code 1, as not everything that was read is confirmed; the updates behind it have arrived."""
+    config = config_file(tmp_path, batch.url, **ERASING, checkpoint_records=1)
+    lines = [*stream(user("u1")), gone("u9"), user("u2"), state({"seen": 3})]
+    process = start(config)
+    assert process.stdin is not None
+    process.stdin.write(encoded(lines))
+    process.stdin.flush()
+    wait_until(lambda: batch.summary()["profiles"] == 2, process)
+    process.send_signal(signal.SIGTERM)
+    found = ended(process, config)
+    assert (found.code, found.states, erased(batch)) == (1, [{"seen": 1}], []), found.log
+    assert "no erasure was requested" in found.log
+    assert found.totals("users")["undelivered"] == 1

@@ -48,6 +48,33 @@ def test_a_stream_of_which_nothing_was_taken_is_a_warning(tmp_path: Path, batch:
     assert "Stream 'users'" not in "".join(warnings(ended.log))
 
 
+@pytest.mark.parametrize(
+    ("streams", "doubtful"),
+    [
+        ({"users": {}, "orders": {"kind": "events"}}, False),
+        ({"users": {}, "user": {}}, True),
+        ({"orders": {"kind": "events"}}, True),
+    ],
+    ids=["for streams of other runs", "nearly a stream's name", "a stream without an entry"],
+)
+def test_an_entry_of_streams_is_a_warning_only_where_it_may_be_meant_for_one_that_came(
+    tmp_path: Path, batch: LocalBatch, streams: dict[str, Any], *, doubtful: bool
+) -> None:
+    ended = run(tmp_path, batch.url, users(1, 2), streams=streams)
+    assert ended.code == 0
+    assert "that no stream of this input has" in ended.log
+    assert bool(warnings(ended.log)) is doubtful
+
+
+def test_a_stream_that_stops_the_run_is_not_judged_twice(tmp_path: Path, batch: LocalBatch) -> None:
+    lines = [schema("users", {"user_id": STRING}), record("users", user_id=None), state({"seen": 1})]
+    ended = run(tmp_path, batch.url, lines)
+    assert ended.code == 1
+    assert ended.log.count("Stream 'users'") == 1
+    assert "`max_rejected_share`" in ended.log
+    assert "`target-batch rejects`" in ended.log
+
+
 @pytest.mark.parametrize("bad", [0, 1])
 def test_a_dry_run_never_says_delivered(tmp_path: Path, batch: LocalBatch, bad: int) -> None:
     """Not in its log, also where some of it would be rejected."""

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 
 def samples(text: str) -> dict[tuple[str, ...], float]:
-    """Return samples by name and label values in order, as Prometheus' own parser reads them."""
+    """Return samples by name and label values in order, as Prometheus' own parser reads them.
+
+    The label `pipeline`, which all have, is left out.
+    """
     return {
-        (sample.name, *sample.labels.values()): sample.value
+        (sample.name, *(value for name, value in sample.labels.items() if name != "pipeline")): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
@@ -49,7 +52,7 @@ def test_the_counts_are_those_of_the_run_log(tmp_path: Path, batch: LocalBatch) 
     assert metrics["target_batch_records", "rejected", "users"] == 1
     assert metrics["target_batch_refusals", "missing_custom_id", "users"] == 1
     assert metrics["target_batch_records", "delivered", odd] == 1
-    assert metrics["target_batch_run_info", "false", found.run["run"]] == 1
+    assert metrics["target_batch_run_info", found.run["run"]] == 1
     assert metrics["target_batch_run_ended",] == 1
     assert metrics["target_batch_run_exit_code",] == 0
     assert metrics["target_batch_run_requests",] == batch.summary()["requests"]["total"]
@@ -69,6 +72,31 @@ def test_the_file_may_be_read_by_whoever_collects_it_and_nothing_lies_beside_it(
         os.umask(mask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert [found.name for found in folder.iterdir()] == ["target_batch.prom"]
+
+
+def test_no_sample_of_two_jobs_is_alike_in_one_folder_of_a_collector(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """The textfile collector of node_exporter reads all files of its folder, and refuses what is alike."""
+    met: list[tuple[str, frozenset[tuple[str, str]]]] = []
+    for job in ("nightly", "hourly"):
+        path = tmp_path / f"{job}.prom"
+        run(tmp_path, batch.url, users(1, 3), metrics_path=str(path))
+        found = [
+            sample for family in text_string_to_metric_families(path.read_text()) for sample in family.samples
+        ]
+        assert {sample.labels["pipeline"] for sample in found} == {job}
+        met += [(sample.name, frozenset(sample.labels.items())) for sample in found]
+    assert len(set(met)) == len(met)
+
+
+def test_a_dry_run_leaves_the_file_of_the_live_runs_alone(tmp_path: Path, batch: LocalBatch) -> None:
+    """It delivers nothing that an alarm could rely on; the SDK's points say the same."""
+    path = tmp_path / "m.prom"
+    path.write_text("of a live run")
+    found = run(tmp_path, batch.url, users(1, 3), metrics_path=str(path), dry_run=True)
+    assert (found.code, path.read_text()) == (0, "of a live run")
+    assert '"metric":"http_request_count","value":0' in found.log
 
 
 def test_a_run_at_work_shows_its_last_checkpoint(tmp_path: Path, batch: LocalBatch) -> None:

@@ -8,6 +8,7 @@ import resource
 import shutil
 import stat
 import subprocess
+import sys
 import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from feeding import arrived, wait_until
 from singer import DATE_TIME, INTEGER, STRING, record, schema, state, users
-from target_process import KEY, Ended, config_file, encoded, ended, finished, run, start
+from target_process import KEY, Ended, config_file, encoded, ended, environment, finished, run, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -294,3 +295,34 @@ def test_a_refusal_that_cannot_be_written_ends_the_run_whatever_waits_behind_it(
     assert (result.code, result.states) == (1, [])
     assert result.log.count("`work_path`") == 1
     assert (result.totals("users")["read"], result.totals("users")["delivered"]) == (2, 0)
+
+
+def test_what_was_refused_behind_a_url_is_delivered_by_the_command_that_is_printed(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """The log and `target-batch rejects` name the whole URL, and `--input` reads it."""
+    work = f"local://{tmp_path}/remote"
+    lines = [schema("users", {"user_id": STRING, "seat": INTEGER}), record("users", user_id="u1", seat="x")]
+    found = run(tmp_path, batch.url, lines, work_path=work)
+    printed = asked("rejects", "--config", str(config_file(tmp_path, batch.url, work_path=work)))
+    (file,) = re.findall(r"--input (\S+)", printed.stdout)
+    assert f"Rejected records: {file}" in found.log
+    again = asked("--config", str(config_file(tmp_path, batch.url, work_path=work)), "--input", file)
+    assert again.returncode == 0, again.stderr
+    assert "users: 1 read" in again.stderr
+
+
+@pytest.mark.parametrize("url", ["local:///none/a.jsonl", "nowhere://bucket/a.jsonl"])
+def test_an_input_behind_a_url_that_cannot_be_opened_is_a_wrong_value(
+    tmp_path: Path, batch: LocalBatch, url: str
+) -> None:
+    found = asked("--config", str(config_file(tmp_path, batch.url)), "--input", url)
+    assert found.returncode == 2
+    assert "Invalid value for '--input'" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call the program with other arguments than a run has."""
+    command = [sys.executable, "-m", "target_batch", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment())

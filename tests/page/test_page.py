@@ -284,6 +284,32 @@ def test_it_fits_a_narrow_window(visit: Visit, server: LocalBatch, width: int, s
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
 
 
+def test_the_name_of_an_event_stays_on_one_line_in_a_narrow_window(visit: Visit, server: LocalBatch) -> None:
+    fill(server)
+    visit.page.set_viewport_size({"width": 390, "height": 800})
+    page = visit.open("profiles/u001")
+    name = page.locator("#profile .events strong", has_text="order_completed")
+    box = name.bounding_box()
+    assert box is not None
+    assert box["height"] < 30
+
+
+def test_the_name_of_a_fault_has_the_width_of_a_narrow_window(visit: Visit, server: LocalBatch) -> None:
+    server.script([{"name": "down for a while", "do": {"delay": 0}}])
+    visit.page.set_viewport_size({"width": 390, "height": 800})
+    page = visit.open("faults")
+    box = page.locator(".faults .name", has_text="down for a while").bounding_box()
+    assert box is not None
+    assert (box["width"] > 200, box["height"] < 30) == (True, True)
+
+
+def test_a_request_that_never_came_is_not_called_forgotten(visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{visit.url}/#/requests/99")
+    page.get_by_text("Request 99 is not here").wait_for()
+    visit.complaints.clear()
+
+
 def focused(page: Page) -> str:
     """Return the name of what has the focus."""
     name: str = page.evaluate(

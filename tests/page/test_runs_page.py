@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,7 +56,9 @@ def test_a_run_says_why_it_stopped_or_that_it_did_not_end(look: Visit) -> None:
     page.locator("#run").get_by_text("Batch does not answer: the state is held.").wait_for()
     page.locator("#runs-list tr", has_text="Did not end").click()
     page.locator("#run").get_by_text("It did not end: it was killed, or it is still at work.").wait_for()
-    page.locator("#runs-list tr", has_text="dry").click()
+    row = page.locator("#runs-list tr", has_text="dry")
+    assert re.search(r"\(9\d\d\)", row.inner_text())
+    row.click()
     page.locator("#run").get_by_text("A dry run: nothing was sent").wait_for()
 
 

@@ -9,7 +9,7 @@ port is open to every user of the machine, and a rejects file is not.
                                                  the newest first
 ``GET /_/runs/{run}?from=&limit=``               one run, and ``"found", "streams": [{"name",``
                                                  counts, ``"reasons": [reason]}], "files":``
-                                                 ``[path], "replay": [command], "remote"}``
+                                                 ``[path], "replay": [command]}``
 ===============================================  ===============================================
 
 A run has ``run``, ``started``, ``seconds``, ``exit``, ``ended``, ``dry_run``, ``cause``, ``outcome``,

@@ -31,16 +31,13 @@ class Work:
     Args:
         path: The setting `work_path`: a folder, or a URL that fsspec knows.
         monotonic: The clock, in seconds.
-
-    Attributes:
-        is_remote: Whether the files lie behind a URL, where `--input` does not read them.
     """
 
     def __init__(self, path: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._monotonic = monotonic
-        self.is_remote = "://" in path and not path.startswith("file://")
-        self._fresh = FRESH_SECONDS_BEHIND_URL if self.is_remote else FRESH_SECONDS
+        is_remote = "://" in path and not path.startswith("file://")
+        self._fresh = FRESH_SECONDS_BEHIND_URL if is_remote else FRESH_SECONDS
         self._lock = Lock()
         self._kept: OrderedDict[tuple[str, ...], tuple[float, Any]] = OrderedDict()
 

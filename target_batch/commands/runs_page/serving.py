@@ -79,9 +79,8 @@ class RunsPage:
         ready = (
             [] if entry.get("dry_run") is True else [path for path, again in refused.files.items() if again]
         )
-        inputs = [path.rpartition("/")[2] if self._work.is_remote else path for path in ready[:LARGEST_PAGE]]
-        commands = [f"{self._target} --input {shlex.quote(name)}" for name in inputs]
-        return {"files": files[:LARGEST_PAGE], "replay": commands, "remote": self._work.is_remote}
+        commands = [f"{self._target} --input {shlex.quote(path)}" for path in ready[:LARGEST_PAGE]]
+        return {"files": files[:LARGEST_PAGE], "replay": commands}
 
 
 def _totals(everything: list[dict[str, Any]]) -> dict[str, Any]:

@@ -78,8 +78,9 @@ def _answer(content: Content, entries: int) -> tuple[dict[str, Any], Errors]:
     for error in decoded["errors"]:
         place = _place(error)
         (placed[place] if place is not None and place < entries else others).append(error)
-    moved = f"{sum(map(len, placed.values()))}, beside their entries"
-    decoded["errors"] = [moved, *others] if others else moved
+    if placed:
+        others.insert(0, f"… {sum(map(len, placed.values()))}, beside their entries")
+    decoded["errors"] = others
     return shown | {"text": _text(decoded)}, placed
 
 

@@ -8,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from target_batch.sandbox.batch import LocalBatch
+from target_batch.sandbox.faults.book import Fault
 from target_batch.sandbox.faults.script import ScriptError
-from target_batch.web.answering import fail, show
+from target_batch.web.answering import fail, number_in, show
 
 READY: Final[list[dict[str, Any]]] = [
     {
@@ -60,7 +61,7 @@ async def add(batch: LocalBatch, request: Request) -> Response:
 
 async def switch(batch: LocalBatch, request: Request) -> Response:
     """Switch a fault on or off."""
-    fault = batch.faults.find(request.path_params["number"])
+    fault = _named(batch, request)
     if fault is None:
         return fail(404, "fault not found")
     try:
@@ -70,9 +71,25 @@ async def switch(batch: LocalBatch, request: Request) -> Response:
     return show(fault.show())
 
 
-def remove(batch: LocalBatch, number: int | None) -> Response:
-    """Remove one fault, or all."""
-    if number is not None and batch.faults.find(number) is None:
+def remove(batch: LocalBatch, request: Request) -> Response:
+    """Remove one fault."""
+    fault = _named(batch, request)
+    if fault is None:
         return fail(404, "fault not found")
-    batch.faults.remove(number)
+    batch.faults.remove(fault.number)
+    return _left(batch)
+
+
+def clear(batch: LocalBatch) -> Response:
+    """Remove all faults."""
+    batch.faults.remove()
+    return _left(batch)
+
+
+def _named(batch: LocalBatch, request: Request) -> Fault | None:
+    number = number_in(request.path_params["number"])
+    return None if number is None else batch.faults.find(number)
+
+
+def _left(batch: LocalBatch) -> Response:
     return show({"faults": len(batch.faults.faults)})

@@ -38,8 +38,8 @@ def make_routes(batch: LocalBatch) -> list[Route]:
         Route("/faults", _bind(batch, lambda b, _: faulting.listed(b)), methods=["GET"]),
         Route("/faults", _bind_async(batch, faulting.add), methods=["POST"]),
         Route("/faults", _bind(batch, _clear), methods=["DELETE"]),
-        Route("/faults/{number:int}", _bind_async(batch, faulting.switch), methods=["POST"]),
-        Route("/faults/{number:int}", _bind(batch, _remove), methods=["DELETE"]),
+        Route("/faults/{number}", _bind_async(batch, faulting.switch), methods=["POST"]),
+        Route("/faults/{number}", _bind(batch, _remove), methods=["DELETE"]),
     ]
 
 
@@ -49,11 +49,11 @@ def _reset(batch: LocalBatch, _request: Request) -> Response:
 
 
 def _clear(batch: LocalBatch, _request: Request) -> Response:
-    return faulting.remove(batch, None)
+    return faulting.clear(batch)
 
 
 def _remove(batch: LocalBatch, request: Request) -> Response:
-    return faulting.remove(batch, request.path_params["number"])
+    return faulting.remove(batch, request)
 
 
 def _bind(batch: LocalBatch, view: View) -> Endpoint:

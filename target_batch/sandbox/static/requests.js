@@ -102,7 +102,7 @@ async function detail() {
     return;
   }
   const found = await asked(refused);
-  const gone = nothing("This request is not kept any more.");
+  const gone = nothing(`Request ${chosen} is not here: it is not kept any more, or it never came.`);
   replaceWhenNew(sheet, [key, found], () => [back(), ...(found ? parts(found) : [gone])]);
   if (found) shown = key;
 }

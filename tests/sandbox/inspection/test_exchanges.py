@@ -1,5 +1,6 @@
 """Requests as the inspection API shows them, beside profiles, audiences and events in pages."""
 
+import json
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ def test_a_request_shows_its_entries_each_with_its_partial_errors(server: Any) -
     server.update(sent)
     shown = server.get("requests/1")
     assert shown["row"]["partial_errors"] == 2
+    assert json.loads(shown["answer"]["text"])["errors"] == ["… 2, beside their entries"]
     assert '"SUCCESS_WITH_PARTIAL_ERRORS"' in shown["answer"]["text"]
     body = shown["body"]
     assert (body["total"], body["found"], body["refused"]) == (50, 50, 1)

@@ -108,6 +108,14 @@ def test_faults_are_added_switched_and_removed(server: Any) -> None:
     assert server.get("faults")["ready"]
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "-1", "1.0", "²", "one"])
+def test_a_number_that_no_fault_has_is_404(server: Any, number: str) -> None:
+    server.script({"do": {"delay": 0}})
+    assert server.call("POST", f"/_/faults/{number}", {"enabled": False}).status_code == 404
+    assert server.call("DELETE", f"/_/faults/{number}").status_code == 404
+    assert len(server.get("faults")["faults"]) == 1
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [

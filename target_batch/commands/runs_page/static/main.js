@@ -69,7 +69,7 @@ function build(entry) {
     make("td", {}, badge(entry)),
     make("td", { class: "cut wide-only", title: streams }, streams),
     number("read", "wide-only"),
-    number("delivered"),
+    entry.dry_run ? make("td", { class: "number quiet", title: "Would be sent: a dry run sends nothing" }, `(${count(entry.delivered)})`) : number("delivered"),
     number("unchanged", "wide-only"),
     number("rejected"),
     make("td", { class: "number quiet wide-only" }, took(entry)),

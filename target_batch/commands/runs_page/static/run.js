@@ -20,7 +20,7 @@ const COSTS = {
   either: "costs what Batch names",
   ignored: "costs nothing",
 };
-const DRY = "A dry run: nothing was sent; “delivered” counts what would have been sent.";
+const DRY = "A dry run: nothing was sent.";
 
 /** Show the run chosen, or nothing. */
 export async function show(chosen, view, again) {
@@ -54,7 +54,7 @@ function parts(run) {
   if (run.merged || run.unchanged) made.push(make("p", { class: "spared" }, spared(run)));
   made.push(make("h3", {}, "Streams"));
   if (!run.streams.length) made.push(quiet(run.ended ? "No records." : "Its counts are written at its end."));
-  return [...made, ...run.streams.map(stream), make("div", { class: "pager" }), ...replays(run)];
+  return [...made, ...run.streams.map((one) => stream(one, run.dry_run)), make("div", { class: "pager" }), ...replays(run)];
 }
 
 const quiet = (text) => make("p", { class: "quiet" }, text);
@@ -78,16 +78,16 @@ function spared(run) {
   return `Spared quota: ${made.join(", ")}.`;
 }
 
-function stream(one) {
+function stream(one, dry) {
   const shown = COUNTS.filter((name) => ALWAYS.includes(name) || one[name]);
-  const totals = make("dl", { class: "counts" }, ...shown.map((name) => counted(name, one[name] ?? 0)));
+  const totals = make("dl", { class: "counts" }, ...shown.map((name) => counted(name, one[name] ?? 0, dry)));
   const head = make("h4", { class: "full" }, one.name);
   const known = one.counted ? totals : quiet("Its counts are not known.");
   return make("section", { class: "stream", "aria-label": one.name }, head, known, ...one.reasons.map(reason));
 }
 
-function counted(name, number) {
-  const parts = [make("dt", {}, name), make("dd", {}, count(number))];
+function counted(name, number, dry) {
+  const parts = [make("dt", {}, dry && name === "delivered" ? "would be sent" : name), make("dd", {}, count(number))];
   return make("div", { title: MEANINGS[name], class: look(name, number) }, ...parts);
 }
 
@@ -130,7 +130,6 @@ function replays(run) {
   const files = run.files.map((file) => make("li", { class: "mono full" }, file));
   const made = [make("h3", {}, "Rejects"), make("ul", {}, ...files)];
   if (!run.replay.length) return made;
-  const first = run.remote ? "Once the cause is gone, download the files; then" : "Once the cause is gone,";
-  const text = `${first} this delivers exactly what was refused:`;
+  const text = "Once the cause is gone, this delivers exactly what was refused:";
   return [...made, make("p", { class: "after" }, text), make("pre", { class: "block" }, run.replay.join("\n"))];
 }
