@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
 import click
 
-from target_batch.common.plain_text import cut, is_dumb, is_plain, number, spelled, table
+from target_batch.common.plain_text import BETWEEN, cut, is_dumb, is_plain, number, spelled, table
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ WINDOW: Final = 5.0
 MOST_STREAMS: Final = 12
 LONGEST_NAME: Final = 40
 USUAL_WIDTH: Final = 80
+LEGIBLE: Final = 12
+"""Columns that a name needs to be known."""
+
 LIVE: Final = (("read", 13), ("delivered", 13), ("rejected", 11), ("records/s", 11), ("of limit", 10))
 """The columns of the live lines and how wide each is."""
 
@@ -117,11 +120,14 @@ class Progress:
             totals = {name: sum(each[name] for each in counts.values()) for name in COUNTS}
             counts[f"all {len(counts)} streams"] = totals
         shown = [name for name in COUNTS if name in ALWAYS or any(each[name] for each in counts.values())]
-        room = max(8, self._width() - LIVE[0][1] * len(shown))
-        rows = [[cut(name, room), *(number(each[of]) for of in shown)] for name, each in counts.items()]
-        for line in table(
-            ["stream", *self._heads(shown)], rows, right=" " + "r" * len(shown), columns=self._width()
-        ):
+        heads, numbers = self._heads(shown), [[number(each[of]) for of in shown] for each in counts.values()]
+        taken = sum(max(map(len, column)) + len(BETWEEN) for column in zip(heads, *numbers, strict=True))
+        room = self._width() - taken
+        if room < LEGIBLE:  # each count has a line of its own then
+            room = LONGEST_NAME
+        rows = [[cut(name, room), *found] for name, found in zip(counts, numbers, strict=True)]
+        right = " " + "r" * len(shown)
+        for line in table(["stream", *heads], rows, right=right, columns=self._width()):
             self._write(click.unstyle(line) if self._plain else line)
         self._output.flush()
 

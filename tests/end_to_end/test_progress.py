@@ -109,3 +109,15 @@ def test_a_target_without_an_input_says_what_it_waits_for(
     process = start(config_file(tmp_path, batch.url), stdin=terminal.end, stderr=terminal.end)
     wait_until(lambda: "--input" in terminal.drawn, process)
     process.kill()
+
+
+def test_the_totals_name_their_streams_in_full_where_a_table_has_no_room(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """With a line for each count there is room for the name."""
+    terminal = Terminal(50)
+    config = config_file(tmp_path, batch.url, default_kind="profiles")
+    process = start(config, stdout=terminal.end, stderr=terminal.end, env={"TERM": "xterm"})
+    wait_until(Feeder(process, [line for line in lines() if LONG not in line], chunk=50).done.is_set, process)
+    process.communicate(timeout=ENDED_WITHIN)
+    assert [row.split()[1] for row in terminal.close() if row.startswith("stream ")] == ["vips_audience"]
