@@ -135,6 +135,18 @@ def test_the_keyboard_searches_moves_opens_and_leaves(visit: Visit, server: Loca
     assert page.evaluate("document.activeElement.id") != "profiles-search"
 
 
+@pytest.mark.parametrize(("chosen", "reached"), [("", "u000"), ("/u002", "u003")])
+def test_arrows_begin_in_the_list_where_nothing_has_the_focus(
+    visit: Visit, server: LocalBatch, chosen: str, reached: str
+) -> None:
+    """At its first line, or behind the one that an address has opened."""
+    fill(server)
+    page = visit.open(f"profiles{chosen}")
+    page.locator("#profiles-list").get_by_role("link", name="u001").wait_for()
+    page.keyboard.press("ArrowDown")
+    assert focused(page) == reached
+
+
 def test_a_slash_that_is_typed_is_a_slash(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     page = visit.open("faults")

@@ -50,9 +50,10 @@ function leave(event, box) {
 }
 
 function move(event, box) {
-  const list = event.target.closest("[data-list]") ?? (box && listOf(box));
+  const afresh = event.target === document.body && event.key === "ArrowDown";
+  const list = event.target.closest("[data-list]") ?? (box ? listOf(box) : afresh && seen("[data-list]"));
   const items = list ? [...list.querySelectorAll("a.item")] : [];
-  const at = items.indexOf(document.activeElement);
+  const at = items.indexOf(afresh && list ? list.querySelector("[aria-current]") : document.activeElement);
   const next = items[event.key === "ArrowDown" ? at + 1 : at - 1];
   if (at === 0 && event.key === "ArrowUp") searchOf(list)?.focus();
   else next?.focus();
