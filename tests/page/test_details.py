@@ -70,7 +70,7 @@ def test_from_a_member_to_their_profile_and_back(visit: Visit, server: LocalBatc
     page.get_by_role("link", name="Big spenders").wait_for()
     page.get_by_role("link", name="Back to the audience").click()
     page.get_by_role("heading", name="Big spenders").wait_for()
-    assert page.get_by_label("Search members").input_value() == "u00"
+    until(page, "document.querySelector('[aria-controls=members-list]').value === 'u00'")
     until(page, "document.querySelectorAll('#members-list li').length === 10")
     page.go_back()
     page.get_by_role("heading", name="u007").wait_for()
