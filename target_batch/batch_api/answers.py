@@ -70,12 +70,14 @@ class Refusal:
 class Accepted:
     """A success; `refusals` by the entry's index in the request, `document` the body.
 
-    `doubted` if an attempt before it was not answered, and may take effect as well.
+    `doubted` if an attempt before it was not answered, and may take effect as well. `sent` is false where
+    nothing was left to send, so that Batch has said nothing.
     """
 
     refusals: dict[int, tuple[Refusal, ...]] = field(default_factory=dict)
     document: dict[str, Any] = field(default_factory=dict)
     doubted: bool = False
+    sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,7 @@ def _success(
 ) -> Verdict:
     """Read a 2xx; `read` returns what was accepted, or the problem with it.
 
-    An answer that broke off is asked for again. One that came whole is not, where it may have counted.
+    An answer that broke off is asked for again. One that came whole is not: the request may have counted.
     """
     if answer.status not in ACCEPTED_STATUSES and needs_object:
         return undocumented(answer, "another status than documented")
@@ -244,7 +246,7 @@ def _success(
     if not body and needs_object:
         return undocumented(answer, "a success without a body")
     document = {} if not needs_object and SAYS_YES(body) else _decoded(body)
-    if document is _NOT_JSON and (needs_object or not is_whole):
+    if document is _NOT_JSON and not is_whole:
         return Retry(f"no JSON: {_form(answer)}", answer.status)
     found = read(document) if isinstance(document, dict) else "not an object"
     return undocumented(answer, found) if isinstance(found, str) else found
@@ -297,14 +299,22 @@ def _refusal_of(document: dict[str, Any]) -> str:
     """Say what speaks against the success of a write that is accepted as a whole or not at all."""
     if problem := _contradiction(document):
         return problem
-    failed = document.get("errors") or document.get("code", "SUCCESS") != "SUCCESS"
-    return "a success that names errors" if failed else ""
+    if document.get("errors") or document.get("code", "SUCCESS") != "SUCCESS":
+        return "a success that names errors"
+    against = [key for key, values in SAYS_NO.items() if str(document.get(key)).lower() in values]
+    return f"a success with `{against[0]}`" if against else ""
 
 
 def _contradiction(document: dict[str, Any]) -> str:
     """Say what in an answer speaks against the success that its status claims."""
-    errors = [key for key in ("error_code", "error_message", "error") if document.get(key)]
+    errors = [key for key in ERROR_KEYS if document.get(key)]
     return f"a success with `{errors[0]}`" if errors else ""
+
+
+ERROR_KEYS: Final = ("error_code", "error_message", "error", "failed", "rejected")
+SAYS_NO: Final = {"success": {"false"}, "status": {"error", "failed", "failure", "refused", "rejected"}}
+"""What speaks against a success: keys with a content, and contents of keys in lower case. Batch documents
+`error_code` and `error_message`; the others are common elsewhere, and to doubt them costs no data."""
 
 
 def _described(answer: Answer) -> str:

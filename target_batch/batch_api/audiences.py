@@ -45,6 +45,9 @@ INDEXED: Final = frozenset({"APPLIED", "REPLACED"})
 MOST_PAGES: Final = 1000
 """Pages of one list, 100,000 audiences: a list that is longer has no end."""
 
+ROUTE_REFUSED: Final = frozenset({404, 405, 409})
+"""Statuses that say of a replace that there is none, for any members; others are about keys or members."""
+
 _encode: Final = msgspec.json.encode
 
 
@@ -285,13 +288,17 @@ class AudienceSender:
             if replaced:
                 return self._changed(name, additions)
             verdict = self._send(self._platform.replace_call(name, part), classify_change)
-            if isinstance(verdict, Malformed) and len(part) == 1:
-                added = self._changed(name, additions)
-                if isinstance(added, Accepted) and not new:
-                    return _not_replaced(name, verdict)
-                verdict = added
             replaced = isinstance(verdict, Accepted)
-            return verdict
+            by_route = isinstance(verdict, Failure) and verdict.status in ROUTE_REFUSED
+            if isinstance(verdict, Accepted) or not (by_route or _names_one(verdict, part)):
+                return verdict
+            added = self._changed(name, additions[:1])
+            if not isinstance(added, Accepted):
+                return verdict if by_route else added
+            if not new:
+                return _not_replaced(name, verdict)
+            replaced = True
+            return self._changed(name, additions) if by_route else added
 
         return self._deliver(name, display_name, members, write)
 
@@ -408,6 +415,10 @@ class AudienceSender:
 
     def _failed(self, failure: Failure) -> Receipt:
         return self._located(Receipt(failure=failure_of(failure)))
+
+
+def _names_one(verdict: Verdict, part: Sequence[bytes]) -> bool:
+    return isinstance(verdict, Malformed) and len(part) == 1
 
 
 def _not_replaced(name: str, refusal: Failure) -> Failure:

@@ -126,7 +126,8 @@ class Divider:
     ) -> StopRun | None:
         receipt.doubted |= leaves_doubt(verdict)
         if isinstance(verdict, Accepted):
-            self._trust.accept()
+            if verdict.sent:
+                self._trust.accept()
             receipt.refused.update((low + i, found) for i, found in verdict.refusals.items())
             receipt.token = verdict.document.get("indexing_token", receipt.token)
             return None
@@ -204,7 +205,7 @@ class BulkSender:
         """Send what is left of some entries, in one call; refusals count from the first of them."""
         sent = [(index, body) for index in part if (body := bodies[index]) is not None]
         if not sent:
-            return Accepted()
+            return Accepted(sent=False)
         call = self._project.post(endpoint.route, b"[" + b",".join([body for _, body in sent]) + b"]")
         classify = partial(classify_bulk, entries=len(sent))
         limiter = self._limiters[endpoint.route]

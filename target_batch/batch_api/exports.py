@@ -185,6 +185,8 @@ def _profile(line: bytes) -> tuple[str, dict[str, Any]] | None:
         custom_id, attributes = found["identifiers"].get("custom_id"), found.get("attributes")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError, AttributeError):
         return None
+    if type(custom_id) is int:
+        custom_id = str(custom_id)
     if not isinstance(custom_id, str | None) or not isinstance(attributes, dict | None):
         return None
     return custom_id or "", attributes or {}

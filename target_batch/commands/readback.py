@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -132,12 +133,20 @@ def _agrees(expected: Any, held: Any, *, is_date: bool) -> bool:
         same: bool = isinstance(held, list) and sorted(map(str, expected)) == sorted(map(str, held))
         return same
     if isinstance(expected, bool) or isinstance(held, bool):
-        return expected is held
-    if isinstance(expected, int | float | Decimal) and isinstance(held, int | float | Decimal):
-        return float(expected) == float(held)
+        return str(expected).lower() == str(held).lower()
+    if isinstance(expected, int | float | Decimal):
+        return float(expected) == _number(held)
     if is_date and isinstance(held, str):
         return bool(_instant(str(expected)) == _instant(held))
     return bool(expected == held)
+
+
+def _number(held: Any) -> float:
+    """Return a number, which may be exported as text; what is not a number equals none."""
+    try:
+        return float(held)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _instant(text: str) -> Any:

@@ -113,10 +113,11 @@ class Fates:
         unsure = doubted and bool(named)
         for refusal in refusals:
             index, issue = _traced(tickets, refusal, named)
-            happened = _of_events(refusal, named, index)
-            unsure |= bool(happened) and (len(happened) > 1 or index is not None)
-            for which in happened:
-                wholly.setdefault(which, []).append(issue)
+            by_name = {which: issue for which, name in enumerate(named) if name and name == refusal.attribute}
+            happened = by_name or _with_property(tickets, refusal, named)
+            unsure |= bool(happened) and (len(happened) > 1 or index is not None or not by_name)
+            for which, one in happened.items():
+                wholly.setdefault(which, []).append(one)
             if not happened and (refusal.attribute is None or index is None):
                 self._all_refused(tickets, issue, replay=not named or (refusal.alone and not doubted))
                 return
@@ -186,29 +187,32 @@ class Fates:
 def _traced(
     tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[str] = ()
 ) -> tuple[int | None, Issue]:
-    """Find the record that set the refused attribute: the last one to name it has set it.
-
-    Batch names attributes of the profile; the records of events are asked last.
-    """
+    """Find the record that set the refused attribute of the profile: the last one to name it has set it."""
     attribute = refusal.attribute or ""
-    happened = [index for index, name in enumerate(named) if name]
-    rest = [index for index in range(len(tickets)) if index not in happened]
-    for index in (*reversed(rest), *reversed(happened)):
-        ticket = tickets[index]
-        names = ticket.origin.properties_of(attribute)
-        if names:
-            issue = Issue(Reason.REFUSED_BY_BATCH, names[0], attribute, refusal.reason)
-            if len(tickets) == 1 or _holds(ticket.record, names):
-                return index, issue
+    for index in reversed(range(len(tickets))):
+        if not any(named[index : index + 1]) and (names := _set_by(tickets, index, attribute)):
+            return index, Issue(Reason.REFUSED_BY_BATCH, names[0], attribute, refusal.reason)
     return None, Issue(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
 
 
-def _of_events(refusal: Refusal, named: Sequence[str], traced: int | None) -> list[int]:
-    """Return the records whose events a refusal is about: by the event's name, or by an attribute of it."""
-    by_name = [index for index, name in enumerate(named) if name and name == refusal.attribute]
-    if not by_name and traced is not None and any(named[traced : traced + 1]):
-        return [traced]
-    return by_name
+def _with_property(tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[str]) -> dict[int, Issue]:
+    """Return the records whose events have the refused attribute, unless it is said to be the profile's."""
+    attribute = refusal.attribute or ""
+    if refusal.category == "attribute":
+        return {}
+    found = {index: _set_by(tickets, index, attribute) for index, name in enumerate(named) if name}
+    return {
+        index: Issue(Reason.REFUSED_BY_BATCH, names[0], attribute, refusal.reason)
+        for index, names in found.items()
+        if names
+    }
+
+
+def _set_by(tickets: Sequence[Ticket], index: int, attribute: str) -> Sequence[str]:
+    """Return the properties from which a record has set an attribute."""
+    ticket = tickets[index]
+    names = ticket.origin.properties_of(attribute)
+    return names if names and (len(tickets) == 1 or _holds(ticket.record, names)) else ()
 
 
 def _holds(record: dict[str, Any], names: Iterable[str]) -> bool:

@@ -15,6 +15,7 @@ from target_batch.ledger.profiles import Claim, Outcome, ProfileMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
     from typing import Any
 
     from target_batch.batch_api.answers import Refusal
@@ -159,8 +160,8 @@ def _events(sending: Sending, receipt: Receipt) -> tuple[list[bytes], list[bytes
     absent: list[bytes] = []
     for index, entry in enumerate(sending.entries):
         names = [name for name in entry.named if name]
-        for identity, name in zip(entry.identities, names, strict=True):
-            verdict = _of_event(index, name, entry, receipt)
+        for identity, name, event in zip(entry.identities, names, entry.events, strict=True):
+            verdict = _of_event(index, name, names_of(event.get("attributes", {})), entry, receipt)
             if identity and verdict.accepted:
                 accepted.append(identity)
             elif verdict.absent and identity in sending.fresh:
@@ -168,7 +169,9 @@ def _events(sending: Sending, receipt: Receipt) -> tuple[list[bytes], list[bytes
     return accepted, absent
 
 
-def _of_event(index: int, name: str, entry: Entry, receipt: Receipt) -> _Verdict:
+def _of_event(
+    index: int, name: str, properties: AbstractSet[str], entry: Entry, receipt: Receipt
+) -> _Verdict:
     if index in receipt.unconfirmed:
         return _Verdict(accepted=False, absent=not receipt.doubted)
     refusals = receipt.refused.get(index)
@@ -177,7 +180,8 @@ def _of_event(index: int, name: str, entry: Entry, receipt: Receipt) -> _Verdict
     if refusals[0].alone:
         return _Verdict(accepted=False, absent=not receipt.doubted)
     named = _blamed(entry, refusals)
-    if named is None:
+    unclear = _blamed(entry, [refusal for refusal in refusals if refusal.category != "attribute"])
+    if named is None or unclear is None or unclear & properties:
         return _Verdict(accepted=False, absent=False)
     sure = entry.named.count(name) == 1 and name not in names_of(entry.attributes)
     return _Verdict(accepted=name not in named, absent=name in named and sure and not receipt.doubted)

@@ -188,7 +188,12 @@ READINGS: Final = (
         "old_replace",
         "4",
         "a replace of an app's audience in version 1.0",
-        {"accepted": "as in 1.1, with the type", "refused": "refused with 400"},
+        {
+            "accepted": "as in 1.1, with the type",
+            "400": "refused as a bad request",
+            "404": "refused as a route that does not exist",
+            "405": "refused as a method that does not exist",
+        },
     ),
     Reading(
         "app_change",

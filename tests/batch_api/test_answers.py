@@ -63,7 +63,9 @@ def blamed(index: Any) -> dict[str, Any]:
         pytest.param(answer(202, {}), Undocumented, id="no code"),
         pytest.param(answer(202, b"null"), Undocumented, id="null"),
         pytest.param(answer(202, []), Undocumented, id="list"),
-        pytest.param(answer(202, b"<html>welcome</html>"), Retry, id="HTML"),
+        pytest.param(answer(202, b"<html>welcome</html>"), Retry, id="HTML, perhaps cut off"),
+        pytest.param(answer(202, b"<html></html>", Content_Length="13"), Undocumented, id="HTML"),
+        pytest.param(answer(202, b"OK", Content_Length="2"), Undocumented, id="text"),
         pytest.param(answer(202, b"", Content_Length="0"), Undocumented, id="empty"),
         pytest.param(answer(202, b""), Retry, id="cut in its headers"),
         pytest.param(answer(202, b'{"code": "SUCC'), Retry, id="truncated"),
@@ -167,6 +169,11 @@ def test_a_write_is_accepted_by_any_success_that_does_not_contradict_it(status: 
         {"code": "MISSING_PARAMETER", "message": "no such person"},
         {"error": "later"},
         {"id": "r1", "errors": ["refused"]},
+        {"success": False},
+        {"status": "ERROR", "message": "x"},
+        {"status": "failed"},
+        {"failed": [{"id": "u1"}]},
+        {"rejected": ["u1"]},
     ],
 )
 def test_a_success_that_names_an_error_is_none(body: Any) -> None:

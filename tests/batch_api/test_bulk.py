@@ -90,6 +90,16 @@ def test_refusals_without_any_success_are_the_configuration() -> None:
     assert batch.calls < 20
 
 
+def test_a_call_of_which_nothing_was_left_to_send_has_proved_nothing() -> None:
+    """Its events had been sent once and may have arrived: they were not sent again, so Batch said nothing."""
+    batch = Batch(set(entries(50)))
+    shared = divider()
+    assert shared.deliver([b"x"], lambda _: Accepted(sent=False)).failure is None
+    receipt = shared.deliver(entries(50), batch.send)
+    assert isinstance(receipt.failure, ConfigurationError)
+    assert receipt.refused == {}
+
+
 def test_few_refused_operations_are_guilty_where_keys_and_address_are_right() -> None:
     """Four prove nothing: the read-only call does."""
     receipt = divider().deliver(entries(4), Batch(set(entries(4))).send)

@@ -12,6 +12,8 @@ from listener import closed_port
 from singer import DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state
 from target_process import KEY, PROJECT, config_file, run
 
+from target_batch.commands.readback import Comparison
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -341,3 +343,18 @@ def test_the_table_fits_a_narrow_terminal(
     done = verified(command, tmp_path, people(4), "--ids")
     assert done.exit_code == 1
     assert max(map(len, done.stdout.splitlines())) <= 60
+
+
+@pytest.mark.parametrize(
+    ("sent", "held", "equal"),
+    [
+        (5, "5", True), (5.0, "5", True), (2.5, "2.5", True), (True, "true", True), (False, False, True),
+        (5, "6", False), (5, "five", False), (5, None, False), (True, "yes", False), ("5", "5", True),
+    ],
+)  # fmt: skip
+def test_numbers_and_booleans_are_compared_with_their_texts(sent: Any, held: Any, *, equal: bool) -> None:
+    """Batch's documentation does not say how an export spells them."""
+    comparison = Comparison()
+    comparison.sent("u1", {"seat": sent})
+    comparison.held("u1", {"seat": held})
+    assert comparison.is_equal is equal

@@ -286,7 +286,13 @@ PROBES = {
     ),
     "empty_replace": Probe(empty_replace, {"refused": (400, 400, 1), "accepted": (202, 202, 0)}),
     "install_creation": Probe(install_creation, {"accepted": (200, 200, 200), "refused": (200, 400, 404)}),
-    "old_replace": Probe(old_replace, {"accepted": (202, 202, 1), "refused": (202, 400, 0)}),
+    "old_replace": Probe(
+        old_replace,
+        {
+            "accepted": (202, 202, 1),
+            **{status: (202, int(status), 0) for status in ("400", "404", "405")},
+        },
+    ),
     "app_change": Probe(
         app_change,
         {

@@ -71,8 +71,9 @@ def replace(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> 
         audience_calls.decode(exchange, OldReplace) if old else audience_calls.decode(exchange, NewReplace)
     )
     audience_calls.check_count(batch, exchange, body.ids, "replace")
-    if old and batch.options.readings["old_replace"] == "refused":
-        raise Refused.malformed("version 1.0 replaces no members")
+    refused = batch.options.readings["old_replace"]
+    if old and refused != "accepted":
+        raise Refused(int(refused), "ROUTE_NOT_FOUND", "version 1.0 replaces no members")
     audience = _target(batch, route, exchange, owner, body)
     members = [_change(batch, "add", member) for member in body.ids]
     return _changed(batch, audience_calls.write(batch, exchange, owner, audience, "replace", members))
