@@ -205,9 +205,12 @@ class Client:
 
     def glance(self, call: Call, classify: Callable[[Answer], Verdict], limiter: RateLimiter) -> Verdict:
         """Make one attempt that is not repeated, for what is good to know and not needed."""
-        if limiter.acquire(1, lambda: self._stop.deadline) is None:
+        if (grant := limiter.acquire(1, lambda: self._stop.deadline)) is None:
             return STOPPED
-        return self._attempt(call, classify)
+        verdict = self._attempt(replace(call, leaving=partial(limiter.sent, grant)), classify)
+        if isinstance(verdict, Retry) and verdict.throttled:
+            limiter.throttled(self._least_pause(verdict))
+        return verdict
 
     def _least_pause(self, retry: Retry) -> float:
         if retry.after is not None:

@@ -196,10 +196,11 @@ def _traced(
 
 
 def _with_property(tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[str]) -> dict[int, Issue]:
-    """Return the records whose events have the refused attribute, unless it is said to be the profile's."""
+    """Return the records whose events have the refused attribute: it may be theirs, not the profile's.
+
+    Batch documents no words for `category` that would tell.
+    """
     attribute = refusal.attribute or ""
-    if refusal.category == "attribute":
-        return {}
     found = {index: _set_by(tickets, index, attribute) for index, name in enumerate(named) if name}
     return {
         index: Issue(Reason.REFUSED_BY_BATCH, names[0], attribute, refusal.reason)

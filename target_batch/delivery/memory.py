@@ -180,8 +180,7 @@ def _of_event(
     if refusals[0].alone:
         return _Verdict(accepted=False, absent=not receipt.doubted)
     named = _blamed(entry, refusals)
-    unclear = _blamed(entry, [refusal for refusal in refusals if refusal.category != "attribute"])
-    if named is None or unclear is None or unclear & properties:
+    if named is None or named & properties:
         return _Verdict(accepted=False, absent=False)
     sure = entry.named.count(name) == 1 and name not in names_of(entry.attributes)
     return _Verdict(accepted=name not in named, absent=name in named and sure and not receipt.doubted)

@@ -94,6 +94,16 @@ def test_nothing_is_sent_earlier_than_batch_asked(status: int, headers: dict[str
     assert script.sent_at[1] - script.sent_at[0] >= least
 
 
+def test_a_call_that_is_only_good_to_know_keeps_to_the_rate_and_to_what_batch_asks() -> None:
+    """It is not repeated, but what comes after it waits as after any other call."""
+    client, script, limiter = world(failing(429, Retry_After="7"), SUCCESS, chance=0.0)
+    verdict = client.glance(CALL, lambda answer: classify_bulk(answer, 1), limiter)
+    assert isinstance(verdict, Retry)
+    assert len(script.sent_at) == 1
+    assert isinstance(send(client, limiter), Accepted)
+    assert script.sent_at[1] - script.sent_at[0] >= 7.0
+
+
 def test_what_takes_too_long_is_given_up() -> None:
     """At most `max_retry_seconds` after the first failure, and the last trouble is told."""
     client, script, limiter = world(failing(500), patience=10.0)

@@ -94,23 +94,14 @@ def test_an_attribute_of_an_event_may_have_cost_the_event() -> None:
     assert (world.tally.delivered, world.tally.rejected) == (1, 1)
 
 
-@pytest.mark.parametrize(
-    ("category", "rows"),
-    [
-        (None, [(1, ("Plan",), False, False), (2, ("Plan",), True, False)]),
-        ("event", [(1, ("Plan",), False, False), (2, ("Plan",), True, False)]),
-        ("attribute", [(1, ("Plan",), False, False)]),
-    ],
-)
-def test_a_name_that_the_profile_and_an_event_have_costs_the_event_too(
-    category: str | None, rows: list[Any]
-) -> None:
-    """Unless Batch says that it is an attribute of the profile; either way no event is repeated."""
+@pytest.mark.parametrize("category", [None, "event", "attribute"])
+def test_a_name_that_the_profile_and_an_event_have_costs_the_event_too(category: str | None) -> None:
+    """Batch documents no words for the category of an error, so none of them clears the event."""
     world = World()
     tickets = [world.ticket(1, Plan="x"), world.ticket(2, Plan="y")]
     world.fates.refused(tickets, [Refusal("odd", "plan", category)], named=["", "bought"])
-    assert sorted(world.kept.rows) == rows
-    assert world.tally.delivered + world.tally.rejected == 2
+    assert sorted(world.kept.rows) == [(1, ("Plan",), False, False), (2, ("Plan",), True, False)]
+    assert (world.tally.delivered, world.tally.rejected) == (1, 1)
 
 
 @pytest.mark.parametrize("refusal", [Refusal("no", alone=True), Refusal("late", "bought")])

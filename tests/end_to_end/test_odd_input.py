@@ -56,16 +56,20 @@ def test_half_a_character_in_a_batch_file_costs_its_attribute(tmp_path: Path, ba
 
 
 def test_a_refused_attribute_is_traced_to_the_record_that_set_it(tmp_path: Path, batch: LocalBatch) -> None:
-    """Batch names an attribute of the profile, or an event; not one of an event's."""
+    """And to the event that has it too: Batch does not say whose it means, so the event is not repeated."""
     events = {"user_id": STRING, "event": STRING, "seat": INTEGER}
     lines = [schema("users", USERS), schema("events", events), record("users", user_id="u1", seat=1)]
     lines += [record("events", user_id="u1", event="seen", seat=2), record("users", user_id="u2", seat=3)]
     batch.fault({"partial_errors": [{"category": "c", "bulk_index": 0, "reason": "no", "attribute": "seat"}]})
     ended = run(tmp_path, batch.url, lines, late_events="now")
     assert ended.code == 0
-    (row,) = ended.rejects()
-    assert row.pop("_batch_reject")[0]["property"] == "seat"
-    assert row == {"user_id": "u1", "seat": 1}
+    (user,), (event,) = ended.rejects("users"), ended.rejects("events")
+    for row in (user, event):
+        (mark,) = row.pop("_batch_reject")
+        assert (mark["property"], mark["replay"]) == ("seat", False)
+    assert user == {"user_id": "u1", "seat": 1}
+    assert event == {"user_id": "u1", "event": "seen", "seat": 2}
+    assert (ended.totals("users")["delivered"], ended.totals("events")["rejected"]) == (2, 1)
 
 
 @pytest.mark.parametrize("torn", [False, True], ids=["empty", "torn"])
