@@ -9,6 +9,8 @@ TAPS := .taps
 TAPS_IN_TEST := tap-csv-folder meltanolabs-tap-postgres pipelinewise-tap-postgres
 MORE_TAPS := tap-spreadsheets tap-jsonl
 TOGETHER := -m "not pipeline and not chaos and not taps" --numprocesses 4 --dist worksteal
+FAULTS := -m chaos tests/chaos tests/audiences
+PIPELINES := -m "(pipeline or taps) and not more_taps" tests/pipeline tests/taps
 PIN := $(DEMO)/venv/bin/uv pip compile --quiet --universal --upgrade --python-version 3.10 \
 	--no-annotate --no-header
 
@@ -60,9 +62,9 @@ test: lint $(DEMO)/.plugins $(TAPS_IN_TEST:%=$(TAPS)/%/.installed) ## Style, typ
 	@echo "Running the tests that may share the machine ..."
 	@$(BIN)/python -m pytest $(TOGETHER)
 	@echo "Running those that kill, stop and measure, two at a time: most of their time is waiting ..."
-	@$(BIN)/python -m pytest -m chaos --numprocesses 2 --dist worksteal
+	@$(BIN)/python -m pytest $(FAULTS) --numprocesses 2 --dist worksteal
 	@echo "Running real pipelines and taps, a file at a time: its tests share a server ..."
-	@$(BIN)/python -m pytest -m "(pipeline or taps) and not more_taps" --numprocesses 3 --dist loadfile
+	@$(BIN)/python -m pytest $(PIPELINES) --numprocesses 3 --dist loadfile
 
 .PHONY: test-fast
 test-fast: install ## The tests without the pipeline and the long fault runs
@@ -109,7 +111,7 @@ test-wheel: install ## The wheel alone, without extras, in an environment of its
 
 .PHONY: test-chaos
 test-chaos: install ## The fault runs at full length
-	@CHAOS=full $(BIN)/python -m pytest -m chaos
+	@CHAOS=full $(BIN)/python -m pytest $(FAULTS)
 
 .PHONY: lint
 lint: install ## Style, types and direction of imports

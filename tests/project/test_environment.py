@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,3 +75,15 @@ def test_property_tests_never_repeat_themselves() -> None:
 
 def test_a_failure_prints_its_seed(pytestconfig: pytest.Config) -> None:
     assert pytestconfig.getoption("hypothesis_seed") is not None
+
+
+def test_no_marked_test_lies_where_make_test_does_not_look() -> None:
+    """What it leaves out of its first part by a marker it runs from folders that it names."""
+    folders = {"chaos": ("chaos", "audiences"), "pipeline": ("pipeline",), "taps": ("taps",)}
+    makefile = (ROOT / "Makefile").read_text()
+    for marker, where in folders.items():
+        is_marked = re.compile(rf"mark\.{marker}\b").search
+        marked = [path for path in ROOT.glob("tests/**/test_*.py") if is_marked(path.read_text())]
+        assert marked
+        assert {path.relative_to(ROOT / "tests").parts[0] for path in marked} <= set(where)
+        assert all(f"tests/{folder}" in makefile for folder in where)
