@@ -62,7 +62,8 @@ def step(target: AssignedNames, declared: Declared, converters: Mapping[type, Co
     """Return how the values of a property are read: as its mapping says, else as its SCHEMA says."""
     name, wrap = target.names[0], target.wrap
     if wrap in _FROM_TEXT:
-        return Step(name, None, _FROM_TEXT[wrap])
+        convert = _FROM_TEXT[wrap]
+        return Step(name, None, _then(convert, converters[bool]) if wrap == "boolean" else convert)
     wrap = wrap or _WRAP_BY_FORMAT.get(declared.format or "")
     if wrap:
         return Step(f"{wrap}({name})", None, checked(declared, _BY_WRAP[wrap]))
@@ -73,6 +74,16 @@ def step(target: AssignedNames, declared: Declared, converters: Mapping[type, Co
         return _single(name, declared, converters)
     quick = str if not declared.kinds or "string" in declared.kinds else None
     return Step(name, quick, typed(declared, any_of(converters)) if declared.kinds else any_of(converters))
+
+
+def _then(convert: Convert, truth: Convert) -> Convert:
+    """Return a converter whose booleans go where those of JSON go: not every place takes them."""
+
+    def both(value: Any) -> Any:
+        found = convert(value)
+        return found if found is None else truth(found)
+
+    return both
 
 
 def checked(declared: Declared, convert: Convert) -> Convert:

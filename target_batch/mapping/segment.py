@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import ARRAYS_PER_PROFILE, LEARNED_NAMES
-from target_batch.common.operations import Ignored, ProfileUpdate, Rejected
+from target_batch.common.operations import Ignored, ProfileUpdate, Rejected, names_of
 from target_batch.common.reasons import Reason
 from target_batch.mapping.application import fill
 from target_batch.mapping.assignments import is_bookkeeping
 from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.events import build, event_name
-from target_batch.mapping.names import event_namer
+from target_batch.mapping.names import base_name, event_namer
 from target_batch.mapping.plan import DELETED, Plan
 from target_batch.mapping.profiles import within_limits
 from target_batch.mapping.segment_columns import context_columns, event_columns, trait_columns
@@ -106,8 +106,8 @@ class SegmentPlan(Plan):
         issues = fill(self.columns, traits, attributes)
         device: dict[str, Any] = {}
         issues += fill(self._context, message.device(), device)
-        for key, value in device.items():
-            attributes.setdefault(key, value)
+        held = names_of(attributes)
+        attributes.update({key: value for key, value in device.items() if base_name(key) not in held})
         if len(attributes) > ARRAYS_PER_PROFILE:
             issues += within_limits(self.columns, traits, attributes)
         return ProfileUpdate(identity, attributes, [], message.located(issues))

@@ -174,6 +174,20 @@ def test_a_cohort_that_makes_no_attribute_rejects_the_row(plan_of: Callable[...,
     assert rejected.issues[0].reason.code == "invalid_audience_name"
 
 
+@pytest.mark.parametrize("options", [{}, {"destination": "app", "id_type": "install_ids"}])
+@pytest.mark.parametrize("value", ["yes", "no", True, 1])
+def test_a_member_holds_no_boolean_made_of_a_text_either(
+    plan_of: Callable[..., Plan], options: dict[str, Any], value: Any
+) -> None:
+    """Batch would refuse the whole call, and its members would be blamed."""
+    mapped = {"attributes": {"vip": "boolean(vip)"}, **options}
+    plan = plan_of("audiences", {"id": ANY, "cohort": ANY, "vip": ANY, "plan": ANY}, options=mapped)
+    change = plan({"id": 7, "cohort": "a", "vip": value, "plan": "x"}, 0.0)
+    assert isinstance(change, AudienceChange)
+    assert change.attributes == {}
+    assert [(f.reason.code, f.property) for f in change.issues] == [("boolean_not_allowed", "vip")]
+
+
 @pytest.mark.parametrize("name", ["ACTION", "Action", "operation", "OPERATION", "Status"])
 def test_the_action_and_the_audience_are_known_by_their_words(
     plan_of: Callable[..., Plan], name: str

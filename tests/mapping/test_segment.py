@@ -262,3 +262,16 @@ def test_the_record_of_a_computed_trait_as_a_track(plan_of: Callable[..., Plan])
         "attributes": {"trait_key": "ltv", "ltv": Decimal("9.5")},
     }
     assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", {}, [event])
+
+
+@pytest.mark.parametrize("trait", ["2024-01-01T00:00:00Z", "https://example.com", "plain"])
+def test_a_trait_and_a_property_of_the_device_never_go_under_two_spellings(
+    plan_of: Callable[..., Plan], trait: str
+) -> None:
+    """The trait wins, as where both have the same key: Batch takes no two spellings of one attribute."""
+    options = {"attributes": {"context.timezone": "tz"}}
+    plan = plan_of("segment", SCHEMA, options=options)
+    update = plan(identify(traits={"tz": trait}, context={"timezone": "Europe/Paris"}), NOW)
+    assert isinstance(update, ProfileUpdate)
+    (value,) = update.attributes.values()
+    assert value.startswith(trait[:8])
