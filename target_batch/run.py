@@ -360,7 +360,7 @@ class Run:
             self._logger.info(
                 "Records that the next run repeats: %d. No state has passed since they were settled.", again
             )
-        for note in run_log.fully_rejected(self.fates.tallies, self._cause or ""):
+        for note in run_log.fully_rejected(self.fates.tallies, self.fates.tripped_by):
             self._logger.warning("%s", note)
         for name in self._rejects.names:
             self._logger.warning("Rejected records: %s", clean(name, 300))

@@ -2,7 +2,7 @@
 
 Tolerant in what is read: a key that nothing depends on may be missing, unknown keys may be there, 200, 201
 and 202 mean the same, a number may come as text; where neither status nor content of a success is documented,
-every 2xx is one, unless it is a page or names an error. Strict in what is believed: a write counts as
+every 2xx is one that does not contradict it. Strict in what is believed: a write counts as
 accepted only where nothing in the answer contradicts it, and what has to be known (which entries were
 refused, which audiences exist) must be there.
 """

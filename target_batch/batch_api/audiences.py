@@ -48,6 +48,13 @@ MOST_PAGES: Final = 1000
 ROUTE_REFUSED: Final = frozenset({404, 405, 409})
 """Statuses that say of a replace that there is none, for any members; others are about keys or members."""
 
+SORTS: Final = {
+    "custom_id": "custom IDs",
+    "install_id": "installation IDs",
+    "advertising_id": "advertising IDs",
+}
+"""What an audience may hold, by the type that a view tells, in small letters and without a final `s`."""
+
 _encode: Final = msgspec.json.encode
 
 
@@ -72,7 +79,13 @@ def adding(member: bytes) -> bytes:
 
 
 class Platform(Protocol):
-    """How one platform spells the audience calls."""
+    """How one platform spells the audience calls.
+
+    Attributes:
+        id_type: The type of ID that members have, as in a request.
+    """
+
+    id_type: str
 
     def list_call(self, start: str | None = None, limit: int = AUDIENCE_LIST_PAGE) -> Call:
         """Make the call for one page of audiences, the first one without `start`."""
@@ -101,6 +114,7 @@ class ProjectAudiences:
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        self.id_type = "custom_ids"
 
     def list_call(self, start: str | None = None, limit: int = AUDIENCE_LIST_PAGE) -> Call:
         """Make the call for one page of audiences; a first page has no `from` [doc]."""
@@ -122,7 +136,7 @@ class ProjectAudiences:
 
     def create_call(self, name: str, display_name: str) -> Call:
         """Make the call that creates an empty audience."""
-        body = {"name": name, "type": "custom_ids", "display_name": display_name}
+        body = {"name": name, "type": self.id_type, "display_name": display_name}
         return self._project.post("/audiences/create", _encode(body))
 
     def change_call(self, name: str, members: Sequence[bytes]) -> Call:
@@ -144,7 +158,7 @@ class AppAudiences:
 
     def __init__(self, app: App, id_type: str) -> None:
         self._app = app
-        self._id_type = id_type
+        self.id_type = id_type
         self._version = "1.1" if id_type == "install_ids" else "1.0"
         self._type = {} if self._version == "1.1" else {"type": id_type}
 
@@ -164,7 +178,7 @@ class AppAudiences:
 
     def create_call(self, name: str, display_name: str) -> Call:
         """Make the call that creates an empty audience."""
-        body = {"type": self._id_type, "description": display_name}
+        body = {"type": self.id_type, "description": display_name}
         return self._app.call(self._version, "POST", name, _encode(body))
 
     def change_call(self, name: str, members: Sequence[bytes]) -> Call:
@@ -390,11 +404,12 @@ class AudienceSender:
         return Look(state in INDEXED, whole_number(verdict.document.get("nb_ids")), state)
 
     def _viewed(self, name: str) -> bool | Failure:
-        """Return whether Batch shows an audience, or why that cannot be known.
+        """Return whether Batch shows an audience, or why that cannot be known or it cannot be written to.
 
         A 400 or 404 says that there is none; any other refusal says nothing of it.
         """
-        verdict = self._send(self._platform.view_call(name, ""), partial(_classify_named, name=name))
+        classify = partial(_classify_named, name=name, sort=_sort(self._platform.id_type))
+        verdict = self._send(self._platform.view_call(name, ""), classify)
         if isinstance(verdict, Failure) and verdict.status in {BAD_REQUEST, NOT_FOUND}:
             return False
         return verdict if isinstance(verdict, Failure) else True
@@ -438,11 +453,25 @@ def _not_created(name: str, refusal: Failure) -> Failure:
     return Undocumented(f"{what}: create it in Batch's dashboard", refusal.status, refusal.code)
 
 
-def _classify_named(answer: Answer, name: str) -> Verdict:
+def _classify_named(answer: Answer, name: str, sort: str) -> Verdict:
+    """Read the view of an audience; one that holds IDs of another type is not the stream's."""
     verdict = classify_document(answer, "name")
-    if isinstance(verdict, Accepted) and verdict.document["name"] != name:
+    if not isinstance(verdict, Accepted):
+        return verdict
+    if verdict.document["name"] != name:
         return undocumented(answer, "the view of another audience")
-    return verdict
+    held = SORTS.get(_sort(verdict.document.get("type")))
+    if held in {None, SORTS[sort]}:
+        return verdict
+    return Undocumented(
+        f"audience '{clean(name)}' holds {held}, the stream sends {SORTS[sort]}: give it another name, or "
+        "delete that one in Batch's dashboard",
+        answer.status,
+    )
+
+
+def _sort(id_type: object) -> str:
+    return str(id_type).lower().removesuffix("s")
 
 
 def _classify_view(answer: Answer) -> Verdict:

@@ -44,6 +44,8 @@ class Fates:
         self._rejects = rejects
         self._max_rejected_share = max_rejected_share
         self._tripped: DeliveryError | None = None
+        self.tripped_by: str | None = None
+        """The stream of which too large a share was rejected."""
         self.tallies: dict[str, Tally] = {}
         self.spared = Spared()
 
@@ -170,6 +172,7 @@ class Fates:
     def _watch(self, stream: str, tally: Tally) -> None:
         if self._tripped is None and tally.stopping > tally.judged * self._max_rejected_share:
             reason = max(STOPPING_CODES & tally.reasons.keys(), key=lambda code: tally.reasons[code])
+            self.tripped_by = stream
             self._tripped = DeliveryError(
                 f"Stream '{clean(stream)}': {tally.stopping} of {tally.judged} records were rejected, "
                 f"most of them for `{reason}`, more than `max_rejected_share` ({self._max_rejected_share}) "

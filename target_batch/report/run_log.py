@@ -51,10 +51,10 @@ def spared_text(counts: Mapping[str, Any]) -> str:
     return f"not sent, as Batch has it: {held}" if held else ""
 
 
-def fully_rejected(tallies: dict[str, Tally], cause: str) -> Iterator[str]:
-    """Give a sentence for each stream of which nothing at all was taken, unless the run's cause names it."""
+def fully_rejected(tallies: dict[str, Tally], stopped: str | None) -> Iterator[str]:
+    """Give a sentence for each stream of which nothing was taken, but for the one that `stopped` the run."""
     for stream, tally in tallies.items():
-        if cause.startswith(f"Stream '{clean(stream)}'"):
+        if stream == stopped:
             continue
         if tally.judged and tally.rejected == tally.judged:
             reasons = ", ".join(f"{n} {clean(code)}" for code, n in tally.reasons.most_common(3))

@@ -188,3 +188,20 @@ def test_an_audience_of_installations_that_was_made_by_hand_is_used(loader: Load
     found = loader.run(cohort(["i2"]), **settings)
     assert (found.code, found.states) == (0, [DONE]), found.log
     assert all(held == {"i1", "i2"} for held in members(loader, "installations"))
+
+
+@pytest.mark.parametrize(("held", "sent"), [("app", "installations"), ("installations", "app")])
+@pytest.mark.parametrize("mode", ["update", "mirror"])
+def test_a_name_that_holds_the_other_sort_of_ids_costs_no_record(
+    loader: Loader, held: str, sent: str, mode: str
+) -> None:
+    """Both sorts share an app's list; no member is to blame for it."""
+    choose(loader)
+    bare = {"tags": None, "attributes": {}}
+    first, second = ({} if place == "app" else bare for place in (held, sent))
+    assert loader.run(cohort(["u1"]), **stream(held, **first)).code == 0
+    found = loader.run(cohort(["u2", "u3"]), **stream(sent, mode=mode, **second))
+    assert (found.code, found.states, found.codes()) == (1, [], []), found.log
+    assert "audience 'vip' holds" in found.log
+    assert found.totals("cohort")["undelivered"] == 2
+    assert all(there == {"u1"} for there in members(loader, held))

@@ -130,6 +130,7 @@ def _become(connection: socket.socket) -> str:
 
 def _end_with(run: Callable[[], None]) -> NoReturn:
     """Run, and end as Python does, but without taking its modules apart, which costs as much as a run."""
+    code = 0
     try:
         run()
     except SystemExit as ended:
