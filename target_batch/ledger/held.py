@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -18,17 +19,18 @@ import msgspec
 from target_batch.common.operations import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 HASH_BYTES: Final = 8
 TAG_BYTES: Final = 3
 KEY_BYTES: Final = 8
-_HELD: Final = Struct(f"<{TAG_BYTES}s{HASH_BYTES}sH")
-_WHOLE: Final = Struct(f"<{HASH_BYTES}sH")
-NEVER: Final = 0xFFFF
+DAY_BYTES: Final = 2
+HEAD_BYTES: Final = HASH_BYTES + DAY_BYTES
+_HELD: Final = Struct(f"{TAG_BYTES}s{HASH_BYTES + DAY_BYTES}s")
+NEVER: Final = b"\xff\xff"
 """Stands for the day of what does not age."""
 
-NOT_HELD: Final = (None, 0)
+NOT_HELD: Final = b"\0"
 _encode_lines: Final = msgspec.json.Encoder(decimal_format="number").encode_lines
 
 EARLIEST: Final = 0.75
@@ -43,15 +45,16 @@ OPERATION: Final = b""
 Pair: TypeAlias = tuple[int, bytes]
 """An attribute (`tag`) of a profile (`key`)."""
 
-Held: TypeAlias = "dict[bytes, tuple[bytes, int]]"
-"""Tag → hash of what was last accepted, and the day of that, counted from 1970."""
+Held: TypeAlias = "dict[bytes, bytes]"
+"""Tag → hash of what was last accepted, and behind it the day of that, as `day_of` writes it."""
 
 
 class Wanted(NamedTuple):
     """What a profile is to get: tag and hash of each attribute, and a hash of them all."""
 
     key: int
-    attributes: list[tuple[bytes, bytes]]
+    tags: Sequence[bytes]
+    hashes: Sequence[bytes]
     whole: bytes
 
 
@@ -59,7 +62,8 @@ class Carried(NamedTuple):
     """What a request carries of it: tag and hash of each attribute that is sent."""
 
     key: int
-    attributes: list[tuple[bytes, bytes]]
+    tags: Sequence[bytes]
+    hashes: Sequence[bytes]
     wanted: Wanted
 
 
@@ -86,11 +90,11 @@ def whole_of(identity: bytes, body: bytes) -> bytes:
 def digested(identity: bytes, attributes: Mapping[str, Any], whole: bytes = b"") -> Wanted:
     """Digest a profile's attributes, in their order."""
     lines = _encode_lines(list(attributes.items())).splitlines()
-    digests = [
+    hashes = [
         OPERATION if type(value) is dict else blake2b(identity + line, digest_size=HASH_BYTES).digest()
         for value, line in zip(attributes.values(), lines, strict=True)
     ]
-    return Wanted(key_of(identity), list(zip(map(tag_of, attributes), digests, strict=True)), whole)
+    return Wanted(key_of(identity), list(map(tag_of, attributes)), hashes, whole)
 
 
 def key_of(identity: bytes) -> int:
@@ -109,25 +113,33 @@ CONSENTS: Final = frozenset(map(tag_of, ("$email_marketing", "$sms_marketing")))
 """Attributes that never expire: to send them again could undo what a person chose meanwhile."""
 
 
+def day_of(number: int) -> bytes:
+    """Write a day, counted from 1970; a later one is the greater."""
+    return max(number, 0).to_bytes(DAY_BYTES, "big")
+
+
 def unpack(row: bytes) -> Held:
     """Read a row."""
-    return {tag: (hash_, day) for tag, hash_, day in _HELD.iter_unpack(row[_WHOLE.size :])}
+    return dict(_HELD.iter_unpack(row[HEAD_BYTES:]))
 
 
-def unpack_whole(row: bytes) -> tuple[bytes, int]:
-    """Read the hash of all that was accepted last, and since when it is held."""
-    whole, day = _WHOLE.unpack_from(row)
-    return whole, day
+def unpack_whole(row: bytes) -> tuple[bytes, bytes]:
+    """Read the hash of all that was accepted last, and since which day it is held."""
+    return row[:HASH_BYTES], row[HASH_BYTES:HEAD_BYTES]
 
 
 def pack(held: Held, wanted: Wanted | None = None) -> bytes:
     """Write a row; where all that is `wanted` is held, with its hash and the oldest day of what ages."""
-    head = _WHOLE.pack(b"", 0)
-    pairs = wanted.attributes if wanted and wanted.whole else ()
-    if wanted and pairs and all(held.get(tag, NOT_HELD)[0] == hash_ for tag, hash_ in pairs):
-        days = [held[tag][1] for tag, _ in pairs if tag not in CONSENTS]
-        head = _WHOLE.pack(wanted.whole, min(days, default=NEVER))
-    return head + b"".join([_HELD.pack(tag, hash_, day) for tag, (hash_, day) in held.items()])
+    head = _head(held, wanted) if wanted else bytes(HEAD_BYTES)
+    return head + b"".join(chain.from_iterable(held.items()))
+
+
+def _head(held: Held, wanted: Wanted) -> bytes:
+    found = [held.get(tag, NOT_HELD) for tag in wanted.tags]
+    if not wanted.whole or [one[:HASH_BYTES] for one in found] != wanted.hashes:
+        return bytes(HEAD_BYTES)
+    aging = [one[HASH_BYTES:] for tag, one in zip(wanted.tags, found, strict=True) if tag not in CONSENTS]
+    return wanted.whole + min(aging, default=NEVER)
 
 
 class Age:
@@ -137,20 +149,16 @@ class Age:
         self._days = days
         self.today = today
 
-    def days_of(self, key: int) -> tuple[int, int]:
+    def days_of(self, key: int) -> tuple[bytes, bytes]:
         """Return the first and the last day of an acceptance that still counts; profiles differ."""
         share = EARLIEST + (1 - EARLIEST) * (key & 0xFF) / 0xFF
-        return self.today - math.ceil(self._days * share) + 1, self.today + CLOCKS_APART
+        first = self.today - math.ceil(self._days * share) + 1
+        return day_of(first), day_of(self.today + CLOCKS_APART)
 
 
 def pack_carried(carried: Iterable[Carried]) -> bytes:
     """Write which attributes of which profiles a request carries; at most 255 of each."""
-    return b"".join(
-        [
-            _packed_key(key) + bytes([len(attributes)]) + b"".join([tag for tag, _ in attributes])
-            for key, attributes, _ in carried
-        ]
-    )
+    return b"".join([_packed_key(one.key) + bytes([len(one.tags)]) + b"".join(one.tags) for one in carried])
 
 
 def unpack_carried(packed: bytes) -> set[Pair]:

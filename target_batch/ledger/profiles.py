@@ -8,19 +8,23 @@ lost or the run died, counts as out until another request after it was answered.
 from __future__ import annotations
 
 import secrets
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from target_batch.ledger.held import (
     CONSENTS,
+    HASH_BYTES,
     NEVER,
+    NOT_HELD,
     OPERATION,
     Age,
     Carried,
     Held,
     Pair,
     Wanted,
+    day_of,
     digested,
     identity_of,
     key_of,
@@ -59,9 +63,7 @@ class Claim(NamedTuple):
     def pairs(self, chosen: Collection[int] | None = None) -> set[Pair]:
         """Return what it carries, of all profiles or of chosen ones."""
         which = self.carried if chosen is None else self.carried.keys() & set(chosen)
-        return {
-            (self.carried[index].key, tag) for index in which for tag, _ in self.carried[index].attributes
-        }
+        return {(self.carried[index].key, tag) for index in which for tag in self.carried[index].tags}
 
 
 class Outcome(NamedTuple):
@@ -117,13 +119,12 @@ class ProfileMemory:
         for index, profile in closer.items():
             differs = _differs(profile, held.get(profile.key, NOTHING_HELD), age)
             if False not in differs:
-                carried[index] = Carried(profile.key, profile.attributes, profile)
+                carried[index] = Carried(profile.key, profile.tags, profile.hashes, profile)
                 left[index] = dict(wanted[index][1])
             elif True in differs:
-                sent = [pair for pair, is_sent in zip(profile.attributes, differs, strict=True) if is_sent]
-                carried[index] = Carried(profile.key, sent, profile)
-                kept = zip(wanted[index][1].items(), differs, strict=True)
-                left[index] = {name: value for (name, value), is_sent in kept if is_sent}
+                tags, hashes = (list(compress(all_, differs)) for all_ in (profile.tags, profile.hashes))
+                carried[index] = Carried(profile.key, tags, hashes, profile)
+                left[index] = dict(compress(wanted[index][1].items(), differs))
         if not carried:
             return None, left
         number = secrets.randbits(62)
@@ -176,16 +177,14 @@ class ProfileMemory:
         for key, tag in crossed:
             crossed_tags.setdefault(key, set()).add(tag)
         changed: dict[int, bytes] = {}
-        today = self._today
+        today = day_of(self._today)
         for index in claim.carried.keys() - outcome.unsent:
             profile = claim.carried[index]
             mine = held.setdefault(profile.key, {})
             unclear = set(map(tag_of, outcome.refused.get(index, NOTHING)))
             unclear |= crossed_tags.get(profile.key, NO_TAGS)
-            for tag, hash_ in profile.attributes:
-                mine[tag] = hash_, today
-                if hash_ == OPERATION:
-                    unclear.add(tag)
+            unclear.update(compress(profile.tags, map(OPERATION.__eq__, profile.hashes)))
+            mine.update(zip(profile.tags, [hash_ + today for hash_ in profile.hashes], strict=True))
             for tag in unclear:
                 mine.pop(tag, None)
             changed[profile.key] = pack(mine, profile.wanted)
@@ -223,7 +222,7 @@ class ProfileMemory:
         """
         if not others:
             return set()
-        mine = {(profile.key, tag) for profile in wanted for tag, _ in profile.attributes}
+        mine = {(profile.key, tag) for profile in wanted for tag in profile.tags}
         crossed: set[Pair] = set()
         for other in others:
             if both := mine & other.carried:
@@ -280,11 +279,10 @@ def _request(statement: Any, run: int, number: int) -> Any:
 def _differs(profile: Wanted, held: Held, age: Age) -> list[bool]:
     """Say of each attribute whether it is not known to be what Batch holds."""
     if not held:
-        return [True] * len(profile.attributes)
+        return [True] * len(profile.tags)
     first, last = age.days_of(profile.key)
     return [
-        tag not in held
-        or held[tag][0] != hash_
-        or (not first <= held[tag][1] <= last and tag not in CONSENTS)
-        for tag, hash_ in profile.attributes
+        found[:HASH_BYTES] != hash_ or (not first <= found[HASH_BYTES:] <= last and tag not in CONSENTS)
+        for tag, hash_ in zip(profile.tags, profile.hashes, strict=True)
+        for found in (held.get(tag, NOT_HELD),)
     ]

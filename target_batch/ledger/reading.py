@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import sqlalchemy as sa
 
 from target_batch.ledger.held import (
+    HASH_BYTES,
     Pair,
     digested,
     identity_of,
@@ -36,7 +37,7 @@ class KnownProfile(NamedTuple):
 
     def holds(self, tag: bytes, spelling: str, value: Any) -> bool:
         """Tell whether an attribute, with key and value as they are sent, was the last one accepted."""
-        ((_, hash_),) = digested(self.identity, {spelling: value}).attributes
+        (hash_,) = digested(self.identity, {spelling: value}).hashes
         return bool(hash_) and self.hashes.get(tag) == hash_
 
 
@@ -66,7 +67,9 @@ class ProfileReader:
         for identity in identities:
             key = key_of(identity)
             held = unpack(rows[key]) if key in rows else {}
-            hashes = {tag: hash_ for tag, (hash_, _) in held.items() if (key, tag) not in self._in_doubt}
+            hashes = {
+                tag: found[:HASH_BYTES] for tag, found in held.items() if (key, tag) not in self._in_doubt
+            }
             yield KnownProfile(identity, hashes)
 
     def count(self, tags: AbstractSet[bytes]) -> int:

@@ -116,10 +116,12 @@ staged = sa.Table(
     sa.Column("refused", sa.Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
+# `BIGINT` and not `INTEGER`: SQLite then keeps rows in the order in which they came, and the keys, which come
+# in none, in an index of their own. A first load touches half as many pages.
 profiles = sa.Table(
     "target_batch_profiles",
     metadata,
-    sa.Column("key", ID, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("held", sa.LargeBinary, nullable=False),
 )
 requests = sa.Table(

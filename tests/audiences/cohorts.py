@@ -18,7 +18,7 @@ import warm
 from singer import DATE_TIME, STRING, record, schema, state
 from target_process import KEY, Ended, config_file, encoded, ended
 
-from target_batch.ledger.held import Wanted, pack, unpack, unpack_whole
+from target_batch.ledger.held import HASH_BYTES, Wanted, day_of, pack, unpack, unpack_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -109,9 +109,12 @@ class Loader:
         path = self.folder / "work" / "ledger.db"
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             for key, held in connection.execute("SELECT key, held FROM target_batch_profiles").fetchall():
-                older_held = {tag: (hash_, day - days) for tag, (hash_, day) in unpack(held).items()}
-                attributes = [(tag, hash_) for tag, (hash_, _) in older_held.items()]
-                older = pack(older_held, Wanted(key, attributes, unpack_whole(held)[0]))
+                older_held = {
+                    tag: found[:HASH_BYTES] + day_of(int.from_bytes(found[HASH_BYTES:], "big") - days)
+                    for tag, found in unpack(held).items()
+                }
+                hashes = [found[:HASH_BYTES] for found in older_held.values()]
+                older = pack(older_held, Wanted(key, list(older_held), hashes, unpack_whole(held)[0]))
                 connection.execute("UPDATE target_batch_profiles SET held = ? WHERE key = ?", (older, key))
 
     def staged(self) -> int:

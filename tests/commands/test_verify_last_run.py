@@ -286,8 +286,8 @@ class OneProfile:
     """A reader of a ledger that knows one attribute of everybody, as it was sent."""
 
     def __init__(self, key: str, value: Any) -> None:
-        (pair,) = digested(b"u", {key: value}).attributes
-        self.profile = KnownProfile(b"u", dict([pair]))
+        wanted = digested(b"u", {key: value})
+        self.profile = KnownProfile(b"u", dict(zip(wanted.tags, wanted.hashes, strict=True)))
 
     def known(self, custom_ids: Sequence[str]) -> Iterator[KnownProfile]:
         return iter([self.profile] * len(custom_ids))

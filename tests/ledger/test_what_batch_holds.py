@@ -21,7 +21,7 @@ from target_batch.delivery.memory import Memory
 from target_batch.delivery.profile_buffer import Entry, Sending, seal
 from target_batch.ledger.database import Ledger
 from target_batch.ledger.events import KEPT_HOURS, EventMemory
-from target_batch.ledger.held import digested, identity_of, project_hash, unpack, unpack_carried
+from target_batch.ledger.held import HASH_BYTES, digested, identity_of, project_hash, unpack, unpack_carried
 from target_batch.ledger.profiles import ProfileMemory
 from target_batch.ledger.tables import profiles, requests
 from target_batch.singer.messages import record_in
@@ -48,7 +48,7 @@ MEANINGS = {
     for name in sorted({name for names in SHAPES.values() for name in names})
     for value in VALUES
     for carried in [digested(identity_of(project_hash(PROJECT), who), {name: value})]
-    for tag, hash_ in carried.attributes
+    for tag, hash_ in zip(carried.tags, carried.hashes, strict=True)
 }
 """What the ledger's numbers stand for."""
 
@@ -295,9 +295,9 @@ class World:
             out = [unpack_carried(row.carried) for row in connection.execute(sa.select(requests))]
             rows = connection.execute(sa.select(profiles)).all()
         for key, held in rows:
-            for tag, (hash_, _) in unpack(held).items():
+            for tag, found in unpack(held).items():
                 if not any((key, tag) in carried for carried in out):
-                    who, name, value = MEANINGS[key, tag, hash_]
+                    who, name, value = MEANINGS[key, tag, found[:HASH_BYTES]]
                     assert self.batch.holds(who, name, value), (who, name, value, self.batch.profiles)
 
     def close_all(self) -> None:
