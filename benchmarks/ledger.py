@@ -222,7 +222,7 @@ def size_of(url: str) -> int:
     engine = sa.create_engine(url)
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
-            pages = "SELECT sum(pgsize) FROM dbstat WHERE name = 'target_batch_profiles'"
+            pages = "SELECT sum(pgsize) FROM dbstat WHERE name LIKE '%target_batch_profiles%'"
             try:
                 return int(connection.scalar(sa.text(pages)) or 0)
             except sa.exc.OperationalError:  # an SQLite without this table

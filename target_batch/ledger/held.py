@@ -135,7 +135,7 @@ def pack(held: Held, wanted: Wanted | None = None) -> bytes:
 
 
 def _head(held: Held, wanted: Wanted) -> bytes:
-    found = [held.get(tag, NOT_HELD) for tag in wanted.tags]
+    found = [one for one in map(held.get, wanted.tags) if one]
     if not wanted.whole or [one[:HASH_BYTES] for one in found] != wanted.hashes:
         return bytes(HEAD_BYTES)
     aging = [one[HASH_BYTES:] for tag, one in zip(wanted.tags, found, strict=True) if tag not in CONSENTS]

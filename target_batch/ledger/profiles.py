@@ -101,7 +101,7 @@ class ProfileMemory:
         self._now = now
 
     def claim(
-        self, connection: sa.Connection, wanted: Sequence[tuple[str, Mapping[str, Any], bytes]]
+        self, connection: sa.Connection, wanted: Sequence[tuple[str, dict[str, Any], bytes]]
     ) -> tuple[Claim | None, list[dict[str, Any]]]:
         """Look what of each profile has to be sent, and mark that it is out.
 
@@ -120,7 +120,7 @@ class ProfileMemory:
             differs = _differs(profile, held.get(profile.key, NOTHING_HELD), age)
             if False not in differs:
                 carried[index] = Carried(profile.key, profile.tags, profile.hashes, profile)
-                left[index] = dict(wanted[index][1])
+                left[index] = wanted[index][1]
             elif True in differs:
                 tags, hashes = (list(compress(all_, differs)) for all_ in (profile.tags, profile.hashes))
                 carried[index] = Carried(profile.key, tags, hashes, profile)
@@ -135,7 +135,7 @@ class ProfileMemory:
     def _look(
         self,
         connection: sa.Connection,
-        wanted: Sequence[tuple[str, Mapping[str, Any], bytes]],
+        wanted: Sequence[tuple[str, dict[str, Any], bytes]],
         age: Age,
         *,
         trusts_wholes: bool,
@@ -183,7 +183,8 @@ class ProfileMemory:
             mine = held.setdefault(profile.key, {})
             unclear = set(map(tag_of, outcome.refused.get(index, NOTHING)))
             unclear |= crossed_tags.get(profile.key, NO_TAGS)
-            unclear.update(compress(profile.tags, map(OPERATION.__eq__, profile.hashes)))
+            if OPERATION in profile.hashes:
+                unclear.update(compress(profile.tags, map(OPERATION.__eq__, profile.hashes)))
             mine.update(zip(profile.tags, [hash_ + today for hash_ in profile.hashes], strict=True))
             for tag in unclear:
                 mine.pop(tag, None)

@@ -197,7 +197,7 @@ def test_a_name_that_holds_the_other_sort_of_ids_costs_no_record(
 ) -> None:
     """Both sorts share an app's list; no member is to blame for it."""
     choose(loader)
-    bare = {"tags": None, "attributes": {}}
+    bare: dict[str, Any] = {"tags": None, "attributes": {}}
     first, second = ({} if place == "app" else bare for place in (held, sent))
     assert loader.run(cohort(["u1"]), **stream(held, **first)).code == 0
     found = loader.run(cohort(["u2", "u3"]), **stream(sent, mode=mode, **second))
