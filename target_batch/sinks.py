@@ -73,6 +73,7 @@ class StreamSink(Sink):
             properties_of=self.plan.properties_of,
             decode=record_in,
             tally=self._fates.tally(stream_name),
+            only_attribute=self.plan.only_attribute,
         )
 
     def accept(self, record: dict[str, Any], line: int, source: bytes) -> None:

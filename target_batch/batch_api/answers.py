@@ -263,7 +263,7 @@ def _bulk(document: dict[str, Any], entries: int) -> Accepted | str:
     if problem := _contradiction(document):
         return problem
     if code == "SUCCESS":
-        return "a success that names errors" if errors else Accepted(document=document)
+        return Accepted(document=document) if errors in NOTHING else "a success that names errors"
     if code != "SUCCESS_WITH_PARTIAL_ERRORS":
         return "a success without a known `code`"
     if not isinstance(errors, list) or not errors:
@@ -299,17 +299,27 @@ def _refusal_of(document: dict[str, Any]) -> str:
     """Say what speaks against the success of a write that is accepted as a whole or not at all."""
     if problem := _contradiction(document):
         return problem
-    if document.get("errors") or document.get("code", "SUCCESS") != "SUCCESS":
+    if document.get("errors") not in NOTHING:
         return "a success that names errors"
+    if not _says_yes(document.get("code")):
+        return "a success with an unknown `code`"
     against = [key for key, values in SAYS_NO.items() if str(document.get(key)).lower() in values]
     return f"a success with `{against[0]}`" if against else ""
 
 
 def _contradiction(document: dict[str, Any]) -> str:
     """Say what in an answer speaks against the success that its status claims."""
-    errors = [key for key in ERROR_KEYS if document.get(key)]
+    errors = [key for key in ERROR_KEYS if document.get(key) not in NOTHING]
     return f"a success with `{errors[0]}`" if errors else ""
 
+
+def _says_yes(code: Any) -> bool:
+    in_words = isinstance(code, str) and SAYS_YES(code.encode()) is not None
+    return code is None or in_words or whole_number(code) in SUCCESSES
+
+
+NOTHING: Final[tuple[Any, ...]] = (None, False, 0, "", "0", [], {})
+"""Contents of a key that mean the same as its absence; a number may come as text."""
 
 ERROR_KEYS: Final = ("error_code", "error_message", "error", "failed", "rejected")
 SAYS_NO: Final = {"success": {"false"}, "status": {"error", "failed", "failure", "refused", "rejected"}}
@@ -319,7 +329,7 @@ SAYS_NO: Final = {"success": {"false"}, "status": {"error", "failed", "failure",
 
 def _described(answer: Answer) -> str:
     code = _error(answer.body)[0]
-    return f"{answer.status} {code}" if code else f"{answer.status}"
+    return f"{answer.status} {code}" if code else _form(answer)
 
 
 def _form(answer: Answer) -> str:

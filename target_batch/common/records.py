@@ -65,7 +65,8 @@ class Origin:
     """Where records come from: a stream under one schema, and how to trace a refusal back.
 
     `identity` are the paths that a partial reject has to keep to mean the same record;
-    `properties_of` maps an attribute that Batch names to source properties.
+    `properties_of` maps an attribute that Batch names to source properties; `only_attribute` names the one
+    that a record sets, where that is all it asks for.
     """
 
     stream: str
@@ -75,6 +76,7 @@ class Origin:
     properties_of: Callable[[str], tuple[str, ...]]
     decode: Callable[[bytes], dict[str, Any]]
     tally: Tally
+    only_attribute: Callable[[dict[str, Any]], str | None] = lambda _: None
 
 
 class Ticket(msgspec.Struct, gc=False):

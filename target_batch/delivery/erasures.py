@@ -188,12 +188,22 @@ class Erasures:
                 probed = sender.probe()
                 if not isinstance(probed, Accepted):
                     raise self._failure(sender, probed)
-            if not self._accepted and len(self._refused) >= SINGLED_OUT:
-                raise self._failure(sender, verdict)
+        scopes = {sender.scope for sender in self._senders}
+        if len(self._refused) >= SINGLED_OUT and self._book.apps.isdisjoint(scopes):
+            raise self._none_accepted(verdict)
         for key, refusals in self._refused.items():
             issues = [found.issue(self._pending[key][0]) for found in refusals]
             for ticket in self._pending.pop(key):
                 self._fates.rejected(ticket, tuple(issues))
+
+    def _none_accepted(self, verdict: Failure) -> DeliveryError:
+        self.failed = True
+        return DeliveryError(
+            f"Batch refused every erasure, of {len(self._refused)} people ({verdict.what}), and has never "
+            "accepted one, so these requests may be wrong as such. They are undelivered and the state is "
+            "held. See `app_api_keys` and `api_url`; if Batch does not know these people, erase one whom "
+            "it knows along with them."
+        )
 
     def _failure(self, sender: ErasureSender, verdict: Failure) -> StopRun:
         """Return the error that ends the run: nothing more is requested."""

@@ -118,12 +118,13 @@ class Fates:
             by_name = {which: issue for which, name in enumerate(named) if name and name == refusal.attribute}
             happened = by_name or _with_property(tickets, refusal, named)
             unsure |= bool(happened) and (len(happened) > 1 or index is not None or not by_name)
-            for which, one in happened.items():
+            whole = {**happened, **_with_nothing_else(tickets, refusal)}
+            for which, one in whole.items():
                 wholly.setdefault(which, []).append(one)
-            if not happened and (refusal.attribute is None or index is None):
+            if not whole and (refusal.attribute is None or index is None):
                 self._all_refused(tickets, issue, replay=not named or (refusal.alone and not doubted))
                 return
-            if index is not None and index not in happened:
+            if index is not None and index not in whole:
                 partly.setdefault(index, []).append(issue)
         for index, issues in partly.items():
             if index not in wholly:
@@ -209,6 +210,16 @@ def _with_property(tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[
         index: Issue(Reason.REFUSED_BY_BATCH, names[0], attribute, refusal.reason)
         for index, names in found.items()
         if names
+    }
+
+
+def _with_nothing_else(tickets: Sequence[Ticket], refusal: Refusal) -> dict[int, Issue]:
+    """Return the records that asked for nothing but the refused attribute."""
+    attribute = refusal.attribute or ""
+    return {
+        index: Issue(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
+        for index, ticket in enumerate(tickets)
+        if attribute and ticket.origin.only_attribute(ticket.record) == attribute
     }
 
 

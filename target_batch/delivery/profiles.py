@@ -49,7 +49,9 @@ SMALL_DRAIN: Final = 1000
 ON_ITS_WAY: Final = 60.0
 """Seconds before the end of Batch's window for events at which we do not send one any more."""
 
-TOO_LATE: Final = Issue(Reason.EVENT_OUTSIDE_WINDOW, message="It waited past Batch's window of 24 hours.")
+TOO_LATE: Final = Issue(
+    Reason.EVENT_OUTSIDE_WINDOW, message="It may reach Batch after the end of its window of 24 hours."
+)
 NO_UTF8: Final = Refusal("It holds text that has no UTF-8 form.", alone=True)
 
 WAITING_ENTRIES: Final = 10_000

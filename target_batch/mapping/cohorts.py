@@ -41,7 +41,9 @@ class CohortPlan(MembershipPlan):
         attribute, _ = self.audience(record)
         return ProfileUpdate(identity, {attribute: self.adds(record)}, [])
 
-    def properties_of(self, attribute: str) -> tuple[str, ...]:
-        """Return what makes a cohort's attribute: the audience's name and the action."""
-        found = (self.name_property, self.action_property({}))
-        return tuple(name for name in found if name) if self.known_as(attribute) in self._names else ()
+    def only_attribute(self, record: dict[str, Any]) -> str | None:
+        """Return the attribute of the row's cohort."""
+        try:
+            return self.audience(record)[0]
+        except InvalidValue:
+            return None

@@ -109,6 +109,10 @@ class Plan:
         """Return the source properties that feed a Batch attribute, as an API answer names it."""
         return self.columns.feeders(attribute)
 
+    def only_attribute(self, record: dict[str, Any]) -> str | None:  # noqa: ARG002
+        """Return the attribute that a record sets, where that is all it asks for."""
+        return None
+
     def identity_of(self, record: dict[str, Any]) -> str | None:
         """Return the custom ID of a record as Batch would get it, None if it has no usable one."""
         try:

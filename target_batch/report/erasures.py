@@ -27,6 +27,8 @@ class ErasureBook:
         self._dry = dry
         self._file: Appender | None = None
         self._requested: dict[str, set[str]] = {}
+        self.apps: set[str] = set()
+        """The apps that have accepted an erasure, in this run or an earlier one."""
         self._read()
 
     def _read(self) -> None:
@@ -44,6 +46,8 @@ class ErasureBook:
                 "see `work_path`."
             ) from None
         for entry in sorted(entries, key=lambda entry: str(entry.get("at"))):
+            if entry.get("app"):
+                self.apps.add(str(entry["app"]))
             if entry.get("returned"):
                 self._requested.pop(str(entry.get("person")), None)
             else:
@@ -67,6 +71,7 @@ class ErasureBook:
         """
         person = _hash(custom_id)
         self._requested.setdefault(person, set()).add(scope)
+        self.apps.add(scope)
         self._append({"person": person, "app": scope, "stream": stream, "request": request})
         self.sync()
 

@@ -138,6 +138,31 @@ def test_attributes_of_the_same_user_stay_in_order(loader: Loader) -> None:
     assert loader.batch.attributes("u1") == {"seat": "3", "vip": False}
 
 
+@pytest.mark.parametrize("mode", [UPDATE, MIRROR], ids=lambda mode: str(mode["mode"]))
+def test_a_row_whose_attribute_batch_refuses_is_rejected(loader: Loader, mode: dict[str, Any]) -> None:
+    """It asked for nothing else: the entry went through, and said nothing."""
+    loader.settings = {"streams": {"cohort": {**mode, "audience": None, "audience_property": "cohort"}}}
+    error = {"bulk_index": 1, "reason": "NO", "attribute": "vip"}
+    loader.batch.fault({"partial_errors": {"errors": [error]}}, path="*/profiles/*", nth=[1])
+    lines = [record("cohort", user_id=who, cohort="VIP") for who in numbered(1, 3)]
+    found = loader.run([head("cohort", "cohort"), *lines, state(DONE)])
+    assert found.code == 0, found.log
+    totals = found.totals("cohort")
+    assert (totals["delivered"], totals["rejected"], totals["undelivered"]) == (2, 1, 0)
+    assert [row["user_id"] for row in found.rejects("cohort")] == ["u2"]
+
+
+def test_of_two_cohorts_in_one_entry_the_refused_one_is_rejected(loader: Loader) -> None:
+    loader.settings = {"streams": {"cohort": {"kind": "audiences", "as_attribute": True}}}
+    error = {"bulk_index": 0, "reason": "NO", "attribute": "vip"}
+    loader.batch.fault({"partial_errors": {"errors": [error]}}, path="*/profiles/*", nth=[1])
+    lines = [record("cohort", user_id="u1", cohort=name) for name in ("VIP", "lapsed")]
+    found = loader.run([head("cohort", "cohort"), *lines, state(DONE)])
+    assert found.code == 0, found.log
+    assert [row["cohort"] for row in found.rejects("cohort")] == ["VIP"]
+    assert (found.totals("cohort")["delivered"], found.totals("cohort")["rejected"]) == (1, 1)
+
+
 def test_a_member_that_batch_refuses_is_rejected_alone(flags: Loader) -> None:
     error = {"partial_errors": {"errors": [{"bulk_index": 1, "reason": "NO", "category": "x"}]}}
     flags.batch.fault(error, path="*/profiles/*", nth=[1])

@@ -83,6 +83,9 @@ def blamed(index: Any) -> dict[str, Any]:
         pytest.param(answer(202, partial(blamed("one"))), Undocumented, id="index in words"),
         pytest.param(answer(202, {"code": "SUCCESS", "error_code": "X"}), Undocumented, id="an error code"),
         pytest.param(answer(202, {"code": "SUCCESS", "trace": {"id": 1}}), Accepted, id="an unknown key"),
+        pytest.param(answer(202, {"code": "SUCCESS", "rejected": "0"}), Accepted, id="no rejected one"),
+        pytest.param(answer(202, {"code": "SUCCESS", "errors": "0"}), Accepted, id="no errors, as text"),
+        pytest.param(answer(202, {"code": "SUCCESS", "errors": "1"}), Undocumented, id="an error, as text"),
         pytest.param(answer(202, b'{"code": "SUCCESS", "x": "\xff"}'), Retry, id="not UTF-8"),
         pytest.param(answer(503, b'{"error_message": "\xff"}'), Retry, id="503, not UTF-8"),
         pytest.param(answer(202, partial(blamed(True))), Undocumented, id="index as boolean"),  # noqa: FBT003
@@ -182,6 +185,12 @@ def test_a_success_that_names_an_error_is_none(body: Any) -> None:
     assert isinstance(classify_change(answer(200, body)), Undocumented)
 
 
+@pytest.mark.parametrize("code", ["OK", "success", "ACCEPTED", None, 200, "202"])
+def test_a_success_may_have_any_code_that_says_so(code: Any) -> None:
+    for verdict in open_verdicts(answer(200, {"code": code, "errors": [], "rejected": "0"})):
+        assert isinstance(verdict, Accepted)
+
+
 def open_verdicts(given: Answer) -> list[Any]:
     """Return what an answer means to each kind of write."""
     return [classify_change(given), classify_creation(given), classify_acceptance(given)]
@@ -278,6 +287,12 @@ def test_the_errors_of_both_platforms_are_read(body: Any) -> None:
     assert verdict.detail.startswith("why")
 
 
+def test_an_error_of_another_shape_is_described_by_its_form() -> None:
+    """Status, content type, names of keys; an error that Batch names is named."""
+    assert classify_change(answer(409, {"reason": "busy"})).what == "409, no content type, keys reason"
+    assert classify_change(answer(409, {"error_code": "BUSY", "x": 1})).what == "409 BUSY"
+
+
 def test_a_document_needs_its_keys() -> None:
     """A list without `audiences` is not Batch speaking."""
     assert isinstance(classify_document(answer(200, {"audiences": []}), "audiences"), Accepted)
@@ -345,7 +360,7 @@ def test_the_server_s_message_stays_out_of_what_is_logged() -> None:
     verdict = classify_bulk(answer(400, body), 1)
     assert verdict == Malformed("400 BAD_REQUEST", 400, "BAD_REQUEST", "ada@example.com is wrong")
     hostile = classify_bulk(answer(401, {"error_code": "X\nada@example.com"}), 1)
-    assert hostile == Denied("401", 401)
+    assert hostile == Denied("401, no content type, keys error_code", 401)
 
 
 JSON = st.recursive(

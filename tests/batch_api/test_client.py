@@ -108,7 +108,7 @@ def test_what_takes_too_long_is_given_up() -> None:
     """At most `max_retry_seconds` after the first failure, and the last trouble is told."""
     client, script, limiter = world(failing(500), patience=10.0)
     verdict = send(client, limiter)
-    assert verdict == Retry("500", 500, doubted=True)
+    assert verdict == Retry("500, no content type, empty", 500, doubted=True)
     assert script.sent_at[-1] - script.sent_at[0] <= 10.0
 
 

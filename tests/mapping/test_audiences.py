@@ -163,7 +163,7 @@ def test_a_cohort_as_a_boolean_attribute(plan_of: Callable[..., Plan], record: A
     properties = {"id": ANY, "cohort": ANY, "action": ANY}
     plan = plan_of("audiences", properties, options={"as_attribute": True})
     assert plan({"id": 7, **record}, 0.0) == ProfileUpdate("7", attributes, [])
-    assert plan.properties_of(next(iter(attributes))) == ("cohort", "action")
+    assert plan.only_attribute({"id": 7, **record}) == next(iter(attributes))
 
 
 @pytest.mark.parametrize("cohort", ["x" * 31, "---"])
