@@ -202,7 +202,7 @@ def _with_members(head: dict[str, str], members: Sequence[bytes]) -> bytes:
 
 
 def _names(audiences: list[dict[str, Any]]) -> list[str]:
-    return [audience["name"] for audience in audiences]
+    return [str(audience["name"]) for audience in audiences]
 
 
 def _classify_list(answer: Answer, key: str, *required: str) -> Verdict:
@@ -211,7 +211,7 @@ def _classify_list(answer: Answer, key: str, *required: str) -> Verdict:
         return verdict
     audiences = verdict.document[key]
     named = isinstance(audiences, list) and all(
-        isinstance(audience, dict) and isinstance(audience.get("name"), str) for audience in audiences
+        isinstance(audience, dict) and type(audience.get("name")) in {str, int} for audience in audiences
     )
     return verdict if named else undocumented(answer, f"`{key}` without names")
 
@@ -458,7 +458,7 @@ def _classify_named(answer: Answer, name: str, sort: str) -> Verdict:
     verdict = classify_document(answer, "name")
     if not isinstance(verdict, Accepted):
         return verdict
-    if verdict.document["name"] != name:
+    if str(verdict.document["name"]) != name:
         return undocumented(answer, "the view of another audience")
     held = SORTS.get(_sort(verdict.document.get("type")))
     if held in {None, SORTS[sort]}:

@@ -27,6 +27,7 @@ from target_batch.common.errors import (
     DeliveryError,
     StopRun,
 )
+from target_batch.common.limits import BODY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -206,7 +207,10 @@ class BulkSender:
         sent = [(index, body) for index in part if (body := bodies[index]) is not None]
         if not sent:
             return Accepted(sent=False)
-        call = self._project.post(endpoint.route, b"[" + b",".join([body for _, body in sent]) + b"]")
+        body = b"[" + b",".join([body for _, body in sent]) + b"]"
+        if len(sent) > 1 and len(body) > BODY_BYTES:
+            return TooLarge("more than a call may hold")
+        call = self._project.post(endpoint.route, body)
         classify = partial(classify_bulk, entries=len(sent))
         limiter = self._limiters[endpoint.route]
         verdict = self._client.send(call, classify, limiter, len(sent), once=once)

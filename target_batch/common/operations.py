@@ -63,4 +63,11 @@ def bare(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name[name.index("(") + 1 : -1] if name[-1] == ")" else name for name in names)
 
 
+def names_within(value: Any) -> frozenset[str]:
+    """Return the bare names in an object or array, at every depth."""
+    if type(value) is dict:
+        return names_of(value).union(*map(names_within, value.values()))
+    return frozenset().union(*map(names_within, value)) if type(value) is list else frozenset()
+
+
 Operation: TypeAlias = ProfileUpdate | AudienceChange | Ignored | Rejected

@@ -194,8 +194,8 @@ class Reason(Enum):
     INVALID_TEXT = (
         "invalid_text",
         "attribute",
-        "The text holds half of a character (a lone surrogate) and has no UTF-8 form. Correct it "
-        "at the source.",
+        "The text has no UTF-8 form (half of a character, a lone surrogate), or, in an event, holds a line "
+        "break or only blanks. Correct it at the source.",
     )
     INVALID_NUMBER = (
         "invalid_number",

@@ -18,6 +18,7 @@ from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from target_batch.batch_api.answers import Refusal
     from target_batch.common.records import Ticket
@@ -101,14 +102,17 @@ class Fates:
         refusals: Sequence[Refusal],
         *,
         named: Sequence[str] = (),
+        properties: Sequence[AbstractSet[str]] = (),
         doubted: bool = False,
     ) -> None:
         """Settle the records of one entry that Batch blames.
 
-        `named` are the names of the tickets' events. An event that may have been applied must not be sent
-        again. That is so where a refusal names neither an attribute nor an event, a name that is both, or an
-        attribute of an event, and where an attempt before was `doubted`: only a call that held nothing else
-        and was refused as a whole at the first attempt applied nothing.
+        `named` are the names of the tickets' events, `properties` the names inside them.
+
+        An event that may have been applied must not be sent again. That is so where a refusal names neither
+        an attribute nor an event, a name that is both, or an attribute of an event, and where an attempt
+        before was `doubted`: only a call that held nothing else and was refused as a whole at the first
+        attempt applied nothing.
         """
         wholly: dict[int, list[Issue]] = {}
         partly: dict[int, list[Issue]] = {}
@@ -116,7 +120,7 @@ class Fates:
         for refusal in refusals:
             index, issue = _traced(tickets, refusal, named)
             by_name = {which: issue for which, name in enumerate(named) if name and name == refusal.attribute}
-            happened = by_name or _with_property(tickets, refusal, named)
+            happened = by_name or _with_property(tickets, refusal, properties)
             unsure |= bool(happened) and (len(happened) > 1 or index is not None or not by_name)
             whole = {**happened, **_with_nothing_else(tickets, refusal)}
             for which, one in whole.items():
@@ -199,17 +203,19 @@ def _traced(
     return None, Issue(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
 
 
-def _with_property(tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[str]) -> dict[int, Issue]:
+def _with_property(
+    tickets: Sequence[Ticket], refusal: Refusal, properties: Sequence[AbstractSet[str]]
+) -> dict[int, Issue]:
     """Return the records whose events have the refused attribute: it may be theirs, not the profile's.
 
-    Batch documents no words for `category` that would tell.
+    Batch documents neither words for `category` that would tell, nor at which depth an attribute is named.
     """
     attribute = refusal.attribute or ""
-    found = {index: _set_by(tickets, index, attribute) for index, name in enumerate(named) if name}
+    which = [index for index, names in enumerate(properties) if attribute in names]
+    feeders = {index: next(iter(_set_by(tickets, index, attribute)), None) for index in which}
     return {
-        index: Issue(Reason.REFUSED_BY_BATCH, names[0], attribute, refusal.reason)
-        for index, names in found.items()
-        if names
+        index: Issue(Reason.REFUSED_BY_BATCH, name, attribute, refusal.reason)
+        for index, name in feeders.items()
     }
 
 

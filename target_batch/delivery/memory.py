@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_batch.common.limits import MOST_NAMES
-from target_batch.common.operations import names_of
+from target_batch.common.operations import names_of, names_within
 from target_batch.delivery.profile_buffer import Sending
 from target_batch.ledger.events import EventMemory, Standing
 from target_batch.ledger.profiles import Claim, Outcome, ProfileMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from collections.abc import Set as AbstractSet
     from typing import Any
 
     from target_batch.batch_api.answers import Refusal
@@ -161,7 +160,7 @@ def _events(sending: Sending, receipt: Receipt) -> tuple[list[bytes], list[bytes
     for index, entry in enumerate(sending.entries):
         names = [name for name in entry.named if name]
         for identity, name, event in zip(entry.identities, names, entry.events, strict=True):
-            verdict = _of_event(index, name, names_of(event.get("attributes", {})), entry, receipt)
+            verdict = _of_event(index, name, event, entry, receipt)
             if identity and verdict.accepted:
                 accepted.append(identity)
             elif verdict.absent and identity in sending.fresh:
@@ -169,9 +168,7 @@ def _events(sending: Sending, receipt: Receipt) -> tuple[list[bytes], list[bytes
     return accepted, absent
 
 
-def _of_event(
-    index: int, name: str, properties: AbstractSet[str], entry: Entry, receipt: Receipt
-) -> _Verdict:
+def _of_event(index: int, name: str, event: dict[str, Any], entry: Entry, receipt: Receipt) -> _Verdict:
     if index in receipt.unconfirmed:
         return _Verdict(accepted=False, absent=not receipt.doubted)
     refusals = receipt.refused.get(index)
@@ -180,7 +177,7 @@ def _of_event(
     if refusals[0].alone:
         return _Verdict(accepted=False, absent=not receipt.doubted)
     named = _blamed(entry, refusals)
-    if named is None or named & properties:
+    if named is None or named & names_within(event.get("attributes")):
         return _Verdict(accepted=False, absent=False)
     sure = entry.named.count(name) == 1 and name not in names_of(entry.attributes)
     return _Verdict(accepted=name not in named, absent=name in named and sure and not receipt.doubted)

@@ -303,7 +303,11 @@ class ProfileDelivery:
         for index in sorted(receipt.refused):
             entry = entries[index]
             self._fates.refused(
-                entry.tickets, receipt.refused[index], named=entry.named, doubted=receipt.doubted
+                entry.tickets,
+                receipt.refused[index],
+                named=entry.named,
+                properties=entry.properties(),
+                doubted=receipt.doubted,
             )
         if self._memory is not None:
             self._memory.settle(sending, receipt)

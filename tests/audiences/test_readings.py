@@ -205,3 +205,13 @@ def test_a_name_that_holds_the_other_sort_of_ids_costs_no_record(
     assert "audience 'vip' holds" in found.log
     assert found.totals("cohort")["undelivered"] == 2
     assert all(there == {"u1"} for there in members(loader, held))
+
+
+def test_a_name_of_digits_may_come_as_a_number(loader: Loader) -> None:
+    choose(loader)
+    listed = {"audiences": [{"name": 2024}, {"name": "vip"}], "has_more": False}
+    loader.batch.fault({"answer": {"status": 200, "json": listed}}, path="*/audiences/list", method="GET")
+    found = loader.run(cohort(["u1"]), streams={"cohort": {"audience": "2024"}})
+    assert found.code == 1, found.log
+    assert "audience '2024' does not exist any more" in found.log
+    assert not any(request["endpoint"] == "audiences/create" for request in loader.batch.requests())

@@ -409,6 +409,20 @@ def test_an_event_of_which_an_attribute_was_refused_is_in_doubt(lite: Loader, po
     assert found.totals("events")["delivered" if policy == "send" else "ignored"] == 1
 
 
+def test_a_refused_name_inside_an_object_of_an_event_leaves_it_in_doubt(lite: Loader) -> None:
+    """Batch does not say at which depth the attribute is that it means."""
+    error = {"category": "event", "bulk_index": 0, "attribute": "plan", "reason": "no"}
+    lite.batch.fault({"partial_errors": [error]}, path="*/profiles/*", nth=[1])
+    columns = {"user_id": STRING, "event": STRING, "item": {"type": "object"}, "time": DATE_TIME}
+    events = [schema("events", columns), *happened(1, item={"parts": [{"plan": "free"}]})]
+    lines = [USERS, *users(["u1"]), *events, state(DONE)]
+    found = lite.run(lines, max_rejected_share=1)
+    assert found.code == 0, found.log
+    assert [row["_batch_reject"][0]["replay"] for row in found.rejects("events")] == [False]
+    assert found.totals("events")["rejected"] == 1
+    assert lite.run(lines).totals("events")["delivered"] == 1
+
+
 @pytest.mark.parametrize("category", ["event", "attribute"])
 def test_a_refused_name_that_a_profile_and_an_event_share_leaves_the_event_in_doubt(
     lite: Loader, category: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -19,8 +19,11 @@ from target_batch.batch_api.answers import (
     Undocumented,
     Verdict,
 )
-from target_batch.batch_api.bulk import Divider, failure_of
+from target_batch.batch_api.bulk import BulkSender, Divider, failure_of
+from target_batch.batch_api.endpoints import UPDATE, Project
 from target_batch.common.errors import AccessRefusedError, ConfigurationError, DeliveryError, StopRun
+from target_batch.common.limits import BODY_BYTES
+from target_batch.common.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +56,31 @@ def test_a_403_is_not_said_to_be_a_wrong_key() -> None:
     assert "Check `rest_api_key`" in str(wrong)
     assert "Batch forbids this use of its API (403 API_MISUSE)" in str(misused)
     assert "`rest_api_key`" in str(misused)
+
+
+class Recorder:
+    """A client that has every call accepted, and keeps its body."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    def send(self, call: Any, *_: Any, **__: Any) -> Verdict:
+        """Accept a call."""
+        self.bodies.append(call.body)
+        return Accepted()
+
+
+def test_a_call_is_split_by_the_bytes_of_its_body() -> None:
+    """What the records took says little: dates and names grow on the way."""
+    client: Any = Recorder()
+    project = Project(Secret("k"), "p", "2.11")
+    sender = BulkSender(client, project, dict.fromkeys([UPDATE.route], client), Accepted)
+    entries = [b'{"n":"%05d%s"}' % (number, b"x" * 30_000) for number in range(400)]
+    receipt = sender.deliver(UPDATE, entries)
+    assert not receipt.refused
+    assert not receipt.unconfirmed
+    assert b",".join(body[1:-1] for body in client.bodies) == b",".join(entries)
+    assert all(len(body) <= BODY_BYTES for body in client.bodies)
 
 
 def divider(probe: Verdict | None = None) -> Divider:

@@ -89,7 +89,8 @@ def test_an_attribute_of_an_event_may_have_cost_the_event() -> None:
     """Batch does not say whether an event whose attribute it refuses is applied without it."""
     world = World()
     tickets = [world.ticket(1), world.ticket(2, Plan="x")]
-    world.fates.refused(tickets, [Refusal("odd", "plan")], named=["", "bought"])
+    properties = [set(), {"plan"}]
+    world.fates.refused(tickets, [Refusal("odd", "plan")], named=["", "bought"], properties=properties)
     assert world.kept.rows == [(2, ("Plan",), True, False)]
     assert (world.tally.delivered, world.tally.rejected) == (1, 1)
 
@@ -99,7 +100,9 @@ def test_a_name_that_the_profile_and_an_event_have_costs_the_event_too(category:
     """Batch documents no words for the category of an error, so none of them clears the event."""
     world = World()
     tickets = [world.ticket(1, Plan="x"), world.ticket(2, Plan="y")]
-    world.fates.refused(tickets, [Refusal("odd", "plan", category)], named=["", "bought"])
+    properties = [set(), {"plan"}]
+    refusal = Refusal("odd", "plan", category)
+    world.fates.refused(tickets, [refusal], named=["", "bought"], properties=properties)
     assert sorted(world.kept.rows) == [(1, ("Plan",), False, False), (2, ("Plan",), True, False)]
     assert (world.tally.delivered, world.tally.rejected) == (1, 1)
 
