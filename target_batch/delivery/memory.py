@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_batch.common.limits import MOST_NAMES
-from target_batch.common.operations import names_of, names_within
+from target_batch.common.operations import bare, names_of, names_within
 from target_batch.delivery.profile_buffer import Sending
 from target_batch.ledger.events import EventMemory, Standing
 from target_batch.ledger.profiles import Claim, Outcome, ProfileMemory
@@ -63,21 +63,19 @@ class Memory:
         known = iter(standings)
         moved: dict[int, int] = {}
         for index, entry in enumerate(entries):
-            of_events = [next(known) if one else Standing.NEW for one in entry.identities]
-            self._leave_out_events(entry, of_events, sending)
+            if entry.identities:
+                of_events = [next(known) if one else Standing.NEW for one in entry.identities]
+                self._leave_out_events(entry, of_events, sending)
             self._leave_out_attributes(entry, left[index], sending)
             if entry.attributes or entry.events:
                 moved[index] = len(sending.entries)
                 sending.entries.append(entry)
-                if entry.attributes and len(self._sent_names) < MOST_NAMES:
-                    self._sent_names |= names_of(entry.attributes)
+        self._note_names(sending.entries)
         if claim is not None:
             sending.claim = Claim(claim.number, {moved[index]: one for index, one in claim.carried.items()})
         return sending
 
     def _leave_out_events(self, entry: Entry, standings: list[Standing], sending: Sending) -> None:
-        if not standings:
-            return
         doubts = standings.count(Standing.IN_DOUBT)
         if doubts and not self._risks_twice:
             sending.skipped += entry.leave_out([one is Standing.IN_DOUBT for one in standings])
@@ -89,6 +87,11 @@ class Memory:
         gone = entry.leave_out([one is Standing.ACCEPTED for one in standings])
         self._spared.events += len(gone)
         sending.unchanged += gone
+
+    def _note_names(self, entries: Sequence[Entry]) -> None:
+        for names in {tuple(entry.attributes) for entry in entries}:
+            if len(self._sent_names) < MOST_NAMES:
+                self._sent_names |= bare(names)
 
     def _leave_out_attributes(self, entry: Entry, left: dict[str, Any], sending: Sending) -> None:
         if not entry.attributes or len(left) == len(entry.attributes):
@@ -158,6 +161,8 @@ def _events(sending: Sending, receipt: Receipt) -> tuple[list[bytes], list[bytes
     accepted: list[bytes] = []
     absent: list[bytes] = []
     for index, entry in enumerate(sending.entries):
+        if not entry.events:
+            continue
         names = [name for name in entry.named if name]
         for identity, name, event in zip(entry.identities, names, entry.events, strict=True):
             verdict = _of_event(index, name, event, entry, receipt)

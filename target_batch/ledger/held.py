@@ -90,11 +90,11 @@ def whole_of(identity: bytes, body: bytes) -> bytes:
 def digested(identity: bytes, attributes: Mapping[str, Any], whole: bytes = b"") -> Wanted:
     """Digest a profile's attributes, in their order."""
     lines = _encode_lines(list(attributes.items())).splitlines()
-    hashes = [
-        OPERATION if type(value) is dict else blake2b(identity + line, digest_size=HASH_BYTES).digest()
-        for value, line in zip(attributes.values(), lines, strict=True)
-    ]
-    return Wanted(key_of(identity), list(map(tag_of, attributes)), hashes, whole)
+    hashes = [blake2b(identity + line, digest_size=HASH_BYTES).digest() for line in lines]
+    if dict in map(type, attributes.values()):
+        for index, value in enumerate(attributes.values()):
+            hashes[index] = OPERATION if type(value) is dict else hashes[index]
+    return Wanted(key_of(identity), _tags_of(tuple(attributes)), hashes, whole)
 
 
 def key_of(identity: bytes) -> int:
@@ -107,6 +107,11 @@ def tag_of(name: str) -> bytes:
     """Return three bytes for an attribute; `date(x)` and `x` are one attribute."""
     (bare,) = names_of({name: None})
     return blake2b(bare.encode(), digest_size=TAG_BYTES).digest()
+
+
+@lru_cache(maxsize=1000)
+def _tags_of(names: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(map(tag_of, names))
 
 
 CONSENTS: Final = frozenset(map(tag_of, ("$email_marketing", "$sms_marketing")))

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from target_batch.ledger.database import Ledger
 
 DAY: Final = 86_400
-NOTHING: Final[frozenset[str]] = frozenset()
 NOTHING_HELD: Final[Held] = {}
 NO_TAGS: Final[frozenset[bytes]] = frozenset()
 NOBODY: Final = 0
@@ -181,11 +180,11 @@ class ProfileMemory:
         for index in claim.carried.keys() - outcome.unsent:
             profile = claim.carried[index]
             mine = held.setdefault(profile.key, {})
-            unclear = set(map(tag_of, outcome.refused.get(index, NOTHING)))
-            unclear |= crossed_tags.get(profile.key, NO_TAGS)
-            if OPERATION in profile.hashes:
-                unclear.update(compress(profile.tags, map(OPERATION.__eq__, profile.hashes)))
             mine.update(zip(profile.tags, [hash_ + today for hash_ in profile.hashes], strict=True))
+            refused = map(tag_of, outcome.refused.get(index, ()))
+            unclear = crossed_tags.get(profile.key, NO_TAGS).union(refused)
+            if OPERATION in profile.hashes:
+                unclear = unclear.union(compress(profile.tags, map(OPERATION.__eq__, profile.hashes)))
             for tag in unclear:
                 mine.pop(tag, None)
             changed[profile.key] = pack(mine, profile.wanted)
