@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from target_batch.batch_api.answers import NOT_FOUND, SUCCESSES, Accepted, Denied, Failure, Misrouted, Retry
+from target_batch.batch_api.answers import (
+    NOT_FOUND,
+    SUCCESSES,
+    Accepted,
+    Denied,
+    Failure,
+    Malformed,
+    Misrouted,
+    Retry,
+)
 from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.client import Client
 from target_batch.batch_api.endpoints import AUDIENCE_RATE, App, Project
@@ -128,7 +137,9 @@ def _finding(name: str, verdict: Verdict) -> Finding:
         return Finding("api_url", problem=f"it leads elsewhere ({what})", exit_code=2)
     if isinstance(verdict, Retry) and verdict.status not in SUCCESSES:
         return Finding("api_url", problem=_unreachable(verdict), exit_code=1)
-    return Finding("api_url", problem=f"what answers there is not Batch ({what})", exit_code=2)
+    is_named = isinstance(verdict, Malformed) and verdict.code
+    problem = "Batch refuses the request" if is_named else "what answers there is not Batch"
+    return Finding(name if is_named else "api_url", problem=f"{problem} ({what})", exit_code=2)
 
 
 def _unreachable(retry: Retry) -> str:

@@ -6,6 +6,7 @@ way in which it may have been sent is tried. Where these ways are too many, noth
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from decimal import Decimal
 from itertools import islice, permutations
@@ -44,6 +45,9 @@ DOUBLE_DIGITS: Final = 15
 
 TRIED_PLACES: Final = 18
 """Decimal places with which a number is tried: `5` may have been sent as `5.00`."""
+
+
+A_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?").fullmatch
 
 
 class LedgerComparison:
@@ -113,10 +117,19 @@ def forms(value: Any) -> Iterator[Any]:
     if isinstance(value, str):
         if looks_like_a_date(value):
             yield from _date(value)
+        yield from (word == "true" for word in ("true", "false") if word == value)
     elif isinstance(value, list):
         yield from _orders(value)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield from _spelled(Decimal(repr(value)))
+    if (number := _number(value)) is not None:
+        yield from _spelled(number)
+
+
+def _number(value: Any) -> Decimal | None:
+    """Return a number, which may be exported as text; None for anything else."""
+    if isinstance(value, str):
+        return Decimal(value) if A_NUMBER(value) else None
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return Decimal(repr(value)) if is_one else None
 
 
 def _date(text: str) -> Iterator[str | None]:
@@ -148,8 +161,8 @@ def _is_exhausted(value: Any) -> bool:
     """Tell whether `forms` gives every way in which a value may have been sent."""
     if isinstance(value, list):
         return len(value) <= PERMUTED_ITEMS
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        number = Decimal(repr(value)).normalize()
+    if (number := _number(value)) is not None:
+        number = number.normalize()
         return len(number.as_tuple().digits) <= DOUBLE_DIGITS and abs(number.adjusted()) <= DOUBLE_DIGITS
     return isinstance(value, str | bool)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import msgspec
-
+from target_batch.mapping.conversion import InvalidValue
+from target_batch.mapping.converters.dates import utc
 from target_batch.mapping.names import base_name
 
 if TYPE_CHECKING:
@@ -135,25 +133,30 @@ def _agrees(expected: Any, held: Any, *, is_date: bool) -> bool:
     if isinstance(expected, bool) or isinstance(held, bool):
         return str(expected).lower() == str(held).lower()
     if isinstance(expected, int | float | Decimal):
-        return float(expected) == _number(held)
+        sent, found = _number(expected), _number(held)
+        return sent == found if _is_whole(sent) and _is_whole(found) else float(sent) == float(found)
     if is_date and isinstance(held, str):
-        return bool(_instant(str(expected)) == _instant(held))
+        return _instant(str(expected)) == _instant(held)
     return bool(expected == held)
 
 
-def _number(held: Any) -> float:
+def _number(value: Any) -> Decimal:
     """Return a number, which may be exported as text; what is not a number equals none."""
     try:
-        return float(held)
-    except (TypeError, ValueError):
-        return math.nan
+        return Decimal(str(value))
+    except InvalidOperation:
+        return Decimal("nan")
 
 
-def _instant(text: str) -> Any:
-    """Read a time for comparing, in any spelling of its fraction and zone."""
+def _is_whole(number: Decimal) -> bool:
+    return number.is_finite() and number == number.to_integral_value()
+
+
+def _instant(text: str) -> str | None:
+    """Write a time for comparing, in one spelling of its fraction and zone; one without a zone is in UTC."""
     try:
-        return msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
+        return utc(text)
+    except InvalidValue:
         return text
 
 

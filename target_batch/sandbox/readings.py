@@ -222,6 +222,12 @@ READINGS: Final = (
         {"absent": "it is not there", "null": "it is null"},
     ),
     Reading(
+        "export_values",
+        "5",
+        "the values of an export",
+        {"typed": "as they were sent", "text": "numbers and booleans as texts, times without a zone"},
+    ),
+    Reading(
         "unknown_person",
         "5",
         "the erasure of a person that there is no profile of",

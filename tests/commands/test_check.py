@@ -178,6 +178,11 @@ def test_an_address_where_nobody_answers_ends_with_1(command: Command, tmp_path:
             2,
             "`api_url`: what answers",
         ),
+        (
+            {"answer": {"status": 400, "json": {"error_code": "MISSING_PARAMETER"}}},
+            2,
+            "`project_key`: Batch refuses the request (400 MISSING_PARAMETER)",
+        ),
         ({"answer": {"status": 503}}, 1, "cannot answer now (503"),
         ({"answer": {"status": 403}}, 2, "rest_api_key"),
     ],

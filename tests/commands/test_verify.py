@@ -141,11 +141,13 @@ def test_an_export_of_several_files_is_read_to_the_last(
     assert [request["endpoint"] for request in batch.requests()].count("exports/download") == 3
 
 
-@pytest.mark.parametrize("reading", ["absent", "null"])
+@pytest.mark.parametrize(
+    "reading", [{"export_absent": "absent"}, {"export_absent": "null"}, {"export_values": "text"}], ids=str
+)
 def test_an_attribute_that_is_gone_agrees_with_a_null(
-    command: Command, tmp_path: Path, batch: LocalBatch, reading: str
+    command: Command, tmp_path: Path, batch: LocalBatch, reading: dict[str, str]
 ) -> None:
-    batch.choose(export_absent=reading)
+    batch.choose(**reading)
     lines = [*people(1), person(1, email=None)]
     assert run(tmp_path, batch.url, lines).code == 0
     assert verified(command, tmp_path, lines).exit_code == 0

@@ -95,12 +95,14 @@ def counts(found: dict[str, Any], name: str) -> tuple[int, int, int, int]:
     return row["equal"], row["different"], row["missing"], row["not_compared"]
 
 
-@pytest.mark.parametrize("reading", ["absent", "null"])
+@pytest.mark.parametrize(
+    "reading", [{"export_absent": "absent"}, {"export_absent": "null"}, {"export_values": "text"}], ids=str
+)
 def test_what_the_last_run_sent_is_there(
-    command: Command, tmp_path: Path, batch: LocalBatch, reading: str
+    command: Command, tmp_path: Path, batch: LocalBatch, reading: dict[str, str]
 ) -> None:
     """Every type, what an earlier run sent, a deletion; and not one request that writes."""
-    batch.choose(export_absent=reading)
+    batch.choose(**reading)
     load(tmp_path, batch, people())
     ended = load(
         tmp_path, batch, [*people()[:-1], person(3, seat=None, score=7.5, born="2001-01-01", vip=True)]
@@ -334,6 +336,12 @@ def test_numbers_are_compared_by_their_value(sent: Any, other: Any) -> None:
         ("x", "a", None, "missing"),
         ("x", None, "a", "different"),
         ("x", "5", 5, "different"),
+        ("x", 5, "5", "equal"),
+        ("x", 5, "6", "different"),
+        ("x", 1.5, "1.50", "equal"),
+        ("x", True, "true", "equal"),
+        ("x", True, "false", "different"),
+        ("x", 0.1234567890123456, "0.1234567890123457", "not_compared"),
         ("x", True, 1, "different"),
         ("x", ["a", "b", "c"], ["c", "a", "b"], "equal"),
         ("x", ["a", "b", "c"], ["c", "a"], "different"),

@@ -217,8 +217,16 @@ def app_member_dates(call: Caller) -> Any:
 
 
 def export_absent(call: Caller) -> Any:
-    call.update(entry(attributes={"a": 1}))
-    body = {"export_type": "ATTRIBUTES", "attributes": ["a", "b"], "identifiers": ["custom_id"]}
+    return exported(call, {"a": 1}, ["a", "b"])
+
+
+def export_values(call: Caller) -> Any:
+    return exported(call, {"a": 1, "b": True, "c": "x", "date(d)": DATE, "e": 1.5}, ["a", "b", "c", "d", "e"])
+
+
+def exported(call: Caller, attributes: dict[str, Any], names: list[str]) -> Any:
+    call.update(entry(attributes=attributes))
+    body = {"export_type": "ATTRIBUTES", "attributes": names, "identifiers": ["custom_id"]}
     export = call.content("POST", "/2.11/profiles/export", body)["id"]
     (file,) = call.content("GET", f"/2.11/exports/view?id={export}")["files"]
     answer = call.answer("GET", f"/2.11/exports/download?id={file['id']}")
@@ -322,6 +330,13 @@ PROBES = {
         },
     ),
     "export_absent": Probe(export_absent, {"absent": {"a": 1}, "null": {"a": 1, "b": None}}),
+    "export_values": Probe(
+        export_values,
+        {
+            "typed": {"a": 1, "b": True, "c": "x", "d": DATE, "e": 1.5},
+            "text": {"a": "1", "b": "true", "c": "x", "d": DATE[:-1], "e": "1.5"},
+        },
+    ),
 }
 
 

@@ -51,6 +51,7 @@ class Golden:
     reading: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     before: list[str] = field(default_factory=list)
+    scripted: bool = False
     fixed: list[str] = field(default_factory=list)
     any_of: dict[str, list[Any]] = field(default_factory=dict)
     optional: list[str] = field(default_factory=list)

@@ -41,7 +41,9 @@ def request(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) ->
     absent = batch.options.readings["export_absent"]
     now = batch.clock.steady()
     export = batch.exports.begin(
-        batch.profiles.lines(body.attributes, nulls=absent == "null"),
+        batch.profiles.lines(
+            body.attributes, nulls=absent == "null", texts=batch.options.readings["export_values"] == "text"
+        ),
         requested=exchange.wall,
         ready=now + batch.options.export_seconds,
         begun=now,

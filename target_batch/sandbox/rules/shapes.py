@@ -1,7 +1,7 @@
 """The shape of a call on profiles and of its entries."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -35,6 +35,10 @@ class Event(Struct, forbid_unknown_fields=True, omit_defaults=True):
     attributes: dict[str, Any] | UnsetType = UNSET
 
 
+INSTALLATION: Final = "installation:"
+"""Begins the ID under which a profile without a custom ID is kept."""
+
+
 class Entry(Struct, forbid_unknown_fields=True):
     """One entry of a call on profiles.
 
@@ -54,7 +58,7 @@ class Entry(Struct, forbid_unknown_fields=True):
         custom_id = self.identifiers.custom_id
         if isinstance(custom_id, str):
             return custom_id
-        return f"installation:{msgspec.json.encode(self.identifiers.installation).decode()}"
+        return INSTALLATION + msgspec.json.encode(self.identifiers.installation).decode()
 
 
 _RAW_ENTRIES = msgspec.json.Decoder(list[msgspec.Raw])

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from target_batch.sandbox.rules.merging import Attributes, merge
-from target_batch.sandbox.rules.shapes import Event
+from target_batch.sandbox.rules.shapes import INSTALLATION, Event
 
 _PACK = msgspec.msgpack.Encoder()
 _UNPACK = msgspec.msgpack.Decoder(Attributes)
@@ -86,16 +86,21 @@ class Profiles:
         found = list(self._matching(text))
         return len(found), [_summary(key, self._profiles[key]) for key in found[start : start + limit]]
 
-    def lines(self, names: Sequence[str], *, nulls: bool) -> Iterator[bytes]:
-        """Give a line of JSON for each profile, with those of the attributes named that it has.
+    def lines(self, names: Sequence[str], *, nulls: bool, texts: bool) -> Iterator[bytes]:
+        """Give a line of JSON for each profile that has a custom ID, with the attributes named.
 
         Args:
             names: Names without their type.
             nulls: Whether an attribute that a profile lacks is there as null.
+            texts: Whether numbers and booleans are texts, and times have no zone.
         """
         for profile_id, profile in self._profiles.items():
+            if profile_id.startswith(INSTALLATION):
+                continue
             values = profile.attributes.values
             held = {name: values.get(name) for name in names if nulls or name in values}
+            if texts:
+                held = {name: _as_text(value) for name, value in held.items()}
             yield _EVENT.encode({"identifiers": {"custom_id": profile_id}, "attributes": held}) + b"\n"
 
     def email(self, profile_id: str) -> str | None:
@@ -133,6 +138,12 @@ class Profiles:
         for key, profile in self._profiles.items():
             if folded in key.casefold() or raw in profile.packed:
                 yield key
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, bool | int | float):
+        return msgspec.json.encode(value).decode()
+    return value.removesuffix("Z") if isinstance(value, str) and value[10:11] == "T" else value
 
 
 def _summary(profile_id: str, profile: Profile) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """``/profiles/update`` and ``/profiles/mass-update``, over a real socket."""
 
+import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 MASS = "/2.11/profiles/mass-update"
+KEYS = {"Authorization": "Bearer rest", "X-Batch-Project": "project_1"}
 
 
 def entry(custom_id: str = "u1", **more: Any) -> dict[str, Any]:
@@ -154,3 +156,15 @@ def test_a_query_is_refused(server: Any) -> None:
 def test_an_installation_has_a_profile_of_its_own(server: Any) -> None:
     server.update([{"identifiers": {"installation": "u1"}, "attributes": {"a": 1}}])
     assert server.get("profiles")["profiles"][0]["id"] == 'installation:"u1"'
+
+
+def test_a_profile_without_a_custom_id_is_in_no_export_of_custom_ids(server: Any) -> None:
+    for who in ("installation", "custom_id"):
+        server.update([{"identifiers": {who: "u1"}, "attributes": {"a": 1}}])
+    server.post("settings", {"export_seconds": 0})
+    body = {"export_type": "ATTRIBUTES", "attributes": ["a"], "identifiers": ["custom_id"]}
+    asked = server.call("POST", "/2.11/profiles/export", body, headers=KEYS).json()
+    view = server.call("GET", f"/2.11/exports/view?id={asked['id']}", headers=KEYS).json()
+    link = server.call("GET", f"/2.11/exports/download?id={view['files'][0]['id']}", headers=KEYS)
+    lines = server.session.get(link.headers["Location"], timeout=5).text.splitlines()
+    assert [json.loads(line)["identifiers"] for line in lines] == [{"custom_id": "u1"}]
