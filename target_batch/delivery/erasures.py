@@ -183,14 +183,14 @@ class Erasures:
             StopRun: they are not, or nothing shows that they are; these erasures are undelivered.
         """
         refusing = {found.sender.scope: found for refusals in self._refused.values() for found in refusals}
-        for scope, (sender, verdict) in refusing.items():
+        for scope, (sender, _) in refusing.items():
             if scope not in self._accepted:
                 probed = sender.probe()
                 if not isinstance(probed, Accepted):
                     raise self._failure(sender, probed)
-        scopes = {sender.scope for sender in self._senders}
-        if len(self._refused) >= SINGLED_OUT and self._book.apps.isdisjoint(scopes):
-            raise self._none_accepted(verdict)
+        is_new = self._book.apps.isdisjoint(sender.scope for sender in self._senders)
+        if is_new and len(self._refused) >= SINGLED_OUT:
+            raise self._none_accepted(next(iter(refusing.values())).verdict)
         for key, refusals in self._refused.items():
             issues = [found.issue(self._pending[key][0]) for found in refusals]
             for ticket in self._pending.pop(key):
