@@ -133,8 +133,8 @@ def _agrees(expected: Any, held: Any, *, is_date: bool) -> bool:
     if isinstance(expected, bool) or isinstance(held, bool):
         return str(expected).lower() == str(held).lower()
     if isinstance(expected, int | float | Decimal):
-        sent, found = _number(expected), _number(held)
-        return sent == found if _is_whole(sent) and _is_whole(found) else float(sent) == float(found)
+        one, other = _number(expected), _number(held)
+        return one == other if _is_whole(one) and _is_whole(other) else float(one) == float(other)
     if is_date and isinstance(held, str):
         return _instant(str(expected)) == _instant(held)
     return bool(expected == held)

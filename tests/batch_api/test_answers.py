@@ -289,8 +289,9 @@ def test_the_errors_of_both_platforms_are_read(body: Any) -> None:
 
 def test_an_error_of_another_shape_is_described_by_its_form() -> None:
     """Status, content type, names of keys; an error that Batch names is named."""
-    assert classify_change(answer(409, {"reason": "busy"})).what == "409, no content type, keys reason"
-    assert classify_change(answer(409, {"error_code": "BUSY", "x": 1})).what == "409 BUSY"
+    verdicts = [classify_change(answer(409, body)) for body in ({"reason": "x"}, {"error_code": "BUSY"})]
+    said = [verdict.what for verdict in verdicts if isinstance(verdict, Failure)]
+    assert said == ["409, no content type, keys reason", "409 BUSY"]
 
 
 def test_a_document_needs_its_keys() -> None:
