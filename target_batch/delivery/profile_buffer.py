@@ -171,7 +171,8 @@ class Entry(msgspec.Struct, gc=False):
 def _is_too_much(attributes: dict[str, Any]) -> bool:
     if len(attributes) > ATTRIBUTES_PER_ENTRY:
         return True
-    return len(attributes) > ARRAYS_PER_PROFILE < sum(type(value) is list for value in attributes.values())
+    arrays = sum(type(value) in {list, dict} for value in attributes.values())
+    return arrays > ARRAYS_PER_PROFILE
 
 
 def _identities(update: ProfileUpdate) -> list[bytes]:

@@ -26,6 +26,7 @@ TAG_BYTES: Final = 3
 KEY_BYTES: Final = 8
 DAY_BYTES: Final = 2
 HEAD_BYTES: Final = HASH_BYTES + DAY_BYTES
+NO_HEAD: Final = bytes(HEAD_BYTES)
 _HELD: Final = Struct(f"{TAG_BYTES}s{HASH_BYTES + DAY_BYTES}s")
 NEVER: Final = b"\xff\xff"
 """Stands for the day of what does not age."""
@@ -133,16 +134,16 @@ def unpack_whole(row: bytes) -> tuple[bytes, bytes]:
     return row[:HASH_BYTES], row[HASH_BYTES:HEAD_BYTES]
 
 
-def pack(held: Held, wanted: Wanted | None = None) -> bytes:
-    """Write a row; where all that is `wanted` is held, with its hash and the oldest day of what ages."""
-    head = _head(held, wanted) if wanted else bytes(HEAD_BYTES)
+def pack(held: Held, head: bytes = NO_HEAD) -> bytes:
+    """Write a row, behind the `head` of all that was accepted last."""
     return head + b"".join(chain.from_iterable(held.items()))
 
 
-def _head(held: Held, wanted: Wanted) -> bytes:
+def head_of(held: Held, wanted: Wanted) -> bytes:
+    """Return the hash of all that is `wanted` and the oldest day of what ages, where all of it is held."""
     found = [one for one in map(held.get, wanted.tags) if one]
     if not wanted.whole or [one[:HASH_BYTES] for one in found] != wanted.hashes:
-        return bytes(HEAD_BYTES)
+        return NO_HEAD
     aging = [one[HASH_BYTES:] for tag, one in zip(wanted.tags, found, strict=True) if tag not in CONSENTS]
     return wanted.whole + min(aging, default=NEVER)
 

@@ -26,6 +26,7 @@ from target_batch.ledger.held import (
     Wanted,
     day_of,
     digested,
+    head_of,
     identity_of,
     key_of,
     pack,
@@ -187,7 +188,10 @@ class ProfileMemory:
                 unclear = unclear.union(compress(profile.tags, map(OPERATION.__eq__, profile.hashes)))
             for tag in unclear:
                 mine.pop(tag, None)
-            changed[profile.key] = pack(mine, profile.wanted)
+            whole = profile.wanted.whole
+            is_whole = whole and not unclear and len(profile.tags) == len(profile.wanted.tags)
+            head = whole + today if is_whole else head_of(mine, profile.wanted)
+            changed[profile.key] = pack(mine, head)
         self._keep(connection, changed)
 
     def forget(self, custom_ids: Iterable[str]) -> None:

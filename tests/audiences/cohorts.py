@@ -18,7 +18,7 @@ import warm
 from singer import DATE_TIME, STRING, record, schema, state
 from target_process import KEY, Ended, config_file, encoded, ended
 
-from target_batch.ledger.held import HASH_BYTES, Wanted, day_of, pack, unpack, unpack_whole
+from target_batch.ledger.held import HASH_BYTES, Wanted, day_of, head_of, pack, unpack, unpack_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -114,7 +114,8 @@ class Loader:
                     for tag, found in unpack(held).items()
                 }
                 hashes = [found[:HASH_BYTES] for found in older_held.values()]
-                older = pack(older_held, Wanted(key, list(older_held), hashes, unpack_whole(held)[0]))
+                wanted = Wanted(key, list(older_held), hashes, unpack_whole(held)[0])
+                older = pack(older_held, head_of(older_held, wanted))
                 connection.execute("UPDATE target_batch_profiles SET held = ? WHERE key = ?", (older, key))
 
     def staged(self) -> int:
