@@ -27,7 +27,7 @@ KEY_BYTES: Final = 8
 DAY_BYTES: Final = 2
 HEAD_BYTES: Final = HASH_BYTES + DAY_BYTES
 NO_HEAD: Final = bytes(HEAD_BYTES)
-_HELD: Final = Struct(f"{TAG_BYTES}s{HASH_BYTES + DAY_BYTES}s")
+_HELD: Final = Struct(f"{TAG_BYTES}s{HEAD_BYTES}s")
 NEVER: Final = b"\xff\xff"
 """Stands for the day of what does not age."""
 

@@ -188,10 +188,7 @@ class ProfileMemory:
                 unclear = unclear.union(compress(profile.tags, map(OPERATION.__eq__, profile.hashes)))
             for tag in unclear:
                 mine.pop(tag, None)
-            whole = profile.wanted.whole
-            is_whole = whole and not unclear and len(profile.tags) == len(profile.wanted.tags)
-            head = whole + today if is_whole else head_of(mine, profile.wanted)
-            changed[profile.key] = pack(mine, head)
+            changed[profile.key] = pack(mine, head_of(mine, profile.wanted))
         self._keep(connection, changed)
 
     def forget(self, custom_ids: Iterable[str]) -> None:

@@ -117,7 +117,7 @@ staged = sa.Table(
     sqlite_with_rowid=False,
 )
 # `BIGINT` and not `INTEGER`: SQLite then keeps rows in the order in which they came, and the keys, which come
-# in none, in an index of their own. A first load touches half as many pages.
+# in none, in an index of their own: the rows of a request lie on few pages.
 profiles = sa.Table(
     "target_batch_profiles",
     metadata,
