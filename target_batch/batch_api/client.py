@@ -124,11 +124,12 @@ class Client:
                 break
             if call.auth in self._denied:
                 self._circuit.withdraw(round_)
+                limiter.sent(grant)
                 return replace(self._denied[call.auth], doubted=leaves_doubt(verdict))
             if isinstance(verdict, Retry) and verdict is not STOPPED:
                 self.counters.again(verdict, cost)
             until = self._attempt_ends(failing_until)
-            attempt = replace(call, leaving=partial(limiter.sent, grant), until=until)
+            attempt = replace(call, sent=partial(limiter.sent, grant), until=until)
             verdict = self._attempt(attempt, classify, verdict)
             if not isinstance(verdict, Retry):
                 return self._final(call, verdict, round_)
@@ -185,6 +186,8 @@ class Client:
             answer = self._transport.send(call)
         except TransportError as error:
             return Retry(error.what, ambiguous=error.ambiguous)
+        finally:
+            call.sent()
         verdict = classify(answer)
         if isinstance(verdict, Accepted) or verdict.code:
             self._follow_clock(answer, self._clock.monotonic() - begun)
@@ -207,7 +210,7 @@ class Client:
         """Make one attempt that is not repeated, for what is good to know and not needed."""
         if (grant := limiter.acquire(1, lambda: self._stop.deadline)) is None:
             return STOPPED
-        verdict = self._attempt(replace(call, leaving=partial(limiter.sent, grant)), classify)
+        verdict = self._attempt(replace(call, sent=partial(limiter.sent, grant)), classify)
         if isinstance(verdict, Retry) and verdict.throttled:
             limiter.throttled(self._least_pause(verdict))
         return verdict

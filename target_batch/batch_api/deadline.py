@@ -39,12 +39,12 @@ def _current() -> Attempt | None:
 class Attempt:
     """One attempt until the monotonic second `ends`; `expired` once the watchdog has cut it.
 
-    `leaving` is called when its bytes begin to leave, on a connection that is ready: once, or again later.
+    `sent` is called when its last byte has left, or could not.
     """
 
-    def __init__(self, ends: float, leaving: Callable[[], None] | None = None) -> None:
+    def __init__(self, ends: float, sent: Callable[[], None]) -> None:
         self.ends = ends
-        self.leaving = leaving or (lambda: None)
+        self.sent = sent
         self.expired = False
         self.connection: HTTPConnection | None = None
         self.handle: socket.socket | None = None
@@ -79,12 +79,10 @@ class Deadlines:
         self._watched = False
 
     @contextmanager
-    def attempt(
-        self, leaving: Callable[[], None] | None = None, within: float = math.inf
-    ) -> Iterator[Attempt]:
+    def attempt(self, sent: Callable[[], None] = lambda: None, within: float = math.inf) -> Iterator[Attempt]:
         """Run the block's HTTP call on this thread, at most for `within` seconds."""
         with self._changed:
-            attempt = Attempt(time.monotonic() + min(self.seconds, within), leaving)
+            attempt = Attempt(time.monotonic() + min(self.seconds, within), sent)
             self._attempts.add(attempt)
             self._watch()
         _in_use.attempt = attempt
@@ -152,13 +150,17 @@ class _WatchedHTTP(HTTPConnection):
         if attempt.expired:
             self.close()
             raise ConnectTimeoutError(self, "no connection in time")
-        attempt.leaving()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        if (attempt := _current()) is not None:
-            attempt.connection = self
-            attempt.leaving()
-        super().request(*args, **kwargs)
+        attempt = _current()
+        if attempt is None:
+            super().request(*args, **kwargs)
+            return
+        attempt.connection = self
+        try:
+            super().request(*args, **kwargs)
+        finally:
+            attempt.sent()
 
 
 class _WatchedHTTPS(_WatchedHTTP, HTTPSConnection):

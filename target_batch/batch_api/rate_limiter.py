@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 SPARED_REQUESTS: Final = 1.2
 """Requests' worth of a burst that is not used: it absorbs the network's jitter at the full rate."""
 
-WINDOW_ROOM: Final = 0.027
-"""Share by which a window is longer than documented: room for jitter, at 97.4 % of the rate."""
+WINDOW_ROOM: Final = 0.022
+"""Share by which a window is longer than documented, from the grant of a request: 97.8 % of the rate."""
 
-SENT_ROOM: Final = 0.012
-"""The share that is left of it from the moment when a request is known to leave."""
+SENT_ROOM: Final = 0.008
+"""The share that is left of it from a request's last byte: room for the network's jitter."""
 
 BACK_OFF: Final = 0.8
 """The factor by which a 429 lowers the rate."""
@@ -43,10 +43,14 @@ SLOWEST: Final = 0.02
 
 @dataclass(slots=True, eq=False)
 class Grant:
-    """Permission for one request of `cost` units; it counts in the window until `ends`, monotonic time."""
+    """Permission for one request of `cost` units.
+
+    Once it was `sent`, it counts in the window until `ends`, monotonic time; until then it counts.
+    """
 
     cost: float
     ends: float
+    sent: bool = False
 
 
 class _Bucket:
@@ -76,8 +80,9 @@ class _Bucket:
 class _Window:
     """A sliding window: never more than one window's worth in any stretch of its length, from the first on.
 
-    A request counts from when it is sent until a window later, with room for the network's jitter. Inside
-    the window requests keep their distance, too, so that they do not arrive in heaps.
+    A request counts from its grant until a window after its last byte, however late that left: so none
+    of those that follow can arrive within a window of it. Inside the window requests keep their distance,
+    too, so that they do not arrive in heaps.
     """
 
     def __init__(self, rate: Rate) -> None:
@@ -90,6 +95,9 @@ class _Window:
     def wait(self, cost: float, before: float, now: float, share: float) -> float:
         """Return the seconds until `cost` units fit, `before` units going first; 0 if they fit now."""
         self._share = share
+        for grant in self._grants:
+            if not grant.sent:
+                grant.ends = max(grant.ends, now + SHORTEST_WAIT)
         self._grants = sorted((grant for grant in self._grants if grant.ends > now), key=attrgetter("ends"))
         excess = before + min(cost, self._capacity) - self._capacity
         excess += sum(grant.cost for grant in self._grants)
@@ -108,8 +116,10 @@ class _Window:
         return grant
 
     def sent(self, grant: Grant, now: float) -> None:
-        """Count the window from when the request left, if that took longer than there is room for."""
-        grant.ends = max(grant.ends, now + self._length(grant.cost, SENT_ROOM))
+        """Count the window from when the request has left, if that took longer than there is room for."""
+        if not grant.sent:
+            grant.sent = True
+            grant.ends = max(grant.ends, now + self._length(grant.cost, SENT_ROOM))
 
     def _distance(self, cost: float) -> float:
         """Return the seconds from a request to the next one; the room is left to who wakes late."""
@@ -186,7 +196,10 @@ class RateLimiter:
         self._share = min(1.0, self._share + elapsed / RECOVERY_SECONDS)
 
     def sent(self, grant: Grant) -> None:
-        """Take note that a request leaves only now: a thread had to wait, a connection had to be made."""
+        """Take note that a granted request has left, or never will; every grant comes back here.
+
+        Only the first time counts.
+        """
         with self._lock:
             if isinstance(self._units, _Window):
                 self._units.sent(grant, self._clock.monotonic())

@@ -42,8 +42,8 @@ class TransportError(Exception):
 class Call:
     """One HTTP call: `path` begins with a slash and stands behind the API's URL; it may hold an app's key.
 
-    `leaving` is called when its bytes begin to leave. The attempt ends at the monotonic second `until`, even
-    if its time-out is not over.
+    `sent` is called when its last byte has left, or could not. The attempt ends at the monotonic second
+    `until`, even if its time-out is not over.
     """
 
     method: str
@@ -51,7 +51,7 @@ class Call:
     auth: AuthBase
     body: bytes | None = None
     query: dict[str, str] | None = None
-    leaving: Callable[[], None] | None = None
+    sent: Callable[[], None] = lambda: None
     until: float = math.inf
 
 
@@ -81,7 +81,7 @@ class Transport:
             TransportError: there was no whole answer in time.
         """
         within = call.until - self._clock.monotonic()
-        with self._deadlines.attempt(call.leaving, within) as attempt:
+        with self._deadlines.attempt(call.sent, within) as attempt:
             try:
                 return self._attempt(call, self._deadlines.seconds)
             except requests.exceptions.ConnectTimeout as error:

@@ -1,6 +1,7 @@
 """The way of a call through the local Batch: read, faults, answer, log."""
 
 import asyncio
+import time
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.faults.stage import Send, Stage
 from target_batch.sandbox.handlers import HANDLERS
-from target_batch.sandbox.receiving import Receive, read_body, waited
+from target_batch.sandbox.receiving import Receive, read_body
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.reshaping import reshape
 from target_batch.sandbox.routing import resolve
@@ -54,7 +55,7 @@ class Gateway:
         """Answer one call."""
         log = self.batch.requests
         wire = scope["state"]["wire"]
-        exchange = self._open(scope, log, waited(wire.transport))
+        exchange = self._open(scope, log, time.monotonic() - wire.arrived)
         normally = partial(self._respond, log)
         stage = Stage(exchange, send, wire, normally, self.pause)
         self._stages.add(stage)

@@ -2,18 +2,24 @@
 
 import asyncio
 import socket
+import time
 from pathlib import Path
+from typing import Final
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from target_batch.sandbox.app import Sandbox
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.faults.stage import Wire
+from target_batch.sandbox.receiving import waited
 from target_batch.web.serving import LocalServer
 
+READ_SIZE: Final = 256 * 1024
 
-class Connection(H11Protocol):
-    """A connection that lets scripted faults reach its transport."""
+
+class Connection(H11Protocol, asyncio.BufferedProtocol):
+    """A connection that lets scripted faults reach its transport, and knows when a request came."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Put the transport into the state that each request's scope carries."""
@@ -22,8 +28,19 @@ class Connection(H11Protocol):
         # 40 ms for an acknowledgement
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.wire = Wire(transport, asyncio.Event())
+        self._buffer = bytearray(READ_SIZE)
+        self.wire = Wire(transport)
         self.app_state = {**self.app_state, "wire": self.wire}
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - the form of asyncio
+        """Note when a request came, before its data is read: reading lets more of it come."""
+        if self.conn.their_state is h11.IDLE:
+            self.wire.arrived = time.monotonic() - waited(self.wire.transport)
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Pass on what was read."""
+        self.data_received(bytes(self._buffer[:nbytes]))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end of the connection."""

@@ -72,15 +72,15 @@ def test_a_second_address_does_not_get_a_second_deadline(monkeypatch: pytest.Mon
     assert ended in (["no connection in time"], ["no answer in time"])
 
 
-def test_a_call_says_when_its_bytes_begin_to_leave() -> None:
-    """Again after the connection was made: the limit of Batch counts from then."""
+def test_a_call_says_when_its_last_byte_has_left() -> None:
+    """The limit of Batch counts from then."""
     moments: list[float] = []
     with Listener() as server:
         transport = Transport(f"http://127.0.0.1:{server.port}", 5, "test", Clock())
         with pytest.raises(TransportError):
-            transport.send(replace(CALL, leaving=lambda: moments.append(time.monotonic())))
+            transport.send(replace(CALL, sent=lambda: moments.append(time.monotonic())))
         assert len(server.heard) == 1
-    assert len(moments) == 2
+    assert len(moments) == 1
 
 
 def answering(server: socket.socket, calls: int) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
+from operator import itemgetter
 
 import pytest
 from fake_clock import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_batch.batch_api.rate_limiter import SENT_ROOM, WINDOW_ROOM, RateLimiter
+from target_batch.batch_api.rate_limiter import SENT_ROOM, WINDOW_ROOM, Grant, RateLimiter
 from target_batch.common.limits import MASS_UPDATE_RATE, OTHER_RATE, UPDATE_RATE, Rate
 
 
@@ -19,12 +20,19 @@ def never() -> float:
     return math.inf
 
 
+def send(limiter: RateLimiter, cost: int) -> None:
+    """Wait for a grant and use it at once."""
+    grant = limiter.acquire(cost, never)
+    assert grant
+    limiter.sent(grant)
+
+
 def seconds_for(rate: Rate, cost: int, times: int) -> float:
     """Return the time that `times` requests of `cost` take at a rate."""
     clock = FakeClock()
     limiter = RateLimiter(rate, clock, largest=cost)
     for _ in range(times):
-        limiter.acquire(cost, never)
+        send(limiter, cost)
     return clock.now - 1000.0
 
 
@@ -44,23 +52,41 @@ def test_no_second_holds_more_than_the_limit_of_mass_updates(costs: list[int], p
     moments = []
     for cost, pause in zip(costs, pauses, strict=False):
         clock.now += pause
-        assert limiter.acquire(cost, never)
+        send(limiter, cost)
         moments.append((clock.now, cost))
     assert most_within(moments, 1.0 + WINDOW_ROOM) <= 10_000
 
 
-@given(st.lists(st.floats(0.0, 0.12), min_size=40, max_size=40))
-def test_a_request_that_leaves_late_counts_from_then(delays: list[float]) -> None:
-    """A first connection takes its time; the calls after it must not arrive within its second."""
+@given(
+    st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.0, 1.0)), min_size=40, max_size=40),
+    st.sampled_from([2500, 2000, 700]),
+)
+def test_a_request_that_leaves_late_counts_from_then(delays: list[tuple[float, float]], cost: int) -> None:
+    """A connection and a large body take their time; whenever a call arrives, its second holds no more.
+
+    Meanwhile others ask and leave. A call arrives somewhere between its grant and its last byte.
+    """
     clock = FakeClock()
     limiter = RateLimiter(MASS_UPDATE_RATE, clock, largest=2500)
+    under_way: list[tuple[float, float, Grant]] = []
     moments = []
-    for delay in delays:
-        grant = limiter.acquire(2500, never)
+
+    def leave_until(now: float) -> None:
+        for ends, arrives, grant in sorted(under_way, key=itemgetter(0)):
+            if ends <= now:
+                clock.now = ends
+                limiter.sent(grant)
+                under_way.remove((ends, arrives, grant))
+                moments.append((arrives, cost))
+        clock.now = now
+
+    clock.sleep = lambda seconds: leave_until(clock.now + seconds)  # type: ignore[method-assign]
+    for delay, share in delays:
+        grant = limiter.acquire(cost, never)
         assert grant
-        clock.now += delay
-        limiter.sent(grant)
-        moments.append((clock.now, 2500))
+        under_way.append((clock.now + delay, clock.now + delay * share, grant))
+    leave_until(clock.now + 3)
+    assert len(moments) == len(delays)
     assert most_within(moments, 1.0 + SENT_ROOM / 2) <= 10_000
 
 
@@ -89,9 +115,9 @@ def test_a_request_beyond_one_window_is_followed_by_silence() -> None:
     """It is granted alone, and counts for as long as it would have taken."""
     clock = FakeClock()
     limiter = RateLimiter(Rate(100, 100), clock, largest=250)
-    limiter.acquire(250, never)
+    send(limiter, 250)
     before = clock.now
-    limiter.acquire(1, never)
+    send(limiter, 1)
     assert clock.now - before >= 2.5
 
 
@@ -105,11 +131,11 @@ def test_a_429_silences_and_slows_and_time_heals() -> None:
     limiter = RateLimiter(UPDATE_RATE, clock, largest=200)
     limiter.throttled(after=5.0)
     before = clock.now
-    limiter.acquire(1, never)
+    send(limiter, 1)
     assert clock.now - before >= 5.0
     assert limiter.per_second < 300
     clock.now += 120
-    limiter.acquire(1, never)
+    send(limiter, 1)
     assert limiter.per_second == 300
 
 
@@ -158,11 +184,11 @@ def test_who_asked_first_is_granted_first() -> None:
     """However the waiting threads wake up: one that is overtaken again and again would hold the state."""
     clock = HeldClock()
     limiter = RateLimiter(Rate(100, 100), clock, largest=100)
-    assert limiter.acquire(100, never)
+    send(limiter, 100)
     granted: list[int] = []
 
     def ask(number: int) -> None:
-        limiter.acquire(50 if number % 2 else 10, never)
+        send(limiter, 50 if number % 2 else 10)
         granted.append(number)
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]

@@ -3,9 +3,11 @@
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from target_batch.sandbox.answers import Answer
 from target_batch.sandbox.exchange import Exchange
@@ -18,16 +20,19 @@ _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 _NO_BODY: Final = frozenset({204, 304})
 
 
-class Wire(NamedTuple):
+@dataclass
+class Wire:
     """A connection, past HTTP.
 
     Attributes:
         transport: Where bytes are written.
         left: Set when the server has noticed the connection's end.
+        arrived: When the first bytes of the newest request came, on the system's steady clock.
     """
 
     transport: asyncio.Transport
-    left: asyncio.Event
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: float = field(default_factory=time.monotonic)
 
 
 class Stage:

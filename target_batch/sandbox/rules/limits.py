@@ -25,7 +25,7 @@ DEFAULT_RATE: Final = 1.0
 """Requests per second on everything else, one budget per project (read)."""
 DEFAULT_BURST: Final = 1.0
 """Requests the default bucket holds (read)."""
-RATE_TOLERANCE: Final = 0.020
+RATE_TOLERANCE: Final = 0.010
 """Seconds a call may come early, for the granularity of clocks (the local Batch's own choice)."""
 
 BODY_BYTES: Final = 5_000_000
