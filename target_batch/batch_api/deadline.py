@@ -39,11 +39,13 @@ def _current() -> Attempt | None:
 class Attempt:
     """One attempt until the monotonic second `ends`; `expired` once the watchdog has cut it.
 
-    `sent` is called when its last byte has left, or could not.
+    `begun` once a request may have left: a connection stood. `sent` is called when its last byte has left, or
+    could not.
     """
 
     def __init__(self, ends: float, sent: Callable[[], None]) -> None:
         self.ends = ends
+        self.begun = False
         self.sent = sent
         self.expired = False
         self.connection: HTTPConnection | None = None
@@ -158,6 +160,9 @@ class _WatchedHTTP(HTTPConnection):
             return
         attempt.connection = self
         try:
+            if self.sock is None:
+                self.connect()
+            attempt.begun = True
             super().request(*args, **kwargs)
         finally:
             attempt.sent()

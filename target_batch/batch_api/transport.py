@@ -12,7 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from target_batch.batch_api.answers import Answer
-from target_batch.batch_api.deadline import DeadlineAdapter, Deadlines
+from target_batch.batch_api.deadline import Attempt, DeadlineAdapter, Deadlines
 from target_batch.batch_api.surroundings import check_environment
 from target_batch.common.limits import ANSWER_BYTES
 
@@ -84,12 +84,9 @@ class Transport:
         with self._deadlines.attempt(call.sent, within) as attempt:
             try:
                 return self._attempt(call, self._deadlines.seconds)
-            except requests.exceptions.ConnectTimeout as error:
-                raise TransportError("no connection in time", ambiguous=False) from error
-            except requests.exceptions.SSLError as error:
-                raise TransportError("TLS could not be verified", ambiguous=False) from error
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-                raise _failed(error, expired=attempt.expired) from error
+                what = _broken(error, attempt) if attempt.begun else _unconnected(error, attempt)
+                raise TransportError(what, ambiguous=attempt.begun) from error
 
     def hurry(self, seconds: float) -> None:
         """Cut what takes longer than `seconds` from now on: the run has to end."""
@@ -129,24 +126,22 @@ class Transport:
         return session
 
 
-def _failed(error: Exception, *, expired: bool) -> TransportError:
-    """Name a failure without its message, which may hold the address, a header or a body."""
-    if expired or isinstance(error, requests.exceptions.Timeout):
-        return TransportError("no answer in time", ambiguous=True)
+def _broken(error: Exception, attempt: Attempt) -> str:
+    """Name what failed once a request may have left, without the error's message.
+
+    It may hold the address, a header or a body; and behind a proxy its class tells of a refusal or of TLS
+    where an answer was lost.
+    """
+    late = attempt.expired or isinstance(error, requests.exceptions.Timeout)
+    return "no answer in time" if late else "the connection broke"
+
+
+def _unconnected(error: Exception, attempt: Attempt) -> str:
+    """Name what kept a connection from being made, so that nothing can have arrived."""
+    if attempt.expired or isinstance(error, requests.exceptions.Timeout):
+        return "no connection in time"
     if isinstance(error, requests.exceptions.ProxyError):
-        return TransportError("the proxy refused", ambiguous=False)
-    if isinstance(error, requests.exceptions.ConnectionError) and _refused(error):
-        return TransportError("no connection", ambiguous=False)
-    return TransportError("the connection broke", ambiguous=True)
-
-
-def _refused(error: BaseException) -> bool:
-    """Whether the connection was never made, so that nothing can have arrived."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if type(seen).__name__ in {"NewConnectionError", "NameResolutionError"}:
-            return True
-        reason = getattr(seen, "reason", None)
-        inner = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
-        seen = reason if isinstance(reason, BaseException) else inner
-    return False
+        return "the proxy refused"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "TLS could not be verified"
+    return "no connection"

@@ -58,7 +58,7 @@ def test_no_second_holds_more_than_the_limit_of_mass_updates(costs: list[int], p
 
 
 @given(
-    st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.0, 1.0)), min_size=40, max_size=40),
+    st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.0, 1.0)), min_size=16, max_size=16),
     st.sampled_from([2500, 2000, 700]),
 )
 def test_a_request_that_leaves_late_counts_from_then(delays: list[tuple[float, float]], cost: int) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import ssl
-import subprocess
 import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
-from listener import Listener, closed_port
+from listener import Listener, certified, closed_port
 from singer import users
 from target_process import KEY, Ended, config_file, finished, run, start
 
@@ -163,15 +160,7 @@ def test_no_proxy_is_honoured(tmp_path: Path, batch: LocalBatch) -> None:
 
 def test_a_certificate_that_does_not_verify_ends_the_talk(tmp_path: Path) -> None:
     """Nothing is said to a server with a certificate of its own making."""
-    if (openssl := shutil.which("openssl")) is None:
-        pytest.skip("openssl is needed to make a certificate")
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=DNS:localhost"]
-    command += ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "certificate.pem")]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    _, context = certified(tmp_path)
     with Listener(context) as server:
         ended = run_with(tmp_path, f"https://localhost:{server.port}", {}, users(1, 2, every=1))
     assert ended.code == 1

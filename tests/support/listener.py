@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
-    import ssl
+    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -50,6 +55,20 @@ class Listener:
                     self.heard.append(secured.recv(LONGEST))
             except OSError:
                 self.heard.append(b"")
+
+
+def certified(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """Make a certificate for `localhost` in a folder; return it and what a server needs to show it."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("openssl is needed to make a certificate")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return certificate, context
 
 
 def closed_port() -> int:
