@@ -73,6 +73,7 @@ class StreamSink(Sink):
             properties_of=self.plan.properties_of,
             decode=record_in,
             tally=self._fates.tally(stream_name),
+            sets=self.plan.sets,
             only_attribute=self.plan.only_attribute,
         )
 

@@ -10,6 +10,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
 
 
 @dataclass(slots=True)
@@ -65,8 +66,8 @@ class Origin:
     """Where records come from: a stream under one schema, and how to trace a refusal back.
 
     `identity` are the paths that a partial reject has to keep to mean the same record;
-    `properties_of` maps an attribute that Batch names to source properties; `only_attribute` names the one
-    that a record sets, where that is all it asks for.
+    `properties_of` maps an attribute that Batch names to source properties; `sets` gives the names of the
+    attributes that a record sets, `only_attribute` the one where that is all it asks for.
     """
 
     stream: str
@@ -76,6 +77,7 @@ class Origin:
     properties_of: Callable[[str], tuple[str, ...]]
     decode: Callable[[bytes], dict[str, Any]]
     tally: Tally
+    sets: Callable[[dict[str, Any]], AbstractSet[str]] = lambda _: frozenset()
     only_attribute: Callable[[dict[str, Any]], str | None] = lambda _: None
 
 

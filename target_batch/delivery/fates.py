@@ -8,10 +8,10 @@ and `unchanged` are the two ways in which nothing had to be sent.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from target_batch.common.errors import DeliveryError
-from target_batch.common.paths import holds
+from target_batch.common.paths import value_at
 from target_batch.common.reasons import STOPPING, Issue, Reason
 from target_batch.common.records import Spared, Tally
 from target_batch.common.redaction import clean
@@ -195,11 +195,13 @@ class Fates:
 def _traced(
     tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[str] = ()
 ) -> tuple[int | None, Issue]:
-    """Find the record that set the refused attribute of the profile: the last one to name it has set it."""
+    """Find the record that set the refused attribute of the profile: the last one of those that set it."""
     attribute = refusal.attribute or ""
     for index in reversed(range(len(tickets))):
-        if not any(named[index : index + 1]) and (names := _set_by(tickets, index, attribute)):
-            return index, Issue(Reason.REFUSED_BY_BATCH, names[0], attribute, refusal.reason)
+        if any(named[index : index + 1]) or (name := _source(tickets[index], attribute)) is None:
+            continue
+        if len(tickets) == 1 or attribute in tickets[index].origin.sets(tickets[index].record):
+            return index, Issue(Reason.REFUSED_BY_BATCH, name, attribute, refusal.reason)
     return None, Issue(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
 
 
@@ -212,10 +214,9 @@ def _with_property(
     """
     attribute = refusal.attribute or ""
     which = [index for index, names in enumerate(properties) if attribute in names]
-    feeders = {index: next(iter(_set_by(tickets, index, attribute)), None) for index in which}
     return {
-        index: Issue(Reason.REFUSED_BY_BATCH, name, attribute, refusal.reason)
-        for index, name in feeders.items()
+        index: Issue(Reason.REFUSED_BY_BATCH, _source(tickets[index], attribute), attribute, refusal.reason)
+        for index in which
     }
 
 
@@ -229,12 +230,7 @@ def _with_nothing_else(tickets: Sequence[Ticket], refusal: Refusal) -> dict[int,
     }
 
 
-def _set_by(tickets: Sequence[Ticket], index: int, attribute: str) -> Sequence[str]:
-    """Return the properties from which a record has set an attribute."""
-    ticket = tickets[index]
-    names = ticket.origin.properties_of(attribute)
-    return names if names and (len(tickets) == 1 or _holds(ticket.record, names)) else ()
-
-
-def _holds(record: dict[str, Any], names: Iterable[str]) -> bool:
-    return any(holds(record, name) for name in names)
+def _source(ticket: Ticket, attribute: str) -> str | None:
+    """Return the property from which a record has set an attribute: the first with a value, if any has."""
+    names, record = ticket.origin.properties_of(attribute), ticket.record
+    return next((name for name in names if value_at(record, name) is not None), next(iter(names), None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_batch.common.operations import Ignored, Rejected
+from target_batch.common.operations import Ignored, Rejected, names_of
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping.conversion import InvalidValue
 from target_batch.mapping.declared import Schema
@@ -108,6 +108,11 @@ class Plan:
     def properties_of(self, attribute: str) -> tuple[str, ...]:
         """Return the source properties that feed a Batch attribute, as an API answer names it."""
         return self.columns.feeders(attribute)
+
+    def sets(self, record: dict[str, Any]) -> frozenset[str]:
+        """Return the names of the attributes that a record sets, with their type and without it."""
+        attributes: dict[str, Any] = getattr(self(record, 0.0), "attributes", {})
+        return names_of(attributes) | attributes.keys()
 
     def only_attribute(self, record: dict[str, Any]) -> str | None:  # noqa: ARG002
         """Return the attribute that a record sets, where that is all it asks for."""

@@ -40,6 +40,7 @@ class World:
             lambda attribute: ("Plan",) if attribute == "plan" else (),
             record_in,
             self.tally,
+            sets=lambda record: frozenset({"plan"} if record.get("Plan") is not None else ()),
         )
 
     def ticket(self, line: int, **record: Any) -> Ticket:

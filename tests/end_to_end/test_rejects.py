@@ -194,6 +194,69 @@ def test_merged_records_that_batch_refuses_together_are_replayed_together(
     assert batch.attributes("u1") == {"seat": 3, "city": "City 3"}
 
 
+TWO_OF_ONE = {
+    "traits of messages": (
+        {"kind": "segment"},
+        {"type": "identify", "timestamp": "2026-01-01T10:00:00Z", "traits": {"price": 1}},
+        {"type": "identify", "timestamp": "2026-01-01T10:00:00Z", "traits": {"q": 1}},
+        "price",
+        1,
+    ),
+    "inside one object": (
+        {"kind": "profiles", "attributes": {"address.city": "city"}},
+        {"address": {"city": "Lyon"}},
+        {"address": {"zip": "1"}, "seat": 2},
+        "city",
+        "Lyon",
+    ),
+    "a null of a consent": (
+        {"kind": "profiles"},
+        {"email_marketing": True},
+        {"email_marketing": None, "seat": 2},
+        "$email_marketing",
+        "subscribed",
+    ),
+    "a null that is not sent": ({"kind": "profiles"}, {"seat": 5}, {"seat": None, "city": "x"}, "seat", 5),
+    "the second of two properties": (
+        {"kind": "profiles", "attributes": {"city": "$region", "area": "$region"}},
+        {"city": None, "area": "FR"},
+        {"seat": 2},
+        "$region",
+        "FR",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "guilty", "other", "attribute", "value"), TWO_OF_ONE.values(), ids=TWO_OF_ONE
+)
+def test_of_merged_records_the_one_that_set_what_was_refused_is_replayed(
+    tmp_path: Path,
+    batch: LocalBatch,
+    options: dict[str, Any],
+    guilty: dict[str, Any],
+    other: dict[str, Any],
+    attribute: str,
+    value: Any,
+) -> None:
+    """Not one that merely has such a property, or the value would be lost."""
+    rows = [{"userId": "u1", **guilty}, {"userId": "u1", **other}]
+    properties = {name: {} for row in rows for name in row}
+    options = {"custom_id": "userId", **options}
+    settings = {"streams": {"people": options}, "nulls": "skip"}
+    refusal = {"category": "c", "bulk_index": 0, "reason": "no", "attribute": attribute}
+    batch.fault({"partial_errors": [refusal]})
+    given = [schema("people", properties), *(record("people", **row) for row in rows)]
+    first = run(tmp_path, batch.url, given, **settings)
+    totals = first.totals("people")
+    assert (first.code, totals["delivered"], totals["rejected"]) == (0, 2, 0)
+    assert [mark["line"] for row in first.rejects() for mark in row["_batch_reject"]] == [2]
+    batch.reset()
+    second = replay(tmp_path / "again", batch.url, first.reject_files()[0], **settings)
+    assert second.code == 0
+    assert batch.attributes("u1") == {attribute: value}
+
+
 def test_a_torn_last_line_of_a_rejects_file_is_tolerated(tmp_path: Path, batch: LocalBatch) -> None:
     """A crash may tear the file's end: everything before is replayed, and a warning says so."""
     first = run(tmp_path, batch.url, three_people(user_id=None))
