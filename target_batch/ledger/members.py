@@ -177,14 +177,26 @@ class Snapshot:
         """Let the database see how many members there are by now."""
         self._ledger.take_stock(members)
 
-    def begin(self, stream: str, *, known: bool) -> None:
-        """Note which stream is mirrored; without `known` anybody may be in the audience."""
+    def begin(self, stream: str, *, known: bool, changes: bool) -> bool:
+        """Note which stream is mirrored; without `known` anybody may be in the audience.
+
+        Returns whether the index may lack something once it is mirrored: from now on where it `changes`, or
+        since a run that did not see its index done.
+        """
         with self._ledger.begin() as connection:
             self._check(connection)
-            mine = sa.update(audiences).where(audiences.c.id == self._id)
-            connection.execute(mine.values(stream=stream, mirrored_by=self._run, known=known))
+            mine = audiences.c.id == self._id
+            indexing = changes or bool(connection.scalar(sa.select(audiences.c.indexing).where(mine)))
+            new = {"stream": stream, "mirrored_by": self._run, "known": known, "indexing": indexing}
+            connection.execute(sa.update(audiences).where(mine).values(new))
             if not known:
                 connection.execute(sa.update(members).where(self._mine).values(hash=None))
+        return indexing
+
+    def indexed(self) -> None:
+        """Note that the index has everything."""
+        with self._ledger.begin() as connection:
+            connection.execute(sa.update(audiences).where(audiences.c.id == self._id).values(indexing=False))
 
     def doubt_everybody(self) -> None:
         """Note that anybody the ledger knows may be in or not, so that the next run adds them all."""

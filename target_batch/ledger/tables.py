@@ -1,7 +1,7 @@
 """The ledger's tables, and the steps that bring older ones up to date.
 
 A member without a hash may or may not be in its audience, and may have any attributes; an audience that
-is not `known` may hold anybody. The rows of a mirror's stream lie in `arrivals` as they came, and in `staged`
+is not `known` may hold anybody, and one that is `indexing` may lack what Batch has accepted. The rows of a mirror's stream lie in `arrivals` as they came, and in `staged`
 once the stream has ended: the last one on each member, without a hash if that says that it is out.
 
 What Batch holds of a profile is one row of `profiles`, packed by `held.py`; `requests` are those that are
@@ -29,7 +29,12 @@ def _forget_payloads(connection: sa.Connection) -> None:
         connection.execute(sa.text(f"DROP TABLE IF EXISTS {table}"))
 
 
-STEPS: tuple[Step, ...] = (_forget_staged, _forget_payloads)
+def _note_indexing(connection: sa.Connection) -> None:
+    """Let audiences say whether a change may be missing in their index."""
+    connection.execute(sa.text("ALTER TABLE target_batch_audiences ADD COLUMN indexing BOOLEAN"))
+
+
+STEPS: tuple[Step, ...] = (_forget_staged, _forget_payloads, _note_indexing)
 """Step n brings version n to n + 1. A released step never changes; a new one is added at the end.
 
 A step alters or drops what is there; tables that are missing afterwards are made as they are below.
@@ -75,6 +80,7 @@ audiences = sa.Table(
     sa.Column("mirrored_by", sa.String(64)),
     sa.Column("held_by", sa.String(64)),
     sa.Column("known", sa.Boolean, nullable=False),
+    sa.Column("indexing", sa.Boolean),
     sa.UniqueConstraint("scope", "name"),
 )
 members = sa.Table(

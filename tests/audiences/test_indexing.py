@@ -36,6 +36,27 @@ def views(loader: Loader) -> list[dict[str, Any]]:
     return [row for row in loader.batch.requests() if row["endpoint"] in {"audiences/view", "app/view"}]
 
 
+def test_a_run_without_changes_waits_for_the_index_of_the_one_before(either: Loader) -> None:
+    """An orchestrator that tries again must not make a success of it."""
+    either.batch.post("settings", {"index_seconds": NEVER})
+    for _ in range(2):
+        found = either.run(LINES, max_indexing_seconds=1)
+        assert (found.code, found.states) == (1, []), found.log
+        assert "IN_PROGRESS" in found.log
+
+
+def test_a_mirror_asks_for_the_index_of_an_earlier_run_until_it_is_done(loader: Loader) -> None:
+    loader.settings = {"streams": {"cohort": MIRROR}}
+    loader.batch.post("settings", {"index_seconds": 5})
+    assert loader.run(LINES, max_indexing_seconds=1).code == 1
+    wait_for(lambda: loader.batch.get("audiences")["audiences"][0]["pending"] == [])
+    for looks in (1, 0):
+        before = len(views(loader))
+        found = loader.run(LINES)
+        assert (found.code, found.states) == (0, [DONE]), found.log
+        assert len(views(loader)) - before == looks
+
+
 def test_the_state_passes_once_the_index_is_done(either: Loader) -> None:
     """Polls go on until the change can be seen, and stop then."""
     before = len(views(either))

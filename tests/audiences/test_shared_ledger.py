@@ -47,6 +47,7 @@ FIRST_VERSION = (
     "CREATE TABLE target_batch_staged (staging INTEGER, name TEXT, member TEXT, body TEXT, fate INTEGER)",
     "INSERT INTO target_batch_staged VALUES (1, 'vip', 'u1', '{}', 0)",
     "INSERT INTO target_batch_stagings (id, run) VALUES (7000, 'dead')",
+    "ALTER TABLE target_batch_audiences DROP COLUMN indexing",
     "DELETE FROM target_batch_version",
     "INSERT INTO target_batch_version (version) VALUES (1)",
 )

@@ -241,7 +241,7 @@ def test_of_merged_records_the_one_that_set_what_was_refused_is_replayed(
 ) -> None:
     """Not one that merely has such a property, or the value would be lost."""
     rows = [{"userId": "u1", **guilty}, {"userId": "u1", **other}]
-    properties = {name: {} for row in rows for name in row}
+    properties: dict[str, Any] = {name: {} for row in rows for name in row}
     options = {"custom_id": "userId", **options}
     settings = {"streams": {"people": options}, "nulls": "skip"}
     refusal = {"category": "c", "bulk_index": 0, "reason": "no", "attribute": attribute}

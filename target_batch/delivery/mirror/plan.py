@@ -146,20 +146,25 @@ class MirrorPlan:
         return None
 
     def apply(self, stream: str, label: str) -> None:
-        """Send what is different and wait until it has taken effect.
+        """Send what is different and wait until it has taken effect, and what an earlier run sent with it.
 
         Raises:
             StopRun: a call could not be delivered; what it concerns is unknown in the ledger.
         """
-        self._snapshot.begin(stream, known=self._by_difference)
+        changes = not self._by_difference or self._size.adds + self._size.removes > 0
+        indexing = self._snapshot.begin(stream, known=self._by_difference, changes=changes)
         token, replaced = self._add(label)
         if replaced:
             removal = self._remove(label)
             token = token if removal is None else removal
         else:
             self._journal.tell(f"Batch refused every member of {self._shown}, so it stays as it is.")
+        if token is None and indexing and not changes:
+            token = ""
         if token is not None:
             self._settle(token)
+        if indexing:
+            self._snapshot.indexed()
 
     def _add(self, label: str) -> tuple[str | None, bool]:
         """Add in calls that fit, the first one a replace where the ledger does not know the members."""
