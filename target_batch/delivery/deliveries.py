@@ -19,7 +19,7 @@ from target_batch.common.limits import Rate
 from target_batch.common.redaction import clean
 from target_batch.common.storage import LocalFolder
 from target_batch.delivery.audiences import AudienceDelivery
-from target_batch.delivery.erasures import Erasures
+from target_batch.delivery.erasures import ErasedPeople, Erasures
 from target_batch.delivery.index_polling import PollTiming
 from target_batch.delivery.mirror.destinations import AttributeDestination, AudienceDestination
 from target_batch.delivery.profiles import MASS_UPDATE_CUT, SMALL_DRAIN, Policy, ProfileDelivery
@@ -156,9 +156,32 @@ class Deliveries:
             )
             for number, key in enumerate(keys, start=1)
         ]
-        book = ErasureBook(run.folder, run.run, run.clock.time, dry=settings.dry_run)
         forget = self._memory.forget if self._memory else lambda _: None
-        return Erasures(senders, book, run.fates, settings.max_erasures_share, run.input_ended, forget)
+        return Erasures(senders, self._book, run.fates, settings.max_erasures_share, run.input_ended, forget)
+
+    @cached_property
+    def _book(self) -> ErasureBook:
+        run = self._run
+        return ErasureBook(run.folder, run.run, run.clock.time, dry=self._settings.dry_run)
+
+    @cached_property
+    def _erased(self) -> ErasedPeople:
+        return ErasedPeople(self._book, self._forget_cohorts)
+
+    def _forget_cohorts(self, custom_ids: list[str]) -> None:
+        """Make the ledger forget which boolean attributes people have, if there is a ledger."""
+        from target_batch.ledger.database import is_missing_file  # noqa: PLC0415 - SQLAlchemy costs start-up
+        from target_batch.ledger.members import forget_people  # noqa: PLC0415 - same
+
+        url, folder = self._settings.ledger_url, self._run.folder
+        if "{work_path}" in url and not isinstance(folder, LocalFolder):
+            return
+        if not is_missing_file(url, self._local_work_path()):
+            forget_people(self._ledger, self._attribute_scope, custom_ids)
+
+    @property
+    def _attribute_scope(self) -> str:
+        return scope_of("attribute", self._settings.api_url, self._settings.project_key or "")
 
     def checkpoint(self) -> None:
         """Send what waits; calls about audiences are too dear to leave half empty."""
@@ -234,7 +257,8 @@ class Deliveries:
             settings.late_events == "now",
             risks_events_twice=not settings.skip_unchanged or settings.events_in_doubt == "send",
         )
-        return ProfileDelivery(self._bulk, self._run.fates, policy, self._run.clock.time, self._memory)
+        now = self._run.clock.time
+        return ProfileDelivery(self._bulk, self._run.fates, policy, now, self._memory, self._erased)
 
     @cached_property
     def _memory(self) -> Memory | None:
@@ -328,10 +352,14 @@ class Deliveries:
             for sender, scope in self._audience_senders(options)
         ]
         if options.as_attribute:
-            scope = scope_of("attribute", settings.api_url, settings.project_key or "")
             destinations = [
                 AttributeDestination(
-                    self._bulk, scope, settings.profile_endpoint, 2 * self._most_entries, self._memory
+                    self._bulk,
+                    self._attribute_scope,
+                    settings.profile_endpoint,
+                    2 * self._most_entries,
+                    self._memory,
+                    self._erased,
                 )
             ]
         delivery = MirrorDelivery(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from target_batch.batch_api.answers import NOT_FOUND, Accepted, Denied, Failure, Malformed
+from target_batch.batch_api.answers import NOT_FOUND, Accepted, Denied, Failure, Malformed, leaves_doubt
 from target_batch.batch_api.bulk import SINGLED_OUT
 from target_batch.common.errors import AccessRefusedError, DeliveryError, ErasureRefusedError
 from target_batch.common.reasons import Issue, Reason
@@ -31,6 +31,31 @@ class Erasure(NamedTuple):
     """A person to be removed."""
 
     custom_id: str
+
+
+class ErasedPeople:
+    """Who was erased, for whatever updates profiles: an update would bring a person back.
+
+    `forget` makes the ledger forget in which cohorts people are whose attributes Batch has erased.
+    """
+
+    def __init__(self, book: ErasureBook, forget: Callable[[list[str]], None]) -> None:
+        self._book = book
+        self._forget = forget
+
+    def among(self, custom_ids: Sequence[str]) -> list[str]:
+        """Return those of some people who were erased and are not back."""
+        return self._book.erased(custom_ids)
+
+    def come_back(self, custom_ids: Sequence[str]) -> None:
+        """Take note before an update leaves that these people will be there again.
+
+        Raises:
+            StopRun: it could not be written down; nothing may be sent.
+        """
+        if back := self.among(custom_ids):
+            self._forget(back)
+            self._book.returned(back)
 
 
 class AppRefusal(NamedTuple):
@@ -90,18 +115,12 @@ class Erasures:
         self._pending.setdefault((ticket.origin.stream, operation.custom_id), []).append(ticket)
 
     def returned(self, stream: str, custom_id: str) -> None:
-        """Take note that a person is there again: the last record decides, a later deletion counts anew."""
+        """Take note that a person is there again in the stream: the last record decides."""
         for _ in self._pending.pop((stream, custom_id), ()):
             self._fates.ignored(stream, Reason.DELETED_AT_SOURCE.code)
-        self._book.returned(custom_id)
 
     def flush(self) -> None:
-        """Bring onto the disk who came back; erasures wait for the end of the input.
-
-        Raises:
-            DeliveryError: the disk did not take it.
-        """
-        self._book.sync()
+        """Do nothing: erasures wait for the end of the input."""
 
     def settle(self, timeout: float = 0.0) -> None:
         """Do nothing: there is nothing on the wire."""
@@ -128,7 +147,6 @@ class Erasures:
         for key, tickets in list(self._pending.items()):
             self._request(key, tickets)
         self._judge()
-        self._book.sync()
 
     def _check(self) -> None:
         if not self._input_ended():
@@ -164,15 +182,21 @@ class Erasures:
     def _sent(self, sender: ErasureSender, custom_id: str, ticket: Ticket) -> AppRefusal | None:
         """Request one erasure of one app; return what Batch says against this person.
 
+        Nobody is unknown whom an attempt without an answer may just have erased.
+
         Raises:
             StopRun: it could not be delivered.
         """
         verdict = sender.send(custom_id)
+        unknown = not isinstance(verdict, Accepted) and verdict.status == NOT_FOUND and bool(verdict.code)
+        if unknown and leaves_doubt(verdict):
+            self._book.write(sender.scope, custom_id, ticket.origin.stream, None)
+            return None
         if isinstance(verdict, Accepted):
             self._book.write(sender.scope, custom_id, ticket.origin.stream, _request_id(verdict.document))
             self._accepted.add(sender.scope)
             return None
-        if isinstance(verdict, Malformed) or (verdict.status == NOT_FOUND and verdict.code):
+        if isinstance(verdict, Malformed) or unknown:
             return AppRefusal(sender, verdict)
         raise self._failure(sender, verdict)
 

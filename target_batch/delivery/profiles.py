@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from target_batch.batch_api.bulk import BulkSender, Receipt
     from target_batch.common.operations import ProfileUpdate
     from target_batch.common.records import Ticket
+    from target_batch.delivery.erasures import ErasedPeople
     from target_batch.delivery.fates import Fates
     from target_batch.delivery.memory import Memory
 
@@ -92,9 +93,11 @@ class ProfileDelivery:
         policy: Policy,
         now: Callable[[], float],
         memory: Memory | None = None,
+        erased: ErasedPeople | None = None,
     ) -> None:
         self._now = now
         self._memory = memory
+        self._erased = erased
         self._sender = sender
         self._fates = fates
         self._policy = policy
@@ -218,6 +221,8 @@ class ProfileDelivery:
         if not sending.entries:
             del self._in_flight[number]
             return
+        if self._erased is not None:
+            self._erased.come_back([entry.custom_id for entry in sending.entries])
         bodies = [entry.body for entry in sending.entries]
         once: dict[int, bytes | None] = {}
         if not self._policy.risks_events_twice:

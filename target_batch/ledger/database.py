@@ -216,7 +216,7 @@ class Ledger:
 def opened_copy(url: str, work_path: Path, folder: Path) -> Ledger:
     """Open a copy of a ledger, for a dry run, which must not change it; one that is not there is empty."""
     copy = Ledger(f"sqlite:///{folder}/ledger.db", folder)
-    if not _is_missing_file(url, work_path):
+    if not is_missing_file(url, work_path):
         ledger = Ledger(url, work_path, to_read=True)
         try:
             ledger.copy_into(copy)
@@ -232,7 +232,7 @@ def opened_to_read(url: str, work_path: Path) -> Ledger | None:
         ConfigurationError: another version of target-batch has written it.
         DeliveryError: the database does not answer.
     """
-    if _is_missing_file(url, work_path):
+    if is_missing_file(url, work_path):
         return None
     ledger = Ledger(url, work_path, to_read=True)
     try:
@@ -260,7 +260,8 @@ def _version(connection: sa.Connection) -> int | None:
     return found
 
 
-def _is_missing_file(url: str, work_path: Path) -> bool:
+def is_missing_file(url: str, work_path: Path) -> bool:
+    """Whether a URL names a file of SQLite that is not there."""
     with suppress(sa.exc.ArgumentError):
         parsed = _parsed(url, work_path)
         return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()

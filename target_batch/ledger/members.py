@@ -314,3 +314,11 @@ def fed_before(ledger: Ledger, scope: str, stream: str) -> set[str]:
     query = sa.select(audiences.c.name).filter_by(scope=scope, stream=stream)
     with ledger.begin() as connection:
         return set(connection.scalars(query))
+
+
+def forget_people(ledger: Ledger, scope: str, ids: Sequence[str]) -> None:
+    """Forget people in all audiences of a place: they count as out, so that a mirror adds them again."""
+    here = members.c.audience.in_(sa.select(audiences.c.id).filter_by(scope=scope))
+    with ledger.begin() as connection:
+        for some in batches(ids):
+            connection.execute(sa.delete(members).where(here, members.c.member.in_(some)))

@@ -1,8 +1,9 @@
 """The ledger's tables, and the steps that bring older ones up to date.
 
 A member without a hash may or may not be in its audience, and may have any attributes; an audience that
-is not `known` may hold anybody, and one that is `indexing` may lack what Batch has accepted. The rows of a mirror's stream lie in `arrivals` as they came, and in `staged`
-once the stream has ended: the last one on each member, without a hash if that says that it is out.
+is not `known` may hold anybody, and one that is `indexing` may lack what Batch has accepted. The rows of a
+mirror's stream lie in `arrivals` as they came, and in `staged` once the stream has ended: the last one on
+each member, without a hash if that says that it is out.
 
 What Batch holds of a profile is one row of `profiles`, packed by `held.py`; `requests` are those that are
 out, with the attributes that each carries; an event that is not `accepted` may or may not have reached Batch.

@@ -12,7 +12,7 @@ import msgspec
 from target_batch.common.errors import DeliveryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from target_batch.common.storage import Appender, Folder
 
@@ -57,11 +57,20 @@ class ErasureBook:
         """Tell whether the erasure of a person was requested from an app."""
         return scope in self._requested.get(_hash(custom_id), ())
 
-    def returned(self, custom_id: str) -> None:
-        """Take note that a person is there again, so that the next deletion is requested anew."""
-        if self._requested and (person := _hash(custom_id)) in self._requested:
+    def erased(self, custom_ids: Iterable[str]) -> list[str]:
+        """Return whose erasure was requested from any app, of some people."""
+        return [one for one in custom_ids if _hash(one) in self._requested] if self._requested else []
+
+    def returned(self, custom_ids: Iterable[str]) -> None:
+        """Write down whom an update is about to bring back, so that their next deletion is requested anew.
+
+        Raises:
+            DeliveryError: the disk did not take it; nothing may be sent.
+        """
+        for person in {_hash(custom_id) for custom_id in custom_ids} & self._requested.keys():
             del self._requested[person]
             self._append({"person": person, "returned": True})
+        self.sync()
 
     def write(self, scope: str, custom_id: str, stream: str, request: str | None) -> None:
         """Write down that an erasure was requested, before anything else happens.

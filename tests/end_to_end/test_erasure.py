@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -91,6 +92,65 @@ def test_who_comes_back_and_goes_again_is_erased_again(tmp_path: Path, batch: Lo
     for lines in (stream(gone("u9")), stream(user("u9")), stream(gone("u9"))):
         assert run_quickly(tmp_path, batch.url, lines, **ERASING).code == 0
     assert people(batch) == ["u9"] * 4
+
+
+NOW = "%Y-%m-%dT%H:%M:%SZ"
+OTHERS = {
+    "another stream of profiles": (
+        [schema("crm", {"user_id": STRING, "seat": INTEGER}), record("crm", user_id="u9", seat=5)],
+        {"kind": "profiles"},
+    ),
+    "an event": (
+        [
+            schema("opened", {"user_id": STRING, "time": DATE_TIME}),
+            record("opened", user_id="u9", time=time.strftime(NOW, time.gmtime(time.time() - 60))),
+        ],
+        {"kind": "events"},
+    ),
+    "a cohort as attribute": (
+        [schema("vips", {"user_id": STRING}), record("vips", user_id="u9")],
+        {"kind": "audiences", "as_attribute": True, "audience": "vips"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("lines", "options"), OTHERS.values(), ids=OTHERS)
+def test_who_comes_back_by_another_stream_is_erased_again(
+    tmp_path: Path, batch: LocalBatch, lines: list[str], options: dict[str, Any]
+) -> None:
+    """Whatever is sent for a person makes the profile anew, in a run that erases nobody, too."""
+    other = json.loads(lines[0])["stream"]
+    settings = {**ERASING, "streams": {**ERASING["streams"], other: options}}
+    for given in (stream(gone("u9")), [*lines, state({"seen": 1})], stream(gone("u9")), stream(gone("u9"))):
+        ended = run_quickly(tmp_path, batch.url, given, **settings)
+        assert ended.code == 0, ended.log
+    assert people(batch) == ["u9"] * 4
+    assert batch.get("profiles")["profiles"] == []
+    assert ended.totals("users")["unchanged"] == 1
+
+
+COHORT: dict[str, Any] = {"kind": "audiences", "as_attribute": True, "audience": "vip", "mode": "mirror"}
+
+
+def cohort(*names: str) -> list[str]:
+    return [schema("vips", {"user_id": STRING}), *(record("vips", user_id=name) for name in names)]
+
+
+def test_a_mirror_does_not_bring_an_erased_person_back(tmp_path: Path, batch: LocalBatch) -> None:
+    """Who has left the cohort since is not set to false; who comes back is in it again."""
+    settings = {**ERASING, "max_audience_shrink": 1, "streams": {**ERASING["streams"], "vips": COHORT}}
+
+    def load(*lines: str) -> None:
+        ended = run_quickly(tmp_path, batch.url, [*lines, state({"done": True})], **settings)
+        assert ended.code == 0, ended.log
+
+    load(*stream(user("u1"), user("u2"), user("u3")), *cohort("u1", "u2", "u3"))
+    load(*stream(gone("u1"), gone("u2")))
+    load(*cohort("u2", "u3"))
+    assert [one["id"] for one in batch.get("profiles")["profiles"]] == ["u3"]
+    load(*stream(user("u1"), user("u2")))
+    load(*cohort("u2", "u3"))
+    assert [batch.attributes(name).get("vip") for name in ("u1", "u2", "u3")] == [None, True, True]
 
 
 def test_the_last_record_of_a_person_decides(tmp_path: Path, batch: LocalBatch) -> None:
@@ -211,6 +271,17 @@ def test_a_person_whom_batch_refuses_is_rejected_alone(tmp_path: Path, batch: Lo
     assert ended.codes("users") == ["refused_by_batch"]
     assert ended.states == [{"seen": 3}]
     assert people(batch) == ["g1", "g1", "g2", "g3", "g3"], "the other app was asked all the same"
+
+
+def test_a_person_unknown_after_a_lost_answer_was_erased(tmp_path: Path, batch: LocalBatch) -> None:
+    """The answer was lost and not the request, so that the next attempt finds nobody."""
+    settings = {**ERASING, "app_api_keys": APPS[:1]}
+    batch.choose(unknown_person="404")
+    assert run_quickly(tmp_path, batch.url, stream(user("u1"), user("u9")), **settings).code == 0
+    batch.fault({"accept_then": "reset"}, "*/gdpr/request", nth=[1])
+    ended = run_quickly(tmp_path, batch.url, stream(gone("u9")), **settings)
+    assert (ended.code, people(batch)) == (0, ["u9"]), ended.log
+    assert (ended.totals("users")["delivered"], ended.rejects()) == (1, [])
 
 
 @pytest.mark.parametrize("status", ["400", "404"])

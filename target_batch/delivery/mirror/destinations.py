@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_batch.batch_api.audiences import AudienceSender, Look
+    from target_batch.delivery.erasures import ErasedPeople
     from target_batch.delivery.index_polling import PollTiming
     from target_batch.delivery.memory import Memory
 
@@ -149,9 +150,11 @@ class AttributeDestination:
         endpoint: str,
         most_entries: int,
         memory: Memory | None = None,
+        erased: ErasedPeople | None = None,
     ) -> None:
         self.scope = scope
         self._memory = memory
+        self._erased = erased
         self._sender = sender
         self.vouch = sender.vouch
         self._small = 0 if endpoint == "mass_update" else UPDATE.entries
@@ -173,7 +176,7 @@ class AttributeDestination:
         return self._set(name, [msgspec.json.decode(body)["id"] for body in bodies], value=True)
 
     def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
-        """Set the attribute to false."""
+        """Set the attribute to false, but for who was erased: it would bring them back."""
         _ = label
         return self._set(name, ids, value=False)
 
@@ -185,10 +188,13 @@ class AttributeDestination:
         """Return None: profiles have no index to wait for."""
 
     def _set(self, name: str, ids: Sequence[str], *, value: bool) -> Receipt:
-        entries = [Entry(custom_id, {name: value}, [], [], 0) for custom_id in ids]
+        gone = set(self._erased.among(ids)) if self._erased and not value else frozenset[str]()
+        entries = [Entry(custom_id, {name: value}, [], [], 0) for custom_id in ids if custom_id not in gone]
         sending = self._memory.claim(entries) if self._memory else Sending(entries)
         if not sending.entries:
             return Receipt()
+        if self._erased:
+            self._erased.come_back([entry.custom_id for entry in sending.entries])
         seal(sending.entries)
         endpoint = UPDATE if len(sending.entries) <= self._small else MASS_UPDATE
         receipt = self._sender.deliver(endpoint, [entry.body for entry in sending.entries])
