@@ -10,7 +10,7 @@ TAPS_IN_TEST := tap-csv-folder meltanolabs-tap-postgres pipelinewise-tap-postgre
 MORE_TAPS := tap-spreadsheets tap-jsonl
 TOGETHER := -m "not pipeline and not chaos and not taps" --numprocesses 6 --dist worksteal
 FAULTS := -m chaos tests/chaos tests/audiences
-PIPELINES := -m "(pipeline or taps) and not more_taps" tests/pipeline tests/taps
+SLOW := -m "(chaos or pipeline or taps) and not more_taps" tests/chaos tests/audiences tests/pipeline tests/taps
 PIN := $(DEMO)/venv/bin/uv pip compile --quiet --universal --upgrade --python-version 3.10 \
 	--no-annotate --no-header
 
@@ -61,10 +61,8 @@ $(TAPS)/%/.installed: tests/taps/pins/%.txt | python
 test: lint $(DEMO)/.plugins $(TAPS_IN_TEST:%=$(TAPS)/%/.installed) ## Style, types, direction of imports, and every test
 	@echo "Running the tests that may share the machine ..."
 	@$(BIN)/python -m pytest $(TOGETHER)
-	@echo "Running those that kill, stop and measure, two at a time: most of their time is waiting ..."
-	@$(BIN)/python -m pytest $(FAULTS) --numprocesses 2 --dist worksteal
-	@echo "Running real pipelines and taps, a file at a time: its tests share a server ..."
-	@$(BIN)/python -m pytest $(PIPELINES) --numprocesses 3 --dist loadfile
+	@echo "Running those that kill, stop and wait, and real pipelines and taps, a file at a time ..."
+	@$(BIN)/python -m pytest $(SLOW) --numprocesses 4 --dist loadfile
 
 .PHONY: test-fast
 test-fast: install ## The tests without the pipeline and the long fault runs

@@ -2,7 +2,8 @@
 
 Each line is a process of its own over the same ledger: with `--members`, members mirrored for the first
 time, again unchanged, and with one percent of them gone and as many new; then profiles of 12 attributes,
-sent for the first time and unchanged. Batch takes everything at once. Memory is the peak of the process.
+sent for the first time and unchanged, in the order of their IDs, or `--scattered` as where a source sorts
+them by anything else. Batch takes everything at once. Memory is the peak of the process.
 """
 
 from __future__ import annotations
@@ -136,14 +137,15 @@ def mirrored(phase: str, ledger: Ledger, members: int) -> None:
     assert tally.undelivered == 0
 
 
-def remembered(phase: str, ledger: Ledger, profiles: int) -> None:
+def remembered(phase: str, ledger: Ledger, profiles: int, *, scattered: bool) -> None:
     """Claim every profile as delivery does, and settle what has to be sent."""
     fates = Fates(NoRejects(), 1.0)
     known = ProfileMemory(ledger, "bench", 30, time.time)
     memory = Memory(ledger, known, EventMemory(ledger, "bench", time.time), fates.spared, set())
     outbox = ProfileBuffer(seals=False)
     origin = Origin("users", {}, (), (), lambda _: (), record_in, fates.tally("users"))
-    for line, number in enumerate(numbers(phase, profiles), start=1):
+    order = numbers(phase, profiles) if scattered else range(profiles)
+    for line, number in enumerate(order, start=1):
         attributes: dict[str, Any] = {name: number % size for name, size in COUNTS.items()}
         attributes |= {name: f"{name} {number % size}" for name, size in TEXTS.items()}
         outbox.put(ProfileUpdate(f"user-{number:08d}", attributes, []), Ticket(origin, line, b"x"))
@@ -158,13 +160,16 @@ def remembered(phase: str, ledger: Ledger, profiles: int) -> None:
     assert fates.spared.profiles == (profiles if phase == "skip" else 0)
 
 
-def work(phase: str, url: str, count: int) -> None:
+def work(phase: str, url: str, count: int, *, scattered: bool) -> None:
     """Run one phase and print what it cost; garbage is collected as in a run."""
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     begun = time.perf_counter()
     ledger = Ledger(url, Path())
-    (remembered if phase in {"remember", "skip"} else mirrored)(phase, ledger, count)
+    if phase in {"remember", "skip"}:
+        remembered(phase, ledger, count, scattered=scattered)
+    else:
+        mirrored(phase, ledger, count)
     ledger.close()
     cost = {
         "seconds": time.perf_counter() - begun,
@@ -174,9 +179,9 @@ def work(phase: str, url: str, count: int) -> None:
     print(json.dumps(cost))
 
 
-def measured(phase: str, url: str, count: int) -> dict[str, float]:
+def measured(phase: str, url: str, count: int, *more: str) -> dict[str, float]:
     """Run one phase in a process of its own."""
-    command = [sys.executable, __file__, "--phase", phase, "--url", url, "--count", str(count)]
+    command = [sys.executable, __file__, "--phase", phase, "--url", url, "--count", str(count), *more]
     found: dict[str, float] = json.loads(subprocess.check_output(command).splitlines()[-1])
     return found
 
@@ -199,19 +204,21 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="how often everything is measured")
     parser.add_argument("--members", action="store_true", help="measure mirrors, too")
     parser.add_argument("--postgresql", action="store_true", help="measure an embedded PostgreSQL, too")
+    parser.add_argument("--scattered", action="store_true", help="give profiles in no order of their IDs")
     parser.add_argument("--phase", choices=PHASES, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.phase:
-        work(chosen.phase, chosen.url, chosen.count)
+        work(chosen.phase, chosen.url, chosen.count, scattered=chosen.scattered)
         return
+    more = ["--scattered"] if chosen.scattered else []
     phases = [phase for phase in PHASES if chosen.members or phase in {"remember", "skip"}]
     for count, run in itertools.product((chosen.count // 10, chosen.count), range(chosen.runs)):
         with ExitStack() as stack:
             for name, url in databases(stack, with_postgresql=chosen.postgresql):
                 print(f"\n{name}, {count:,}, run {run + 1}\n{'':26}{'seconds':>9}{'CPU':>9}{'peak MB':>9}")
                 for phase in phases:
-                    cost = measured(phase, url, count)
+                    cost = measured(phase, url, count, *more)
                     figures = f"{cost['seconds']:9.1f}{cost['cpu']:9.1f}{cost['peak']:9.0f}"
                     print(f"{PHASES[phase]:26}{figures}", flush=True)
                 print(f"{'bytes a profile':26}{size_of(url) / count:9.0f}")
