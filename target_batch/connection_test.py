@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from target_batch.batch_api.answers import (
+    FORBIDDEN,
     NOT_FOUND,
     SUCCESSES,
     Accepted,
@@ -45,6 +46,7 @@ RETRY_SECONDS: Final = 4.0
 ATTEMPT_SECONDS: Final = 10.0
 PROJECT_KEY_BEGINS: Final = "project_"
 
+SEE_RIGHTS: Final = "see what `rest_api_key` and this key may do, and ask Batch"
 WHERE: Final = {
     "rest_api_key": "find it in Batch's dashboard, Settings, General",
     "project_key": "find it in Batch's dashboard, in the project's Settings (project_…)",
@@ -56,17 +58,21 @@ WHERE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is known of one setting: `good`, or `problem` in words; `exit_code` 2 when it is wrong."""
+    """What is known of one setting: `good`, or `problem` in words; `exit_code` 2 when it is wrong.
+
+    `hint` says what to do where the value itself may be right.
+    """
 
     setting: str
     good: str = ""
     problem: str = ""
     exit_code: int = 0
+    hint: str | None = None
 
     @property
     def where(self) -> str:
         """What to do about the value."""
-        return WHERE.get(self.setting.partition("[")[0], "")
+        return WHERE.get(self.setting.partition("[")[0], "") if self.hint is None else self.hint
 
 
 def probe(settings: Settings, command: str = "") -> list[Finding]:
@@ -105,7 +111,7 @@ def _suspicion(settings: Settings) -> str:
 def _judged(answers: dict[str, Verdict], suspicion: str) -> list[Finding]:
     """Turn answers into findings; where several keys open one call, the other calls show which is wrong."""
     accepted = any(isinstance(verdict, Accepted) for verdict in answers.values())
-    denied = [name for name, verdict in answers.items() if isinstance(verdict, Denied)]
+    denied = [name for name, verdict in answers.items() if _is_unknown_key(verdict)]
     findings = [_finding(name, verdict) for name, verdict in answers.items()]
     if accepted:
         return [Finding("rest_api_key", good="opens Batch"), *findings]
@@ -114,9 +120,14 @@ def _judged(answers: dict[str, Verdict], suspicion: str) -> list[Finding]:
         problem = f"Batch refuses it together with {others}: one of them is mistyped, or of another company"
         problem += suspicion
         return [Finding("rest_api_key", problem=problem, exit_code=2), *findings]
-    if all(finding.setting == findings[0].setting for finding in findings):
+    if findings[0].setting not in answers and len({finding.setting for finding in findings}) == 1:
         return [findings[0], *(_unknown(name) for name in answers)]
     return findings
+
+
+def _is_unknown_key(verdict: Verdict) -> bool:
+    """Whether Batch does not know the keys of a call; where it forbids the call it may well know them."""
+    return isinstance(verdict, Denied) and verdict.status != FORBIDDEN
 
 
 def _unknown(name: str) -> Finding:
@@ -128,7 +139,7 @@ def _finding(name: str, verdict: Verdict) -> Finding:
         return Finding(name, good="opens its project" if name == "project_key" else "opens its app")
     what = verdict.what
     if isinstance(verdict, Denied):
-        return Finding(name, problem=f"Batch refuses the access ({what})", exit_code=2)
+        return _refused(name, verdict)
     if isinstance(verdict, Misrouted) and verdict.status == NOT_FOUND and verdict.code:
         setting = "api_version" if name == "project_key" else name
         unknown = f"Batch knows no such address ({what}); `api_url` may be wrong too"
@@ -136,10 +147,18 @@ def _finding(name: str, verdict: Verdict) -> Finding:
     if isinstance(verdict, Misrouted) and verdict.status != NOT_FOUND:
         return Finding("api_url", problem=f"it leads elsewhere ({what})", exit_code=2)
     if isinstance(verdict, Retry) and verdict.status not in SUCCESSES:
-        return Finding("api_url", problem=_unreachable(verdict), exit_code=1)
+        hint = None if verdict.status is None else ""
+        return Finding("api_url", problem=_unreachable(verdict), exit_code=1, hint=hint)
     is_named = isinstance(verdict, Malformed) and verdict.code
     problem = "Batch refuses the request" if is_named else "what answers there is not Batch"
     return Finding(name if is_named else "api_url", problem=f"{problem} ({what})", exit_code=2)
+
+
+def _refused(name: str, denied: Denied) -> Finding:
+    if _is_unknown_key(denied):
+        return Finding(name, problem=f"Batch refuses the access ({denied.what})", exit_code=2)
+    problem = f"Batch forbids this use of its API ({denied.what}), which does not say that the key is wrong"
+    return Finding(name, problem=problem, exit_code=2, hint=SEE_RIGHTS)
 
 
 def _unreachable(retry: Retry) -> str:

@@ -151,6 +151,8 @@ def _orders(items: list[Any]) -> Iterator[Any]:
 def _spelled(number: Decimal) -> Iterator[Any]:
     if abs(number.adjusted()) > DOUBLE_DIGITS:
         return
+    zeros = number.normalize().as_tuple().exponent
+    yield from (number.quantize(Decimal((0, (1,), power))) for power in range(1, int(zeros) + 1))
     for places in range(TRIED_PLACES + 1):
         spelled = Decimal(f"{number:.{places}f}")
         if spelled == number:

@@ -118,7 +118,7 @@ def _items(value: dict[str, Any], key: str) -> list[Any]:
 
 def _outcome(expected: Any, held: Any, *, is_date: bool) -> Outcome:
     if held is None:
-        gone = expected is None or (isinstance(expected, dict) and not expected["$add"])
+        gone = expected in (None, []) or (isinstance(expected, dict) and not expected["$add"])
         return "equal" if gone else "missing"
     return "equal" if _agrees(expected, held, is_date=is_date) else "different"
 

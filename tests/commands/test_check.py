@@ -184,7 +184,12 @@ def test_an_address_where_nobody_answers_ends_with_1(command: Command, tmp_path:
             "`project_key`: Batch refuses the request (400 MISSING_PARAMETER)",
         ),
         ({"answer": {"status": 503}}, 1, "cannot answer now (503"),
-        ({"answer": {"status": 403}}, 2, "rest_api_key"),
+        ({"answer": {"status": 401}}, 2, "`rest_api_key`: Batch refuses it together with `project_key`"),
+        (
+            {"answer": {"status": 403, "json": {"error_code": "API_MISUSE"}}},
+            2,
+            "`project_key`: Batch forbids this use of its API (403 API_MISUSE), which does not say that",
+        ),
     ],
 )
 def test_answers_that_are_not_batchs_are_told(
@@ -193,7 +198,8 @@ def test_answers_that_are_not_batchs_are_told(
     server.fault(fault)
     done = checked(command, tmp_path, server.url)
     assert done.exit_code == code, done.output
-    assert told in done.output
+    assert told in " ".join(done.output.split())
+    assert ("leave it out" in done.output) == ("api_url" in done.output and code == 2), "only a wrong address"
 
 
 def test_a_passing_trouble_is_waited_out(command: Command, tmp_path: Path, server: LocalBatch) -> None:

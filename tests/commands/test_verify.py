@@ -79,8 +79,9 @@ def by_name(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_what_was_loaded_is_there(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
-    """Types, dates, arrays, later values over earlier ones, deletions; and not one request that writes."""
+    """Types, dates, arrays to the last item, later values, deletions; and not one request that writes."""
     lines = [*people(), person(3, seat=30, email=None, tags={"$add": ["c"], "$remove": ["a"]})]
+    lines.append(person(2, tags={"$remove": ["a", "b"]}))
     assert run(tmp_path, batch.url, lines).code == 0
     before = len(batch.journal())
     done = verified(command, tmp_path, lines, "--format", "json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import fsspec
@@ -337,6 +338,11 @@ def test_numbers_are_compared_by_their_value(sent: Any, other: Any) -> None:
         ("x", None, "a", "different"),
         ("x", "5", 5, "different"),
         ("x", 5, "5", "equal"),
+        ("x", Decimal("1.0E7"), 10000000.0, "equal"),
+        ("x", Decimal("1E3"), "1000", "equal"),
+        ("x", Decimal("1.230E9"), 1230000000, "equal"),
+        ("x", Decimal("1E3"), 1001, "different"),
+        ("x", Decimal("1E-7"), 0.0000001, "equal"),
         ("x", 5, "6", "different"),
         ("x", 1.5, "1.50", "equal"),
         ("x", True, "true", "equal"),

@@ -97,10 +97,10 @@ class Profiles:
         for profile_id, profile in self._profiles.items():
             if profile_id.startswith(INSTALLATION):
                 continue
-            values = profile.attributes.values
+            values, kinds = profile.attributes
             held = {name: values.get(name) for name in names if nulls or name in values}
             if texts:
-                held = {name: _as_text(value) for name, value in held.items()}
+                held = {name: _as_text(value, kinds.get(name)) for name, value in held.items()}
             yield _EVENT.encode({"identifiers": {"custom_id": profile_id}, "attributes": held}) + b"\n"
 
     def email(self, profile_id: str) -> str | None:
@@ -140,10 +140,10 @@ class Profiles:
                 yield key
 
 
-def _as_text(value: Any) -> Any:
+def _as_text(value: Any, kind: str | None) -> Any:
     if isinstance(value, bool | int | float):
         return msgspec.json.encode(value).decode()
-    return value.removesuffix("Z") if isinstance(value, str) and value[10:11] == "T" else value
+    return value.removesuffix("Z") if isinstance(value, str) and kind == "date" else value
 
 
 def _summary(profile_id: str, profile: Profile) -> dict[str, Any]:
