@@ -14,7 +14,7 @@ from target_batch.batch_api.bulk import BulkSender
 from target_batch.batch_api.endpoints import AUDIENCE_RATE, MASS_UPDATE, UPDATE, App, Project
 from target_batch.batch_api.erasures import ErasureSender
 from target_batch.batch_api.rate_limiter import RateLimiter
-from target_batch.common.errors import ConfigurationError
+from target_batch.common.errors import ConfigurationError, DeliveryError
 from target_batch.common.limits import Rate
 from target_batch.common.redaction import clean
 from target_batch.common.storage import LocalFolder
@@ -165,8 +165,13 @@ class Deliveries:
         return ErasureBook(run.folder, run.run, run.clock.time, dry=self._settings.dry_run)
 
     @cached_property
-    def _erased(self) -> ErasedPeople:
-        return ErasedPeople(self._book, self._forget_cohorts)
+    def _erased(self) -> ErasedPeople | None:
+        """Who was erased; None where that cannot be read, which stops only a run that erases itself."""
+        try:
+            return ErasedPeople(self._book, self._forget_cohorts)
+        except DeliveryError as error:
+            self._run.inform(f"{error} Whom this run brings back, a later deletion may not erase again.")
+            return None
 
     def _forget_cohorts(self, custom_ids: list[str]) -> None:
         """Make the ledger forget which boolean attributes people have, if there is a ledger."""

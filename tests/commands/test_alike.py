@@ -168,7 +168,7 @@ def test_an_error_breaks_between_words_too() -> None:
 
 @pytest.mark.usefixtures("work")
 def test_a_wrong_key_is_told_once(command: Command, batch: LocalBatch) -> None:
-    batch.fault({"answer": {"status": 403}})
+    batch.fault({"answer": {"status": 401}})
     done = command("check", "--config", "config.json")
     assert done.exit_code == 2
     assert done.output.count("Batch refuses") == 1

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 
 STAYS = (
@@ -40,7 +41,13 @@ def stays(name: str) -> bool:
 
 
 def enter() -> None:
-    """Make this process's environment that of a fresh login."""
+    """Make this process's environment that of a fresh login, and heed its signals.
+
+    `nohup`, and a shell that starts something behind `&`, have some of them ignored.
+    """
     for name in [name for name in os.environ if not stays(name)]:
         del os.environ[name]
     os.environ["LANG"] = "C.UTF-8"
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
