@@ -21,7 +21,15 @@ from target_batch.delivery.memory import Memory
 from target_batch.delivery.profile_buffer import Entry, Sending, seal
 from target_batch.ledger.database import Ledger
 from target_batch.ledger.events import KEPT_HOURS, EventMemory
-from target_batch.ledger.held import HASH_BYTES, digested, identity_of, project_hash, unpack, unpack_carried
+from target_batch.ledger.held import (
+    HASH_BYTES,
+    digested,
+    identity_of,
+    key_of,
+    project_hash,
+    unpack,
+    unpack_carried,
+)
 from target_batch.ledger.profiles import ProfileMemory
 from target_batch.ledger.tables import profiles, requests
 from target_batch.singer.messages import record_in
@@ -391,3 +399,13 @@ def test_the_late_answer_of_a_run_that_was_taken_for_dead_makes_unknown() -> Non
         world.answer(0)
         world.check()
         world.close_all()
+
+
+def test_ids_given_in_order_lie_together() -> None:
+    """So a request touches few pages; each has a key of its own, IDs that differ by case are far apart."""
+    project = project_hash(PROJECT)
+    keys = [key_of(identity_of(project, f"user-{number:06}")) for number in range(2500)]
+    assert len(set(keys)) == 2500
+    assert len({key >> 32 for key in keys}) == 25
+    upper, lower = (key_of(identity_of(project, custom_id)) for custom_id in ("User-000001", "user-000001"))
+    assert upper >> 32 != lower >> 32
