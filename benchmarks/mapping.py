@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_batch.common.secret import Secret
+from target_batch.common.redaction import Secret
 from target_batch.config.routing import route
 from target_batch.config.settings import Settings
 from target_batch.mapping import Plan, compile_plan

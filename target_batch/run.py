@@ -395,7 +395,7 @@ class Run:
 
 
 def _finished(delivery: Delivery) -> StopRun | None:
-    """Finish a delivery; return what stands against it."""
+    """Finish a delivery; return the error that stopped it."""
     try:
         delivery.finish()
     except StopRun as error:

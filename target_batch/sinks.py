@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import Sink
 
-from target_batch.common.operations import Ignored, ProfileUpdate, Rejected
+from target_batch.common.operations import Ignored, Origin, ProfileUpdate, Rejected, Ticket
 from target_batch.common.paths import split
 from target_batch.common.reasons import Issue, Reason
-from target_batch.common.records import Origin, Ticket
 from target_batch.common.redaction import clean
 from target_batch.config.routing import route
 from target_batch.delivery.erasures import Erasure
 from target_batch.mapping import compile_plan
 from target_batch.mapping.declared import Schema
-from target_batch.mapping.identities import event_identity
+from target_batch.mapping.identity import event_identity
 from target_batch.mapping.plan import DELETED
 from target_batch.mapping.schema_notes import ABOUT_PROPERTY
 from target_batch.report.rejects import MARK
@@ -45,8 +44,8 @@ class StreamSink(Sink):
     Of the SDK's hooks it uses the constructor (the plan is compiled there) and the bookkeeping of sinks by
     stream and SCHEMA. These are not used: `process_record` and `process_batch` (a record needs its line and
     its bytes, so it comes through `accept`; batches are cut by delivery, across streams), `is_full` (delivery
-    bounds what waits), `get_validator` (the converters know the types, and a wrong value costs only itself)
-    and `clean_up` (the run's totals replace the SDK's metrics).
+    bounds what waits) and `clean_up` (the run's totals replace the SDK's metrics). `get_validator`
+    returns none: the converters know the types, and a wrong value costs only itself.
     """
 
     def __init__(

@@ -25,8 +25,8 @@ from target_batch.common.plain_text import counted
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
-from target_batch.config.entries import StreamEntries
-from target_batch.config.nesting import mapped_streams, nested
+from target_batch.config.files import mapped_streams, nested
+from target_batch.config.problems import StreamEntries
 from target_batch.config.schema import json_schema
 from target_batch.connection_test import answer_connection_test, is_connection_test
 from target_batch.mapping.settings_check import ready

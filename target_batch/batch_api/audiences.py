@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import msgspec
 
 from target_batch.batch_api.answers import (
-    BAD_REQUEST,
     FORBIDDEN,
-    NOT_FOUND,
     Accepted,
     Denied,
     Failure,
@@ -45,8 +43,14 @@ INDEXED: Final = frozenset({"APPLIED", "REPLACED"})
 MOST_PAGES: Final = 1000
 """Pages of one list, 100,000 audiences: a list that is longer has no end."""
 
+PAGES_OF_NOTHING_NEW: Final = 2
+"""Pages in a row without a new name that prove the same: one may be empty, or repeat what moved onto it."""
+
+ABSENT: Final = frozenset({400, 404})
+"""Statuses by which Batch may say that an audience does not exist [open]."""
+
 ROUTE_REFUSED: Final = frozenset({404, 405, 409})
-"""Statuses that say of a replace that there is none, for any members; others are about keys or members."""
+"""Statuses by which Batch refuses to replace as such; others are about keys or members."""
 
 SORTS: Final = {
     "custom_id": "custom IDs",
@@ -141,11 +145,11 @@ class ProjectAudiences:
 
     def change_call(self, name: str, members: Sequence[bytes]) -> Call:
         """Make the call that adds and removes encoded members."""
-        return self._project.post("/audiences/update", _with_members({"name": name}, members))
+        return self._project.post("/audiences/update", _with_members({"name": name}, members), len(members))
 
     def replace_call(self, name: str, members: Sequence[bytes]) -> Call:
         """Make the call that removes all members and adds encoded members."""
-        return self._project.post("/audiences/replace", _with_members({"name": name}, members))
+        return self._project.post("/audiences/replace", _with_members({"name": name}, members), len(members))
 
     def view_call(self, name: str, token: str) -> Call:
         """Make the call that shows an audience's size and index state."""
@@ -183,11 +187,13 @@ class AppAudiences:
 
     def change_call(self, name: str, members: Sequence[bytes]) -> Call:
         """Make the call that adds and removes encoded members."""
-        return self._app.call(self._version, "PATCH", name, _with_members(self._type, members))
+        body = _with_members(self._type, members)
+        return self._app.call(self._version, "PATCH", name, body, operations=len(members))
 
     def replace_call(self, name: str, members: Sequence[bytes]) -> Call:
         """Make the call that removes all members and adds encoded members."""
-        return self._app.call(self._version, "PUT", name, _with_members(self._type, members))
+        body = _with_members(self._type, members)
+        return self._app.call(self._version, "PUT", name, body, operations=len(members))
 
     def view_call(self, name: str, token: str) -> Call:
         """Make the call that shows an audience's size and index state."""
@@ -246,6 +252,7 @@ class Listing:
         known: set[str] = set()
         starts: set[str | None] = set()
         start: str | None = None
+        nothing_new = 0
         while start not in starts and len(starts) < MOST_PAGES:
             starts.add(start)
             verdict = self._page_at(start)
@@ -253,7 +260,8 @@ class Listing:
                 return verdict
             if verdict.following is None:
                 return known.union(verdict.names)
-            if known.issuperset(verdict.names):
+            nothing_new = nothing_new + 1 if known.issuperset(verdict.names) else 0
+            if nothing_new == PAGES_OF_NOTHING_NEW:
                 break
             known.update(verdict.names)
             start, self.paged = verdict.following, True
@@ -346,7 +354,7 @@ class AudienceSender:
         return self._located(self._divider.deliver(members, send))
 
     def _missing(self, name: str, refusal: Failure) -> Failure | None:
-        """Find out whether a write was refused for its audience, and not for its members."""
+        """Find out whether a call was refused since its audience is gone, and not for what it carries."""
         found = self._viewed(name)
         if isinstance(found, Failure):
             return found
@@ -398,6 +406,8 @@ class AudienceSender:
         Without a token it is the state of the audience's last change.
         """
         verdict = self._send(self._platform.view_call(name, token), _classify_view)
+        if isinstance(verdict, Malformed | Misrouted) and verdict.status in ABSENT:
+            return self._failed(self._missing(name, verdict) or verdict)
         if not isinstance(verdict, Accepted):
             return self._failed(verdict)
         state = str(verdict.document["indexing_state"])
@@ -406,11 +416,11 @@ class AudienceSender:
     def _viewed(self, name: str) -> bool | Failure:
         """Return whether Batch shows an audience, or why that cannot be known or it cannot be written to.
 
-        A 400 or 404 says that there is none; any other refusal says nothing of it.
+        A 400 or 404 means that it does not exist; any other refusal says nothing about that.
         """
         classify = partial(_classify_named, name=name, sort=_sort(self._platform.id_type))
         verdict = self._send(self._platform.view_call(name, ""), classify)
-        if isinstance(verdict, Failure) and verdict.status in {BAD_REQUEST, NOT_FOUND}:
+        if isinstance(verdict, Failure) and verdict.status in ABSENT:
             return False
         return verdict if isinstance(verdict, Failure) else True
 

@@ -80,7 +80,7 @@ class Trust:
         self._accepted = True
 
     def objection(self, *, last: bool) -> StopRun | None:
-        """Return what stands against believing a refusal; `last`: nothing more will be known."""
+        """Return why a refusal cannot be believed; `last`: nothing more will be known."""
         with self._lock:
             self._singled_out += not last
             if self._accepted:
@@ -106,7 +106,7 @@ class Divider:
         self._trust = Trust(probe)
 
     def vouch(self) -> None:
-        """Take note that Batch has accepted such entries before: what it refuses now is to blame itself."""
+        """Note that Batch has accepted such entries before: what it refuses now is itself the cause."""
         self._trust.accept()
 
     def deliver(self, entries: Sequence[Part], send: Callable[[Sequence[Part]], Verdict]) -> Receipt:
@@ -178,30 +178,41 @@ class BulkSender:
         endpoint: BulkEndpoint,
         entries: Sequence[bytes],
         without_events: Mapping[int, bytes | None] | None = None,
+        operations: Mapping[int, int] | None = None,
     ) -> Receipt:
         """Deliver entries to an endpoint; the receipt accounts for each of them.
 
         Entries that `without_events` names are sent once with their events: where that may have arrived, they
-        go on without them, or not at all.
+        go on without them, or not at all. `operations` says how many operations an entry holds, if not one.
         """
         left = dict(without_events or {})
         bodies: list[bytes | None] = list(entries)
+        counts = dict(operations or {})
 
         def send(part: Sequence[int]) -> Verdict:
             once = left.keys() & set(part)
-            verdict = self._post(endpoint, part, bodies, once=bool(once))
+            verdict = self._post(endpoint, part, bodies, counts, once=bool(once))
             if not once or not isinstance(verdict, Retry) or not verdict.ambiguous:
                 return verdict
             for index in once:
                 bodies[index] = left.pop(index)
-            return replace(self._post(endpoint, part, bodies, once=False), doubted=True)
+                counts.pop(index, None)
+            if again := sum(bodies[index] is not None for index in part):
+                self._client.counters.again(verdict, again)
+            return replace(self._post(endpoint, part, bodies, counts, once=False), doubted=True)
 
         receipt = self._divider.deliver(range(len(entries)), send)
         receipt.events_lost = set(without_events or ()) - left.keys()
         return receipt
 
     def _post(
-        self, endpoint: BulkEndpoint, part: Sequence[int], bodies: Sequence[bytes | None], *, once: bool
+        self,
+        endpoint: BulkEndpoint,
+        part: Sequence[int],
+        bodies: Sequence[bytes | None],
+        counts: Mapping[int, int],
+        *,
+        once: bool,
     ) -> Verdict:
         """Send what is left of some entries, in one call; refusals count from the first of them."""
         sent = [(index, body) for index in part if (body := bodies[index]) is not None]
@@ -210,7 +221,7 @@ class BulkSender:
         body = b"[" + b",".join([body for _, body in sent]) + b"]"
         if len(sent) > 1 and len(body) > BODY_BYTES:
             return TooLarge("more than a call may hold")
-        call = self._project.post(endpoint.route, body)
+        call = self._project.post(endpoint.route, body, sum(counts.get(index, 1) for index, _ in sent))
         classify = partial(classify_bulk, entries=len(sent))
         limiter = self._limiters[endpoint.route]
         verdict = self._client.send(call, classify, limiter, len(sent), once=once)

@@ -56,13 +56,17 @@ class Counters:
         with self._lock:
             self.requests += 1
 
-    def again(self, retry: Retry, cost: int) -> None:
-        """Count one retry; `cost` operations may arrive twice when the first try was ambiguous."""
+    def failed(self, retry: Retry) -> None:
+        """Count one attempt that failed for a while."""
+        with self._lock:
+            self.throttled += retry.throttled
+            self.trouble[retry.what] = self.trouble.get(retry.what, 0) + 1
+
+    def again(self, retry: Retry, operations: int) -> None:
+        """Count one retry of so many operations; they may arrive twice if the first try was ambiguous."""
         with self._lock:
             self.retries += 1
-            self.throttled += retry.throttled
-            self.possibly_twice += cost if retry.ambiguous else 0
-            self.trouble[retry.what] = self.trouble.get(retry.what, 0) + 1
+            self.possibly_twice += operations if retry.ambiguous else 0
 
 
 class Client:
@@ -127,12 +131,13 @@ class Client:
                 limiter.sent(grant)
                 return replace(self._denied[call.auth], doubted=leaves_doubt(verdict))
             if isinstance(verdict, Retry) and verdict is not STOPPED:
-                self.counters.again(verdict, cost)
+                self.counters.again(verdict, call.operations)
             until = self._attempt_ends(failing_until)
             attempt = replace(call, sent=partial(limiter.sent, grant), until=until)
             verdict = self._attempt(attempt, classify, verdict)
             if not isinstance(verdict, Retry):
                 return self._final(call, verdict, round_)
+            self.counters.failed(verdict)
             now = self._clock.monotonic()
             failing_until = min(failing_until, now + self._max_retry_seconds)
             has_time = self._wait_after(verdict, limiter, round_, next(pauses), give_up)
@@ -154,7 +159,7 @@ class Client:
     def _wait_after(
         self, retry: Retry, limiter: RateLimiter, round_: int, ceiling: float, give_up: Callable[[], float]
     ) -> bool:
-        """Wait as a failure asks for; False where there is no time for that.
+        """Wait as a failure demands; False if there is no time left for it.
 
         A 429 is an answer: it lowers the rate for all who share it. Any other failure opens the circuit.
         """

@@ -1,4 +1,7 @@
-"""Batch's routes: where a call goes, how it is signed, what it costs."""
+"""Batch's routes: where a call goes, how it is signed, what it costs.
+
+Keys travel in auth objects, so that neither a `.netrc` nor a redirect can touch them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from target_batch.batch_api.auth import AppAuth, ProjectAuth
+from requests.auth import AuthBase
+
 from target_batch.batch_api.transport import Call
 from target_batch.common.limits import (
     MASS_UPDATE_ENTRIES,
@@ -18,9 +22,35 @@ from target_batch.common.limits import (
 )
 
 if TYPE_CHECKING:
-    from requests.auth import AuthBase
+    from requests import PreparedRequest
 
-    from target_batch.common.secret import Secret
+    from target_batch.common.redaction import Secret
+
+
+class ProjectAuth(AuthBase):
+    """Opens the project platform: the company's REST key and the project the call is for."""
+
+    def __init__(self, rest_api_key: Secret, project_key: str) -> None:
+        self._rest_api_key = rest_api_key
+        self._project_key = project_key
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the headers to a request."""
+        request.headers["Authorization"] = f"Bearer {self._rest_api_key.reveal()}"
+        request.headers["X-Batch-Project"] = self._project_key
+        return request
+
+
+class AppAuth(AuthBase):
+    """Opens the app platform: the company's REST key; the app's key stands in the path."""
+
+    def __init__(self, rest_api_key: Secret) -> None:
+        self._rest_api_key = rest_api_key
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the header to a request."""
+        request.headers["X-Authorization"] = self._rest_api_key.reveal()
+        return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +74,9 @@ class Project:
         self._auth: AuthBase = ProjectAuth(rest_api_key, project_key)
         self._base = f"/{api_version}"
 
-    def post(self, route: str, body: bytes) -> Call:
+    def post(self, route: str, body: bytes, operations: int = 0) -> Call:
         """Make a POST to a route such as `/profiles/update`."""
-        return Call("POST", self._base + route, self._auth, body)
+        return Call("POST", self._base + route, self._auth, body, operations=operations)
 
     def get(self, route: str, query: dict[str, str]) -> Call:
         """Make a GET of a route such as `/audiences/view`."""
@@ -62,7 +92,7 @@ class App:
 
     def gdpr(self, body: bytes) -> Call:
         """Make a request of the GDPR API."""
-        return Call("POST", f"/1.0/{self._key}/gdpr/request", self._auth, body)
+        return Call("POST", f"/1.0/{self._key}/gdpr/request", self._auth, body, operations=1)
 
     def call(
         self,
@@ -71,9 +101,10 @@ class App:
         name: str | None = None,
         body: bytes | None = None,
         query: dict[str, str] | None = None,
+        operations: int = 0,
     ) -> Call:
         """Make a call about one custom audience, or about all of them when `name` is None."""
         path = f"/{version}/{self._key}/custom-audience"
         if name is not None:
             path += f"/{quote(name, safe='')}"
-        return Call(method, path, self._auth, body, query)
+        return Call(method, path, self._auth, body, query, operations)

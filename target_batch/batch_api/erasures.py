@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from target_batch.batch_api.client import Client
     from target_batch.batch_api.endpoints import App
     from target_batch.batch_api.rate_limiter import RateLimiter
+    from target_batch.batch_api.transport import Call
+
+
+def erasure_call(app: App, custom_id: str) -> Call:
+    """Make the call that asks an app to remove a person."""
+    body = {"request_type": "remove", "id": {"type": "custom_id", "value": custom_id}}
+    return app.gdpr(msgspec.json.encode(body))
 
 
 class ErasureSender:
@@ -36,10 +43,7 @@ class ErasureSender:
 
     def send(self, custom_id: str) -> Verdict:
         """Request that a person is removed, by their custom ID."""
-        body = {"request_type": "remove", "id": {"type": "custom_id", "value": custom_id}}
-        return self._client.send(
-            self._app.gdpr(msgspec.json.encode(body)), classify_acceptance, self._limiter
-        )
+        return self._client.send(erasure_call(self._app, custom_id), classify_acceptance, self._limiter)
 
     def probe(self) -> Verdict:
         """Make a read-only call to the app, which decides whether its key and the address are right."""

@@ -1,19 +1,28 @@
-"""One HTTP attempt: bytes out, an `Answer` in, within a deadline and a size."""
+"""One HTTP attempt: bytes out, an `Answer` in, within a deadline and a size.
+
+Proxies and CA bundles of the environment that cannot work are found before the first one.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
+import os
+import ssl
 import threading
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError
+from requests.utils import should_bypass_proxies
+from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.util import parse_url
 
 from target_batch.batch_api.answers import Answer
 from target_batch.batch_api.deadline import Attempt, DeadlineAdapter, Deadlines
-from target_batch.batch_api.surroundings import check_environment
+from target_batch.common.errors import ConfigurationError
 from target_batch.common.limits import ANSWER_BYTES
 
 if TYPE_CHECKING:
@@ -22,6 +31,65 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from target_batch.common.clock import Clock
+
+CA_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""In the order in which `requests` looks at them."""
+
+PROXY_SCHEMES: Final = frozenset({"http", "https"})
+
+
+def check_environment(api_url: str) -> None:
+    """Check what `requests` will take from the environment for calls to an address.
+
+    Raises:
+        ConfigurationError: naming the variable, never its value.
+    """
+    scheme = urlsplit(api_url).scheme
+    if scheme == "https":
+        _check_bundle(next((name for name in CA_VARIABLES if os.environ.get(name)), None))
+    if not should_bypass_proxies(api_url, no_proxy=None):
+        for kind in (scheme, "all"):
+            names = (f"{kind}_proxy", f"{kind}_proxy".upper())
+            name = next((name for name in names if os.environ.get(name)), None)
+            if name is not None:
+                _check_proxy(name, os.environ[name])
+                return
+
+
+def _check_bundle(name: str | None) -> None:
+    if name is None:
+        return
+    path = os.environ[name]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if os.path.isdir(path):  # noqa: PTH112 - as `requests` itself asks
+            context.load_verify_locations(capath=path)
+        else:
+            context.load_verify_locations(cafile=path)
+    except (OSError, ValueError) as error:
+        what = "is not there" if isinstance(error, FileNotFoundError) else "cannot be read as certificates"
+        raise ConfigurationError(
+            f"The variable {name} names a CA bundle that {what}. Correct it or remove it."
+        ) from None
+
+
+def _check_proxy(name: str, proxy: str) -> None:
+    try:
+        url = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+        host, scheme = url.host, url.scheme or ""
+    except (LocationParseError, ValueError):
+        host, scheme = None, ""
+    if scheme.startswith("socks"):
+        if find_spec("socks") is None:
+            raise ConfigurationError(
+                f"The variable {name} names a SOCKS proxy, for which a package is missing: "
+                "pip install pysocks beside target-batch."
+            )
+    elif not host or scheme not in PROXY_SCHEMES:
+        raise ConfigurationError(
+            f"The variable {name} is not the address of a proxy: http://HOST:PORT is expected."
+        )
+
 
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 # It logs what a broken answer said; every failure is reported by its kind, where it is decided upon.
@@ -42,8 +110,9 @@ class TransportError(Exception):
 class Call:
     """One HTTP call: `path` begins with a slash and stands behind the API's URL; it may hold an app's key.
 
-    `sent` is called when its last byte has left, or could not. The attempt ends at the monotonic second
-    `until`, even if its time-out is not over.
+    `operations` is how many it would do twice if it arrived twice: attributes, events, members. `sent` is
+    called when its last byte has left, or could not. The attempt ends at the monotonic second `until`, even
+    if its time-out is not over.
     """
 
     method: str
@@ -51,6 +120,7 @@ class Call:
     auth: AuthBase
     body: bytes | None = None
     query: dict[str, str] | None = None
+    operations: int = 0
     sent: Callable[[], None] = lambda: None
     until: float = math.inf
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -10,10 +11,12 @@ import requests
 
 from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import UPDATE, App, Project
+from target_batch.batch_api.erasures import erasure_call
+from target_batch.commands.study import SHOWN_OPERATIONS
 from target_batch.common.limits import BODY_BYTES
 from target_batch.common.operations import AudienceChange, ProfileUpdate
-from target_batch.common.secret import Secret
-from target_batch.delivery.audience_requests import Member
+from target_batch.common.redaction import Secret
+from target_batch.delivery.audiences import Member
 from target_batch.delivery.profile_buffer import ProfileBuffer, seal
 
 if TYPE_CHECKING:
@@ -59,6 +62,8 @@ def _calls(study: Study, settings: Settings) -> Iterator[tuple[Call, bool]]:
         buffer.free(entries)
     if members:
         yield from ((call, False) for call in _audience_calls(study, members, project))
+    for custom_id in islice(study.erasures, SHOWN_OPERATIONS):
+        yield erasure_call(App(REST_API_KEY, APP_KEY), custom_id), False
 
 
 def _audience_calls(study: Study, changes: list[AudienceChange], project: Project) -> Iterator[Call]:

@@ -45,7 +45,7 @@ def explain(
     configuration, 1 when the input cannot be read.
     """
     from target_batch.commands.samples import read_sample, stream_of  # noqa: PLC0415 - slow
-    from target_batch.commands.survey import survey  # noqa: PLC0415 - slow
+    from target_batch.commands.study import survey  # noqa: PLC0415 - slow
     from target_batch.common.errors import ConfigurationError, StopRun  # noqa: PLC0415 - only where caught
 
     config = configuration.read(files)
@@ -66,7 +66,7 @@ def explain(
 
 
 def _moment(at: str | None) -> float:
-    from target_batch.mapping.conversion import InvalidValue  # noqa: PLC0415 - same
+    from target_batch.mapping.converters import InvalidValue  # noqa: PLC0415 - same
     from target_batch.mapping.converters.dates import instant, seconds_since_epoch  # noqa: PLC0415 - slow
 
     if at is None:
@@ -74,7 +74,7 @@ def _moment(at: str | None) -> float:
     try:
         return seconds_since_epoch(instant(at) or "")
     except (InvalidValue, ValueError):
-        raise click.BadParameter("--at is no time such as 2026-01-31T12:00:00Z") from None
+        raise click.BadParameter("--at is not a time such as 2026-01-31T12:00:00Z") from None
 
 
 def _print(studies: dict[str, Study], settings: Settings, form: str, idle: Sequence[str]) -> None:
@@ -91,7 +91,7 @@ def _print(studies: dict[str, Study], settings: Settings, form: str, idle: Seque
         from target_batch.commands.explain_text import shown  # noqa: PLC0415 - only here
         from target_batch.common.plain_text import wrapped  # noqa: PLC0415 - same
 
-        blocks = ["\n".join(shown(one)) for one in found] or ["There is no SCHEMA in the input."]
+        blocks = ["\n".join(shown(one)) for one in found] or ["The input holds no SCHEMA."]
         blocks += [wrapped(sentence, 0) for sentence in idle]
         click.echo("\n\n".join(blocks))
 

@@ -55,6 +55,8 @@ def _title(found: dict[str, Any]) -> str:
     parts = [counted(counts["read"], "record"), f"{number(counts['sent'])} would go"]
     if counts["sent_in_part"]:
         parts[-1] += f" ({number(counts['sent_in_part'])} of them without an attribute)"
+    if counts["erased"]:
+        parts.append(f"{number(counts['erased'])} would erase a person")
     parts += [f"{number(counts[fate])} {fate}" for fate in ("ignored", "rejected") if counts[fate]]
     return fitted(f"{name}  {', '.join(parts)}")
 

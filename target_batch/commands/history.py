@@ -1,4 +1,4 @@
-"""What runs left behind under `work_path`, read with patience: torn lines and empty folders are not news."""
+"""What runs left behind under `work_path`, tolerant of torn lines and empty folders."""
 
 from __future__ import annotations
 

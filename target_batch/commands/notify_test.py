@@ -1,4 +1,4 @@
-"""``target-batch notify-test``: does the webhook of `notify_url` take a notification?"""
+"""``target-batch notify-test``: does the webhook of `notify_url` accept a notification?"""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from target_batch.config.files import NO_CONFIGURATION, Wrong
 @click.command("notify-test")
 @config_option
 def notify_test(*, files: tuple[str, ...]) -> None:
-    """Send a notification of a run that never was to `notify_url`, and say what became of it.
+    """Send a test notification to `notify_url`, and say whether it was accepted.
 
-    Exit code 0 when it was taken, 1 when it was not, 2 when `notify_url` is not set. Batch is not asked.
+    Exit code 0 if it was accepted, 1 if it was not, 2 if `notify_url` is not set. Batch is not called.
     """
     from target_batch.report.webhook import body_of, post  # noqa: PLC0415 - slow, and `--help` needs none of it
 
@@ -26,10 +26,10 @@ def notify_test(*, files: tuple[str, ...]) -> None:
         raise Wrong(NO_CONFIGURATION)
     settings = options.load_without_keys(configuration.read(files))
     if settings.notify_url is None:
-        raise Wrong("`notify_url` is not set: it is the webhook that hears of runs that stopped.")
+        raise Wrong("`notify_url` is not set: it is the webhook that is notified of stopped runs.")
     if problem := post(settings.notify_url, body_of(_example()) | {"test": True}):
         raise Stopped(problem)
-    click.echo("The webhook of `notify_url` has taken the notification.")
+    click.echo("The webhook of `notify_url` accepted the notification.")
 
 
 def _example() -> dict[str, Any]:

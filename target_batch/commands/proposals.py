@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_batch.commands.options import placeholders
 from target_batch.commands.samples import SampleRow, Schema, read_sample
-from target_batch.commands.survey import survey
+from target_batch.commands.study import survey
+from target_batch.common.limits import NAME_LENGTH
 from target_batch.common.reasons import Reason
 from target_batch.common.words import words
 from target_batch.config.routing import kind_by_name, kind_by_shape
-from target_batch.singer.inference import schema_of, typed_columns
+from target_batch.singer.rows import schema_of, typed_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 IDENTIFYING: Final = frozenset({"id", "uid", "uuid", "guid", "key", "number", "no", "code"})
 """Last words of properties that may hold an ID."""
-
-LONGEST_NAME: Final = 30
-"""Characters of an attribute's name, batch-api.md section 2."""
 
 TEXT_READ_AS: Final = {"integer": "integer", "number": "number", "boolean": "boolean"}
 
@@ -116,7 +114,7 @@ def _shortened(name: str, taken: set[str]) -> str:
     short = ""
     for word in words(name):
         longer = f"{short}_{word}" if short else word
-        if len(longer) > LONGEST_NAME:
+        if len(longer) > NAME_LENGTH:
             break
         short = longer
     return "" if short in taken else short

@@ -1,19 +1,39 @@
-"""What was sent against what Batch holds, attribute by attribute; no I/O."""
+"""What was sent against what Batch holds: a sample, or the hashes that the ledger keeps.
+
+An exported value may be written otherwise than it was sent. Against a hash each way in which it may have been
+sent is tried; where these ways are too many, nothing is concluded.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from itertools import islice
+from itertools import islice, permutations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from target_batch.mapping.conversion import InvalidValue
-from target_batch.mapping.converters.dates import utc
+import click
+
+from target_batch.commands import history
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.limits import MOST_NAMES
+from target_batch.common.plain_text import counted
+from target_batch.common.redaction import clean
+from target_batch.common.storage import LocalFolder, folder_at
+from target_batch.ledger.database import opened_to_read
+from target_batch.ledger.held import scope_of, tag_of
+from target_batch.ledger.profiles import KnownProfile, ProfileReader
+from target_batch.mapping.converters import InvalidValue
+from target_batch.mapping.converters.dates import looks_like_a_date, utc
 from target_batch.mapping.names import base_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from target_batch.config.settings import Settings
 
 Outcome = Literal["equal", "different", "missing", "not_compared"]
 
@@ -167,3 +187,193 @@ def rows(
     for name, tally in sorted(attributes.items(), key=lambda item: -item[1].trouble):
         counts: dict[str, int] = {outcome: tally.counts[outcome] for outcome in outcomes}
         yield {"attribute": name, **counts, **({"custom_ids": tally.ids} if ids else {})}
+
+
+AT_ONCE: Final = 1_000
+"""Profiles that are looked up in the ledger together."""
+
+PERMUTED_ITEMS: Final = 5
+"""Items of an array whose every order is tried; of a longer one, its own and the sorted order."""
+
+DOUBLE_DIGITS: Final = 15
+"""Significant digits that a double always keeps: a number that has more may have been sent with others."""
+
+TRIED_PLACES: Final = 18
+"""Decimal places with which a number is tried: `5` may have been sent as `5.00`."""
+
+
+A_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?").fullmatch
+
+
+class LedgerComparison:
+    """What a ledger knows of some attributes, and what is found of it; an instance serves one export."""
+
+    outcomes: Final[tuple[Outcome, ...]] = ("equal", "different", "missing", "not_compared")
+
+    def __init__(self, reader: ProfileReader, names: Sequence[str]) -> None:
+        self._reader = reader
+        self._tags = {name: tag_of(name) for name in names}
+        self._spellings = {name: [name, f"date({name})", f"url({name})"] for name in names}
+        self._found = 0
+        self.attributes = {name: AttributeTally() for name in names}
+        self.profiles = reader.count(set(self._tags.values()))
+        self.missing_ids: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> int:
+        """How many profiles of the ledger were not exported; it does not know their custom IDs."""
+        return max(0, self.profiles - self._found)
+
+    @property
+    def compared(self) -> int:
+        """How many values could be compared."""
+        tallies = self.attributes.values()
+        return sum(tally.counts.total() - tally.counts["not_compared"] for tally in tallies)
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether Batch holds everything that the ledger knows, and that can be compared."""
+        trouble = any(tally.trouble for tally in self.attributes.values())
+        return not self.missing and not trouble and self.compared > 0
+
+    def take(self, exported: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Compare profiles of the export: custom IDs, and attributes by their names."""
+        profiles = iter(exported)
+        while part := list(islice(profiles, AT_ONCE)):
+            known = self._reader.known([custom_id for custom_id, _ in part])
+            for (custom_id, attributes), profile in zip(part, known, strict=True):
+                self._compare(custom_id, attributes, profile)
+
+    def _compare(self, custom_id: str, attributes: dict[str, Any], profile: KnownProfile) -> None:
+        self._found += not profile.hashes.keys().isdisjoint(self._tags.values())
+        for name, tag in self._tags.items():
+            value = attributes.get(name)
+            if tag in profile.hashes:
+                self.attributes[name].add(self._outcome(name, value, profile), custom_id)
+            elif value is not None:
+                self.attributes[name].add("not_compared", custom_id)
+
+    def _outcome(self, name: str, value: Any, profile: KnownProfile) -> Outcome:
+        tag, spellings = self._tags[name], self._spellings[name]
+        for spelling in spellings:
+            if any(profile.holds(tag, spelling, form) for form in forms(value)):
+                if spelling != spellings[0]:
+                    spellings.remove(spelling)
+                    spellings.insert(0, spelling)
+                return "equal"
+        if value is None:
+            return "missing"
+        return "different" if _is_exhausted(value) else "not_compared"
+
+
+def forms(value: Any) -> Iterator[Any]:
+    """Give the ways in which an exported value may have been sent, its own first."""
+    yield value
+    if isinstance(value, str):
+        if looks_like_a_date(value):
+            yield from _date(value)
+        yield from (word == "true" for word in ("true", "false") if word == value)
+    elif isinstance(value, list):
+        yield from _orders(value)
+    if (number := _exported_number(value)) is not None:
+        yield from _spelled(number)
+
+
+def _exported_number(value: Any) -> Decimal | None:
+    """Return a number, which may be exported as text; None for anything else."""
+    if isinstance(value, str):
+        return Decimal(value) if A_NUMBER(value) else None
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return Decimal(repr(value)) if is_one else None
+
+
+def _date(text: str) -> Iterator[str | None]:
+    try:
+        yield utc(text)
+    except InvalidValue:
+        return
+
+
+def _orders(items: list[Any]) -> Iterator[Any]:
+    if not items:
+        yield None
+    elif len(items) <= PERMUTED_ITEMS:
+        yield from map(list, permutations(items))
+    else:
+        yield sorted(items, key=str)
+
+
+def _spelled(number: Decimal) -> Iterator[Any]:
+    if abs(number.adjusted()) > DOUBLE_DIGITS:
+        return
+    zeros = number.normalize().as_tuple().exponent
+    yield from (number.quantize(Decimal((0, (1,), power))) for power in range(1, int(zeros) + 1))
+    for places in range(TRIED_PLACES + 1):
+        spelled = Decimal(f"{number:.{places}f}")
+        if spelled == number:
+            yield spelled
+
+
+def _is_exhausted(value: Any) -> bool:
+    """Tell whether `forms` gives every way in which a value may have been sent."""
+    if isinstance(value, list):
+        return len(value) <= PERMUTED_ITEMS
+    if (number := _exported_number(value)) is not None:
+        number = number.normalize()
+        return len(number.as_tuple().digits) <= DOUBLE_DIGITS and abs(number.adjusted()) <= DOUBLE_DIGITS
+    return isinstance(value, str | bool)
+
+
+@contextmanager
+def comparison(settings: Settings) -> Iterator[LedgerComparison]:
+    """Compare the attributes that the last run sent, and name it on stderr; the ledger is open meanwhile.
+
+    Raises:
+        ConfigurationError: the run does not exist, or the ledger does not know it.
+        DeliveryError: the ledger does not answer.
+    """
+    if not settings.skip_unchanged:
+        raise ConfigurationError(
+            "`--last-run` compares with the ledger, which knows what was sent only with `skip_unchanged`: "
+            "set it and load once, or compare with a sample (`--sample`)."
+        )
+    run, names = _last_run(settings.work_path)
+    ledger = opened_to_read(settings.ledger_url, _ledger_folder(settings))
+    if ledger is None:
+        raise ConfigurationError("No ledger was found behind `ledger_url`. Is it the one of the runs?")
+    try:
+        project = scope_of("project", settings.api_url, settings.project_key or "")
+        found = LedgerComparison(ProfileReader(ledger, project), names)
+        if not found.profiles:
+            raise ConfigurationError(
+                f"The ledger behind `ledger_url` knows of no profile that run {clean(run)} sent. Is it the "
+                "one of the runs? Else load once more."
+            )
+        click.echo(f"Run {clean(run)} sent {counted(len(names), 'attribute')}.", err=True)
+        if len(names) == MOST_NAMES:
+            click.echo(f"The run log names {MOST_NAMES} at most: others are not compared.", err=True)
+        yield found
+    finally:
+        ledger.close()
+
+
+def _last_run(work_path: str) -> tuple[str, list[str]]:
+    for entry in reversed(history.runs(work_path)):
+        names = entry.get("attributes")
+        if entry.get("ended") is not True or entry.get("dry_run") is not False or not isinstance(names, list):
+            continue
+        if named := [name for name in names if isinstance(name, str) and name][:MOST_NAMES]:
+            return entry["run"], named
+    raise ConfigurationError(
+        "No live run that ended here has sent attributes with `skip_unchanged`. Load once, or see whether "
+        "`work_path` is the one of the runs."
+    )
+
+
+def _ledger_folder(settings: Settings) -> Path:
+    folder = folder_at(settings.work_path)
+    if isinstance(folder, LocalFolder):
+        return folder.root
+    if "{work_path}" in settings.ledger_url:
+        raise ConfigurationError("`work_path` is behind a URL: set `ledger_url` to the ledger of the runs.")
+    return Path()

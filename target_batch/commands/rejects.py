@@ -183,5 +183,5 @@ def _record(refusal: RejectMark, *, with_records: bool) -> dict[str, Any]:
 
 
 def _name(attribute: Any) -> str | None:
-    """Return a name as it is; what Batch calls an attribute and is none could be anything."""
+    """Return a name as it is, unless it is not an attribute's: then it could hold anything."""
     return attribute if isinstance(attribute, str) and PLAIN_NAME.fullmatch(attribute) else None

@@ -39,7 +39,7 @@ def _expanded(file: str) -> list[str]:
     """Expand the `*` of a URL; those of paths are the shell's, and a path must be there."""
     if "*" not in file:
         if "://" not in file and not Path(file).exists():
-            raise click.BadParameter(f"{file}: there is no such file")
+            raise click.BadParameter(f"{file}: the file does not exist")
         return [file]
     import fsspec  # noqa: PLC0415 - only those who name many files pay for it
 
@@ -68,7 +68,7 @@ def _position(state: Path | None) -> tuple[str, int] | None:
         return None
     if not state.exists():
         raise click.BadParameter(
-            f"--state {state}: there is no such file. Without --state a replay begins at the beginning"
+            f"--state {state}: the file does not exist. Without --state a replay begins at the beginning"
         )
     lines = [line for line in state.read_text(encoding="utf-8").split("\n") if line.strip()]
     if not lines:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from target_batch.commands.envelope import around
-from target_batch.commands.origins import custom_id_origin, kind_origin
 from target_batch.common.limits import (
     ATTRIBUTES_PER_ENTRY,
     EVENT_ATTRIBUTES,
@@ -13,11 +11,67 @@ from target_batch.common.limits import (
     MEMBER_ATTRIBUTES,
 )
 from target_batch.common.reasons import Reason
+from target_batch.common.redaction import clean
+from target_batch.config.routing import CUSTOM_ID_NAMES, kind_by_name, kind_by_shape, options_for
+from target_batch.mapping.names import PlanRow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_batch.commands.samples import Schema
     from target_batch.commands.study import Study
+    from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
-    from target_batch.mapping.attribute_names import PlanRow
+
+CONTAINERS: Final = frozenset({"traits", "properties", "context", "context.traits"})
+ROLES: Final = {
+    "type": "the message's type",
+    "event": "the event's name",
+    "context.locale": "the language and region, in messages that identify",
+    "context.timezone": "the time zone, in messages that identify",
+}
+TIME: Final = "the message's time: the first of them that it has"
+PAGE_NAMES: Final = ("name", "category")
+PAGE: Final = "of a page or screen: goes like its properties"
+NOT_SENT: Final = "neither a trait nor a property: not sent"
+
+
+def around(study: Study) -> Iterator[PlanRow]:
+    """Give a line for each field of the sample's messages that the plan does not name."""
+    if study.route is None or study.route.kind != "segment" or study.plan is None:
+        return
+    named = {row.property for row in study.rows} | CONTAINERS
+    roles = {name: PAGE for name in PAGE_NAMES if f"properties.{name}" in named}
+    roles |= ROLES | dict.fromkeys(study.plan.time_names, TIME) | {study.route.custom_id: "the custom ID"}
+    for path in study.examples:
+        if path not in named and not path.startswith(("traits.", "properties.")):
+            yield PlanRow(path, None, "any", None, roles.get(path, NOT_SENT))
+
+
+def kind_origin(schema: Schema, settings: Settings) -> str:
+    """Tell what decided the kind of a stream."""
+    stream = clean(schema.stream, 60)
+    if options_for(schema.stream, settings.streams).kind:
+        return f"set in `streams` for {stream}"
+    if kind_by_shape(schema.schema.get("properties") or {}):
+        return "its properties are those of a Segment message"
+    if kind_by_name(schema.stream):
+        return "by the stream's name"
+    return "by the setting `default_kind`"
+
+
+def custom_id_origin(route: Route, schema: Schema, settings: Settings) -> str:
+    """Tell what decided where the custom ID stands."""
+    if route.options.custom_id:
+        return f"set in `streams` for {clean(schema.stream, 60)}"
+    if settings.custom_id:
+        return "by the setting `custom_id`"
+    if route.kind == "segment":
+        return "where Segment messages have it"
+    if route.custom_id in CUSTOM_ID_NAMES:
+        return "by its name"
+    return "the stream's only key property"
+
 
 ADVICE: Final = {reason.code: reason.advice for reason in Reason}
 OBJECTS_REFUSED: Final = "profiles have no objects; only {$add: [...]} and {$remove: [...]} can go"
@@ -45,6 +99,7 @@ def as_data(study: Study, settings: Settings) -> dict[str, Any]:
             "read": counts.read,
             "sent": counts.sent,
             "sent_in_part": counts.sent_in_part,
+            "erased": counts.erased,
             "ignored": counts.ignored,
             "rejected": counts.rejected,
         },

@@ -1,4 +1,7 @@
-"""A sample for `explain`: a Singer file, or rows of CSV or JSON Lines, recognised by its content."""
+"""A sample for `explain` and `init`: a Singer file, rows of CSV or JSON Lines, a JSON schema or a catalog.
+
+What it is, is recognised by its content.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,61 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from target_batch.commands.catalogs import described
 from target_batch.common.errors import InputError
-from target_batch.singer.csv_rows import Table
-from target_batch.singer.inference import schema_of, typed_columns
 from target_batch.singer.messages import Message, decimal_in, record_line
 from target_batch.singer.reader import BOM, LineReader
+from target_batch.singer.rows import Table, schema_of, typed_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+def described(document: Any, stream: str | None) -> list[tuple[str, dict[str, Any], tuple[str, ...]]]:
+    """Return the streams of a catalog, or the one of a JSON schema: name, schema, key properties.
+
+    Raises:
+        InputError: it is a catalog without a stream.
+    """
+    if not isinstance(document, dict):
+        return []
+    if isinstance(document.get("streams"), list):
+        found = list(_of_catalog(document["streams"]))
+        if not found and document.keys() == {"streams"}:
+            raise InputError(
+                "The catalog describes no stream: none has a name and a schema with `properties`."
+            )
+        return found
+    if stream and _is_schema(document):
+        return [(stream, document, ())]
+    return []
+
+
+def _of_catalog(entries: list[Any]) -> Iterator[tuple[str, dict[str, Any], tuple[str, ...]]]:
+    for entry in entries:
+        schema = entry.get("schema") if isinstance(entry, dict) else None
+        if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
+            name = entry.get("stream") or entry.get("tap_stream_id")
+            keys = entry.get("key_properties") or _table_keys(entry.get("metadata"))
+            if isinstance(name, str) and isinstance(keys, list):
+                yield name, schema, tuple(key for key in keys if isinstance(key, str))
+
+
+def _table_keys(metadata: Any) -> Any:
+    """Return the keys as a catalog's metadata has them, at the breadcrumb of the whole stream."""
+    for part in metadata if isinstance(metadata, list) else ():
+        if isinstance(part, dict) and part.get("breadcrumb") == []:
+            of_stream = part.get("metadata")
+            return (of_stream.get("table-key-properties") or []) if isinstance(of_stream, dict) else []
+    return []
+
+
+def _is_schema(document: Any) -> bool:
+    """Tell a JSON schema of objects from a row, or a Segment message, that has `properties`."""
+    if not isinstance(document, dict) or not isinstance(document.get("properties"), dict):
+        return False
+    kinds = document.get("type")
+    return kinds == "object" or (isinstance(kinds, list) and "object" in kinds)
+
 
 SINGER = re.compile(rb'"type"\s*:\s*"(SCHEMA|RECORD|STATE|ACTIVATE_VERSION|BATCH)"')
 GZIP: Final = b"\x1f\x8b"

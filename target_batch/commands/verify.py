@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from typing import IO
 
     from target_batch.batch_api.exports import Exports
-    from target_batch.commands.last_run import LedgerComparison
     from target_batch.commands.options import Form
-    from target_batch.commands.readback import Comparison
+    from target_batch.commands.readback import Comparison, LedgerComparison
     from target_batch.config.settings import Settings
 
 
@@ -89,9 +88,9 @@ def _expected(
 ) -> AbstractContextManager[Comparison | LedgerComparison]:
     if sample is not None:
         return nullcontext(_sent(config, sample, stream, records))
-    from target_batch.commands import last_run  # noqa: PLC0415 - slow, and `--help` needs none of it
+    from target_batch.commands import readback  # noqa: PLC0415 - slow, and `--help` needs none of it
 
-    return last_run.comparison(settings)
+    return readback.comparison(settings)
 
 
 def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records: int) -> Comparison:
@@ -102,7 +101,7 @@ def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records
     """
     from target_batch.commands.readback import Comparison  # noqa: PLC0415 - slow, and `--help` needs none of it
     from target_batch.commands.samples import stream_of  # noqa: PLC0415 - same
-    from target_batch.commands.survey import survey  # noqa: PLC0415 - same
+    from target_batch.commands.study import survey  # noqa: PLC0415 - same
     from target_batch.common.operations import ProfileUpdate  # noqa: PLC0415 - same
 
     name = getattr(sample, "name", "-")

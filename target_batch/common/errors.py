@@ -5,8 +5,8 @@
     │   └── AccessRefusedError     Batch refused the key
     ├── InputError             exit 1: the tap's output is broken at a line
     └── DeliveryError          exit 1: Batch did not take what was sent; run again
-        ├── ErasureRefusedError    a guard stands against erasures; nobody was erased
-        └── MirrorRefusedError     a guard stands against a mirror; nothing was changed
+        ├── ErasureRefusedError    a guard refused the erasures; no person was erased
+        └── MirrorRefusedError     a guard refused a mirror; nothing was changed
 
 A message never holds the value of a secret or of a record.
 """
@@ -39,8 +39,8 @@ class DeliveryError(StopRun):
 
 
 class ErasureRefusedError(DeliveryError):
-    """A guard stands against erasures: nobody was erased."""
+    """A guard refused the erasures: no person was erased."""
 
 
 class MirrorRefusedError(DeliveryError):
-    """A guard stands against a mirror: nothing of it was changed. Other mirrors may go on."""
+    """A guard refused a mirror: nothing of it was changed. Other mirrors may go on."""

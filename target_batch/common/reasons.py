@@ -98,7 +98,7 @@ class Reason(Enum):
     UNKNOWN_SEGMENT_TYPE = (
         "unknown_segment_type",
         "record",
-        "The message's `type` is none of the Segment spec. Correct it at the source, or set the "
+        "The message's `type` is not part of the Segment spec. Correct it at the source, or set the "
         "stream's `kind` if these are not Segment messages.",
     )
     INVALID_SEGMENT_MESSAGE = (
@@ -328,7 +328,7 @@ class Reason(Enum):
 
 @dataclass(slots=True, frozen=True)
 class Issue:
-    """One thing that stands against a record, an attribute, an event or a member.
+    """One reason why a record, an attribute, an event or a member cannot be sent.
 
     `property` is the source's name (a dotted path inside objects), `attribute` Batch's; both are
     None where the whole record is meant. `message` is for people and holds no value of the record.

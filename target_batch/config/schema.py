@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from target_batch.common.secret import Secret
+from target_batch.common.redaction import Secret
 from target_batch.config.settings import Settings
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from target_batch.common.errors import ConfigurationError
-from target_batch.common.secret import Secret
+from target_batch.common.redaction import Secret
 from target_batch.config.options import Kind, ReplayOptions, StreamOptions
 from target_batch.config.problems import unknown_settings, wrong_setting
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from target_batch.batch_api.audiences import Platform
     from target_batch.batch_api.client import Client
     from target_batch.common.clock import Clock, Stop
-    from target_batch.common.records import Ticket
+    from target_batch.common.operations import Ticket
     from target_batch.common.storage import Folder
     from target_batch.config.options import StreamOptions
     from target_batch.config.routing import Route

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from target_batch.batch_api.erasures import ErasureSender
     from target_batch.common.errors import StopRun
-    from target_batch.common.records import Ticket
+    from target_batch.common.operations import Ticket
     from target_batch.delivery.fates import Fates
     from target_batch.report.erasures import ErasureBook
 
 ALWAYS_ALLOWED: Final = 10
-"""Erasures of a stream in one run that no share stands against: a short run may be all deletions."""
+"""Erasures of a stream in one run that are allowed whatever their share: a short run may be all deletions."""
 
 
 class Erasure(NamedTuple):
@@ -34,7 +34,7 @@ class Erasure(NamedTuple):
 
 
 class ErasedPeople:
-    """Who was erased, for whatever updates profiles: an update would bring a person back.
+    """Who was erased, for everything that updates profiles: an update would create the person again.
 
     `forget` makes the ledger forget in which cohorts people are whose attributes Batch has erased.
     """
@@ -68,6 +68,8 @@ class AppRefusal(NamedTuple):
         """Return it as a reason of a reject."""
         said = self.verdict.detail if isinstance(self.verdict, Malformed) else ""
         message = f"{self.sender.where}: {said or self.verdict.what}"
+        if leaves_doubt(self.verdict):
+            message += " (an attempt before was not answered, and may have erased the person)"
         return Issue(Reason.REFUSED_BY_BATCH, ticket.origin.identity[0], None, message)
 
 

@@ -11,9 +11,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
 from target_batch.common.errors import DeliveryError
+from target_batch.common.operations import Spared, Tally
 from target_batch.common.paths import value_at
 from target_batch.common.reasons import STOPPING, Issue, Reason
-from target_batch.common.records import Spared, Tally
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from target_batch.batch_api.answers import Refusal
-    from target_batch.common.records import Ticket
+    from target_batch.common.operations import Ticket
 
 BREAKER_AFTER: Final = 1000
 """Records of a stream that were read before the share of rejected ones can stop the run."""

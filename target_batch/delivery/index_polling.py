@@ -12,7 +12,7 @@ from target_batch.common.redaction import clean
 if TYPE_CHECKING:
     from target_batch.batch_api.audiences import AudienceSender, Look
     from target_batch.common.clock import Clock, Stop
-    from target_batch.delivery.audience_requests import AudienceRequest
+    from target_batch.delivery.audiences import AudienceRequest
 
 SHARE: Final = 0.1
 """A poll comes after this share of the time waited so far: soon at first, less often later."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from target_batch.batch_api.answers import Refusal
     from target_batch.batch_api.bulk import Receipt
-    from target_batch.common.records import Spared
+    from target_batch.common.operations import Spared
     from target_batch.delivery.profile_buffer import Entry
     from target_batch.ledger.database import Ledger
 

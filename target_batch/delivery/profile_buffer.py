@@ -20,8 +20,7 @@ from target_batch.common.operations import names_of, names_within
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from target_batch.common.operations import ProfileUpdate
-    from target_batch.common.records import Ticket
+    from target_batch.common.operations import ProfileUpdate, Ticket
     from target_batch.ledger.profiles import Claim
 
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from target_batch.batch_api.bulk import BulkSender, Receipt
-    from target_batch.common.operations import ProfileUpdate
-    from target_batch.common.records import Ticket
+    from target_batch.common.operations import ProfileUpdate, Ticket
     from target_batch.delivery.erasures import ErasedPeople
     from target_batch.delivery.fates import Fates
     from target_batch.delivery.memory import Memory
@@ -224,12 +223,13 @@ class ProfileDelivery:
         if self._erased is not None:
             self._erased.come_back([entry.custom_id for entry in sending.entries])
         bodies = [entry.body for entry in sending.entries]
+        with_events = [(index, entry) for index, entry in enumerate(sending.entries) if entry.events]
+        operations = {index: len(entry.events) + bool(entry.attributes) for index, entry in with_events}
         once: dict[int, bytes | None] = {}
         if not self._policy.risks_events_twice:
-            with_events = ((index, entry) for index, entry in enumerate(sending.entries) if entry.events)
             once = {index: entry.without_events() for index, entry in with_events}
         self._threads.submit(
-            lambda: self._sender.deliver(endpoint, bodies, once),
+            lambda: self._sender.deliver(endpoint, bodies, once, operations),
             lambda receipt: self._settled(number, sending, receipt),
         )
 

@@ -226,7 +226,7 @@ def opened_copy(url: str, work_path: Path, folder: Path) -> Ledger:
 
 
 def opened_to_read(url: str, work_path: Path) -> Ledger | None:
-    """Open a ledger that will not be changed; None where there is none yet.
+    """Open a ledger that will not be changed; None if it does not exist yet.
 
     Raises:
         ConfigurationError: another version of target-batch has written it.
@@ -253,7 +253,7 @@ def opened_to_read(url: str, work_path: Path) -> Ledger | None:
 
 
 def _version(connection: sa.Connection) -> int | None:
-    """Return the version of the tables; None where there are none."""
+    """Return the version of the tables; None if they do not exist."""
     if not sa.inspect(connection).has_table(versions.name):
         return None
     found: int | None = connection.scalar(sa.select(sa.func.max(versions.c.version)))
@@ -282,6 +282,7 @@ def _engine(url: str, work_path: Path) -> sa.Engine:
         return _sqlite(parsed)
     if dialect == "postgresql":
         try:
+            parsed = parsed.set(drivername="postgresql+psycopg")
             arguments = {"connect_timeout": CONNECT_SECONDS}
             return sa.create_engine(parsed, pool_pre_ping=True, connect_args=arguments)
         except ModuleNotFoundError:
@@ -332,7 +333,7 @@ def _tune(connection: Any, folder: Path) -> None:
 
 @contextmanager
 def _trouble_told() -> Iterator[None]:
-    """Name the trouble of a database by its type: its message may hold a password or a member."""
+    """Report a database error by its type only: its message may hold a password or a member."""
     try:
         yield
     except (sa.exc.SQLAlchemyError, OSError) as error:

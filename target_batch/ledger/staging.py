@@ -135,7 +135,7 @@ class Staging:
         return self.count(staged.c.refused)
 
     def last_word(self, name: str, member: str) -> LastWord | None:
-        """Return the last record on a member; None where there is none."""
+        """Return the last record on a member; None if there is no record."""
         columns = arrivals.c.line, arrivals.c.source, staged.c.records, staged.c.refused
         query = sa.select(*columns).join_from(staged, arrivals, ARRIVED)
         query = query.where(self.of(name), staged.c.member == member)

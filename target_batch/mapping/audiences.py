@@ -1,4 +1,4 @@
-"""One user in or out of one cohort → a change of an audience's members."""
+"""One user in or out of one cohort → a change of an audience, or a boolean attribute (`as_attribute`)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import AUDIENCE_NAME_LENGTH, MEMBER_ATTRIBUTES
-from target_batch.common.operations import AudienceChange
+from target_batch.common.operations import AudienceChange, ProfileUpdate
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping.application import cut, fill
-from target_batch.mapping.conversion import InvalidValue
+from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.converters.arrays import strings
-from target_batch.mapping.members import attributes_refused, tags_refused
-from target_batch.mapping.memberships import MembershipPlan, original_name
-from target_batch.mapping.names import transliterated
+from target_batch.mapping.memberships import (
+    COHORTS_HOLD_NOTHING,
+    MembershipPlan,
+    attributes_refused,
+    original_name,
+    tags_refused,
+)
+from target_batch.mapping.names import is_name, snake_case, transliterated
 from target_batch.mapping.schema_notes import surplus
 
 if TYPE_CHECKING:
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
     from target_batch.common.operations import Operation
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
-    from target_batch.mapping.assignments import Excluded
+    from target_batch.mapping.names import Excluded
 
 _LOCAL_LENGTH = len("2012-08-12T22:30:05")
 _OUTSIDE = re.compile(r"[^A-Za-z0-9_-]")
@@ -106,3 +111,36 @@ def _drop_zones(attributes: dict[str, Any]) -> None:
     for name, value in attributes.items():
         if name.startswith("date(") and isinstance(value, str):
             attributes[name] = value[:_LOCAL_LENGTH]
+
+
+class CohortPlan(MembershipPlan):
+    """The plan of an `audiences` stream whose cohorts are attributes: true inside, false outside."""
+
+    def refusal(self) -> Excluded | None:
+        """Return why nothing but the cohort is sent."""
+        return COHORTS_HOLD_NOTHING
+
+    def clean(self, name: str) -> str:
+        """Return the snake_case form of the cohort's name, as Engage spells it.
+
+        Raises:
+            InvalidValue: no attribute's name can be made of it.
+        """
+        attribute = snake_case(name)
+        if not is_name(attribute):
+            raise InvalidValue(
+                Reason.INVALID_AUDIENCE_NAME, "No attribute's name comes of the cohort's name."
+            )
+        return attribute
+
+    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
+        """Return the profile update that a row asks for."""
+        attribute, _ = self.audience(record)
+        return ProfileUpdate(identity, {attribute: self.adds(record)}, [])
+
+    def only_attribute(self, record: dict[str, Any]) -> str | None:
+        """Return the attribute of the row's cohort."""
+        try:
+            return self.audience(record)[0]
+        except InvalidValue:
+            return None

@@ -13,11 +13,10 @@ from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.common.words import find, shown
 from target_batch.mapping.application import cut, fill
-from target_batch.mapping.assignments import Container
 from target_batch.mapping.columns import Columns
-from target_batch.mapping.conversion import InvalidValue
+from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.names import attribute_namer, event_namer, is_name
+from target_batch.mapping.names import Container, attribute_namer, event_namer, is_name
 from target_batch.mapping.objects import RESERVED, EventDialect
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.schema_notes import notes, surplus
@@ -144,7 +143,7 @@ def event_name(value: Any, where: str, naming: Callable[[str], str]) -> str:
     """Return the name of an event as Batch takes it.
 
     Raises:
-        InvalidValue: there is none, or none can be made of it.
+        InvalidValue: the name is missing, or cannot be made valid.
     """
     if value is None or value == "":
         raise InvalidValue(Reason.MISSING_EVENT_NAME, "The event has no name.", where)

@@ -1,19 +1,25 @@
-"""The Custom User ID of a record: where it stands, and whether Batch takes it."""
+"""The custom ID of a record, and by what an event is known again."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from target_batch.common.limits import CUSTOM_ID_LENGTH
 from target_batch.common.paths import split, value_at
 from target_batch.common.reasons import Reason
-from target_batch.mapping.conversion import InvalidValue
+from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.converters.values import has_line_break
 from target_batch.mapping.declared import is_whole, kind_of
+from target_batch.mapping.times import own_time
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
+
+    from target_batch.common.operations import ProfileUpdate
 
 REFUSED_IDS = frozenset({
     "undefined", "null", "nil", "(null)", "[object object]", "true", "false", "nan", "infinity",
@@ -35,7 +41,7 @@ def custom_id(value: Any) -> str:
     At most 512 characters [read]; case and inner blanks stay.
 
     Raises:
-        InvalidValue: there is none, or Batch would refuse it.
+        InvalidValue: the custom ID is missing, or Batch would refuse it.
     """
     if type(value) is int:
         return str(value) if -_EXACT_IN_A_FLOAT < value < _EXACT_IN_A_FLOAT else _digits(value)
@@ -63,7 +69,7 @@ class Identity:
         """Return the custom ID of a record.
 
         Raises:
-            InvalidValue: there is none, or Batch would refuse it.
+            InvalidValue: the custom ID is missing, or Batch would refuse it.
         """
         value = record.get(self.property)
         return custom_id(value if self._rest is None else value_at(value, self._rest))
@@ -98,3 +104,31 @@ def _refuse_unprintable(name: str) -> None:
 
 def _invalid(message: str) -> InvalidValue:
     return InvalidValue(Reason.INVALID_CUSTOM_ID, message)
+
+
+OF_THE_PIPELINE: Final = ("_sdc_", "_batch_reject")
+"""How properties begin that a tap, or this target, adds: they differ from one reading to the next."""
+
+_encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
+
+
+def event_identity(
+    stream: str,
+    keys: Sequence[str],
+    time_names: tuple[str, ...],
+    update: ProfileUpdate,
+    record: Mapping[str, Any],
+) -> bytes:
+    """Return 16 bytes that are the same wherever the same event is read again.
+
+    They stand for the stream, the person, the event's name and own time, and the record's `keys` (the
+    stream's key properties but for the custom ID); without keys, or where one is empty, for the whole record.
+    The name and the time are among them so that a key which is not one loses no event.
+    """
+    values = [record.get(key) for key in keys]
+    if not values or None in values:
+        rest = {name: value for name, value in record.items() if not name.startswith(OF_THE_PIPELINE)}
+        values = [rest]
+    name = update.events[0]["name"]
+    _, time = own_time(record, time_names)
+    return blake2b(_encode([stream, update.custom_id, name, time, values]), digest_size=16).digest()

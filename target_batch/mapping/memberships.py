@@ -1,4 +1,4 @@
-"""What the two readings of an `audiences` stream share: which audience, and in or out."""
+"""What both readings of an `audiences` stream share: which audience, in or out, members' attributes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
-from target_batch.common.words import find, shown
-from target_batch.mapping.assignments import Container
-from target_batch.mapping.columns import Columns
-from target_batch.mapping.conversion import InvalidValue
-from target_batch.mapping.converters.actions import ACTION_PROPERTIES, is_add, looks_like_an_action
-from target_batch.mapping.converters.values import encodable
-from target_batch.mapping.declared import kind_of
+from target_batch.common.words import find, shown, words
+from target_batch.mapping.columns import Columns, by_type, step
+from target_batch.mapping.converters import InvalidValue
+from target_batch.mapping.converters.arrays import strings
+from target_batch.mapping.converters.values import boolean, encodable
+from target_batch.mapping.declared import kind_of, zero_or_one
 from target_batch.mapping.identity import custom_id
-from target_batch.mapping.members import MemberDialect
-from target_batch.mapping.names import attribute_namer
+from target_batch.mapping.names import Container, Excluded, attribute_namer
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.schema_notes import notes
 
@@ -25,8 +23,116 @@ if TYPE_CHECKING:
 
     from target_batch.common.operations import Rejected
     from target_batch.config.routing import Route
-    from target_batch.config.settings import Settings
-    from target_batch.mapping.assignments import Excluded
+    from target_batch.config.settings import Settings, StreamOptions
+    from target_batch.mapping.columns import Column
+    from target_batch.mapping.declared import Declared
+    from target_batch.mapping.names import AssignedNames
+
+ACTION_PROPERTIES = ("action", "operation", "status")
+
+_OF_A_KIND = frozenset({"type", "code", "name", "kind", "flag", "value"})
+_ACTIONS = frozenset({"op", "operation", "action", "change", "dml", "event", "transition"})
+_STATES = frozenset(
+    {"active", "inactive", "enabled", "removed", "deleted", "exited", "left"} | {"unsubscribed"}
+)
+_INSIDE = _STATES | {"member", "audience", "cohort", "segment", "list", "in", "current"}
+_ENDINGS = frozenset(
+    {"removed", "removal", "deleted", "deletion", "left", "leave", "exited", "exit", "ended", "end"}
+    | {"unsubscribed", "unsubscribe", "unsubscription"}
+)
+_MOMENTS = frozenset({"at", "on", "date", "time", "ts", "timestamp"})
+_CONTAINERS = frozenset({"membership", "member", "audience", "cohort", "segment", "list"})
+
+
+def looks_like_an_action(name: str) -> bool:
+    """Tell whether a property's name suggests that it says who is in and who is out.
+
+    `change_type`, `op`, `is_member`, `removed_at`, `membership_status` do.
+    """
+    found = words(name)
+    while len(found) > 1 and found[-1] in _OF_A_KIND:
+        found.pop()
+    first, last = (found[0], found[-1]) if found else ("", "")
+    return (
+        last in _ACTIONS
+        or (len(found) == 1 and last in _STATES)
+        or (first in {"is", "in", "has", "was"} and last in _INSIDE)
+        or (first in _ENDINGS and last in _MOMENTS)
+        or (first in _CONTAINERS and last in {"status", "state"})
+    )
+
+
+_ADD = frozenset({
+    "add", "added", "enter", "entered", "in", "join", "joined", "active", "true", "1",
+})  # fmt: skip
+_REMOVE = frozenset({
+    "remove", "removed", "exit", "exited", "out", "leave", "left", "delete", "deleted", "inactive",
+    "false", "0",
+})  # fmt: skip
+
+
+def is_add(value: Any, where: str) -> bool:
+    """Tell whether the action adds (true) or removes (false), in any case.
+
+    Raises:
+        InvalidValue: it is another word, or none; a wrong guess would reach people by mistake.
+    """
+    flag = zero_or_one(value)
+    if flag is not None:
+        return flag
+    if type(value) is str:
+        word = value.strip().lower()
+        if word in _ADD:
+            return True
+        if word in _REMOVE:
+            return False
+        raise InvalidValue(Reason.UNKNOWN_ACTION, "The action is not a word for adding or removing.", where)
+    kind = "null" if value is None else kind_of(value)
+    raise InvalidValue(
+        Reason.UNKNOWN_ACTION, f"The action is {kind}, not a word for adding or removing.", where
+    )
+
+
+COHORTS_HOLD_NOTHING = Excluded(
+    "a cohort attribute (`as_attribute`) holds nothing beside", Reason.DESTINATION_WITHOUT_ATTRIBUTES
+)
+_ONLY_FOR_INSTALLS = Excluded(
+    "app audiences hold attributes for `id_type: install_ids` only",
+    Reason.DESTINATION_WITHOUT_ATTRIBUTES,
+)
+
+
+class MemberDialect:
+    """How properties become attributes of a member; a null leaves them out."""
+
+    takes_objects = False
+
+    def column(self, target: AssignedNames, declared: Declared) -> Column:
+        """Return the ready step of a property."""
+        return *step(target, declared, _CONVERTERS), {}
+
+
+def attributes_refused(options: StreamOptions) -> Excluded | None:
+    """Return why members of this audience hold no attributes, None where they do."""
+    if options.destination == "app" and options.id_type != "install_ids":
+        return _ONLY_FOR_INSTALLS
+    return None
+
+
+def tags_refused(options: StreamOptions) -> str | None:
+    """Return why members of this audience hold no tags, None where they do."""
+    if options.destination == "project":
+        return "project audiences hold no tags"
+    return "app audiences hold tags for `id_type: install_ids` only" if attributes_refused(options) else None
+
+
+def _no_boolean(value: Any) -> Any:
+    boolean(value)
+    raise InvalidValue(Reason.BOOLEAN_NOT_ALLOWED, "A member's attribute cannot be a boolean.")
+
+
+_CONVERTERS = by_type(strings, strings, _no_boolean)
+
 
 EVERY_ROW_ADDS = (
     "No property holds an action (`action`, `operation`, `status`): every row adds its user. If rows also "
@@ -105,7 +211,7 @@ class MembershipPlan(Plan):
         """Return the audience's name for Batch and the original one.
 
         Raises:
-            InvalidValue: there is none, or it would be mixed with another.
+            InvalidValue: the name is missing, or it would be mixed up with another one.
         """
         try:
             original = original_name(self._name_in(record))
@@ -200,7 +306,7 @@ def original_name(value: Any) -> str:
     """Return the name of an audience as the source spells it, without surrounding blanks.
 
     Raises:
-        InvalidValue: there is none, or it is not text.
+        InvalidValue: the name is missing, or it is not text.
     """
     if type(value) is int:
         value = custom_id(value)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+import unicodedata
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
-from target_batch.common.limits import ARRAY_ITEMS, EMAIL_LENGTH, TOPIC_LENGTH
+from target_batch.common.limits import ARRAY_ITEMS, CACHED_VALUES, EMAIL_LENGTH, TOPIC_LENGTH
 from target_batch.common.reasons import Reason
-from target_batch.mapping.conversion import SKIP, InvalidValue
+from target_batch.mapping.converters import SKIP, InvalidValue
 from target_batch.mapping.converters.arrays import CHANGES, limited, texts
-from target_batch.mapping.converters.consents import consent_word
 from target_batch.mapping.converters.locales import language, locale_reader, region, timezone
 from target_batch.mapping.converters.phones import phone_reader
 from target_batch.mapping.converters.values import encodable
@@ -19,7 +20,43 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from target_batch.config.settings import Settings
-    from target_batch.mapping.conversion import Convert
+    from target_batch.mapping.converters import Convert
+
+YES: Final = frozenset({
+    "1", "1 0", "accept", "accepted", "agree", "agreed", "allow", "allowed", "consented", "granted", "ok",
+    "on", "opt in", "opted in", "optedin", "optin", "subscribe", "subscribed", "t", "true", "y", "yes",
+    "abonne", "abonnee", "accepte", "acceptee", "autorise", "inscrit", "inscrite", "o", "oui", "v", "vrai",
+    "abonniert", "akzeptiert", "angemeldet", "erlaubt", "erteilt", "j", "ja", "w", "wahr", "zugestimmt",
+    "aceptado", "autorizado", "consentido", "s", "si", "suscrito", "verdadero",
+    "accettato", "autorizzato", "concesso", "iscritto", "vero",
+})  # fmt: skip
+"""Words of someone who agreed, in lower case, without accents, hyphens and underscores as blanks."""
+
+NO: Final = frozenset({
+    "0", "0 0", "blocked", "declined", "denied", "deny", "disagree", "disagreed", "f",
+    "false", "n", "no", "off",
+    "opt out", "opted out", "optedout", "optout", "refused", "rejected", "revoked", "unsubscribe",
+    "unsubscribed", "withdrawn",
+    "desabonne", "desabonnee", "desinscrit", "desinscrite", "faux", "non", "refuse", "refusee", "retire",
+    "abgelehnt", "abgemeldet", "falsch", "nein", "verweigert", "widerrufen",
+    "denegado", "falso", "rechazado", "retirado", "revocado",
+    "disiscritto", "negato", "revocato", "rifiutato",
+})  # fmt: skip
+"""Words of someone who refused or withdrew."""
+
+_BETWEEN_WORDS: Final = re.compile(r"[\s_.-]+")
+
+
+@lru_cache(maxsize=CACHED_VALUES)
+def consent_word(text: str) -> bool | None:
+    """Return whether a word means yes (true) or no (false) to marketing; None for any other word."""
+    decomposed = unicodedata.normalize("NFKD", text.strip().lower())
+    letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    word = _BETWEEN_WORDS.sub(" ", letters).strip()
+    if word in YES:
+        return True
+    return False if word in NO else None
+
 
 LOCALE = ("$language", "$region")
 CONSENTS = ("$email_marketing", "$sms_marketing")
@@ -68,7 +105,7 @@ def native_converter(names: tuple[str, ...], settings: Settings, *, locale: bool
 def email(value: Any) -> str | None:
     """Return an address by the pattern of Batch's SDKs, 128 characters at most; an empty text is None.
 
-    A `mailto:` before it, as in links, is no part of the address.
+    A `mailto:` before it, as in links, is not part of the address.
 
     Raises:
         InvalidValue: Batch's SDKs would not take it.

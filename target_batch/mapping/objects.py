@@ -14,20 +14,19 @@ from target_batch.common.limits import (
 )
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping.application import cut, fill
-from target_batch.mapping.assignments import Container
-from target_batch.mapping.columns import Columns
-from target_batch.mapping.conversion import InvalidValue, PartlyInvalid
+from target_batch.mapping.columns import Columns, by_type, by_value, step
+from target_batch.mapping.converters import InvalidValue, PartlyInvalid
 from target_batch.mapping.converters.arrays import limited, strings, texts
 from target_batch.mapping.converters.values import contradiction, encodable, one_line, too_long, typed
-from target_batch.mapping.kinds import by_type, by_value, step
+from target_batch.mapping.names import Container
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from target_batch.mapping.assignments import AssignedNames
     from target_batch.mapping.columns import Column
-    from target_batch.mapping.conversion import Convert
+    from target_batch.mapping.converters import Convert
     from target_batch.mapping.declared import Declared, Schema
+    from target_batch.mapping.names import AssignedNames
 
 RESERVED = frozenset({"$label", "$tags"})
 
@@ -133,7 +132,7 @@ def label(value: Any) -> str | None:
     """Return an event's `$label`: text of at most 200 characters [sdk]; an empty one is None.
 
     Raises:
-        InvalidValue: it is no such text.
+        InvalidValue: the text cannot be sent.
     """
     if type(value) is not str:
         raise contradiction("string", value)

@@ -9,12 +9,10 @@ from target_batch.common.operations import NO_EVENTS, ProfileUpdate
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping import natives
 from target_batch.mapping.application import cut, fill
-from target_batch.mapping.assignments import Container
-from target_batch.mapping.columns import Columns
+from target_batch.mapping.columns import Columns, by_type, by_value, checked, step
 from target_batch.mapping.converters.arrays import strings_or_change
 from target_batch.mapping.converters.values import typed
-from target_batch.mapping.kinds import by_type, by_value, checked, step
-from target_batch.mapping.names import attribute_namer
+from target_batch.mapping.names import Container, attribute_namer
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.schema_notes import notes, surplus
 
@@ -24,9 +22,9 @@ if TYPE_CHECKING:
     from target_batch.common.operations import Operation
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
-    from target_batch.mapping.assignments import AssignedNames
     from target_batch.mapping.columns import Column
     from target_batch.mapping.declared import Declared
+    from target_batch.mapping.names import AssignedNames
 
 CONVERTERS = by_type(strings_or_change, strings_or_change)
 

@@ -2,29 +2,186 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import ARRAYS_PER_PROFILE, LEARNED_NAMES
 from target_batch.common.operations import Ignored, ProfileUpdate, Rejected, names_of
-from target_batch.common.reasons import Reason
+from target_batch.common.reasons import Issue, Reason
+from target_batch.mapping import natives
 from target_batch.mapping.application import fill
-from target_batch.mapping.assignments import is_bookkeeping
-from target_batch.mapping.conversion import InvalidValue
+from target_batch.mapping.columns import Columns
+from target_batch.mapping.converters import InvalidValue
+from target_batch.mapping.declared import kind_of
 from target_batch.mapping.events import build, event_name
-from target_batch.mapping.names import base_name, event_namer
+from target_batch.mapping.names import Container, attribute_namer, base_name, event_namer, is_bookkeeping
+from target_batch.mapping.objects import RESERVED, EventDialect
 from target_batch.mapping.plan import DELETED, Plan
-from target_batch.mapping.profiles import within_limits
-from target_batch.mapping.segment_columns import context_columns, event_columns, trait_columns
-from target_batch.mapping.segment_messages import ENVELOPE, TYPES, VIEWED, SegmentMessage
+from target_batch.mapping.profiles import ProfileDialect, muted, within_limits
 from target_batch.mapping.times import SEGMENT_NAMES, event_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from target_batch.common.operations import Operation
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
-    from target_batch.mapping.attribute_names import PlanRow
+    from target_batch.mapping.names import PlanRow
+
+TYPES = frozenset({"identify", "track", "page", "screen", "group"})
+VIEWED = {"page": "page_viewed", "screen": "screen_viewed"}
+
+ENVELOPE = frozenset({
+    "type", "userId", "anonymousId", "previousId", "groupId", "messageId", "event", "name",
+    "category", "traits", "properties", "context", "integrations", "options", "channel", "version",
+    "writeKey", "projectId", "_metadata", "timestamp", "originalTimestamp", "sentAt", "receivedAt",
+})  # fmt: skip
+"""What the Segment spec puts beside traits and properties."""
+
+
+class SegmentMessage:
+    """One message while it is mapped; remembers where each name really stood."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self._record = record
+        self._elsewhere: dict[str, str] = {}
+        self._issues: list[Issue] = []
+
+    def object(self, name: str) -> dict[str, Any]:
+        """Return one object of the message, empty if it is missing.
+
+        Raises:
+            InvalidValue: it is something else.
+        """
+        return _object(self._record.get(name), name)
+
+    def traits(self) -> dict[str, Any]:
+        """Return the traits; those inside `context` fill in what the message itself does not have."""
+        traits = self.object("traits")
+        inner = _object(self.object("context").get("traits"), "context.traits")
+        if not inner:
+            return traits
+        self._elsewhere.update(
+            (f"traits.{name}", f"context.traits.{name}") for name in inner if name not in traits
+        )
+        return {**inner, **traits}
+
+    def device(self) -> dict[str, Any]:
+        """Return what `context` says of locale and time zone; null and blank say nothing of the user."""
+        context = self.object("context")
+        found = {name: context.get(name) for name in ("locale", "timezone")}
+        return {name: value for name, value in found.items() if value is not None and str(value).strip()}
+
+    def with_own(self, container: dict[str, Any], path: str, names: Iterable[str]) -> dict[str, Any]:
+        """Return the container with fields of the message itself; its own go before them."""
+        merged = dict(container)
+        for name in names:
+            value = self._record.get(name)
+            if value is None or name not in container:
+                merged[name] = value
+                self._elsewhere[f"{path}.{name}"] = name
+            elif value != container[name]:
+                message = f"`{path}.{name}` says something else and goes."
+                self._issues.append(Issue(Reason.NAME_COLLISION, name, None, message))
+        return merged
+
+    def located(self, issues: Iterable[Issue]) -> tuple[Issue, ...]:
+        """Return the issues with the paths at which their values stand in the message."""
+        return (*self._issues, *map(self._located, issues))
+
+    def _located(self, issue: Issue) -> Issue:
+        path = issue.property or ""
+        for seen, real in self._elsewhere.items():
+            if path == seen or path.startswith(f"{seen}."):
+                return replace(issue, property=real + path[len(seen) :])
+        return issue
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if type(value) is not dict:
+        message = f"`{where}` is {kind_of(value)}, not an object."
+        raise InvalidValue(Reason.INVALID_SEGMENT_MESSAGE, message, where)
+    return value
+
+
+_TRAITS = ("context.traits.", "traits.")
+_PROPERTIES = ("properties.",)
+_EVERYWHERE = (*_TRAITS, *_PROPERTIES, "context.")
+
+
+def trait_columns(route: Route, settings: Settings, *, of_user: bool) -> Columns:
+    """Return the columns of `traits`; those of a group feed none of the user's natives."""
+    peer = settings.attribute_naming == "segment"
+    by_default = natives.SEGMENT_PEER if peer else natives.BY_PROPERTY
+    reserved = natives.NAMES if of_user else frozenset[str]()
+    container = Container(
+        stream=route.stream,
+        naming=attribute_namer(settings.attribute_naming),
+        mapping=_concerning(route, _TRAITS, reserved),
+        only_mapped=route.options.only_mapped,
+        excluded=_excluded(route, _TRAITS),
+        natives=by_default if of_user else {},
+        reserved=reserved,
+        exact=peer,
+        muted=muted(settings),
+        path="traits.",
+    )
+    return Columns(container, ProfileDialect(settings, schemaless=True))
+
+
+def event_columns(route: Route, settings: Settings) -> Columns:
+    """Return the columns of `properties`."""
+    container = Container(
+        stream=route.stream,
+        naming=attribute_namer(settings.attribute_naming),
+        mapping=_concerning(route, _PROPERTIES, RESERVED),
+        only_mapped=route.options.only_mapped,
+        excluded=_excluded(route, _PROPERTIES),
+        reserved=RESERVED,
+        path="properties.",
+    )
+    return Columns(container, EventDialect(route.stream, container.naming))
+
+
+def context_columns(route: Route, settings: Settings) -> Columns:
+    """Return the columns of what `context` says of locale and time zone."""
+    container = Container(
+        stream=route.stream,
+        naming=attribute_namer("snake_case"),
+        mapping=_prefixed(route.options.attributes, ("context.",)),
+        natives=natives.BY_PROPERTY,
+        reserved=natives.NAMES,
+        path="context.",
+    )
+    return Columns(container, ProfileDialect(settings, schemaless=True))
+
+
+def _concerning(route: Route, prefixes: tuple[str, ...], reserved: frozenset[str]) -> dict[str, str | None]:
+    """Return the mapping of one container: what names it, and what names none and fits here."""
+    elsewhere = (natives.NAMES | RESERVED) - reserved
+    attributes = route.options.attributes
+    bare = {
+        name: target
+        for name, target in attributes.items()
+        if not name.startswith(_EVERYWHERE) and target not in elsewhere
+    }
+    return bare | _prefixed(attributes, prefixes)
+
+
+def _prefixed(attributes: Mapping[str, str | None], prefixes: tuple[str, ...]) -> dict[str, str | None]:
+    return {
+        name[len(prefix) :]: target
+        for prefix in prefixes
+        for name, target in attributes.items()
+        if name.startswith(prefix)
+    }
+
+
+def _excluded(route: Route, prefixes: tuple[str, ...]) -> dict[str, str]:
+    return dict.fromkeys(_prefixed({route.custom_id: None}, prefixes), "the custom ID")
+
 
 NOT_SELECTED = Ignored(Reason.SEGMENT_TYPE_NOT_SELECTED.code)
 
@@ -60,7 +217,7 @@ class SegmentPlan(Plan):
             merges = InvalidValue(Reason.ALIAS_NOT_SUPPORTED, "`alias` merges two IDs.", "type")
             return self._refused(record, merges)
         if type(kind) is not str or kind not in TYPES:
-            message = "The type is none of the Segment spec."
+            message = "The type is not part of the Segment spec."
             return self._refused(record, InvalidValue(Reason.UNKNOWN_SEGMENT_TYPE, message, "type"))
         if kind not in self._types:
             return NOT_SELECTED

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from target_batch.config.options import StreamOptions
     from target_batch.config.settings import Settings
 
-LEDGER = re.compile(r"(sqlite|postgresql)(\+\w+)?://")
+LEDGER = re.compile(r"(sqlite(\+pysqlite)?|postgresql(\+psycopg)?)://")
 
 
 def ready(config: Mapping[str, Any]) -> Settings:
@@ -52,8 +52,7 @@ def ready(config: Mapping[str, Any]) -> Settings:
 def _check_names(stream: str, options: StreamOptions) -> None:
     """Check what `attributes` names; which of Batch's own names fit is known once the kind is."""
     from target_batch.mapping import natives, objects  # noqa: PLC0415 - slow
-    from target_batch.mapping.assignments import Container  # noqa: PLC0415 - same
-    from target_batch.mapping.names import snake_case  # noqa: PLC0415 - same
+    from target_batch.mapping.names import Container, snake_case  # noqa: PLC0415 - same
 
     container = Container(stream, snake_case, options.attributes, reserved=natives.NAMES | objects.RESERVED)
     for name in options.attributes:
@@ -61,7 +60,7 @@ def _check_names(stream: str, options: StreamOptions) -> None:
 
 
 def _check_country(country: str) -> None:
-    from target_batch.mapping.conversion import InvalidValue  # noqa: PLC0415 - same
+    from target_batch.mapping.converters import InvalidValue  # noqa: PLC0415 - same
     from target_batch.mapping.converters.locales import region  # noqa: PLC0415 - few configurations name a country
 
     try:

@@ -9,7 +9,7 @@ from target_batch.common.limits import CLOCK_TOLERANCE_SECONDS, EVENT_AGE_SECOND
 from target_batch.common.operations import Ignored, Rejected
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.words import find, matching
-from target_batch.mapping.conversion import InvalidValue
+from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.converters.dates import instant, moment_text, seconds_since_epoch, utc
 
 if TYPE_CHECKING:

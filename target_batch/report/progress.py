@@ -1,4 +1,4 @@
-"""What a run is doing, as live lines on a terminal; nothing where standard error is none or a dumb one."""
+"""What a run is doing, as live lines; nothing if standard error is not a terminal, or a dumb one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from target_batch.batch_api.client import Counters
     from target_batch.common.clock import Clock
-    from target_batch.common.records import Tally
+    from target_batch.common.operations import Tally
 
 EVERY: Final = 0.5
 """Seconds between two pictures."""

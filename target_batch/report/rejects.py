@@ -15,8 +15,8 @@ from target_batch.common.paths import projected
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from target_batch.common.operations import Origin, Ticket
     from target_batch.common.reasons import Issue
-    from target_batch.common.records import Origin, Ticket
     from target_batch.common.redaction import Scrubber
     from target_batch.common.storage import Appender, Folder
 

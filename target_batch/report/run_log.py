@@ -14,7 +14,7 @@ from target_batch.common.storage import LocalFolder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from target_batch.common.records import Spared, Tally
+    from target_batch.common.operations import Spared, Tally
     from target_batch.common.storage import Folder
 
 

@@ -14,7 +14,7 @@ from target_batch.sandbox.null import NullBatch
 from target_batch.sandbox.receiving import Receive
 from target_batch.sandbox.storage import PREFIX, Storage
 from target_batch.web.guard import Guard
-from target_batch.web.pages import page_routes
+from target_batch.web.serving import page_routes
 
 STATIC: Final = Path(__file__).parent / "static"
 """Folder of the page."""

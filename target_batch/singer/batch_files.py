@@ -14,7 +14,6 @@ import msgspec
 from target_batch.common.errors import ConfigurationError, InputError, StopRun
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import clean
-from target_batch.singer.csv_rows import Table
 from target_batch.singer.messages import record_in, record_line
 from target_batch.singer.packed_files import (
     PACKED_NAMES,
@@ -27,6 +26,7 @@ from target_batch.singer.packed_files import (
 )
 from target_batch.singer.parquet import rows_of
 from target_batch.singer.reader import BOM
+from target_batch.singer.rows import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ TOLD_AFTER: Final = 2000
 """Rows after which the place in a file of text is reported again."""
 
 SIGNS: Final = (b"NaN", b"Infinity", b"\\ud", b"\\uD")
-"""What a row may hold that is not strict JSON: numbers that are none, halves of surrogate pairs."""
+"""What a row may hold that is not strict JSON: NaN and infinity, halves of surrogate pairs."""
 
 RECORD: Final = b'{"type":"RECORD","record":'
 

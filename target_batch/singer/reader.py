@@ -226,7 +226,7 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _read_whole(stream: IO[Any]) -> Iterator[bytes]:
-    """Read a stream that is no file, as tests hand them in."""
+    """Read a stream that is not a file, as tests pass it."""
     while chunk := stream.read(CHUNK):
         yield chunk.encode() if isinstance(chunk, str) else chunk
 

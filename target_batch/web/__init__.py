@@ -6,9 +6,9 @@ loopback address. Both read this package, and it imports nothing of the rest of 
 =============  ==================================================================================
 what           where
 =============  ==================================================================================
-answers        `answering`: JSON, errors, the bounds of lists
 who is let in  `guard`: only this machine, under its own name
-the page       `pages`: ``index.html`` and the files beside it; the shared ones lie in ``static``
+answers        `guard`: JSON, errors, the bounds of lists
+the page       `serving`: ``index.html`` and the files beside it; the shared ones lie in ``static``
 serving        `serving`: on the loopback address, until a signal
 =============  ==================================================================================
 """

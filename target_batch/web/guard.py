@@ -1,11 +1,56 @@
-"""Keeping the pages of other sites away from a page of this machine."""
+"""Keeping the pages of other sites away from a page of this machine; parameters in, JSON out."""
 
-from typing import Final
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+import msgspec
+from starlette.responses import Response
 
-from target_batch.web.answering import fail
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+LARGEST_PAGE: Final = 10_000
+"""Largest ``limit`` of a list."""
+ALL: Final = 2**62
+"""Stands for no bound at all."""
+_LONGEST_NUMBER: Final = 18
+
+
+def show(content: Any, status: int = 200) -> Response:
+    """Answer with `content` as JSON."""
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    return Response(msgspec.json.encode(content), status, headers, "application/json")
+
+
+def fail(status: int, message: str) -> Response:
+    """Answer with an error."""
+    return show({"error": message}, status)
+
+
+def whole(request: Request, name: str, default: int, most: int = LARGEST_PAGE) -> int:
+    """Read a whole number of the query; nonsense counts as the default."""
+    number = number_in(request.query_params.get(name, ""))
+    return default if number is None else min(number, most)
+
+
+def number_in(text: str) -> int | None:
+    """Read a whole number of at most 18 digits; None for anything else."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
+    return int(text) if is_number else None
+
+
+def position(request: Request) -> int:
+    """Read ``from`` of the query, which has no upper bound."""
+    return whole(request, "from", 0, ALL)
+
+
+def flag(request: Request, name: str) -> bool:
+    """Read a yes or no of the query: ``1`` is yes."""
+    return request.query_params.get(name) == "1"
+
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _NAVIGATION: Final = b"navigate"

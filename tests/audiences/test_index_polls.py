@@ -10,7 +10,7 @@ from fake_clock import FakeClock
 from target_batch.batch_api.audiences import Look
 from target_batch.common.clock import Stop
 from target_batch.common.errors import DeliveryError
-from target_batch.delivery.audience_requests import AudienceRequest
+from target_batch.delivery.audiences import AudienceRequest
 from target_batch.delivery.index_polling import (
     BESIDE_CALLS,
     AcceptedRequest,

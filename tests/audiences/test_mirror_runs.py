@@ -407,3 +407,27 @@ def test_no_call_of_a_mirror_is_larger_than_batch_takes(loader: Loader) -> None:
     answered = [(request["endpoint"], request["status"]) for request in loader.batch.requests()]
     assert {status for _, status in answered} == {200, 202}
     assert answered.count(("audiences/update", 202)) > 1
+
+
+def test_one_list_serves_every_mirror_of_a_run(loader: Loader) -> None:
+    streams = ("a", "b", "c")
+    loader.settings = {
+        "streams": {
+            name: {"kind": "audiences", "mode": "mirror", "audience": f"of_{name}"} for name in streams
+        }
+    }
+    lines = [line for name in streams for line in (head(stream=name), *rows(numbered(1, 5), stream=name))]
+    found = loader.run([*lines, state(DONE)])
+    assert found.code == 0, found.log
+    assert len(loader.calls("list")) == 1
+
+
+def test_the_breaker_counts_what_a_mirror_rejects(loader: Loader) -> None:
+    """Before anything is changed: a stream that is mostly refused is not the whole truth of anything."""
+    loader.settings = {"streams": {"cohort": MIRROR}}
+    found = loader.run(
+        [head(), *rows(numbered(1, 400)), *[record("cohort", user_id=None)] * 800, state(DONE)]
+    )
+    assert (found.code, found.states) == (1, []), found.log
+    assert "max_rejected_share" in found.log
+    assert not loader.calls("replace")

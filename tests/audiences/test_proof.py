@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from target_batch.common.records import Tally
-from target_batch.delivery.mirror.completeness import Completeness
+from target_batch.common.operations import Tally
+from target_batch.delivery.mirror.mirror import Completeness
 
 
 class Input:

@@ -361,12 +361,22 @@ def test_an_event_whose_answer_was_lost_is_sent_again_or_not_as_is_set(lite: Loa
     assert names_of_events(lite) == ["opened"] * (1 + again)
     assert lite.batch.attributes("u1") == {"plan": "free"}
     assert len(lite.batch.journal()) == 2, "attributes are sent again, they are the same twice"
+    assert (found.run["retries"], found.run["possibly_twice"]) == (1, 1 + again)
+    assert sum(found.run["trouble"].values()) == 1
     counts = found.totals("events")
     assert (counts["delivered"], counts["ignored"]) == ((1, 0) if again else (0, 1))
     assert counts["reasons"] == ({} if again else {"event_in_doubt": 1})
     found = lite.run(lines, events_in_doubt=policy)
     assert names_of_events(lite) == ["opened"] * (1 + again)
     assert found.totals("events")["unchanged" if again else "ignored"] == 1
+
+
+def test_an_event_that_is_not_sent_again_leaves_a_trace_of_the_lost_answer(lite: Loader) -> None:
+    lite.batch.fault({"accept_then": "reset"}, path="*/profiles/*", nth=[1])
+    found = lite.run([EVENTS, *happened(1), state(DONE)], events_in_doubt="skip")
+    assert found.code == 0, found.log
+    assert (found.run["retries"], found.run["possibly_twice"]) == (0, 0), "nothing went again"
+    assert sum(found.run["trouble"].values()) == 1
 
 
 @pytest.mark.parametrize("policy", ["send", "skip"])

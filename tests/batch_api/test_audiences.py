@@ -25,7 +25,7 @@ from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.common.clock import Stop
 from target_batch.common.errors import AccessRefusedError, DeliveryError
 from target_batch.common.limits import Rate
-from target_batch.common.secret import Secret
+from target_batch.common.redaction import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +100,26 @@ def test_every_audience_is_listed(platform: Platform, answers: Any, count: int) 
     full_pages = count // 100 + 1 if platform is APP else max(1, math.ceil(count / 100))
     assert len(transport.calls) == full_pages
     assert ("from" in (transport.calls[0].query or {})) == (platform is APP)
+
+
+def test_an_empty_page_does_not_end_a_list() -> None:
+    """Nothing says that a page has names while there is more; two in a row prove that there is no end."""
+    pages = {None: project_page([], "c-1"), "c-1": project_page(["vip"], None, more=False)}
+    listing, _, _ = world(PROJECT, lambda call: pages[(call.query or {}).get("from")])
+    assert listing.names() == {"vip"}
+
+
+@pytest.mark.parametrize("platform", [PROJECT, APP])
+@pytest.mark.parametrize("status", [400, 404])
+def test_an_audience_that_is_gone_while_its_index_is_awaited_is_named(
+    platform: Platform, status: int
+) -> None:
+    refusal = {"error_code": "AUDIENCE_NOT_FOUND", "error_message": "m"}
+    _, sender, _ = world(platform, lambda _: (status, refusal))
+    found = sender.look("vip", "token")
+    assert isinstance(found, Receipt)
+    assert type(found.failure) is DeliveryError
+    assert "audience 'vip' does not exist any more" in str(found.failure)
 
 
 def project_page(names: list[str], cursor: Any, *, more: Any = True) -> Reply:

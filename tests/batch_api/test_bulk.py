@@ -23,7 +23,7 @@ from target_batch.batch_api.bulk import BulkSender, Divider, failure_of
 from target_batch.batch_api.endpoints import UPDATE, Project
 from target_batch.common.errors import AccessRefusedError, ConfigurationError, DeliveryError, StopRun
 from target_batch.common.limits import BODY_BYTES
-from target_batch.common.secret import Secret
+from target_batch.common.redaction import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SUCCESS = Answer(202, {}, b'{"code":"SUCCESS"}')
-CALL = Call("POST", "/2.11/profiles/update", None, b"[]")  # type: ignore[arg-type]
+CALL = Call("POST", "/2.11/profiles/update", None, b"[]", operations=10)  # type: ignore[arg-type]
 
 
 class Script:

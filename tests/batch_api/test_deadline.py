@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from listener import Listener
 
-from target_batch.batch_api.auth import ProjectAuth
 from target_batch.batch_api.deadline import Deadlines
+from target_batch.batch_api.endpoints import ProjectAuth
 from target_batch.batch_api.transport import Call, Transport, TransportError
 from target_batch.common.clock import Clock, Stop
-from target_batch.common.secret import Secret
+from target_batch.common.redaction import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

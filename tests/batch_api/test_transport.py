@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from listener import certified, closed_port
 
-from target_batch.batch_api.auth import ProjectAuth
+from target_batch.batch_api.endpoints import ProjectAuth
 from target_batch.batch_api.transport import Call, Transport, TransportError
 from target_batch.common.clock import Clock
-from target_batch.common.secret import Secret
+from target_batch.common.redaction import Secret
 
 if TYPE_CHECKING:
     import ssl

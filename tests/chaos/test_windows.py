@@ -244,4 +244,4 @@ def test_a_lost_answer_doubles_that_request_only(tmp_path: Path, batch: LocalBat
     verdict = judge(Sent(lines), ended, batch.journal())
     assert (ended.code, verdict.problems()) == (0, [])
     assert verdict.duplicates == 80
-    assert ended.run["possibly_twice"] == 40
+    assert ended.run["possibly_twice"] == 80

@@ -109,6 +109,8 @@ def test_a_wrong_setting_is_named(
             {"ledger_url": "mysql://me:canary@db/x"},
             "`ledger_url` is not a URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…).",
         ),
+        ({"ledger_url": "postgresql+psycopg2://me:canary@db/x"}, "`ledger_url` is not a URL of SQLite"),
+        ({"ledger_url": "sqlite+aiosqlite:///canary.db"}, "`ledger_url` is not a URL of SQLite"),
         (
             {"streams": {"u": {"attributes": {"n": "My Canary"}}}},
             "`streams.u.attributes.n` is not a name that",

@@ -404,6 +404,34 @@ def test_a_mirror_that_only_removes_is_shown_as_an_update(command: Command, tmp_
     assert '"u1"' not in sent
 
 
+def test_whom_the_target_would_erase_is_counted_as_such(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    """The last record of a person decides, as in a run, and the request is among those shown."""
+    settings: dict[str, Any] = {
+        "streams": {"users": {"on_delete": "erase"}},
+        "confirm_erasures": True,
+        "app_api_keys": ["erasing-app"],
+    }
+    (tmp_path / "c.json").write_text(json.dumps(settings))
+    seen = {"user_id": STRING, "seat": STRING, "_sdc_deleted_at": DATE_TIME}
+    gone = [record("users", user_id=who, _sdc_deleted_at=NOON) for who in ("u8", "u9")]
+    lines = [schema("users", seen), *gone, record("users", user_id="u8", seat="1")]
+    found = as_json(command, "--config", tmp_path / "c.json", given="\n".join(lines))
+    counts = found["records"]
+    assert (counts["read"], counts["sent"], counts["erased"], counts["ignored"]) == (3, 1, 1, 1)
+    done = command("explain", "--config", tmp_path / "c.json", given="\n".join(lines))
+    assert done.output.startswith("users  3 records, 1 would go, 1 would erase a person, 1 ignored")
+    script = curl_script(command, tmp_path / "c.json", "\n".join(lines))
+    assert script.count("/gdpr/request") == 1
+    assert json.loads(script.rpartition("<<'JSON'\n")[2].rpartition("\nJSON")[0]) == {
+        "request_type": "remove",
+        "id": {"type": "custom_id", "value": "u9"},
+    }
+    totals = run(tmp_path, batch.url, lines, **settings).totals("users")
+    assert (totals["delivered"], totals["ignored"]) == (2, 1)
+
+
 def test_a_pasted_command_with_events_is_not_tried_again(command: Command, tmp_path: Path) -> None:
     """A second attempt might double an event; one of attributes alone changes nothing."""
     (tmp_path / "c.json").write_text("{}")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from singer import DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state
 from target_process import KEY, PROJECT, config_file, run
 
-from target_batch.commands.last_run import LedgerComparison
+from target_batch.commands.readback import LedgerComparison
 from target_batch.common.limits import MOST_NAMES
 from target_batch.ledger.held import digested, tag_of
-from target_batch.ledger.reading import KnownProfile
+from target_batch.ledger.profiles import KnownProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from local_batch import LocalBatch
     from target_process import Ended
 
-    from target_batch.ledger.reading import ProfileReader
+    from target_batch.ledger.profiles import ProfileReader
     from tests.commands.running import Command
 
 ARRAY = {"type": ["array", "null"], "items": {"type": "string"}}
@@ -219,7 +219,7 @@ def test_what_is_missing_for_it_is_said(command: Command, tmp_path: Path, batch:
     refused("`--last-run` compares with the ledger")
     ledger = tmp_path / "absent" / "ledger.db"
     config_file(tmp_path, batch.url, skip_unchanged=True, ledger_url=f"sqlite:///{ledger}")
-    refused("There is no ledger behind `ledger_url`")
+    refused("No ledger was found behind `ledger_url`")
     assert not ledger.parent.exists()
     empty = tmp_path / "empty" / "ledger.db"
     (tmp_path / "users").mkdir()

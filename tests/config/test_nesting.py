@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_batch.config.nesting import nested, unbroken
+from target_batch.config.files import nested, unbroken
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,7 @@ import pytest
 from target_batch.batch_api.answers import Refusal
 from target_batch.batch_api.bulk import Receipt
 from target_batch.common.errors import DeliveryError
-from target_batch.common.operations import ProfileUpdate
-from target_batch.common.records import Origin, Ticket
+from target_batch.common.operations import Origin, ProfileUpdate, Ticket
 from target_batch.delivery.fates import Fates
 from target_batch.delivery.profiles import Policy, ProfileDelivery
 from target_batch.singer.messages import record_in, record_line
@@ -34,7 +33,7 @@ class Sender:
         self.gate = threading.Event()
         self.gate.set()
 
-    def deliver(self, endpoint: BulkEndpoint, entries: Sequence[bytes], _: Any = None) -> Receipt:
+    def deliver(self, endpoint: BulkEndpoint, entries: Sequence[bytes], *_: Any) -> Receipt:
         """Take one request."""
         number = len(self.calls)
         self.calls.append((endpoint.route, [json.loads(entry) for entry in entries]))
@@ -204,7 +203,7 @@ def test_confirmed_records_do_not_run_far_ahead_of_an_open_one() -> None:
     world.delivery.finish()
     slow, deliver = threading.Event(), world.sender.deliver
 
-    def hanging(endpoint: BulkEndpoint, entries: Sequence[bytes], _: Any = None) -> Receipt:
+    def hanging(endpoint: BulkEndpoint, entries: Sequence[bytes], *_: Any) -> Receipt:
         if b'"u0"' in entries[0]:
             slow.wait(10)
         return deliver(endpoint, entries)

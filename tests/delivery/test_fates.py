@@ -8,8 +8,8 @@ import pytest
 
 from target_batch.batch_api.answers import Refusal
 from target_batch.common.errors import DeliveryError
+from target_batch.common.operations import Origin, Ticket
 from target_batch.common.reasons import Issue, Reason
-from target_batch.common.records import Origin, Ticket
 from target_batch.delivery.fates import BREAKER_AFTER, Fates
 from target_batch.singer.messages import record_in, record_line
 

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_batch.common.operations import ProfileUpdate
-from target_batch.common.records import Origin, Tally, Ticket
+from target_batch.common.operations import Origin, ProfileUpdate, Tally, Ticket
 from target_batch.delivery.profile_buffer import Entry, ProfileBuffer, seal
 from target_batch.singer.messages import record_in
 

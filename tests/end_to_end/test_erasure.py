@@ -284,6 +284,20 @@ def test_a_person_unknown_after_a_lost_answer_was_erased(tmp_path: Path, batch: 
     assert (ended.totals("users")["delivered"], ended.rejects()) == (1, [])
 
 
+def test_a_refusal_after_a_lost_answer_says_that_the_person_may_be_erased(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """A 400 may be about the request or about a person who is gone: the record is kept, and says both."""
+    settings = {**ERASING, "app_api_keys": APPS[:1]}
+    batch.choose(unknown_person="400")
+    assert run_quickly(tmp_path, batch.url, stream(user("u1"), user("u9")), **settings).code == 0
+    batch.fault({"accept_then": "reset"}, "*/gdpr/request", nth=[1])
+    ended = run_quickly(tmp_path, batch.url, stream(gone("u9")), **settings)
+    assert (ended.code, people(batch), ended.codes("users")) == (0, ["u9"], ["refused_by_batch"])
+    said = "".join(path.read_text() for path in (ended.work / "rejects").rglob("*.jsonl"))
+    assert "an attempt before was not answered, and may have erased the person" in said
+
+
 @pytest.mark.parametrize("status", ["400", "404"])
 def test_a_person_whom_batch_does_not_know_stops_no_one_s_erasure(
     tmp_path: Path, batch: LocalBatch, status: str

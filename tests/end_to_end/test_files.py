@@ -384,7 +384,7 @@ def test_a_broken_archive_is_believed_in_nothing(tmp_path: Path, batch: LocalBat
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("nowhere.jsonl", "there is no such file"),
+        ("nowhere.jsonl", "the file does not exist"),
         ("file:///nowhere/*.jsonl", "no file matches"),
     ],
 )

@@ -210,7 +210,7 @@ def test_a_level_that_there_is_not_is_refused_by_name(tmp_path: Path, batch: Loc
     config = config_file(tmp_path, batch.url)
     found = finished(config, users(1, 3), env={name: "TRACE"})
     assert found.code == 2
-    assert f"The variable {name} is none of DEBUG, INFO" in found.log
+    assert f"The variable {name} is not one of DEBUG, INFO" in found.log
     assert "Traceback" not in found.log
     quiet = finished(config, users(1, 3), "--config", "ENV", env={name: "error"})
     assert (quiet.code, quiet.log) == (0, "")

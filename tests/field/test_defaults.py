@@ -88,7 +88,7 @@ def test_a_state_that_is_not_there_is_no_beginning(tmp_path: Path, batch: LocalB
     process = start_warm(config, "--stream", "users", "--state", "nowhere", str(rows), command=["replay"])
     log = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 2
-    assert "nowhere: there is no such file" in log
+    assert "nowhere: the file does not exist" in log
     assert batch.journal() == []
 
 

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from target_batch.batch_api.answers import Refusal
 from target_batch.batch_api.bulk import Receipt
 from target_batch.common.errors import DeliveryError
-from target_batch.common.operations import names_of
-from target_batch.common.records import Origin, Spared, Tally, Ticket
+from target_batch.common.operations import Origin, Spared, Tally, Ticket, names_of
 from target_batch.delivery.memory import Memory
 from target_batch.delivery.profile_buffer import Entry, Sending, seal
 from target_batch.ledger.database import Ledger

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from target_batch.common.operations import ProfileUpdate
-from target_batch.common.secret import Secret
+from target_batch.common.redaction import Secret
 from target_batch.common.words import find
 from target_batch.config.routing import route
 from target_batch.config.settings import Settings, StreamOptions

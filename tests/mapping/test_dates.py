@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from target_batch.mapping.conversion import InvalidValue
+from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.converters.dates import instant, looks_like_a_date, seconds_since_epoch, utc
 
 

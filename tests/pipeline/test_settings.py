@@ -29,7 +29,7 @@ sys.modules["faker"] = ModuleType("faker")
 sys.modules["faker"].__spec__ = ModuleSpec("faker", None)
 import msgspec
 from target_batch.config.files import read
-from target_batch.config.nesting import nested
+from target_batch.config.files import nested
 from target_batch.config.settings import SDK_SETTINGS, load
 config = nested(read([sys.argv[sys.argv.index("--config") + 1]]))
 own = msgspec.to_builtins(load(config), enc_hook=lambda secret: secret.reveal())

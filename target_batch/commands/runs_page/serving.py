@@ -10,14 +10,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from target_batch.commands.runs_page import entries
-from target_batch.commands.runs_page.reading import Work
-from target_batch.commands.runs_page.refused import Refused, reason
+from target_batch.commands.runs_page.reading import Refused, Work, reason
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
-from target_batch.web.answering import fail, flag, position, show, whole
-from target_batch.web.guard import Guard
-from target_batch.web.pages import page_routes
-from target_batch.web.serving import LocalServer
+from target_batch.web.guard import Guard, fail, flag, position, show, whole
+from target_batch.web.serving import LocalServer, page_routes
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -42,7 +42,7 @@ class Destination(Protocol):
         """Return whether there is such an audience."""
 
     def size(self, name: str) -> int | None:
-        """Return how many members there are now; None where there is no such audience."""
+        """Return how many members there are now; None if the audience does not exist."""
 
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Add members, or update them."""

@@ -1,4 +1,4 @@
-"""The plan of one audience in one destination: what it would do, what stands against it, and doing it."""
+"""The plan of one audience in one destination: what it would do, which guard refuses it, and doing it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class MirrorPlan:
         return Unchanged(self._snapshot.has(), self._snapshot.lacks())
 
     def objection(self, guards: Guards) -> str | None:
-        """Return what stands against the plan."""
+        """Return why a guard refuses the plan."""
         size, before = self._size, self._before
         losing = size.removes if self._by_difference else before - size.after
         if losing <= 0 or self._strangers:

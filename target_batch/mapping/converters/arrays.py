@@ -8,7 +8,7 @@ from typing import Any
 
 from target_batch.common.limits import ARRAY_ITEMS, STRING_LENGTH
 from target_batch.common.reasons import Reason
-from target_batch.mapping.conversion import SKIP, InvalidValue
+from target_batch.mapping.converters import SKIP, InvalidValue
 from target_batch.mapping.converters.values import contradiction, text
 from target_batch.mapping.declared import kind_of
 

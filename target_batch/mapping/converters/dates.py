@@ -12,7 +12,7 @@ import msgspec
 
 from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
-from target_batch.mapping.conversion import InvalidValue
+from target_batch.mapping.converters import InvalidValue
 
 _SPELLING = re.compile(
     r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})"
@@ -86,7 +86,7 @@ def instant(value: Any) -> str | None:
     """Return a record's own time as `utc` does; numbers count from 1970, in seconds or finer.
 
     Raises:
-        InvalidValue: the value is no time.
+        InvalidValue: the value is not a time.
     """
     if type(value) is int or isinstance(value, (float, Decimal)):
         try:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
-from target_batch.mapping.conversion import InvalidValue
+from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.declared import kind_of
 
 if TYPE_CHECKING:
-    from target_batch.mapping.conversion import Convert
+    from target_batch.mapping.converters import Convert
 
 _POSIX_SUFFIX = re.compile(r"[.@].*|[_-]posix$", re.DOTALL | re.IGNORECASE)
 _LANGUAGE = re.compile(r"(?!bh)[a-z]{2}").fullmatch  # bh was withdrawn from ISO 639-1
@@ -77,7 +77,7 @@ def timezone(value: Any) -> str | None:
     """Return the IANA name, in its own case; an empty text is None.
 
     Raises:
-        InvalidValue: there is no such zone.
+        InvalidValue: the zone does not exist.
     """
     word = _word(value, Reason.INVALID_TIMEZONE)
     if not word:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
-from target_batch.mapping.conversion import InvalidValue
+from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.declared import is_whole, kind_of
 
 if TYPE_CHECKING:
-    from target_batch.mapping.conversion import Convert
+    from target_batch.mapping.converters import Convert
 
 is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 """Matches a number that Batch takes as it stands: `+` and 7 to 15 digits."""

@@ -1,4 +1,4 @@
-"""Converters of single values: text, numbers, booleans, URLs, arrays; none changes a value's sense."""
+"""Converters of single values: text, numbers, booleans, URLs; none changes a value's sense."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from decimal import Decimal
 from ipaddress import IPv6Address
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from target_batch.common.limits import LARGEST_INTEGER, SMALLEST_INTEGER, STRING_LENGTH, URL_LENGTH
 from target_batch.common.reasons import Reason
-from target_batch.mapping.conversion import InvalidValue
-from target_batch.mapping.declared import is_whole, kind_of
+from target_batch.mapping.converters import InvalidValue
+from target_batch.mapping.declared import is_whole, kind_of, zero_or_one
 
 if TYPE_CHECKING:
-    from target_batch.mapping.conversion import Convert
+    from target_batch.mapping.converters import Convert
     from target_batch.mapping.declared import Declared
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\x00-\x1f\x7f]+[^\s\x00-\x1f\x7f]*").fullmatch
@@ -140,7 +140,7 @@ def url(value: Any) -> str | None:
     An address without a host, such as `mailto:`, is not one for Batch.
 
     Raises:
-        InvalidValue: it is no such URL.
+        InvalidValue: Batch would refuse the URL.
     """
     if type(value) is not str:
         raise InvalidValue(Reason.INVALID_URL, f"A URL is text, not {kind_of(value)}.")
@@ -205,3 +205,52 @@ def contradiction(expected: str, value: Any) -> InvalidValue:
 def too_long(what: str, limit: int) -> InvalidValue:
     """Return the refusal of a text longer than Batch takes."""
     return InvalidValue(Reason.VALUE_TOO_LONG, f"The {what} is longer than {limit} characters.")
+
+
+TRUE: Final = frozenset({"true", "t", "yes", "y", "on", "1"})
+FALSE: Final = frozenset({"false", "f", "no", "n", "off", "0"})
+
+
+def number_in_text(value: Any) -> Any:
+    """Return the number that a text holds, with every digit; an empty text is None.
+
+    Raises:
+        InvalidValue: the text is not a decimal number, or Batch cannot hold it.
+    """
+    if type(value) is not str:
+        return number(value)
+    digits = value.strip()
+    if not digits:
+        return None
+    try:
+        return number(int(digits) if digits.lstrip("+-").isdecimal() else Decimal(digits))
+    except (ArithmeticError, ValueError):
+        raise InvalidValue(Reason.INVALID_NUMBER, "The text is not a decimal number.") from None
+
+
+def integer_in_text(value: Any) -> Any:
+    """Return the whole number that a text holds (`7` and `7.0`); an empty text is None.
+
+    Raises:
+        InvalidValue: the text is not a whole number, or Batch cannot hold it.
+    """
+    found = number_in_text(value)
+    return None if found is None else integer(found)
+
+
+def boolean_in_text(value: Any) -> bool | None:
+    """Return the boolean that a text, or 0 or 1, stands for; an empty text is None.
+
+    Raises:
+        InvalidValue: it stands for neither true nor false.
+    """
+    flag = zero_or_one(value)
+    if flag is not None:
+        return flag
+    if type(value) is str:
+        word = value.strip().lower()
+        if not word:
+            return None
+        if word in TRUE or word in FALSE:
+            return word in TRUE
+    raise InvalidValue(Reason.INVALID_BOOLEAN, "The value stands for neither true nor false.")

@@ -13,6 +13,7 @@ from target_batch.sandbox.handlers.audience_calls import admit, decode
 from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.routing import Route
 from target_batch.sandbox.rules.names import split_key
+from target_batch.sandbox.rules.natives import NATIVES
 from target_batch.sandbox.store.exports import Export
 
 STATES: Final = ("CREATED", "PENDING", "RUNNING")
@@ -56,6 +57,8 @@ def _check_names(names: Sequence[str]) -> None:
     if not names or len(set(names)) < len(names):
         raise Refused.malformed("attributes names at least one attribute, each once")
     for name in names:
+        if name.startswith("$") and name not in NATIVES:
+            raise Refused.malformed("an attribute is named that is not a native one")
         _, kind, reason = ("", "plain", None) if name.startswith("$") else split_key(name)
         if kind != "plain" or reason:
             raise Refused.malformed(reason or "attributes are named without their type")

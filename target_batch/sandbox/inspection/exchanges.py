@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.store.requests import Content
-from target_batch.web.answering import fail, flag, number_in, position, show, whole
+from target_batch.web.guard import fail, flag, number_in, position, show, whole
 
 LARGEST_PAGE: Final = 100
 """Largest ``limit`` of a request's entries."""

@@ -158,6 +158,14 @@ def test_an_installation_has_a_profile_of_its_own(server: Any) -> None:
     assert server.get("profiles")["profiles"][0]["id"] == 'installation:"u1"'
 
 
+@pytest.mark.parametrize("name", ["$nonsense", "$ x", "$email"])
+def test_an_export_knows_the_native_attributes_only(server: Any, name: str) -> None:
+    body = {"export_type": "ATTRIBUTES", "attributes": ["$language", name], "identifiers": ["custom_id"]}
+    assert server.call("POST", "/2.11/profiles/export", body, headers=KEYS).status_code == 400
+    body["attributes"] = ["$language"]
+    assert server.call("POST", "/2.11/profiles/export", body, headers=KEYS).status_code == 202
+
+
 def test_a_profile_without_a_custom_id_is_in_no_export_of_custom_ids(server: Any) -> None:
     for who in ("installation", "custom_id"):
         server.update([{"identifiers": {who: "u1"}, "attributes": {"a": 1}}])
