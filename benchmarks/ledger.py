@@ -13,7 +13,6 @@ import gc
 import itertools
 import json
 import logging
-import os
 import resource
 import subprocess
 import sys
@@ -29,7 +28,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from target_batch.batch_api.bulk import Receipt  # noqa: E402 - found through the path above
-from target_batch.common.clock import Clock  # noqa: E402 - same
 from target_batch.common.operations import AudienceChange, Origin, ProfileUpdate, Ticket  # noqa: E402 - same  # noqa: E402 - same
 from target_batch.config.options import StreamOptions  # noqa: E402 - same
 from target_batch.delivery.fates import Fates  # noqa: E402 - same
@@ -117,8 +115,6 @@ def mirrored(phase: str, ledger: Ledger, members: int) -> None:
         [Nowhere()],
         ledger=ledger,
         fates=fates,
-        clock=Clock(),
-        run=f"bench-{phase}-{os.getpid()}",
         max_shrink=0.5,
         input_ended=lambda: True,
         tell=lambda _, note: print(note),

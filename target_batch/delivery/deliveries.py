@@ -373,8 +373,6 @@ class Deliveries:
             destinations,
             ledger=self._ledger,
             fates=self._run.fates,
-            clock=self._run.clock,
-            run=self._run.run,
             max_shrink=settings.max_audience_shrink,
             input_ended=self._run.input_ended,
             tell=self._run.tell,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from contextlib import contextmanager, suppress
+import sqlite3
+from contextlib import closing, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,7 +33,7 @@ from target_batch.ledger.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 BUSY_SECONDS: Final = 60
 """How long a run waits for another one at the same SQLite file, which may be sorting ten million rows."""
@@ -63,8 +64,8 @@ class Ledger:
     ) -> None:
         self._steps = steps
         self.run = secrets.randbits(62)
-        self._engine = _engine(url, work_path)
-        self._in_postgresql = self._engine.dialect.name == "postgresql"
+        self._engine = _engine(url, work_path, begin="BEGIN" if to_read else "BEGIN IMMEDIATE")
+        self.in_postgresql = self._engine.dialect.name == "postgresql"
         self.insert: Any = import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}").insert
         if to_read:
             return
@@ -78,7 +79,7 @@ class Ledger:
             raise
 
     def _hold_a_lock(self) -> FileLocks | ServerLocks:
-        if self._in_postgresql:
+        if self.in_postgresql:
             return ServerLocks(self._engine, self.run)
         return FileLocks(Path(self._engine.url.database or ""), self.run)
 
@@ -87,7 +88,7 @@ class Ledger:
         newest = 1 + len(self._steps)
         if _version(connection) == newest:
             return
-        if self._in_postgresql:
+        if self.in_postgresql:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         metadata.create_all(connection, tables=[versions])
         found = _version(connection)
@@ -123,7 +124,7 @@ class Ledger:
             DeliveryError: the database does not answer, or another run kept its turn for too long.
         """
         with self.begin() as connection:
-            if self._in_postgresql:
+            if self.in_postgresql:
                 connection.execute(sa.text(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"))
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(TURN_LOCK)))
             yield connection
@@ -135,7 +136,7 @@ class Ledger:
         columns = ", ".join(column.name for column in table.c)
         given: dict[str, Any] = {"keys": list(keys)}
         chosen = "= ANY(%(keys)b::int8[])"
-        if not self._in_postgresql:
+        if not self.in_postgresql:
             given["keys"] = json.dumps(given["keys"])
             chosen = "IN (SELECT value FROM json_each(:keys))"
         query = f"SELECT {columns} FROM {table.name} WHERE key {chosen}"  # noqa: S608 - names of ours
@@ -146,7 +147,7 @@ class Ledger:
         """Insert whole rows whose keys are new."""
         if not rows:
             return
-        if not self._in_postgresql:
+        if not self.in_postgresql:
             connection.exec_driver_sql(str(sa.insert(table).compile(connection)), rows)
             return
         driver: Any = connection.connection.driver_connection
@@ -162,48 +163,47 @@ class Ledger:
         connection: sa.Connection,
         table: sa.Table,
         rows: Sequence[tuple[Any, ...]],
-        changes: Callable[[Any], dict[str, Any]] | None = None,
     ) -> None:
-        """Insert whole rows; one whose key is there takes the `changes`, or everything, of the new row.
+        """Insert whole rows; one whose key is there becomes the new one.
 
         Many rows go to the driver as they are: SQLAlchemy would take longer to look at them than the
         database to store them.
         """
         if not rows:
             return
-        columns = list(table.c)
-        names = [column.name for column in columns]
-        if self._in_postgresql:
-            arrays = [sa.func.unnest(sa.cast(sa.bindparam(c.name), sa.ARRAY(c.type))) for c in columns]
-            statement = self.insert(table).from_select(names, sa.select(*arrays))
-            given: Any = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-        else:
-            statement = self.insert(table).values({name: sa.bindparam(name) for name in names})
-            given = rows
-        new = statement.excluded
-        set_ = changes(new) if changes else {c.name: new[c.name] for c in columns if not c.primary_key}
-        keys = [column.name for column in table.primary_key]
-        statement = statement.on_conflict_do_update(index_elements=keys, set_=set_)
-        text = str(statement.compile(connection))
-        if self._in_postgresql:
-            text = text.replace(")s", ")b")  # binary: the driver would quote texts and bytes one by one
-        connection.exec_driver_sql(text, given)
+        columns = [column.name for column in table.c]
+        values = f"VALUES ({', '.join('?' * len(columns))})"
+        given: Any = rows
+        if self.in_postgresql:
+            # Binary (b): the driver would quote texts and bytes one by one.
+            arrays = (f"%({c.name})b::{c.type.compile(self._engine.dialect)}[]" for c in table.c)
+            values = f"SELECT * FROM unnest({', '.join(arrays)})"  # noqa: S608 - names of ours
+            given = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+        keys = ", ".join(column.name for column in table.primary_key)
+        new = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.c if not c.primary_key)
+        into = f"INSERT INTO {table.name} ({', '.join(columns)})"
+        statement = f"{into} {values} ON CONFLICT ({keys}) DO UPDATE SET {new}"
+        connection.exec_driver_sql(statement, given)
 
     def take_stock(self, *tables: sa.Table) -> None:
         """Let PostgreSQL count tables that have just grown: it would plan with what it knew before."""
-        if self._in_postgresql:
+        if self.in_postgresql:
             with self.begin() as connection:
                 connection.execute(sa.text("ANALYZE " + ", ".join(table.name for table in tables)))
 
-    def copy_into(self, other: Ledger) -> None:
-        """Copy what is remembered, but not who holds it, into an empty ledger; this one stays as it is."""
+    def copy_file(self, copy: Path) -> None:
+        """Copy a file of SQLite, which goes on being written meanwhile."""
+        with _trouble_told(), closing(self._engine.raw_connection()) as connection:
+            connection.cursor().execute("VACUUM INTO ?", (str(copy),))
+
+    def copy_rows(self, other: Ledger) -> None:
+        """Copy what is remembered into an empty ledger; this one stays as it is, and as old."""
         with self.begin() as source, other.begin() as connection:
             self._migrate(source)
             for table in (audiences, members, profiles, requests, events):
                 rows = source.execute(sa.select(table), execution_options={"stream_results": True})
                 for part in rows.partitions(COPIED_AT_ONCE):
                     other.upsert(connection, table, [tuple(row) for row in part])
-            connection.execute(sa.update(audiences).values(held_by=None))
             source.rollback()
 
     def close(self) -> None:
@@ -214,13 +214,20 @@ class Ledger:
 
 
 def opened_copy(url: str, work_path: Path, folder: Path) -> Ledger:
-    """Open a copy of a ledger, for a dry run, which must not change it; one that is not there is empty."""
-    copy = Ledger(f"sqlite:///{folder}/ledger.db", folder)
-    if not is_missing_file(url, work_path):
-        ledger = Ledger(url, work_path, to_read=True)
-        try:
-            ledger.copy_into(copy)
-        finally:
+    """Open a copy of a ledger, for a dry run, which must not change it; one that is not there is empty.
+
+    No run is alive beside the copy: who held an audience does so no longer.
+    """
+    file = folder / "ledger.db"
+    ledger = None if is_missing_file(url, work_path) else Ledger(url, work_path, to_read=True)
+    try:
+        if ledger is not None and not ledger.in_postgresql:
+            ledger.copy_file(file)
+        copy = Ledger(f"sqlite:///{file}", folder)
+        if ledger is not None and ledger.in_postgresql:
+            ledger.copy_rows(copy)
+    finally:
+        if ledger is not None:
             ledger.close()
     return copy
 
@@ -272,14 +279,14 @@ def _parsed(url: str, work_path: Path) -> sa.URL:
     return sa.make_url(url.replace("{work_path}", str(work_path)))
 
 
-def _engine(url: str, work_path: Path) -> sa.Engine:
+def _engine(url: str, work_path: Path, begin: str) -> sa.Engine:
     try:
         parsed = _parsed(url, work_path)
         dialect = parsed.get_backend_name()
     except sa.exc.ArgumentError:
         dialect = ""
     if dialect == "sqlite":
-        return _sqlite(parsed)
+        return _sqlite(parsed, begin)
     if dialect == "postgresql":
         try:
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -295,7 +302,7 @@ def _engine(url: str, work_path: Path) -> sa.Engine:
     )
 
 
-def _sqlite(url: sa.URL) -> sa.Engine:
+def _sqlite(url: sa.URL, begin: str) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigurationError("`ledger_url` names no file: a ledger in memory would remember nothing.")
     _private_file(Path(url.database))
@@ -304,7 +311,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     folder = Path(url.database).parent
     sa.event.listen(engine, "connect", lambda connection, _: _tune(connection, folder))
     # A transaction that reads first and writes later would fail beside another run, without waiting.
-    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
 
 
@@ -336,7 +343,7 @@ def _trouble_told() -> Iterator[None]:
     """Report a database error by its type only: its message may hold a password or a member."""
     try:
         yield
-    except (sa.exc.SQLAlchemyError, OSError) as error:
+    except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise DeliveryError(
             f"The ledger behind `ledger_url` cannot be used ({type(error).__name__}), so the state is held. "
             "Check that the database answers, that its user may create tables, and that the disk has room."

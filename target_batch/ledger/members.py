@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from target_batch.ledger.database import Ledger
-    from target_batch.ledger.locks import Presence
     from target_batch.ledger.staging import Staging
 
 
@@ -84,20 +83,20 @@ EVERYBODY: Final = Span("")
 class Snapshot:
     """What the ledger knows of an audience, what the stream wants of it, and the difference."""
 
-    def __init__(self, ledger: Ledger, scope: str, name: str, run: str) -> None:
+    def __init__(self, ledger: Ledger, scope: str, name: str) -> None:
         self.name = name
         self.fed_by: str | None = None
         self._ledger = ledger
-        self._run = run
+        self._run = ledger.run
         self._key = {"scope": scope, "name": name}
 
-    def hold(self, presence: Presence, stream: str) -> str | None:
+    def hold(self, stream: str) -> str | None:
         """Hold the audience for this run; return why it cannot be held.
 
         `fed_by` is then the stream that was mirrored to it until now.
         """
         row = {**self._key, "known": False}
-        with self._ledger.begin() as connection:
+        with self._ledger.turn() as connection:
             connection.execute(self._ledger.insert(audiences).values(row).on_conflict_do_nothing())
             locked = sa.select(audiences).filter_by(**self._key).with_for_update()
             found = connection.execute(locked).one()
@@ -108,10 +107,10 @@ class Snapshot:
                     "Give each stream audiences of its own"
                 )
             other = found.held_by is not None and found.held_by != self._run
-            if other and presence.alive(found.held_by, connection):
+            if other and self._ledger.locks.is_alive(found.held_by, connection):
                 return (
-                    "another run is at it. Let it end, then run again; one that was killed elsewhere is "
-                    f"waited for {SILENT_SECONDS:.0f} seconds"
+                    "another run is at it. Let it end, then run again; one whose machine has gone is "
+                    f"waited for {SILENT_SECONDS} seconds"
                 )
             connection.execute(
                 sa.update(audiences).where(audiences.c.id == self._id).values(held_by=self._run)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from target_batch.ledger.tables import arrivals, runs, staged, stagings
+from target_batch.ledger.tables import arrivals, staged, stagings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_batch.ledger.database import Ledger
-    from target_batch.ledger.locks import Presence
 
 ROWS: Final = 10_000
 """Rows that wait in memory before they are written."""
@@ -65,14 +64,14 @@ class Staging:
     touch another page of a sorted table, and that takes ever longer the more there are.
     """
 
-    def __init__(self, ledger: Ledger, run: str, presence: Presence) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._rows: list[tuple[Any, ...]] = []
         self._bytes = 0
         self.records = 0
-        with ledger.begin() as connection:
-            _forget_the_dead(connection, presence)
-            key: Any = connection.execute(sa.insert(stagings).values(run=run)).inserted_primary_key
+        with ledger.turn() as connection:
+            _forget_the_dead(connection, ledger)
+            key: Any = connection.execute(sa.insert(stagings).values(run=ledger.run)).inserted_primary_key
             self.id: int = key.id
 
     def put(self, row: Row) -> None:
@@ -167,12 +166,11 @@ class Staging:
         return mine
 
 
-def _forget_the_dead(connection: sa.Connection, presence: Presence) -> None:
+def _forget_the_dead(connection: sa.Connection, ledger: Ledger) -> None:
     """Drop what killed runs have left."""
-    for run in presence.dead(connection):
-        of_run = stagings.c.run == run
-        _drop(connection, list(connection.scalars(sa.select(stagings.c.id).where(of_run))))
-        connection.execute(sa.delete(runs).where(runs.c.run == run))
+    others = connection.scalars(sa.select(stagings.c.run).where(stagings.c.run != ledger.run).distinct())
+    dead = [run for run in others.all() if not ledger.locks.is_alive(run, connection)]
+    _drop(connection, list(connection.scalars(sa.select(stagings.c.id).where(stagings.c.run.in_(dead)))))
 
 
 def _drop(connection: sa.Connection, ids: list[int]) -> None:

@@ -35,7 +35,14 @@ def _note_indexing(connection: sa.Connection) -> None:
     connection.execute(sa.text("ALTER TABLE target_batch_audiences ADD COLUMN indexing BOOLEAN"))
 
 
-STEPS: tuple[Step, ...] = (_forget_staged, _forget_payloads, _note_indexing)
+def _forget_runs(connection: sa.Connection) -> None:
+    """Drop the signs of life that runs gave, and what those have left that are named there."""
+    for table in ("runs", "arrivals", "staged", "stagings"):
+        connection.execute(sa.text(f"DROP TABLE IF EXISTS target_batch_{table}"))
+    connection.execute(sa.text("UPDATE target_batch_audiences SET held_by = NULL, mirrored_by = NULL"))
+
+
+STEPS: tuple[Step, ...] = (_forget_staged, _forget_payloads, _note_indexing, _forget_runs)
 """Step n brings version n to n + 1. A released step never changes; a new one is added at the end.
 
 A step alters or drops what is there; tables that are missing afterwards are made as they are below.
@@ -61,16 +68,25 @@ class Name(sa.TypeDecorator[str]):
         return None if value is None else value.replace("\0", "\ufffd")
 
 
+class Run(sa.TypeDecorator[int]):
+    """The number of a run, in columns that have been texts from the first version on."""
+
+    impl = sa.String(64)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> str | None:
+        """Return the number as it is stored."""
+        del dialect
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> int | None:
+        """Return the number."""
+        del dialect
+        return None if value is None else int(value)
+
+
 metadata = sa.MetaData()
 versions = sa.Table("target_batch_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
-runs = sa.Table(
-    "target_batch_runs",
-    metadata,
-    sa.Column("run", sa.String(64), primary_key=True),
-    sa.Column("host", sa.String(255), nullable=False),
-    sa.Column("pid", sa.Integer, nullable=False),
-    sa.Column("touched", sa.Float, nullable=False),
-)
 audiences = sa.Table(
     "target_batch_audiences",
     metadata,
@@ -78,8 +94,8 @@ audiences = sa.Table(
     sa.Column("scope", sa.String(200), nullable=False),
     sa.Column("name", sa.String(255), nullable=False),
     sa.Column("stream", Name),
-    sa.Column("mirrored_by", sa.String(64)),
-    sa.Column("held_by", sa.String(64)),
+    sa.Column("mirrored_by", Run),
+    sa.Column("held_by", Run),
     sa.Column("known", sa.Boolean, nullable=False),
     sa.Column("indexing", sa.Boolean),
     sa.UniqueConstraint("scope", "name"),
@@ -96,7 +112,7 @@ stagings = sa.Table(
     "target_batch_stagings",
     metadata,
     sa.Column("id", ID, primary_key=True, autoincrement=True),
-    sa.Column("run", sa.String(64), nullable=False),
+    sa.Column("run", Run, nullable=False),
 )
 arrivals = sa.Table(
     "target_batch_arrivals",

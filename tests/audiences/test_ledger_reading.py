@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from target_batch.common.errors import ConfigurationError
-from target_batch.ledger.database import Ledger, opened_to_read
+from target_batch.ledger.database import Ledger, opened_copy, opened_to_read
 from target_batch.ledger.held import tag_of
 from target_batch.ledger.profiles import Outcome, ProfileMemory, ProfileReader
 from target_batch.ledger.tables import versions
@@ -80,4 +80,25 @@ def test_a_ledger_of_another_version_is_left_as_it_is(ledger_url: str, tmp_path:
         opened_to_read(ledger_url, tmp_path)
     with ledger.begin() as connection:
         assert connection.scalar(sa.select(versions.c.version)) == other
+    ledger.close()
+
+
+def test_a_copy_for_a_dry_run_waits_for_no_writer_and_stops_none(
+    ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a run has written is in it, what it is about to write is not, and the run goes on."""
+    monkeypatch.setattr("target_batch.ledger.database.BUSY_SECONDS", 1)
+    ledger = Ledger(ledger_url, tmp_path)
+    accept(ledger, ["u1", "u2"])
+    memory = ProfileMemory(ledger, "project", 30, lambda: 0.0)
+    with ledger.turn() as connection:
+        memory.claim(connection, [("u2", {"seat": 2}, b""), ("u3", {"seat": 3}, b"")])
+        (tmp_path / "copy").mkdir()
+        copy = opened_copy(ledger_url, tmp_path, tmp_path / "copy")
+    first, second, third = ProfileReader(copy, "project").known(["u1", "u2", "u3"])
+    assert first.hashes.keys() == second.hashes.keys() == {SEAT, PLAN}
+    assert not third.hashes
+    copy.close()
+    (after,) = ProfileReader(ledger, "project").known(["u2"])
+    assert after.hashes.keys() == {PLAN}
     ledger.close()

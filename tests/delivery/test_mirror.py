@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_clock import FakeClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,12 +104,10 @@ class World:
         self.folder = folder
         self.options = StreamOptions(kind="audiences", mode="mirror", audience="vip", **options)
         self.place = FakeAudience()
-        self.runs = 0
         self.told: list[str] = []
 
     def run(self, ids: Sequence[str], *, complete: bool = True, shrink: float = 0.5) -> Fates:
         """Run the mirror over a stream of members."""
-        self.runs += 1
         fates = Fates(NoRejects(), 1.0)
         ledger = Ledger(f"sqlite:///{self.folder}/ledger.db", self.folder)
         delivery = MirrorDelivery(
@@ -119,8 +116,6 @@ class World:
             [self.place],
             ledger=ledger,
             fates=fates,
-            clock=FakeClock(),
-            run=f"20260101-{self.runs}",
             max_shrink=shrink,
             input_ended=lambda: True,
             tell=lambda _, note: self.told.append(note),

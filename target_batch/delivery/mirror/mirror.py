@@ -19,8 +19,7 @@ from target_batch.common.errors import MirrorRefusedError, StopRun
 from target_batch.common.operations import Ticket
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
-from target_batch.delivery.mirror.plan import Caller, Guards, MirrorPlan
-from target_batch.ledger.locks import Presence
+from target_batch.delivery.mirror.plan import Guards, MirrorPlan
 from target_batch.ledger.members import Snapshot, fed_before
 from target_batch.ledger.staging import Count, Row, Staging
 from target_batch.ledger.tables import members
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from target_batch.batch_api.answers import Refusal
-    from target_batch.common.clock import Clock
     from target_batch.common.operations import AudienceChange, Origin, ProfileUpdate, Tally
     from target_batch.config.options import StreamOptions
     from target_batch.delivery.fates import Fates
@@ -121,8 +119,6 @@ class MirrorDelivery:
         *,
         ledger: Ledger,
         fates: Fates,
-        clock: Clock,
-        run: str,
         max_shrink: float,
         input_ended: Callable[[], bool],
         tell: Callable[[str, str], None],
@@ -133,15 +129,12 @@ class MirrorDelivery:
         self._destinations = destinations
         self._ledger = ledger
         self._fates = fates
-        self._run = run
         self._max_shrink = max_shrink
         self._input_ended = input_ended
         self._tell = tell
         self.inform = inform
-        self._presence = Presence(ledger, run, clock.time)
-        self._staging = Staging(ledger, run, self._presence)
+        self._staging = Staging(ledger)
         self._completeness = Completeness(stream, fates.tallies)
-        self._call = Caller(self._presence)
         self._held: list[Snapshot] = []
         self._labels: dict[str, str] = {}
         self._origin: Origin | None = None
@@ -176,10 +169,7 @@ class MirrorDelivery:
         """Do nothing: a mirror waits for the end of its stream."""
 
     def settle(self, timeout: float = 0.0) -> None:
-        """Give a sign of life: a mirror waits for the end of its stream."""
-        _ = timeout
-        if not self._finished:
-            self._presence.beat()
+        """Do nothing: a mirror waits for the end of its stream."""
 
     def salvage(self) -> None:
         """Do nothing: there is nothing on the wire."""
@@ -286,8 +276,8 @@ class MirrorDelivery:
 
     def _plan(self, destination: Destination, name: str) -> MirrorPlan:
         """Hold an audience and let its plan pass the guards."""
-        snapshot = Snapshot(self._ledger, destination.scope, name, self._run)
-        if (why := snapshot.hold(self._presence, self._stream)) is not None:
+        snapshot = Snapshot(self._ledger, destination.scope, name)
+        if (why := snapshot.hold(self._stream)) is not None:
             self._refuse(f"audience '{clean(name)}': {why}")
         self._held.append(snapshot)
         if snapshot.fed_by not in {None, self._stream}:
@@ -295,7 +285,7 @@ class MirrorDelivery:
                 f"audience '{clean(name)}' was mirrored from stream '{clean(snapshot.fed_by)}' until now. "
                 "Give each stream audiences of its own, or they undo each other's work"
             )
-        plan = MirrorPlan(destination, snapshot, self._staging, self._call, self)
+        plan = MirrorPlan(destination, snapshot, self._staging, self)
         plan.look()
         if (why := plan.objection(self._guards())) is not None:
             self._refuse(why)

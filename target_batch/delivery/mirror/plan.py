@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 
 from target_batch.common.redaction import clean
-from target_batch.delivery.workers import Workers
 from target_batch.ledger.members import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from target_batch.batch_api.answers import Refusal
     from target_batch.batch_api.bulk import Receipt
     from target_batch.delivery.mirror.destinations import Destination
-    from target_batch.ledger.locks import Presence
     from target_batch.ledger.members import Snapshot
     from target_batch.ledger.staging import Staging
-
-Answer = TypeVar("Answer")
-
-PULSE_SECONDS: Final = 1.0
-"""How often a mirror that waits for an answer looks whether a sign of life is due."""
-
-
-class Caller:
-    """Makes calls on a thread of its own, so that signs of life are given while one is waited for."""
-
-    def __init__(self, presence: Presence) -> None:
-        self._presence = presence
-        self._threads = Workers("batch-mirror", 1)
-
-    def __call__(self, job: Callable[[], Answer]) -> Answer:
-        """Make a call and return its answer."""
-        answers: list[Answer] = []
-        self._threads.submit(job, answers.append)
-        while not self._threads.settle(PULSE_SECONDS):
-            self._presence.beat()
-        self._presence.beat()
-        return answers[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +56,11 @@ class MirrorPlan:
     """Makes one audience in one destination like the stream."""
 
     def __init__(
-        self, destination: Destination, snapshot: Snapshot, staging: Staging, call: Caller, journal: Journal
+        self, destination: Destination, snapshot: Snapshot, staging: Staging, journal: Journal
     ) -> None:
         self._destination = destination
         self._snapshot = snapshot
         self._staging = staging
-        self._call = call
         self._journal = journal
         self._name = snapshot.name
         where = f" ({destination.where})" if destination.where else ""
@@ -96,7 +70,7 @@ class MirrorPlan:
         """Find out what there is and what would be done, and say so."""
         name = self._name
         in_ledger = self._snapshot.is_known()
-        there = in_ledger and self._call(partial(self._destination.exists, name))
+        there = in_ledger and self._destination.exists(name)
         self._by_difference = there or not self._destination.can_replace
         self._strangers = not in_ledger and not self._destination.can_replace
         if self._strangers:
@@ -109,7 +83,7 @@ class MirrorPlan:
             self.text = str(self._size)
             news = "" if in_ledger else " (new to the ledger, which does not know who was in it before)"
         else:
-            self._before = 0 if in_ledger else self._call(partial(self._destination.size, name)) or 0
+            self._before = 0 if in_ledger else self._destination.size(name) or 0
             self.text = f"replace {self._before} by {self._size.after}"
             news = " (it is not in Batch any more)" if in_ledger else " (it is not in the ledger)"
         self._journal.inform(f"Audience {self._shown}: {self.text}{news}")
@@ -177,7 +151,7 @@ class MirrorPlan:
             after = adds[-1].member
             make = self._destination.add if replaced else self._destination.replace
             self._snapshot.doubt_adds(self._staging, span)
-            receipt = self._delivered(partial(make, self._name, label, [add.body for add in adds]))
+            receipt = _accepted(make(self._name, label, [add.body for add in adds]))
             refused = {adds[index].member: found for index, found in receipt.refused.items()}
             self._reject(refused)
             self._journal.moved(added=len(adds) - len(refused))
@@ -199,19 +173,13 @@ class MirrorPlan:
         while members := self._snapshot.next_removes(self._staging, after, self._destination.chunk):
             after = members[-1]
             self._snapshot.doubt_removes(members)
-            receipt = self._delivered(partial(self._destination.remove, self._name, label, members))
+            receipt = _accepted(self._destination.remove(self._name, label, members))
             self._not_removed({members[index]: found for index, found in receipt.refused.items()})
             gone = [member for index, member in enumerate(members) if index not in receipt.refused]
             self._snapshot.removed(gone)
             self._journal.moved(removed=len(gone))
             token = token if receipt.token is None else receipt.token
         return token
-
-    def _delivered(self, job: Callable[[], Receipt]) -> Receipt:
-        receipt = self._call(job)
-        if receipt.failure is not None:
-            raise receipt.failure
-        return receipt
 
     def _reject(self, refused: dict[str, Any]) -> int:
         """Reject the records of members that Batch refuses; return how many members have none."""
@@ -226,7 +194,7 @@ class MirrorPlan:
 
     def _settle(self, token: str) -> None:
         """Wait for the index, and compare what Batch counts: others may change the audience, too."""
-        counted = self._call(partial(self._destination.settle, self._name, token))
+        counted = self._destination.settle(self._name, token)
         sure, possible = self._snapshot.counts()
         if counted is None or sure <= counted <= possible:
             return
@@ -239,3 +207,10 @@ class MirrorPlan:
         else:
             what += ": something else takes members out, or its index is still at work"
         self._journal.tell(f"{what}.")
+
+
+def _accepted(receipt: Receipt) -> Receipt:
+    """Raise what has kept a call from being delivered."""
+    if receipt.failure is not None:
+        raise receipt.failure
+    return receipt

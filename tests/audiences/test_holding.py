@@ -1,0 +1,71 @@
+"""Which run holds an audience, and what dead ones have left: locks tell, and no clock is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from target_batch.ledger.database import Ledger
+from target_batch.ledger.members import Snapshot, TakenOverError
+from target_batch.ledger.staging import Row, Staging
+from target_batch.ledger.tables import arrivals, audiences
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def arrived(ledger: Ledger) -> set[str]:
+    with ledger.begin() as connection:
+        return set(connection.scalars(sa.select(arrivals.c.member)))
+
+
+def test_an_audience_is_held_until_its_run_ends(ledger_url: str, tmp_path: Path) -> None:
+    """However long it has been silent, and however it ends."""
+    first, second = Ledger(ledger_url, tmp_path), Ledger(ledger_url, tmp_path)
+    held, wanted = Snapshot(first, "place", "vip"), Snapshot(second, "place", "vip")
+    assert held.hold("cohort") is None
+    assert "another run is at it" in (wanted.hold("cohort") or "")
+    assert Snapshot(second, "place", "other").hold("cohort") is None
+    first.close()
+    assert wanted.hold("cohort") is None
+    second.close()
+
+
+def test_a_run_that_was_taken_for_dead_touches_nothing_more(ledger_url: str, tmp_path: Path) -> None:
+    """Its sessions were cut off, another run took the audience over: it stops before it writes."""
+    first, second = Ledger(ledger_url, tmp_path), Ledger(ledger_url, tmp_path)
+    held, wanted = Snapshot(first, "place", "vip"), Snapshot(second, "place", "vip")
+    assert held.hold("cohort") is None
+    first.locks.release()
+    if second.in_postgresql:
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+        with second.begin() as connection:
+            connection.execute(sa.text(f"{others} AND datname = current_database()"))
+    assert wanted.hold("cohort") is None
+    with pytest.raises(TakenOverError, match="Another run took audience 'vip' over"):
+        held.doubt_removes(["u1"])
+    held.release()
+    with second.begin() as connection:
+        assert connection.scalar(sa.select(audiences.c.held_by)) == second.run
+    first.close()
+    second.close()
+
+
+def test_what_a_dead_run_has_staged_goes_and_that_of_a_living_one_stays(
+    ledger_url: str, tmp_path: Path
+) -> None:
+    first, second = Ledger(ledger_url, tmp_path), Ledger(ledger_url, tmp_path)
+    for ledger, member in ((first, "u1"), (second, "u2")):
+        staging = Staging(ledger)
+        staging.put(Row("vip", member, b"{}", 1, b"{}"))
+        staging.flush()
+    third = Ledger(ledger_url, tmp_path)
+    Staging(third)
+    assert arrived(third) == {"u1", "u2"}
+    first.close()
+    Staging(third)
+    assert arrived(third) == {"u2"}
+    second.close()
+    third.close()
