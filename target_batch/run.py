@@ -184,13 +184,12 @@ class Run:
 
     def activated(self, streams: Sequence[str], line: int) -> None:
         """Note an ACTIVATE_VERSION: Batch keeps no versions, but a mirror takes it as proof."""
-        self.drain()
         for mirror in self._deliveries.mirrors:
             for stream in streams:
                 mirror.activated(stream, line)
 
     def drain(self) -> None:
-        """Send what came so far on its way, ahead of what follows."""
+        """Send what waits on its way."""
         for delivery in self._deliveries:
             delivery.flush()
 

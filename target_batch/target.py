@@ -176,17 +176,17 @@ class TargetBatch(Target):
         return SINKS[self._kinds[stream_name]]
 
     def get_sink(self, stream_name: str, **options: Any) -> StreamSink:
-        """Return a stream's sink; what an older schema mapped leaves before a new one begins."""
+        """Return a stream's sink: a new one where its SCHEMA has changed."""
         before = self._sinks_active.get(stream_name)
         if (schema := options.get("schema")) is not None:
             keys = options.get("key_properties") or ()
             self._kinds[stream_name] = kind_of_stream(stream_name, schema, keys, self.run.settings)
         sink: StreamSink = super().get_sink(stream_name, **options)  # type: ignore[assignment]
         if before is not None and sink is not before:
-            self.run.drain()
             self._sinks_to_clear.clear()
             self._replaced += 1
             if self._replaced % COLLECT_AFTER == 0:
+                self.run.drain()
                 gc.collect()
         return sink
 
@@ -250,7 +250,6 @@ class TargetBatch(Target):
         if stream is None or message.manifest is None or message.encoding is None:
             raise reader.incomplete("BATCH", _missing(message, "stream", "encoding", "manifest"))
         self._needs_schema("BATCH", stream)
-        self.run.drain()
         for uri in message.manifest:
             found = lines(uri, message.encoding, reader.line_number, goes_on=reader.goes_on)
             for row, line in enumerate(found, start=1):

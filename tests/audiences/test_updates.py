@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,6 +82,25 @@ def test_calls_are_full_however_often_a_state_comes(loader: Loader, every: int) 
     assert len(loader.calls("update")) == 5
     assert len(loader.members("cohort")) == 45_000
     assert found.states[-1] == DONE
+
+
+def test_no_message_between_records_leaves_a_call_half_empty(loader: Loader) -> None:
+    """An ACTIVATE_VERSION, another SCHEMA of the stream or of another one, a file of rows."""
+    file = loader.folder / "more.jsonl"
+    file.write_text("".join(json.dumps({"user_id": member}) + "\n" for member in numbered(5001, 6000)))
+    batch = {"type": "BATCH", "stream": "cohort", "encoding": {"format": "jsonl"}}
+    between = [
+        json.dumps({"type": "ACTIVATE_VERSION", "stream": "cohort", "version": 1}),
+        head("cohort", "note"),
+        *[head("users"), head("users", "plan")],
+        json.dumps(batch | {"manifest": [file.as_uri()]}),
+    ]
+    lines = [head()]
+    for start, message in zip(range(1, 5001, 1000), between, strict=True):
+        lines += [*rows(numbered(start, start + 999)), message]
+    found = loader.run([*lines, state(DONE)], checkpoint_seconds=LONG)
+    assert found.code == 0, found.log
+    assert loader.calls("update") == [("update", 6000)]
 
 
 def test_wide_rows_do_not_cut_calls_short(loader: Loader) -> None:
