@@ -10,6 +10,7 @@ from target_batch.commands.samples import SampleRow, Schema
 from target_batch.common.clock import Clock
 from target_batch.common.errors import ConfigurationError, InputError
 from target_batch.common.operations import ProfileUpdate, Tally
+from target_batch.common.paths import value_at
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.mapping.names import base_name
@@ -107,7 +108,7 @@ class Study:
 
     def note_examples(self, record: dict[str, Any]) -> None:
         """Keep the first value that each property has."""
-        for path, value in paths(record, nested=bool(self.route and self.route.kind == "segment")):
+        for path, value in paths(record, nested=bool(self.route and self.route.kind == "segment")).items():
             if value is not None and value != "" and path not in self.examples:
                 self.examples[path] = value
 
@@ -175,7 +176,7 @@ class Study:
         left = [row for row in self.rows if row.target and row.property not in self.sent]
         if not left:
             return
-        values = dict(paths(record, nested=bool(self.route and self.route.kind == "segment")))
+        values = paths(record, nested=bool(self.route and self.route.kind == "segment"))
         by_name = {base_name(key): (key, value) for key, value in sent.items() if value is not None}
         for row in left:
             names = map(base_name, str(row.target).split(", "))
@@ -187,16 +188,14 @@ class Study:
                 self.sent[row.property] = keys, went[0] if len(went) == 1 else went
 
 
-def paths(record: dict[str, Any], *, nested: bool) -> list[tuple[str, Any]]:
-    """Return what stands in a record, by the path that a plan names it with."""
-    found = list(record.items())
-    context = record.get("context")
-    containers = {"traits": record.get("traits"), "properties": record.get("properties"), "context": context}
-    if isinstance(context, dict) and not record.get("traits"):
-        containers["traits"] = context.get("traits")
-    for name, held in containers.items() if nested else ():
+def paths(record: dict[str, Any], *, nested: bool) -> dict[str, Any]:
+    """Return what stands in a record by the path in its plan; own traits go before those of `context`."""
+    found = dict(record)
+    containers = ("context.traits", "traits"), ("traits", "traits"), ("properties",) * 2, ("context",) * 2
+    for path, name in containers if nested else ():
+        held = value_at(record, path)
         if isinstance(held, dict):
-            found += [(f"{name}.{inner}", value) for inner, value in held.items()]
+            found.update((f"{name}.{inner}", value) for inner, value in held.items())
     return found
 
 

@@ -61,7 +61,8 @@ def folder_at(work_path: str, seconds: Callable[[], float] = lambda: CALL_SECOND
     """Return the folder that a path or a URL names; `seconds` is how long one call behind a URL may take.
 
     Raises:
-        ConfigurationError: the URL's protocol is unknown or lacks its package, or no bucket is named.
+        ConfigurationError: the URL's protocol is unknown or lacks its package, no bucket is named, or the
+            storage does not open.
     """
     if "://" not in work_path or work_path.startswith("file://"):
         return LocalFolder(Path(work_path.removeprefix("file://")).expanduser())
@@ -71,11 +72,19 @@ def folder_at(work_path: str, seconds: Callable[[], float] = lambda: CALL_SECOND
     if protocol in OBJECT_STORES and (not path or path.startswith("/")):
         raise ConfigurationError(f"`work_path` names no bucket: {protocol}://BUCKET/PREFIX is expected.")
     try:
-        files, root = fsspec.core.url_to_fs(work_path)
+        for name in protocol.split("::"):
+            fsspec.get_filesystem_class(name)
     except (ImportError, ValueError):
         raise ConfigurationError(
             f"`work_path` begins with {protocol}://, which needs a package of its own (s3fs, gcsfs, …). "
             "Install it beside target-batch, or name a folder on disk."
+        ) from None
+    try:
+        files, root = fsspec.core.url_to_fs(work_path)
+    except Exception as error:  # noqa: BLE001 - packages of others; a message may hold a key
+        raise ConfigurationError(
+            f"The storage behind `work_path` ({protocol}://) does not open ({type(error).__name__}), so "
+            "nothing was read. Check the URL, and where its package looks for credentials."
         ) from None
     return RemoteFolder(files, root, seconds)
 

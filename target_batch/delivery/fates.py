@@ -1,8 +1,8 @@
 """The one place that settles a record's fate.
 
 A record is delivered (Batch's answer says so), rejected (Batch or the mapping blames it, and it is
-on disk) or undelivered, which it stays until it is settled here. `ignored`
-and `unchanged` are the two ways in which nothing had to be sent.
+written down) or undelivered, which it stays until it is settled here. `ignored` and `unchanged` are the
+two ways in which nothing had to be sent.
 """
 
 from __future__ import annotations
@@ -61,7 +61,10 @@ class Fates:
         tally.reasons[reason] += 1
 
     def rejected(self, ticket: Ticket, issues: Sequence[Issue], *, replay: bool = True) -> None:
-        """Settle a record that is refused as a whole: it is on disk before it counts."""
+        """Settle a record that is refused as a whole.
+
+        It counts once it is written; no state that covers it passes before it is on the disk.
+        """
         self._rejects.write(ticket, issues, whole=True, replay=replay)
         tally = ticket.origin.tally
         tally.rejected += 1

@@ -77,6 +77,26 @@ def test_a_storage_that_takes_nothing(
     assert not made.exists()
 
 
+@pytest.mark.parametrize("error", ["OSError('canary-words')", "ValueError('canary-words')"])
+def test_a_storage_that_does_not_open_is_a_setting_to_correct(
+    tmp_path: Path, batch: LocalBatch, error: str
+) -> None:
+    """Packages look for credentials, or connect, as they are made: the message names the kind of trouble."""
+    script = tmp_path / "store.py"
+    at = "class Store(AbstractFileSystem):\n"
+    raising = f"{at}    def __init__(self, **options):\n        raise {error}\n"
+    script.write_text(STORE.replace(at, raising).format(error="x", made="", root=str(ROOT)))
+    config = config_file(tmp_path, batch.url, work_path="s3://bucket/prefix")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, str(script), "--config", str(config)]
+    process = subprocess.Popen(command, env=environment(), **pipes)  # type: ignore[call-overload]
+    found = ended(process, config, encoded(GOOD))
+    assert (found.code, found.states, batch.journal()) == (2, [], [])
+    assert f"The storage behind `work_path` (s3://) does not open ({error.partition('(')[0]})" in found.log
+    assert "canary-words" not in found.log
+    assert "Please report" not in found.log
+
+
 @pytest.mark.parametrize("path", ["s3://", "s3:///prefix", "gs://", "abfs:///x"])
 def test_a_url_without_a_bucket_is_refused(tmp_path: Path, batch: LocalBatch, path: str) -> None:
     """What stands behind it would be taken for the bucket's name."""
