@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 SILENT_SECONDS: Final = 5.0
 """A tap that has said nothing for so long is at work: the run is written into the run log."""
 
-LONGEST_CAUSE: Final = 600
-"""Characters that are kept of why a run stopped."""
-
 GRACE_SECONDS: Final = 4.0
 """How long retries and attempts go on after a signal or a failure; the run ends within 5 seconds."""
 
@@ -281,7 +278,7 @@ class Run:
 
     def stopped_by(self, cause: str) -> None:
         """Keep why the run stopped; the first cause counts."""
-        self._cause = self._cause or clean(cause, LONGEST_CAUSE)
+        self._cause = self._cause or clean(cause, run_log.LONGEST_CAUSE)
 
     def begin(self) -> None:
         """Write the run into the run log, so that one that is killed is seen as one that did not end."""

@@ -42,10 +42,11 @@ class StreamSink(Sink):
     """What the sinks share: the plan of a stream under one SCHEMA, and the way of its records.
 
     Of the SDK's hooks it uses the constructor (the plan is compiled there) and the bookkeeping of sinks by
-    stream and SCHEMA. These are not used: `process_record` and `process_batch` (a record needs its line and
-    its bytes, so it comes through `accept`; batches are cut by delivery, across streams), `is_full` (delivery
-    bounds what waits) and `clean_up` (the run's totals replace the SDK's metrics). `get_validator`
-    returns none: the converters know the types, and a wrong value costs only itself.
+    stream and SCHEMA; `setup` has nothing to do. These are not used: `process_record` and `process_batch` (a
+    record needs its line and its bytes, so it comes through `accept`; batches are cut by delivery, across
+    streams), `is_full` (delivery bounds what waits) and `clean_up` (the run's totals replace the SDK's
+    metrics). `get_validator` returns none: the converters know the types, and a wrong
+    value costs only itself.
     """
 
     def __init__(

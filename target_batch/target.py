@@ -35,7 +35,7 @@ from target_batch.run import Run
 from target_batch.singer.batch_files import OddLine, decoded, lines
 from target_batch.singer.flattening import with_arrays
 from target_batch.singer.messages import is_utf8, record_line
-from target_batch.singer.reader import LineReader
+from target_batch.singer.reader import TICK_ROWS, LineReader
 from target_batch.sinks import SINKS, StreamSink, kind_of_stream
 
 if TYPE_CHECKING:
@@ -53,9 +53,6 @@ GC_THRESHOLDS = (50_000, 20, 100)
 
 COLLECT_AFTER = 100
 """Changes of a SCHEMA after which the plans that went are collected: our thresholds would keep them."""
-
-TICK_ROWS = 500
-"""Rows of a file after which answers are settled and checkpoints looked at."""
 
 
 class SchemaMissingError(InputError, RecordsWithoutSchemaException):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from target_batch.commands import options
+from target_batch.commands import singer_out as out
 from target_batch.commands.options import config_option, format_option
 from target_batch.common.errors import ConfigurationError
 from target_batch.config import files as configuration
+from target_batch.connection_test import exit_code, probe, report
 
 if TYPE_CHECKING:
     from target_batch.commands.options import Form
@@ -26,7 +28,6 @@ def check(*, files: tuple[str, ...], form: Form) -> None:
     Exit code 0 when all is well, 2 when a setting is wrong, 1 when Batch cannot be reached.
     """
     settings = options.load_files(files)
-    from target_batch.connection_test import exit_code, probe, report  # noqa: PLC0415 - slow, and `--help` needs none of it
 
     try:
         findings = probe(settings, "check")
@@ -53,7 +54,6 @@ def _as_data(finding: Finding) -> dict[str, object]:
 
 
 def _write_singer(findings: list[Finding]) -> None:
-    from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
 
     properties = {"setting": out.TEXT, "ok": out.BOOLEAN, "finding": out.TEXT, "where": out.TEXT}
     out.write("target_batch_check", properties, ["setting"], map(_as_data, findings))

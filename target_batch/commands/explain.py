@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from target_batch.commands import options
+from target_batch.commands import singer_out as out
+from target_batch.commands.curl import curls
+from target_batch.commands.explain_text import shown
 from target_batch.commands.options import Stopped, config_option, format_option
+from target_batch.commands.report import as_data
+from target_batch.commands.samples import read_sample, stream_of
+from target_batch.commands.study import survey
+from target_batch.common.errors import ConfigurationError, StopRun
+from target_batch.common.plain_text import wrapped
 from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
+from target_batch.mapping.converters import InvalidValue
+from target_batch.mapping.converters.dates import instant, seconds_since_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,10 +54,6 @@ def explain(
     Nothing is sent and nothing is written. Exit code 2 when the target would refuse the
     configuration, 1 when the input cannot be read.
     """
-    from target_batch.commands.samples import read_sample, stream_of  # noqa: PLC0415 - slow
-    from target_batch.commands.study import survey  # noqa: PLC0415 - slow
-    from target_batch.common.errors import ConfigurationError, StopRun  # noqa: PLC0415 - only where caught
-
     config = configuration.read(files)
     settings = options.load_without_keys(config)
     if stream is None and file is not sys.stdin.buffer and getattr(file, "name", "-") not in {"-", "<stdin>"}:
@@ -66,8 +72,6 @@ def explain(
 
 
 def _moment(at: str | None) -> float:
-    from target_batch.mapping.converters import InvalidValue  # noqa: PLC0415 - same
-    from target_batch.mapping.converters.dates import instant, seconds_since_epoch  # noqa: PLC0415 - slow
 
     if at is None:
         return time.time()
@@ -78,7 +82,6 @@ def _moment(at: str | None) -> float:
 
 
 def _print(studies: dict[str, Study], settings: Settings, form: str, idle: Sequence[str]) -> None:
-    from target_batch.commands.report import as_data  # noqa: PLC0415 - slow
 
     found = [as_data(study, settings) for study in studies.values()]
     if form == "json":
@@ -88,9 +91,6 @@ def _print(studies: dict[str, Study], settings: Settings, form: str, idle: Seque
     elif form == "curl":
         _print_curls(studies, settings)
     else:
-        from target_batch.commands.explain_text import shown  # noqa: PLC0415 - only here
-        from target_batch.common.plain_text import wrapped  # noqa: PLC0415 - same
-
         blocks = ["\n".join(shown(one)) for one in found] or ["The input holds no SCHEMA."]
         blocks += [wrapped(sentence, 0) for sentence in idle]
         click.echo("\n\n".join(blocks))
@@ -98,8 +98,6 @@ def _print(studies: dict[str, Study], settings: Settings, form: str, idle: Seque
 
 def _write_singer(found: list[dict[str, Any]]) -> None:
     """Write a row for each property; examples are values, so they stay here."""
-    from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
-
     names = ("property", "attribute", "type", "reason", "note")
     properties = dict.fromkeys(("stream", "kind", *names), out.TEXT)
     rows = (
@@ -111,7 +109,6 @@ def _write_singer(found: list[dict[str, Any]]) -> None:
 
 
 def _print_curls(studies: dict[str, Study], settings: Settings) -> None:
-    from target_batch.commands.curl import curls  # noqa: PLC0415 - only here
 
     for study in studies.values():
         made = list(curls(study, settings))

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 import click
 
-from target_batch.commands.options import Stopped
+from target_batch.commands import proposals
+from target_batch.commands.explain_text import shown
+from target_batch.commands.options import Stopped, load_without_keys
+from target_batch.commands.report import as_data
+from target_batch.commands.samples import stream_of
 from target_batch.common.errors import ConfigurationError, StopRun
 from target_batch.common.redaction import clean
 from target_batch.config.files import PREFIX, Wrong
@@ -137,9 +141,6 @@ def _streams(
     file: str, config: dict[str, Any], flags: Flags
 ) -> tuple[dict[str, dict[str, Any]], Rows | None]:
     """Propose options for each stream of a sample, try them, and show what would become of it."""
-    from target_batch.commands import proposals  # noqa: PLC0415 - slow, and `--help` needs none of it
-    from target_batch.commands.samples import stream_of  # noqa: PLC0415 - same
-
     try:
         with Path(file).open("rb") as opened:
             sample = proposals.read(opened, flags.stream or stream_of(file), RECORDS)
@@ -164,8 +165,6 @@ def _options(sample: Sample, stream: str, config: dict[str, Any], flags: Flags) 
     Raises:
         ConfigurationError: the target would refuse them.
     """
-    from target_batch.commands import proposals  # noqa: PLC0415 - slow, and `--help` needs none of it
-
     found = flags.kind or proposals.kind_of(sample, stream)
     kind = flags.ask(f"Kind of stream '{clean(stream, 60)}'", found, list(get_args(Kind)))
     given = {"kind": kind, "custom_id": flags.custom_id, "time": flags.time if kind != "ignore" else None}
@@ -188,8 +187,6 @@ def _ask_properties(
     sample: Sample, stream: str, options: dict[str, Any], study: Callable[[], Study], flags: Flags
 ) -> None:
     """Ask for the custom ID and the time, where the target does not find them or a person may know better."""
-    from target_batch.commands import proposals  # noqa: PLC0415 - slow, and `--help` needs none of it
-
     shown, first = clean(stream, 60), study()
     found = first.route.custom_id if first.route else None
     unknown = found is None and "custom ID" in (first.problem or "")
@@ -205,9 +202,6 @@ def _ask_properties(
 
 
 def _show(studies: dict[str, Study], config: dict[str, Any]) -> None:
-    from target_batch.commands.explain_text import shown  # noqa: PLC0415 - slow, and `--help` needs none of it
-    from target_batch.commands.options import load_without_keys  # noqa: PLC0415 - same
-    from target_batch.commands.report import as_data  # noqa: PLC0415 - same
 
     settings = load_without_keys(config)
     for study in studies.values():
@@ -222,8 +216,6 @@ def _check(config: dict[str, Any]) -> None:
     Raises:
         Wrong: the target would refuse it.
     """
-    from target_batch.commands.options import load_without_keys  # noqa: PLC0415 - slow
-
     load_without_keys(config)
 
 

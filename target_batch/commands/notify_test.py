@@ -11,6 +11,7 @@ from target_batch.commands import options
 from target_batch.commands.options import Stopped, config_option
 from target_batch.config import files as configuration
 from target_batch.config.files import NO_CONFIGURATION, Wrong
+from target_batch.report.webhook import body_of, post
 
 
 @click.command("notify-test")
@@ -20,8 +21,6 @@ def notify_test(*, files: tuple[str, ...]) -> None:
 
     Exit code 0 if it was accepted, 1 if it was not, 2 if `notify_url` is not set. Batch is not called.
     """
-    from target_batch.report.webhook import body_of, post  # noqa: PLC0415 - slow, and `--help` needs none of it
-
     if not files:
         raise Wrong(NO_CONFIGURATION)
     settings = options.load_without_keys(configuration.read(files))

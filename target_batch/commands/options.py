@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
+import msgspec
 
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
 from target_batch.config.files import NO_CONFIGURATION, Wrong
+from target_batch.mapping.settings_check import ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,16 +55,12 @@ def format_option(*more: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
 def echo_json(found: object) -> None:
     """Write data as JSON that people can read."""
-    import msgspec  # noqa: PLC0415 - only here
-
     encoded = msgspec.json.Encoder(decimal_format="number").encode(found)
     click.echo(msgspec.json.format(encoded, indent=2).decode())
 
 
 def load(config: dict[str, Any]) -> Settings:
     """Check a configuration as the target does."""
-    from target_batch.mapping.settings_check import ready  # noqa: PLC0415 - slow, and `--help` needs none of it
-
     try:
         return ready(config)
     except ConfigurationError as error:

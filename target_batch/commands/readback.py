@@ -23,9 +23,7 @@ from target_batch.common.limits import MOST_NAMES
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import clean
 from target_batch.common.storage import LocalFolder, folder_at
-from target_batch.ledger.database import opened_to_read
 from target_batch.ledger.held import scope_of, tag_of
-from target_batch.ledger.profiles import KnownProfile, ProfileReader
 from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.converters.dates import looks_like_a_date, utc
 from target_batch.mapping.names import base_name
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from target_batch.config.settings import Settings
+    from target_batch.ledger.profiles import KnownProfile, ProfileReader
 
 Outcome = Literal["equal", "different", "missing", "not_compared"]
 
@@ -332,6 +331,9 @@ def comparison(settings: Settings) -> Iterator[LedgerComparison]:
         ConfigurationError: the run does not exist, or the ledger does not know it.
         DeliveryError: the ledger does not answer.
     """
+    from target_batch.ledger.database import opened_to_read  # noqa: PLC0415 - SQLAlchemy costs start-up
+    from target_batch.ledger.profiles import ProfileReader  # noqa: PLC0415 - same
+
     if not settings.skip_unchanged:
         raise ConfigurationError(
             "`--last-run` compares with the ledger, which knows what was sent only with `skip_unchanged`: "

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from target_batch.commands import options
+from target_batch.commands import history, options
+from target_batch.commands import singer_out as out
 from target_batch.commands.options import config_option, format_option
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.plain_text import cut, fitted, number, wrapped
+from target_batch.common.reasons import Reason
+from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
 
@@ -57,9 +62,6 @@ def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records:
 
     `--format json` and `singer` write every refusal, without people's data unless asked for.
     """
-    from target_batch.commands import history  # noqa: PLC0415 - slow
-    from target_batch.common.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
-
     settings = options.load_without_keys(configuration.read(files))
     try:
         if run == "last":
@@ -95,9 +97,6 @@ def _print(found: Iterable[RejectMark], files: tuple[str, ...], dry: set[str], r
 
 
 def _text(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
-    from target_batch.common.plain_text import cut, fitted, number, wrapped  # noqa: PLC0415 - only here
-    from target_batch.common.reasons import Reason  # noqa: PLC0415 - same
-    from target_batch.common.redaction import clean  # noqa: PLC0415 - same
 
     advice = {reason.code: reason.advice for reason in Reason}
     stream = None
@@ -122,7 +121,6 @@ def _replays(paths: dict[str, set[int]], files: tuple[str, ...]) -> Iterator[str
     ready = [path for path, repeatable in paths.items() if repeatable]
     if not ready:
         return
-    from target_batch.common.plain_text import fitted  # noqa: PLC0415 - only here
 
     yield click.style(fitted("Once the cause is gone, this delivers exactly what was refused:"), bold=True)
     for path in ready:
@@ -138,7 +136,6 @@ def target_call(files: tuple[str, ...]) -> str:
 
 
 def _write_singer(found: Iterable[RejectMark], *, with_records: bool) -> None:
-    from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
 
     properties: dict[str, Any] = {
         "run": out.TEXT,
@@ -161,7 +158,6 @@ def _write_singer(found: Iterable[RejectMark], *, with_records: bool) -> None:
 
 
 def _record(refusal: RejectMark, *, with_records: bool) -> dict[str, Any]:
-    from target_batch.common.reasons import Reason  # noqa: PLC0415 - only here
 
     mark = refusal.mark
     reason = next((reason for reason in Reason if reason.code == mark.get("code")), None)

@@ -10,6 +10,9 @@ from typing import Any
 import click
 
 from target_batch.commands.options import config_option
+from target_batch.singer.archives import ArchiveReader
+from target_batch.singer.packed_files import located
+from target_batch.target import TargetBatch
 
 
 @click.command("replay", short_help="Load archives (JSON lines, CSV, Parquet) straight from their files.")
@@ -27,9 +30,6 @@ def replay(
     Mapping, counts, rejects and limits are those of the target; the setting `replay` narrows the time and
     the types. States go to standard output: keep them, and `--state` goes on where they end.
     """
-    from target_batch.singer.archives import ArchiveReader  # noqa: PLC0415 - start-up of other commands
-    from target_batch.target import TargetBatch  # noqa: PLC0415 - it imports this package
-
     expanded = [found for file in archives for found in _expanded(file)]
     reader = ArchiveReader(stream, expanded, _read(schema), _position(state))
     TargetBatch.run_and_exit(files, message_reader=reader)
@@ -42,8 +42,6 @@ def _expanded(file: str) -> list[str]:
             raise click.BadParameter(f"{file}: the file does not exist")
         return [file]
     import fsspec  # noqa: PLC0415 - only those who name many files pay for it
-
-    from target_batch.singer.packed_files import located  # noqa: PLC0415 - same
 
     files, path = fsspec.core.url_to_fs(located(file))
     found = [files.unstrip_protocol(name) for name in sorted(files.glob(path))]

@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from target_batch.commands import options
+from target_batch.commands import history, options
+from target_batch.commands import singer_out as out
 from target_batch.commands.options import config_option, format_option
+from target_batch.commands.rejects import target_call
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.plain_text import table, wrapped
+from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
+from target_batch.report.run_log import spared_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,9 +57,6 @@ def runs(*, files: tuple[str, ...], last: int | None, form: str, web: bool, port
 
     `--web` shows all of them on a page that only this machine can open, until Ctrl-C.
     """
-    from target_batch.commands import history  # noqa: PLC0415 - slow
-    from target_batch.common.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
-
     if web and form != "text":
         raise click.UsageError("--web shows a page. Leave out --format, or leave out --web.")
     settings = options.load_without_keys(configuration.read(files))
@@ -79,10 +82,6 @@ def runs(*, files: tuple[str, ...], last: int | None, form: str, web: bool, port
 
 def _serve(work_path: str, files: tuple[str, ...], port: int) -> None:
     """Serve the page; the folder is read first, so that a wrong one is said here."""
-    from target_batch.commands import history  # noqa: PLC0415 - slow
-    from target_batch.commands.rejects import target_call  # noqa: PLC0415 - only here
-    from target_batch.common.errors import ConfigurationError  # noqa: PLC0415 - only where it is caught
-
     try:
         from target_batch.commands.runs_page.serving import serve  # noqa: PLC0415 - needs the extra
     except ImportError:
@@ -99,8 +98,6 @@ def _serve(work_path: str, files: tuple[str, ...], port: int) -> None:
 
 
 def _table(found: list[dict[str, Any]]) -> Iterator[str]:
-    from target_batch.common.plain_text import table, wrapped  # noqa: PLC0415 - only here
-    from target_batch.report.run_log import spared_text  # noqa: PLC0415 - only here
 
     tallies = [tally for entry in found for tally in _object(entry.get("streams")).values()]
     shown = [name for name in COUNTS if name in ALWAYS or any(_integer(tally.get(name)) for tally in tallies)]
@@ -117,7 +114,6 @@ def _table(found: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _rows(entry: dict[str, Any], shown: list[str]) -> Iterator[list[str]]:
-    from target_batch.common.redaction import clean  # noqa: PLC0415 - only here
 
     code = f"{_integer(entry.get('exit'))}{' dry' if entry.get('dry_run') is True else ''}"
     head = [_started(entry), f"{_float(entry.get('seconds')):,.1f}", code]
@@ -139,15 +135,12 @@ def _number(counts: dict[str, Any], name: str, *, dry: bool) -> str:
 
 
 def _started(entry: dict[str, Any]) -> str:
-    from target_batch.common.redaction import clean  # noqa: PLC0415 - only here
 
     return clean(str(entry.get("started", ""))[:19].replace("T", " "))
 
 
 def _cause(entry: dict[str, Any]) -> str:
     """Return why a run stopped, empty for one that reached its end."""
-    from target_batch.common.redaction import clean  # noqa: PLC0415 - only here
-
     if entry.get("ended") is False:
         return DID_NOT_END
     return clean(entry["cause"], 600) if isinstance(entry.get("cause"), str) else ""
@@ -160,7 +153,6 @@ def _reasons(counts: dict[str, Any]) -> str:
 
 
 def _write_singer(found: list[dict[str, Any]]) -> None:
-    from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
 
     run = {"run": out.TEXT, "started": out.MOMENT, "seconds": out.NUMBER, "exit": out.INTEGER}
     run |= dict.fromkeys(TOTALS, out.INTEGER) | {

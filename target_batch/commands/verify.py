@@ -10,9 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from target_batch.commands import options
+from target_batch.batch_api.client import Client
+from target_batch.batch_api.endpoints import AUDIENCE_RATE, Project
+from target_batch.batch_api.exports import Exports
+from target_batch.batch_api.rate_limiter import RateLimiter
+from target_batch.batch_api.transport import Transport
+from target_batch.commands import options, readback
+from target_batch.commands import singer_out as out
 from target_batch.commands.options import Stopped, config_option, format_option
+from target_batch.commands.readback import Comparison, rows
+from target_batch.commands.samples import Schema, read_sample, stream_of
+from target_batch.commands.study import survey
+from target_batch.common.clock import Clock, Stop
 from target_batch.common.errors import ConfigurationError, InputError, StopRun
+from target_batch.common.operations import ProfileUpdate
+from target_batch.common.plain_text import counted, fitted, number, table
+from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
 from target_batch.config.files import NO_CONFIGURATION, Wrong
 
@@ -21,9 +34,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import IO
 
-    from target_batch.batch_api.exports import Exports
     from target_batch.commands.options import Form
-    from target_batch.commands.readback import Comparison, LedgerComparison
+    from target_batch.commands.readback import LedgerComparison
     from target_batch.config.settings import Settings
 
 
@@ -88,7 +100,6 @@ def _expected(
 ) -> AbstractContextManager[Comparison | LedgerComparison]:
     if sample is not None:
         return nullcontext(_sent(config, sample, stream, records))
-    from target_batch.commands import readback  # noqa: PLC0415 - slow, and `--help` needs none of it
 
     return readback.comparison(settings)
 
@@ -99,11 +110,6 @@ def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records
     Raises:
         StopRun: it cannot be read, or has nothing that can be read back.
     """
-    from target_batch.commands.readback import Comparison  # noqa: PLC0415 - slow, and `--help` needs none of it
-    from target_batch.commands.samples import stream_of  # noqa: PLC0415 - same
-    from target_batch.commands.study import survey  # noqa: PLC0415 - same
-    from target_batch.common.operations import ProfileUpdate  # noqa: PLC0415 - same
-
     name = getattr(sample, "name", "-")
     if stream is None and isinstance(name, str) and name not in {"-", "<stdin>"}:
         stream = stream_of(name)
@@ -126,8 +132,6 @@ def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records
 
 def _take(sample: IO[bytes], stream: str | None, most: int, show: Callable[[Any], None]) -> None:
     """Show at most so many records of the sample (0: all), and say if it has more."""
-    from target_batch.commands.samples import Schema, read_sample  # noqa: PLC0415 - slow, `--help` needs none
-
     count = 0
 
     def take(found: Any) -> None:
@@ -152,12 +156,6 @@ def _read_back(settings: Settings, comparison: Comparison | LedgerComparison, se
 
 
 def _exports(settings: Settings) -> Exports:
-    from target_batch.batch_api.client import Client  # noqa: PLC0415 - slow, and `--help` needs none of it
-    from target_batch.batch_api.endpoints import AUDIENCE_RATE, Project  # noqa: PLC0415 - same
-    from target_batch.batch_api.exports import Exports  # noqa: PLC0415 - same
-    from target_batch.batch_api.rate_limiter import RateLimiter  # noqa: PLC0415 - same
-    from target_batch.batch_api.transport import Transport  # noqa: PLC0415 - same
-    from target_batch.common.clock import Clock, Stop  # noqa: PLC0415 - same
 
     if settings.project_key is None:
         raise ConfigurationError("`project_key` is not set: profiles are read back from a project.")
@@ -170,12 +168,9 @@ def _exports(settings: Settings) -> Exports:
 
 
 def _show(comparison: Comparison | LedgerComparison, form: Form, *, ids: bool) -> None:
-    from target_batch.commands.readback import rows  # noqa: PLC0415 - slow
 
     found = list(rows(comparison.attributes, comparison.outcomes, ids=ids))
     if form == "singer":
-        from target_batch.commands import singer_out as out  # noqa: PLC0415 - only here
-
         columns: tuple[str, ...] = comparison.outcomes
         names = {"attribute": out.TEXT, **dict.fromkeys(columns, out.INTEGER)}
         out.write("target_batch_verify", names | ({"custom_ids": {}} if ids else {}), ["attribute"], found)
@@ -189,8 +184,6 @@ def _show(comparison: Comparison | LedgerComparison, form: Form, *, ids: bool) -
 
 
 def _print(comparison: Comparison | LedgerComparison, found: list[dict[str, Any]], *, ids: bool) -> None:
-    from target_batch.common.plain_text import fitted, number, table  # noqa: PLC0415 - only here
-    from target_batch.common.redaction import clean  # noqa: PLC0415 - same
 
     outcomes = comparison.outcomes
     heads = ("attribute", *(outcome.replace("_", " ") for outcome in outcomes))
@@ -210,7 +203,6 @@ def _print(comparison: Comparison | LedgerComparison, found: list[dict[str, Any]
 
 
 def _verdict(comparison: Comparison | LedgerComparison) -> str:
-    from target_batch.common.plain_text import counted, number  # noqa: PLC0415 - only here
 
     profiles = counted(comparison.profiles, "profile")
     unclear = sum(tally.counts["not_compared"] for tally in comparison.attributes.values())

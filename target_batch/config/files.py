@@ -20,6 +20,7 @@ from target_batch.common.errors import ConfigurationError
 from target_batch.common.plain_text import fitted
 from target_batch.config.options import StreamOptions
 from target_batch.config.problems import stray_variables
+from target_batch.config.schema import json_schema
 from target_batch.config.settings import SdkSettings, Settings
 
 if TYPE_CHECKING:
@@ -262,7 +263,6 @@ def of_file(name: str) -> dict[str, Any]:
 
 
 def _schema() -> dict[str, Any]:
-    from target_batch.config.schema import json_schema  # noqa: PLC0415 - only ENV needs it
 
     schema = json_schema()
     schema["properties"] |= {name: {"type": kind} for name, kind in SDK_TYPES.items()}

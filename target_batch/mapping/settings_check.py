@@ -9,6 +9,11 @@ from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
 from target_batch.common.storage import folder_at
 from target_batch.config.settings import load
+from target_batch.mapping import natives, objects
+from target_batch.mapping.converters import InvalidValue
+from target_batch.mapping.converters.locales import region
+from target_batch.mapping.names import Container, snake_case
+from target_batch.mapping.times import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +33,6 @@ def ready(config: Mapping[str, Any]) -> Settings:
     settings = load(config)
     folder_at(settings.work_path)
     if settings.replay is not None:
-        from target_batch.mapping.times import Replay  # noqa: PLC0415 - few configurations have it
-
         Replay(settings.replay)
     for stream, options in settings.streams.items():
         if options.attributes:
@@ -51,17 +54,12 @@ def ready(config: Mapping[str, Any]) -> Settings:
 
 def _check_names(stream: str, options: StreamOptions) -> None:
     """Check what `attributes` names; which of Batch's own names fit is known once the kind is."""
-    from target_batch.mapping import natives, objects  # noqa: PLC0415 - slow
-    from target_batch.mapping.names import Container, snake_case  # noqa: PLC0415 - same
-
     container = Container(stream, snake_case, options.attributes, reserved=natives.NAMES | objects.RESERVED)
     for name in options.attributes:
         container.decide(name)
 
 
 def _check_country(country: str) -> None:
-    from target_batch.mapping.converters import InvalidValue  # noqa: PLC0415 - same
-    from target_batch.mapping.converters.locales import region  # noqa: PLC0415 - few configurations name a country
 
     try:
         known = region(country)

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+from singer_sdk import metrics
+
 from target_batch.common.redaction import clean
 from target_batch.common.storage import write_whole
 
@@ -135,8 +137,6 @@ def _label(stream: str) -> str:
 
 def log_points(entry: dict[str, Any]) -> None:
     """Log the counts of a run as the points that Singer's tools know, through the SDK's own logger."""
-    from singer_sdk import metrics  # noqa: PLC0415 - it is loaded in every run, and by no command
-
     logger = metrics.get_metrics_logger()
     sent = 0 if entry["dry_run"] else entry["requests"]
     for stream, counts in entry["streams"].items():

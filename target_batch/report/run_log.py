@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from target_batch.common.operations import Spared, Tally
     from target_batch.common.storage import Folder
+
+LONGEST_CAUSE: Final = 600
+"""Characters that are kept of why a run stopped."""
 
 
 def append(folder: Folder, run: str, entry: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from target_batch.common.redaction import clean
 from target_batch.singer.batch_files import OddLine, csv_names, csv_rows, decoded, is_csv, lines
 from target_batch.singer.messages import Message, record_line
 from target_batch.singer.packed_files import located
-from target_batch.singer.reader import LineReader
+from target_batch.singer.reader import TICK_ROWS, LineReader
 from target_batch.singer.rows import schema_of, typed, typed_columns
 
 if TYPE_CHECKING:
@@ -135,8 +135,6 @@ def learned(file: str) -> dict[str, Any]:
 
 STATE_ROWS: Final = 1000
 """Rows between two states: the run passes them on at its own cadence, this is how fine they can be."""
-
-TICK_ROWS: Final = 500
 
 
 class ArchiveReader(LineReader):

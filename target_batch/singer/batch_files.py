@@ -6,12 +6,14 @@ import json
 import math
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from itertools import count
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from target_batch.common.errors import ConfigurationError, InputError, StopRun
+from target_batch.common.limits import MIB
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import clean
 from target_batch.singer.messages import record_in, record_line
@@ -25,7 +27,7 @@ from target_batch.singer.packed_files import (
     unpacked,
 )
 from target_batch.singer.parquet import rows_of
-from target_batch.singer.reader import BOM
+from target_batch.singer.reader import BOM, LONGEST_LINE
 from target_batch.singer.rows import Table
 
 if TYPE_CHECKING:
@@ -161,7 +163,7 @@ def described(uri: str, line_number: int | None) -> str:
 
 def _jsonl(uri: str, packing: str | None, whence: str, at: Callable[[int], None]) -> Iterator[bytes]:
     with opened(uri) as packed, unpacked(packed, packing) as file:
-        for row, line in enumerate(file, start=1):
+        for row, line in enumerate(_lines_of(file, whence), start=1):
             text = line.removeprefix(BOM).strip() if row == 1 else line.strip()
             if not text:
                 continue
@@ -176,6 +178,20 @@ def _jsonl(uri: str, packing: str | None, whence: str, at: Callable[[int], None]
             yield _line(text)
 
 
+def _lines_of(file: IO[bytes], whence: str) -> Iterator[bytes]:
+    """Give the lines of a file, each within the bound that those of the input have."""
+    for row in count(1):
+        line = file.readline(LONGEST_LINE + 1)
+        if len(line) > LONGEST_LINE:
+            raise InputError(
+                f"Line {row} of {whence} is longer than {LONGEST_LINE // MIB} MiB, the bound of its memory. "
+                "What came before it is finished and confirmed; correct the file and run again."
+            )
+        if not line:
+            return
+        yield line
+
+
 def _csv(
     uri: str, whence: str, goes_on: Callable[[], bool], at: Callable[[int], None]
 ) -> Iterator[dict[str, str]]:
@@ -183,7 +199,7 @@ def _csv(
     if not is_whole(uri, first, goes_on):
         return
     with opened(uri) as packed, unpacked(packed, packing_of(first)) as file:
-        for number, (row, _) in enumerate(Table(file, whence), start=1):
+        for number, (row, _) in enumerate(Table(_lines_of(file, whence), whence), start=1):
             if number % TOLD_AFTER == 0:
                 at(packed.tell())
             yield row

@@ -13,6 +13,7 @@ import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
 from target_batch.common.errors import InputError
+from target_batch.common.limits import MIB
 from target_batch.common.redaction import clean
 from target_batch.singer.messages import decode, odd_message
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from target_batch.singer.messages import Message
 
 CHUNK: Final = 256 * 1024
-MIB: Final = 1024 * 1024
 LONGEST_LINE: Final = 256 * MIB
 """Bytes of one line; a record that Batch takes is a thousandth of it."""
 TICK_SECONDS: Final = 0.2
+TICK_ROWS: Final = 500
+"""Rows of a file after which answers are settled and checkpoints looked at."""
+
 BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = b" \t\r"
 WRONG_KEY: Final = re.compile(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +14,7 @@ from click.testing import CliRunner
 from listener import closed_port
 from local_batch import LocalBatch
 from singer import record, schema, state
-from target_process import KEY, PROJECT, finished
+from target_process import KEY, PROJECT, config_file, environment, finished
 
 from target_batch.cli import CommandGroup
 
@@ -129,6 +132,21 @@ def test_a_setting_that_cannot_be_says_what_can(
     assert done.exit_code == 2
     assert told in done.output
     assert "canary" not in done.output
+
+
+def test_it_reads_nothing_from_a_terminal(tmp_path: Path, server: LocalBatch) -> None:
+    """It ends by itself, and what was typed meanwhile is still there for the shell."""
+    config = config_file(tmp_path, server.url)
+    keyboard, terminal = os.openpty()
+    os.write(keyboard, b"typed\n")
+    command = [sys.executable, "-m", "target_batch", "check", "--config", str(config)]
+    done = subprocess.run(
+        command, stdin=terminal, capture_output=True, env=environment(), timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert os.read(terminal, 100) == b"typed\n"
+    os.close(keyboard)
+    os.close(terminal)
 
 
 def test_keys_that_only_one_call_speaks_of_are_both_told(

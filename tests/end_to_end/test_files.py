@@ -18,13 +18,16 @@ from singer import DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state, us
 from target_process import config_file, run
 
 from target_batch.commands import history
+from target_batch.common.errors import InputError
+from target_batch.singer.batch_files import csv_rows, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from local_batch import LocalBatch
 
+MIB = 1024 * 1024
 GZIP = {"format": "jsonl", "compression": "gzip"}
 PLAIN = {"format": "jsonl", "compression": "none"}
 PARQUET = {"format": "parquet", "compression": "none"}
@@ -261,6 +264,20 @@ def odd_file(folder: Path, kind: str) -> tuple[Path, dict[str, Any]]:
     table = {"user_id": ["u1", "u2", "u3"], "seat": [1, 2, 3], "score": scores}
     pq.write_table(pa.table(table), path)
     return path, PARQUET
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.csv"])
+def test_a_line_of_a_file_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """One that never ends fills no memory, packed or not; the rows before it are given."""
+    monkeypatch.setattr("target_batch.singer.batch_files.LONGEST_LINE", 2 * MIB)
+    good = b"user_id\nu1\n" if name.endswith("csv") else b'{"user_id": "u1"}\n'
+    text = good + b"x" * 5 * MIB
+    file = tmp_path / name
+    file.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    found: Iterator[Any] = csv_rows(str(file)) if name.endswith("csv") else lines(str(file), {}, None)
+    assert next(found)
+    with pytest.raises(InputError, match=f"{name}' is longer than 2 MiB"):
+        next(found)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])

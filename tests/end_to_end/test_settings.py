@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer import STRING, record, schema, users
-from target_process import KEY, PROJECT, config_file, ended, finished, run, start
+from target_process import KEY, PROJECT, config_file, ended, environment, finished, run, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -247,3 +249,25 @@ def test_options_that_no_stream_has_are_told(tmp_path: Path, batch: LocalBatch) 
     assert ended.code == 0
     assert "no stream of this input has: `user` (did you mean `users`?), `other`." in ended.log
     assert "no stream of this input" not in run(tmp_path, batch.url, users(1, 3), streams={"us*": {}}).log
+
+
+def test_an_error_of_ours_at_the_start_blames_no_setting(tmp_path: Path, batch: LocalBatch) -> None:
+    """A ValueError is what the SDK raises about variables, and what our own faults may be, too."""
+    script = tmp_path / "faulty.py"
+    script.write_text(
+        "from target_batch.target import TargetBatch\n"
+        "def make_run(*_):\n"
+        f"    raise ValueError({CANARY!r})\n"
+        "TargetBatch.make_run = make_run\n"
+        "from target_batch.cli import cli\n"
+        "cli()\n"
+    )
+    config = config_file(tmp_path, batch.url)
+    command = [sys.executable, str(script), "--config", str(config)]
+    done = subprocess.run(command, input=b"", capture_output=True, env=environment(), timeout=60, check=False)
+    log = done.stderr.decode()
+    assert done.returncode == 1, log
+    assert "Internal error, nothing was read: ValueError at faulty.py:3" in log
+    assert "variable" not in log
+    assert "Traceback" not in log
+    assert CANARY not in log

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from target_batch.commands.runs import DID_NOT_END
 from target_batch.common.redaction import clean
+from target_batch.report.run_log import LONGEST_CAUSE
 
 COUNTS: Final = (
     "read",
@@ -22,7 +23,6 @@ COUNTS: Final = (
 TRAFFIC: Final = ("requests", "retries", "throttled", "possibly_twice")
 """What the log counts for the run."""
 LONGEST_NAME: Final = 300
-LONGEST_CAUSE: Final = 600
 NAMES_SHOWN: Final = 20
 
 
