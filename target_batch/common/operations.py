@@ -67,11 +67,16 @@ def bare(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name[name.index("(") + 1 : -1] if name[-1] == ")" else name for name in names)
 
 
-def names_within(value: Any) -> frozenset[str]:
-    """Return the bare names in an object or array, at every depth."""
+def spellings_of(attributes: dict[str, Any]) -> frozenset[str]:
+    """Return the names of attributes as they are sent and bare: Batch may name one either way."""
+    return names_of(attributes).union(attributes)
+
+
+def spellings_within(value: Any) -> frozenset[str]:
+    """Return the names in an object or array, at every depth, as they are sent and bare."""
     if type(value) is dict:
-        return names_of(value).union(*map(names_within, value.values()))
-    return frozenset().union(*map(names_within, value)) if type(value) is list else frozenset()
+        return spellings_of(value).union(*map(spellings_within, value.values()))
+    return frozenset().union(*map(spellings_within, value)) if type(value) is list else frozenset()
 
 
 Operation: TypeAlias = ProfileUpdate | AudienceChange | Ignored | Rejected

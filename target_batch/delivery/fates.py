@@ -106,16 +106,18 @@ class Fates:
         *,
         named: Sequence[str] = (),
         properties: Sequence[AbstractSet[str]] = (),
+        attributes: AbstractSet[str] = frozenset(),
         doubted: bool = False,
     ) -> None:
         """Settle the records of one entry that Batch blames.
 
-        `named` are the names of the tickets' events, `properties` the names inside them.
+        `named` are the names of the tickets' events; `properties` the names inside them and `attributes`
+        those of the profile's attributes, as they were sent and bare.
 
         An event that may have been applied must not be sent again. That is so where a refusal names neither
-        an attribute nor an event, a name that is both, or an attribute of an event, and where an attempt
-        before was `doubted`: only a call that held nothing else and was refused as a whole at the first
-        attempt applied nothing.
+        an attribute nor an event, what can be more than one of them, or an attribute of an event, and where
+        an attempt before was `doubted`: only a call that held nothing else and was refused as a whole at the
+        first attempt applied nothing.
         """
         wholly: dict[int, list[Issue]] = {}
         partly: dict[int, list[Issue]] = {}
@@ -123,8 +125,10 @@ class Fates:
         for refusal in refusals:
             index, issue = _traced(tickets, refusal, named)
             by_name = {which: issue for which, name in enumerate(named) if name and name == refusal.attribute}
-            happened = by_name or _with_property(tickets, refusal, properties)
-            unsure |= bool(happened) and (len(happened) > 1 or index is not None or not by_name)
+            by_property = _with_property(tickets, refusal, properties)
+            happened = by_property | by_name
+            is_attribute = index is not None or refusal.attribute in attributes
+            unsure |= bool(by_property) or len(by_name) > 1 or (bool(by_name) and is_attribute)
             whole = {**happened, **_with_nothing_else(tickets, refusal)}
             for which, one in whole.items():
                 wholly.setdefault(which, []).append(one)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_batch.common.limits import MOST_NAMES
-from target_batch.common.operations import bare, names_of, names_within
+from target_batch.common.operations import bare, spellings_of, spellings_within
 from target_batch.delivery.profile_buffer import Sending
 from target_batch.ledger.events import EventMemory, Standing
 from target_batch.ledger.profiles import Claim, Outcome, ProfileMemory
@@ -152,7 +152,7 @@ def _refused_names(entry: Entry, refusals: Sequence[Refusal]) -> set[str]:
 def _blamed(entry: Entry, refusals: Sequence[Refusal]) -> set[str] | None:
     """Return the attributes and events of an entry that were refused; None where that is not sure."""
     named = {refusal.attribute or "" for refusal in refusals}
-    known = names_of(entry.attributes) | entry.attributes.keys() | (set(entry.named) - {""})
+    known = spellings_of(entry.attributes) | (set(entry.named) - {""})
     return named if named <= known else None
 
 
@@ -182,7 +182,8 @@ def _of_event(index: int, name: str, event: dict[str, Any], entry: Entry, receip
     if refusals[0].alone:
         return _Verdict(accepted=False, absent=not receipt.doubted)
     named = _blamed(entry, refusals)
-    if named is None or named & names_within(event.get("attributes")):
+    if named is None or named & spellings_within(event.get("attributes")):
         return _Verdict(accepted=False, absent=False)
-    sure = entry.named.count(name) == 1 and name not in names_of(entry.attributes)
+    others = spellings_of(entry.attributes).union(*entry.properties())
+    sure = entry.named.count(name) == 1 and name not in others
     return _Verdict(accepted=name not in named, absent=name in named and sure and not receipt.doubted)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from target_batch.common.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY, EVENTS_PER_ENTRY
-from target_batch.common.operations import names_of, names_within
+from target_batch.common.operations import names_of, spellings_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -136,8 +136,8 @@ class Entry(msgspec.Struct, gc=False):
 
     def properties(self) -> list[frozenset[str]]:
         """Return the names inside the tickets' events, in their order; none where a ticket has no event."""
-        events = iter(self.events)
-        return [names_within(next(events).get("attributes")) if name else frozenset() for name in self.named]
+        within = (spellings_within(event.get("attributes")) for event in self.events)
+        return [next(within) if name else frozenset() for name in self.named]
 
     def expire(self, before: str) -> list[Ticket]:
         """Take out events whose own time lies before a moment (RFC 3339, UTC), and return their tickets."""

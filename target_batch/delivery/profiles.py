@@ -14,6 +14,7 @@ from target_batch.batch_api.answers import Refusal
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, BulkEndpoint
 from target_batch.common.errors import StopRun
 from target_batch.common.limits import BODY_BYTES, EVENT_AGE_SECONDS
+from target_batch.common.operations import spellings_of
 from target_batch.common.reasons import Issue, Reason
 from target_batch.delivery.profile_buffer import Entry, ProfileBuffer, Sending, seal
 from target_batch.delivery.workers import Workers
@@ -312,6 +313,7 @@ class ProfileDelivery:
                 receipt.refused[index],
                 named=entry.named,
                 properties=entry.properties(),
+                attributes=spellings_of(entry.attributes),
                 doubted=receipt.doubted,
             )
         if self._memory is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from target_batch.common.operations import Ignored, Rejected, names_of
+from target_batch.common.operations import Ignored, Rejected, spellings_of
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.words import letters, matching
 from target_batch.mapping.converters import InvalidValue
@@ -149,7 +149,7 @@ class Plan:
     def sets(self, record: dict[str, Any]) -> frozenset[str]:
         """Return the names of the attributes that a record sets, with their type and without it."""
         attributes: dict[str, Any] = getattr(self(record, 0.0), "attributes", {})
-        return names_of(attributes) | attributes.keys()
+        return spellings_of(attributes)
 
     def only_attribute(self, record: dict[str, Any]) -> str | None:  # noqa: ARG002
         """Return the attribute that a record sets, where that is all it asks for."""

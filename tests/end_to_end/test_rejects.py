@@ -162,6 +162,68 @@ def test_an_event_that_went_without_an_attribute_is_not_sent_again(tmp_path: Pat
     assert (totals["read"], totals["ignored"]) == (1, 1)
 
 
+EVENTS = schema("events", {"user_id": STRING, "event": STRING, "coupon": STRING, "delivery": DATE_TIME})
+AMBIGUOUS: dict[str, tuple[str, list[str], dict[str, int]]] = {
+    "a cohort's attribute and an event": (
+        "churned",
+        [
+            schema("members", {"user_id": STRING, "cohort": STRING}),
+            record("members", user_id="u1", cohort="churned"),
+            EVENTS,
+            record("events", user_id="u1", event="churned"),
+        ],
+        {"members": 1, "events": 1},
+    ),
+    "an event and an attribute of another one": (
+        "coupon",
+        [
+            EVENTS,
+            record("events", user_id="u1", event="coupon"),
+            record("events", user_id="u1", event="purchase", coupon="X1"),
+        ],
+        {"events": 2},
+    ),
+    "an attribute of the profile and one of an event, as they were sent": (
+        "date(delivery)",
+        [
+            schema("users", {"user_id": STRING, "delivery": DATE_TIME}),
+            record("users", user_id="u1", delivery="2026-01-02T03:04:05Z"),
+            EVENTS,
+            record("events", user_id="u1", event="purchase", delivery="2026-01-02T03:04:05Z"),
+        ],
+        {"users": 0, "events": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "lines", "rejected"), AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_a_refused_name_that_may_be_more_than_one_thing_clears_no_event(
+    tmp_path: Path, batch: LocalBatch, name: str, lines: list[str], rejected: dict[str, int]
+) -> None:
+    """Each that it may be is rejected; an event among them may have been applied, so no replay sends it.
+
+    Nor does the ledger take it for accepted, or for one that certainly never reached Batch.
+    """
+    fault = {"category": "c", "bulk_index": 0, "reason": "no", "attribute": name}
+    batch.fault({"partial_errors": [fault]}, "*/profiles/*", times=1)
+    members = {"kind": "audiences", "as_attribute": True}
+    settings = {
+        "streams": {"members": members},
+        "late_events": "now",
+        "max_rejected_share": 1,
+        "skip_unchanged": True,
+    }
+    found = run(tmp_path, batch.url, lines, **settings)
+    assert found.code == 0, found.log
+    assert {stream: found.totals(stream)["rejected"] for stream in rejected} == rejected
+    marks = [mark for row in found.rejects() for mark in row["_batch_reject"]]
+    assert marks
+    assert {mark.get("replay") for mark in marks} == {False}
+    again = run(tmp_path, batch.url, lines, **settings)
+    assert again.totals("events")["unchanged"] == 0
+    assert again.run["possibly_twice"] == rejected["events"]
+
+
 def test_merged_events_that_batch_refuses_together_are_not_sent_again(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
