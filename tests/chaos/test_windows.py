@@ -116,26 +116,31 @@ def test_a_schema_change_keeps_the_order(tmp_path: Path, batch: LocalBatch) -> N
 
 
 def test_a_batch_message_does_not_overtake_records(tmp_path: Path, batch: LocalBatch) -> None:
-    """W6: whether its file is read or refused, what came before it is delivered first."""
+    """W6: whether its file is read or refused, what came before it is delivered, and never after it."""
     file = tmp_path / "part.jsonl"
-    file.write_text(json.dumps({"user_id": "u1", "seat": 9}) + "\n")
+    file.write_text("".join(json.dumps({"user_id": "u1", "seat": seat}) + "\n" for seat in (8, 9)))
     message = {"type": "BATCH", "stream": "users", "encoding": {"format": "jsonl"}}
     lines = [*users(1, 3, every=3), json.dumps({**message, "manifest": [file.as_uri()]})]
     ended = run(tmp_path, batch.url, lines)
     journal = Journal(batch.journal())
     assert ended.emitted == ['{"seen": 3}']
-    assert journal.seats["u1"] == ([1, 9] if ended.code == 0 else [1])
+    assert journal.seats["u1"] == sorted(journal.seats["u1"])
+    assert journal.seats["u1"][-1] == (9 if ended.code == 0 else 1)
+    assert (journal.seats["u2"], journal.seats["u3"]) == ([2], [3])
     assert "Traceback" not in ended.log
 
 
 def test_activate_version_does_not_overtake_records(tmp_path: Path, batch: LocalBatch) -> None:
-    """W7: what waits goes before it; for a stream that nobody knows it ends nothing."""
+    """W7: what waits goes with what follows it, in order; for a stream that nobody knows it ends nothing."""
     version = json.dumps({"type": "ACTIVATE_VERSION", "stream": "users", "version": 1})
     unknown = json.dumps({"type": "ACTIVATE_VERSION", "stream": "nobody", "version": 1})
     after = record("users", user_id="u1", seat=2)
-    ended = run(tmp_path, batch.url, [unknown, *users(1, 1), version, after, state({"seen": 2})])
+    lines = [unknown, *users(1, 1), version, after, state({"seen": 2})]
+    ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.emitted) == (0, ['{"seen": 2}'])
-    assert Journal(batch.journal()).seats["u1"] == [1, 2]
+    verdict = judge(Sent(lines), ended, batch.journal())
+    assert (verdict.inversions, verdict.held) == (0, 2)
+    assert batch.attributes("u1")["seat"] == 2
 
 
 def test_nobody_is_in_two_requests_at_once(tmp_path: Path, batch: LocalBatch) -> None:

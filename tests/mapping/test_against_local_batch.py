@@ -57,6 +57,7 @@ TEXTS = (
     "yes", "Non", "granted", "revoked", "O", "J", "maybe", "subscribed", "https://a.b", "https://[x/",
     "https://[::1]extra/", "https://x[::1]/", "https://[::1%eth0]/", "https://a\\b/", "https://u[@a.b/",
     "https://[::1]:80/", "https://a.b:99999/", "https://@/", "http://a.b:/", "https://a_b/ü",
+    "http://%zz/", "http://a|b/", "http://1.2.3.256/", "http://1.2.3.4:80/",
     "mailto:a@b.co", "ftp://a", "app://x?y#z", "https://a b", "https://a.b/\u200b", "https:///a",
     "https://u:p@h", "x://" + "y" * 2044, "x://" + "y" * 2045, "2024-02-29", "2024-02-30",
     "2024-01-02T03:04:05Z", "2024-01-02 03:04:05.123456789+02", "0001-01-01", "9999-12-31T23:59:59Z",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\x00-\x1f\x7f]+[^\s\x00-\x1f\x7f]*").fullmatch
 _AUTHORITY = re.compile(
-    r"(?:[^@\[\]\\]*@)?(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|[^@:\[\]\\]+)(?::(?P<port>[0-9]+))?"
+    r"(?:[^@\[\]\\]*@)?"
+    r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<ipv4>[0-9]+(?:\.[0-9]+){3,})|(?:[^@:\[\]\\<>^|%]|%[0-9A-Fa-f]{2})+)"
+    r"(?::(?P<port>[0-9]+))?"
 ).fullmatch
 _LARGEST_PORT = 65_535
 _WEB = ("http://", "https://")
@@ -164,6 +166,8 @@ def _parses(address: str) -> bool:
         found = _AUTHORITY(urlsplit(address).netloc)
         if found and found["ipv6"]:
             IPv6Address(found["ipv6"])
+        if found and found["ipv4"]:
+            IPv4Address(found["ipv4"])
     except ValueError:
         return False
     return found is not None and int(found["port"] or 0) <= _LARGEST_PORT

@@ -1,7 +1,8 @@
 """Values of custom attributes: of profiles, of events and of audience members."""
 
+import re
 from collections.abc import Callable
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,6 +20,10 @@ CHANGES: Final = frozenset({"$add", "$remove"})
 """Keys of a partial change of an array."""
 _FOREIGN: Final = frozenset("[]@\\")
 """Characters that stand neither in a host's name nor before it."""
+_FORBIDDEN_IN_HOSTS: Final = frozenset("<>^|")
+"""Characters that no URL parser takes in a host's name, beside a lone percent sign."""
+_IS_BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})").search
+_LOOKS_LIKE_IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3,}").fullmatch
 _FREE: Final = frozenset({bool, float})
 """Types whose every value is valid."""
 
@@ -112,7 +117,24 @@ def _is_url(text: str) -> bool:
         address, _, port = place[1:].partition("]")
         return _is_ipv6(address) and _is_port(port)
     host, colon, port = place.partition(":")
-    return bool(host) and _FOREIGN.isdisjoint(host) and _is_port(colon + port)
+    return _is_host(host) and _is_port(colon + port)
+
+
+def _is_host(text: str) -> bool:
+    """Return whether a text is a host's name, or an address of IPv4."""
+    if _LOOKS_LIKE_IPV4(text):
+        return _is_ipv4(text)
+    forbidden = _FOREIGN | _FORBIDDEN_IN_HOSTS
+    return bool(text) and forbidden.isdisjoint(text) and not _IS_BROKEN_ESCAPE(text)
+
+
+def _is_ipv4(text: str) -> bool:
+    """Return whether a text is an address of IPv4, four numbers up to 255."""
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_ipv6(text: str) -> bool:
