@@ -1,7 +1,8 @@
-"""`make bench`: users into the local Batch's null mode; records per second and CPU per record.
+"""`make bench`: records into the local Batch's null mode; records per second and CPU per record.
 
 Every figure is a whole process over a real pipe and real sockets, its start-up measured apart and
-subtracted; the floor (decode and encode each line with msgspec) is measured in the same rounds.
+subtracted. Users are compared with decoding and encoding each line with msgspec, and with a stock SDK
+target, in the same rounds; every other shape of records has a floor.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 from local_batch import LocalBatch  # noqa: E402 - found through the path above
 
 from benchmarks.samples import write  # noqa: E402 - found through the path above
+from benchmarks.shapes import FLOOR, SHAPES  # noqa: E402 - found through the path above
 
 HERE = Path(__file__).resolve().parent
 
@@ -96,11 +99,25 @@ def table(found: dict[str, list[Cost]], users: int) -> None:
         print(f"{name:34}{figures}{peak:9.0f}{start:9.2f}")
 
 
+def other_shapes(folder: Path, url: str, empty: Path, records: int, times: int) -> None:
+    """Print what each other shape of records costs, and whether that is above its floor."""
+    print(f"\n{'':34}{'records per second of CPU':>26}{'wanted':>10}")
+    for number, (name, shape) in enumerate(SHAPES.items()):
+        given, costs = folder / "shape.singer", []
+        with given.open("w", encoding="utf-8") as file:
+            shape.write(file, records, f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
+        for turn in range(times):
+            command = target(folder, url, f"shape-{number}-{turn}", **shape.settings)
+            costs.append(measured(command, given).cpu - measured(command, empty).cpu)
+        print(f"{name:34}{records / statistics.median(costs):>26,.0f}{FLOOR:>10,}")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--only-users", action="store_true", help="leave the other shapes out")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -116,8 +133,10 @@ def main() -> None:
                 "stock SDK target": [sys.executable, str(HERE / "stock.py"), batch.url],
             }
             found = rounds(commands, given, empty, chosen.rounds)
-        print(f"{chosen.users:,} users, medians of {chosen.rounds} rounds, start-up subtracted\n")
-        table(found, chosen.users)
+            print(f"{chosen.users:,} users, medians of {chosen.rounds} rounds, start-up subtracted\n")
+            table(found, chosen.users)
+            if not chosen.only_users:
+                other_shapes(folder, batch.url, empty, chosen.users // 4, 3)
 
 
 if __name__ == "__main__":

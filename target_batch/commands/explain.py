@@ -11,9 +11,9 @@ import click
 from target_batch.commands import options
 from target_batch.commands import singer_out as out
 from target_batch.commands.curl import curls
+from target_batch.commands.explain_data import as_data
 from target_batch.commands.explain_text import shown
 from target_batch.commands.options import Stopped, config_option, format_option
-from target_batch.commands.report import as_data
 from target_batch.commands.samples import read_sample, stream_of
 from target_batch.commands.study import survey
 from target_batch.common.errors import ConfigurationError, StopRun

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 import click
 
 from target_batch.commands import proposals
+from target_batch.commands.explain_data import as_data
 from target_batch.commands.explain_text import shown
 from target_batch.commands.options import Stopped, load_without_keys
-from target_batch.commands.report import as_data
 from target_batch.commands.samples import stream_of
 from target_batch.common.errors import ConfigurationError, StopRun
 from target_batch.common.redaction import clean

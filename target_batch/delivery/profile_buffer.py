@@ -43,13 +43,14 @@ class Body(msgspec.Struct, gc=False, omit_defaults=True):
     events: list[dict[str, Any]] = []
 
 
-class _Sealed(msgspec.Struct, gc=False):
-    """The part of a sealed entry that a later update changes."""
+class Profile(msgspec.Struct, gc=False):
+    """An entry without events."""
 
+    identifiers: Identifiers
     attributes: dict[str, Any] = {}
 
 
-_decode: Final = msgspec.json.Decoder(_Sealed, float_hook=Decimal).decode
+_decode: Final = msgspec.json.Decoder(Profile, float_hook=Decimal).decode
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -81,12 +82,13 @@ class Entry(msgspec.Struct, gc=False):
         What has no UTF-8 form stays as it is: the request's `seal` tells.
         """
         try:
-            self.body = _encode(Body(Identifiers(self.custom_id), self.attributes))
+            self.body = _encode(Profile(Identifiers(self.custom_id), self.attributes))
         except UnicodeEncodeError:
             return
-        if self.body.endswith(NO_ATTRIBUTES):
-            self.body = self.body[: -len(NO_ATTRIBUTES)] + b"}"
-        self.attributes = {}
+        if self.attributes:
+            self.attributes = {}
+        else:
+            self.body = self.body.removesuffix(NO_ATTRIBUTES) + b"}"
 
     def without_events(self) -> bytes | None:
         """Return the entry as Batch wants it, but for its events; None where nothing else is in it."""
@@ -275,11 +277,9 @@ class ProfileBuffer:
 
     def free(self, entries: Iterable[Entry]) -> None:
         """Take note that these are answered: what waited for their custom IDs can leave."""
-        heads, busy = self._heads, self._busy
-        for entry in entries:
-            busy.discard(entry.custom_id)
-            if entry.custom_id in heads:
-                self.ready.append(heads[entry.custom_id])
+        heads, answered = self._heads, [entry.custom_id for entry in entries]
+        self._busy.difference_update(answered)
+        self.ready.extend([heads[custom_id] for custom_id in answered if custom_id in heads])
 
     def oldest_line(self) -> int | None:
         """The input line of the oldest record that waits."""

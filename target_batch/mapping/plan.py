@@ -43,10 +43,8 @@ class DeletionMarks:
 
     def on(self, record: Mapping[str, Any]) -> bool:
         """Tell whether one of the marks is set: a time, or true; empty and false are not."""
-        for name in self.names:
-            value = record.get(name)
-            if value is not None and _is_set(value):
-                return True
+        if not record.keys().isdisjoint(self.names) and any(_is_set(record.get(name)) for name in self.names):
+            return True
         if self._by_words:  # without a SCHEMA, other spellings are known by each record only
             return any(letters(name) in _LETTERS and _is_set(record[name]) for name in record)
         return False

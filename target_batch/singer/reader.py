@@ -110,7 +110,7 @@ class LineReader(GenericSingerReader[bytes]):
         self.odd = False
         try:
             return decode(line)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except (msgspec.DecodeError, ArithmeticError, RecursionError, UnicodeDecodeError):
             return self._with_care(line)
 
     def _lines(self, stream: IO[bytes]) -> Iterator[bytes]:

@@ -41,7 +41,9 @@ def strings_or_change(value: Any) -> Any:
     Raises:
         InvalidValue: as `strings`; or an object that is not change.
     """
-    if type(value) is dict and value and CHANGES.issuperset(value):
+    if type(value) is not dict:
+        return strings(value)
+    if value and CHANGES.issuperset(value):
         parts = {part: strings(items) for part, items in value.items() if items is not None}
         return {part: items for part, items in parts.items() if items} or SKIP
     return strings(value)

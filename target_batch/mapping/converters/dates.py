@@ -23,11 +23,13 @@ _LIKE_A_DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:?(?:[0-9]{2})?)?)?"
 ).fullmatch
-_RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{6})?Z").fullmatch
+_AS_SENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.](?!000000)[0-9]{6})?Z"
+).fullmatch
+"""Matches what `utc` returns, if its day is one of the calendar."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other times known to be UTC
 _EPOCH_UTC = _EPOCH.replace(tzinfo=timezone.utc)
 _DATE_LENGTH = len("2000-01-01")
-_LENGTHS = len("2000-01-01T00:00:00Z"), len("2000-01-01T00:00:00.123456Z")
 _MIDNIGHT_AFTER = 24
 _LEAP_SECOND = 60
 _SMALLEST_MILLISECONDS = 10**11
@@ -47,6 +49,8 @@ def utc(value: Any) -> str | None:
     if type(value) is str:
         if len(value) == _DATE_LENGTH:
             return midnight(value)
+        if _AS_SENT(value) and midnight(value[:_DATE_LENGTH]):
+            return value
         return _quick(value) or _respelled(value.strip())
     if isinstance(value, datetime):
         return _spelled(in_utc(value))
@@ -112,20 +116,10 @@ def seconds_since_epoch(canonical: str) -> float:
 
 def _quick(text: str) -> str | None:
     """Read the spellings that databases write with msgspec, None for all others."""
-    if _RFC_3339(text):
-        try:
-            moment = datetime.fromisoformat(text[:-1])
-        except ValueError:
-            return None
-        if len(text) == _LENGTHS[moment.microsecond > 0]:
-            return text
     try:
-        moment = msgspec.convert(text, datetime)
+        return _spelled(in_utc(msgspec.convert(text, datetime)))
     except msgspec.ValidationError:
         return None
-    if text[-1] == "Z" and text[10] == "T" and len(text) == _LENGTHS[moment.microsecond > 0]:
-        return text
-    return _spelled(in_utc(moment))
 
 
 def _respelled(text: str) -> str | None:

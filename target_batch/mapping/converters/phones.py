@@ -30,13 +30,12 @@ def phone_reader(country: str | None) -> Convert:
     """
 
     def phone(value: Any) -> str | None:
-        if type(value) is not str:
-            value = _digits(value)
-        if is_e164(value):
-            return str(value)
-        if not value.strip():
+        spelling = value if type(value) is str else _digits(value)
+        if is_e164(spelling):
+            return spelling
+        if not spelling.strip():
             return None
-        number = _read(value.strip(), country) if len(value) <= _LONGEST_SPELLING else None
+        number = _read(spelling.strip(), country) if len(spelling) <= _LONGEST_SPELLING else None
         if number is None:
             where = f"in {country}" if country else "without a country (setting `default_country`)"
             raise InvalidValue(Reason.INVALID_PHONE, f"The text cannot be read as a phone number {where}.")

@@ -25,6 +25,8 @@ _AUTHORITY = re.compile(
     r"(?::(?P<port>[0-9]+))?"
 ).fullmatch
 _LARGEST_PORT = 65_535
+_FEWER_DIGITS = len(str(LARGEST_INTEGER)) - 1
+"""Numbers with fewer digits before the point are within 64 bits."""
 _WEB = ("http://", "https://")
 
 
@@ -82,17 +84,19 @@ def number(value: Any) -> Any:
     if type(value) is int:
         return _within_64_bits(value)
     if type(value) is Decimal:
-        if not value.is_finite() or not isfinite(_as_double(value)):
-            raise InvalidValue(
-                Reason.INVALID_NUMBER, "The number is not finite, or beyond what a double holds."
-            )
-        if value.as_tuple().exponent == 0:  # written without a fraction or an exponent: an integer in JSON
-            _within_64_bits(int(value))
-        return value
+        return value if value.is_finite() and value.adjusted() < _FEWER_DIGITS else _large(value)
     if type(value) is not float:
         raise contradiction("number", value)
     if not isfinite(value):
         raise InvalidValue(Reason.INVALID_NUMBER, "The number is not finite.")
+    return value
+
+
+def _large(value: Decimal) -> Decimal:
+    if not value.is_finite() or not isfinite(_as_double(value)):
+        raise InvalidValue(Reason.INVALID_NUMBER, "The number is not finite, or beyond what a double holds.")
+    if value.as_tuple().exponent == 0:  # written without a fraction or an exponent: an integer in JSON
+        _within_64_bits(int(value))
     return value
 
 
@@ -103,7 +107,7 @@ def integer(value: Any) -> Any:
         InvalidValue: it is not a number, has a fraction, or needs more than 64 bits.
     """
     if type(value) is int:
-        return number(value)
+        return _within_64_bits(value)
     if kind_of(value) != "number":
         raise contradiction("integer", value)
     if not is_whole(number(value)):
