@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import Sink
 
-from target_batch.common.operations import Ignored, Origin, ProfileUpdate, Rejected, Ticket
+from target_batch.common.operations import (
+    AudienceChange,
+    Ignored,
+    Origin,
+    ProfileUpdate,
+    Rejected,
+    Ticket,
+)
 from target_batch.common.paths import split
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
@@ -28,7 +35,7 @@ from target_batch.singer.messages import record_in, record_line, without_utf8
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_batch.common.operations import AudienceChange, Operation
+    from target_batch.common.operations import Operation
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
     from target_batch.delivery.erasures import Erasures
@@ -91,9 +98,8 @@ class StreamSink(Sink):
         ticket = Ticket(self._origin, line, source)
         if self._erasures is not None:
             operation = self._erased(operation, record, self._erasures)
-        if isinstance(operation, Erasure):
-            assert self._erasures is not None  # noqa: S101 - nothing else makes one
-            self._erasures.put(operation, ticket)
+        if isinstance(operation, (ProfileUpdate, AudienceChange)):
+            self._deliver(operation, record, ticket)
         elif isinstance(operation, Ignored):
             self._fates.ignored(self.stream_name, operation.reason)
         elif isinstance(operation, Rejected):
@@ -101,7 +107,8 @@ class StreamSink(Sink):
             if (error := self._fates.tripped()) is not None:
                 raise error
         else:
-            self._deliver(operation, record, ticket)
+            assert self._erasures is not None  # noqa: S101 - nothing else makes one
+            self._erasures.put(operation, ticket)
         if self.plan.columns.new_notes:
             for note in self.plan.take_new_notes():
                 self._run.tell(self.stream_name, note, level_of(note))

@@ -66,9 +66,9 @@ class Entry(msgspec.Struct, gc=False):
     tickets: list[Ticket]
     size: int
     """Bytes of the records it came from."""
-    named: list[str] = []
+    named: Sequence[str] = ()
     """Names of the tickets' events, in their order; empty without events, "" where one has none."""
-    identities: list[bytes] = []
+    identities: Sequence[bytes] = ()
     """What the events are known by in the ledger, in their order."""
     then: Entry | None = None
     last: Entry | None = None
@@ -107,7 +107,7 @@ class Entry(msgspec.Struct, gc=False):
         if update.attributes and not self._merge_attributes(update.attributes):
             return False
         if update.events or self.events:
-            self.named += [""] * (len(self.tickets) - len(self.named)) + _names(update)
+            self.named = [*self.named, *[""] * (len(self.tickets) - len(self.named)), *_names(update)]
             self.identities = [*self.identities, *_identities(update)]
         self.events = [*self.events, *update.events]
         self.tickets.append(ticket)

@@ -25,14 +25,15 @@ def fill(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
     dead_ends: list[Issue] = []
     if columns.paths:
         record = _opened(columns, record, dead_ends)
-    known_rivals = len(columns.contested)
+    contested = columns.contested
+    known_rivals = len(contested)
     issues = _run(columns, columns, record, attributes)
-    if len(columns.contested) != known_rivals:  # seen too late, what went before must be undone
+    if len(contested) != known_rivals:  # seen too late, what went before must be undone
         attributes.clear()
         issues = _run(columns, columns, record, attributes)
-    if columns.contested:
+    if contested:
         issues += _settle(columns, record, attributes)
-    return issues + dead_ends
+    return issues + dead_ends if dead_ends else issues
 
 
 def cut(

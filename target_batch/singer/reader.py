@@ -36,6 +36,9 @@ WRONG_KEY: Final = re.compile(
 )
 """What msgspec says of a message whose keys have the wrong types."""
 
+UNREADABLE: Final = (msgspec.DecodeError, ArithmeticError, RecursionError, UnicodeDecodeError)
+"""What the strict decoder raises for a line that needs a second look."""
+
 FOR_ROWS: Final = (
     "Rows are not Singer messages: `target-batch explain` shows what they would become, and "
     "`target-batch replay` loads JSON lines and Parquet."
@@ -93,7 +96,12 @@ class LineReader(GenericSingerReader[bytes]):
         stats: Counter[str] = Counter()
         for line in self._lines(file_input or self.default_input):
             self.line_number += 1
-            if (message := self._message(line)) is not None:
+            self.line, self.odd = line, False
+            try:
+                message: Message | None = decode(line)
+            except UNREADABLE:
+                message = self._with_care(line)
+            if message is not None:
                 callback = callbacks.get(message.type)
                 if callback is None:
                     self._unknown(message.type)
@@ -103,15 +111,6 @@ class LineReader(GenericSingerReader[bytes]):
             if self.stopped:
                 break
         return stats
-
-    def _message(self, line: bytes) -> Message | None:
-        """Decode a line; None for one that says nothing."""
-        self.line = line
-        self.odd = False
-        try:
-            return decode(line)
-        except (msgspec.DecodeError, ArithmeticError, RecursionError, UnicodeDecodeError):
-            return self._with_care(line)
 
     def _lines(self, stream: IO[bytes]) -> Iterator[bytes]:
         parts: list[bytes] = []
