@@ -245,29 +245,54 @@ def _success(
         return Retry(f"cut off: {_form(answer)}", answer.status)
     if not body and needs_object:
         return undocumented(answer, "a success without a body")
-    document = {} if not needs_object and SAYS_YES(body) else _decoded(body)
+    document = {} if not needs_object and _is_word(answer) else _decoded(body)
     if document is _NOT_JSON and not is_whole:
         return Retry(f"no JSON: {_form(answer)}", answer.status)
     found = read(document) if isinstance(document, dict) else "not an object"
     return undocumented(answer, found) if isinstance(found, str) else found
 
 
-SAYS_YES = re.compile(
-    rb"(?:null|\[\]|true|\W?(?:ok|okay|success|accepted|done)\W?)?", re.IGNORECASE
-).fullmatch
-"""A body that says the same as the status, or nothing."""
+ONE_WORD: Final = re.compile(rb"(?:\[\]|\"?[A-Za-z0-9_.:=+/-]{1,100}!?\"?)?").fullmatch
+SAYS_NO: Final = re.compile(
+    r"error|fail|invalid|incorrect|refus|reject|denied|forbid|missing|misuse|unknown|unauth|exceed|limit"
+    r"|maintenance|unavailable|abort|cancel|expired|partial|false|(?<![a-z])(?:not|no|ko|bad)(?![a-z])",
+    re.IGNORECASE,
+).search
+"""Finds what speaks against a success in a word that Batch does not document."""
+
+
+def _is_word(answer: Answer) -> bool:
+    """Whether an answer says nothing, or one word that does not contradict its status; a page is none."""
+    body, media_type = answer.body.strip(), _header(answer, "Content-Type").lower()
+    is_word = ONE_WORD(body) is not None and "html" not in media_type
+    return not body or (is_word and not _contradicts(body.decode().strip('"')))
+
+
+def _contradicts(word: Any) -> bool:
+    """Whether a word or a number that is not documented speaks against a success."""
+    number = whole_number(word)
+    if number is not None:
+        return number not in SUCCESSES
+    return word is False or (isinstance(word, str) and SAYS_NO(word) is not None)
 
 
 def _bulk(document: dict[str, Any], entries: int) -> Accepted | str:
-    code, errors = document.get("code"), document.get("errors")
+    code = document.get("code")
     if problem := _contradiction(document):
         return problem
-    if code == "SUCCESS":
-        return Accepted(document=document) if errors in NOTHING else "a success that names errors"
-    if code != "SUCCESS_WITH_PARTIAL_ERRORS":
+    if code == "SUCCESS_WITH_PARTIAL_ERRORS":
+        return _partly(document, entries)
+    if code != "SUCCESS":
         return "a success without a known `code`"
+    return _refused(document) or Accepted(document=document)
+
+
+def _partly(document: dict[str, Any], entries: int) -> Accepted | str:
+    errors = document.get("errors")
     if not isinstance(errors, list) or not errors:
         return "partial errors that name no error"
+    if any((whole_number(document.get(key)) or 0) > len(errors) for key in REFUSED_KEYS):
+        return "partial errors that name fewer than were refused"
     refusals: dict[int, list[Refusal]] = {}
     for error in errors:
         index = whole_number(error.get("bulk_index")) if isinstance(error, dict) else None
@@ -290,21 +315,16 @@ def _change(document: dict[str, Any]) -> Accepted | str:
     if problem := _refusal_of(document):
         return problem
     token = document.get("indexing_token")
-    if token is not None and not isinstance(token, str) and whole_number(token) is None:
-        return "an `indexing_token` that is not text"
-    return Accepted(document={**document, "indexing_token": "" if token is None else str(token)})
+    known = isinstance(token, str) or whole_number(token) is not None
+    return Accepted(document={**document, "indexing_token": str(token) if known else ""})
 
 
 def _refusal_of(document: dict[str, Any]) -> str:
     """Say what speaks against the success of a write that is accepted as a whole or not at all."""
-    if problem := _contradiction(document):
+    if problem := _contradiction(document) or _refused(document):
         return problem
-    if document.get("errors") not in NOTHING:
-        return "a success that names errors"
-    if not _says_yes(document.get("code")):
-        return "a success with an unknown `code`"
-    against = [key for key, values in SAYS_NO.items() if str(document.get(key)).lower() in values]
-    return f"a success with `{against[0]}`" if against else ""
+    against = [key for key in WORD_KEYS if _contradicts(document.get(key))]
+    return f"a success whose `{against[0]}` says otherwise" if against else ""
 
 
 def _contradiction(document: dict[str, Any]) -> str:
@@ -313,17 +333,19 @@ def _contradiction(document: dict[str, Any]) -> str:
     return f"a success with `{errors[0]}`" if errors else ""
 
 
-def _says_yes(code: Any) -> bool:
-    in_words = isinstance(code, str) and SAYS_YES(code.encode()) is not None
-    return code is None or in_words or whole_number(code) in SUCCESSES
+def _refused(document: dict[str, Any]) -> str:
+    """Say what an answer that names no refusal has refused all the same."""
+    refused = [key for key in ("errors", *REFUSED_KEYS) if document.get(key) not in NOTHING]
+    return f"a success with `{refused[0]}`" if refused else ""
 
 
 NOTHING: Final[tuple[Any, ...]] = (None, False, 0, "", "0", [], {})
 """Contents of a key that mean the same as its absence; a number may come as text."""
 
-ERROR_KEYS: Final = ("error_code", "error_message", "error", "failed", "rejected")
-SAYS_NO: Final = {"success": {"false"}, "status": {"error", "failed", "failure", "refused", "rejected"}}
-"""What speaks against a success: keys with a content, and contents of keys in lower case. Batch documents
+ERROR_KEYS: Final = ("error_code", "error_message", "error")
+REFUSED_KEYS: Final = ("failed", "rejected")
+WORD_KEYS: Final = ("code", "status", "success")
+"""Keys that speak against a success: by any content, by what they count, by what they say. Batch documents
 `error_code` and `error_message`; the others are common elsewhere, and to doubt them costs no data."""
 
 

@@ -121,7 +121,10 @@ MEMBER_ATTRIBUTES: Final = 15
 # Bounds of this program's own memory
 
 CLOCK_TOLERANCE_SECONDS: Final = 10
-"""Seconds an event may be ahead of the clock; its time is then sent as the present moment."""
+"""Seconds an event may be ahead of the clock; it is then sent as one of `UNNOTICED_SECONDS` ago."""
+
+UNNOTICED_SECONDS: Final = 2
+"""Seconds that the machine's clock may be ahead of Batch's without an answer of Batch proving it."""
 
 LEARNED_NAMES: Final = 2_000
 """Names outside the SCHEMA that one plan remembers before it starts over."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.errors import ConfigurationError
-from target_batch.common.limits import CLOCK_TOLERANCE_SECONDS, EVENT_AGE_SECONDS
+from target_batch.common.limits import CLOCK_TOLERANCE_SECONDS, EVENT_AGE_SECONDS, UNNOTICED_SECONDS
 from target_batch.common.operations import Ignored, Rejected
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.words import find, matching
@@ -55,7 +55,7 @@ def event_time(
     """Return an event's time as Batch takes it; None for an event that is to be dated by its arrival.
 
     Batch takes the last 24 hours and nothing of the future [read]. Clocks differ, so a time that is a few
-    seconds ahead is sent as the present moment.
+    seconds ahead is sent as the present moment, less what the clock itself may be ahead of Batch's.
 
     Raises:
         InvalidValue: the time is missing, cannot be read or lies outside, and `late_as_now` is not set.
@@ -81,7 +81,7 @@ def _within(canonical: str, now: float) -> str | None:
     """Return the time if Batch takes it, None if not."""
     ahead = seconds_since_epoch(canonical) - now
     if 0 < ahead <= CLOCK_TOLERANCE_SECONDS:
-        return moment_text(now)
+        return moment_text(now - UNNOTICED_SECONDS)
     return canonical if -EVENT_AGE_SECONDS <= ahead <= 0 else None
 
 

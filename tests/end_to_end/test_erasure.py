@@ -228,7 +228,11 @@ def test_the_name_of_a_request_may_stand_elsewhere(tmp_path: Path, batch: LocalB
         ({"answer": {"status": 503}}, 1, "An erasure could not be requested (503"),
         ({"answer": {"status": 404}}, 1, "An erasure could not be requested (404"),
         ({"answer": {"status": 200, "json": {"error_code": "MISSING_PARAMETER"}}}, 1, "with `error_code`"),
-        ({"answer": {"status": 200, "json": {"code": "MISSING_PARAMETER"}}}, 1, "with an unknown `code`"),
+        (
+            {"answer": {"status": 200, "json": {"code": "MISSING_PARAMETER"}}},
+            1,
+            "whose `code` says otherwise",
+        ),
         ({"answer": {"status": 200, "body": "<html>"}}, 1, "An erasure could not be requested"),
     ],
 )

@@ -40,7 +40,7 @@ NATIVES = {
     "$phone_number": r"\+[0-9]{1,15}",
     "$email_marketing": r"subscribed|unsubscribed",
     "$sms_marketing": r"subscribed|unsubscribed",
-    "$language": r"[a-z]{2}",
+    "$language": r"[a-z]{2,3}",
     "$region": r"[A-Z]{2}",
     "$timezone": r"[A-Za-z0-9_+/-]+",
 }

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _POSIX_SUFFIX = re.compile(r"[.@].*|[_-]posix$", re.DOTALL | re.IGNORECASE)
 _LANGUAGE = re.compile(r"(?!bh)[a-z]{2}").fullmatch  # bh was withdrawn from ISO 639-1
+_WITHOUT_TWO_LETTERS = re.compile(r"(?!mis|mul|und|zxx|q[a-t])[a-z]{3}").fullmatch
+"""Codes of ISO 639 that stand for a language, and not for several, an unknown or a private one."""
 _WIDER = {"fil": "tl"}
 _COUNTRY = re.compile(r"[A-Z]{2}").fullmatch
 _NOT_A_COUNTRY = re.compile(r"AA|AC|CP|CQ|DG|EA|EU|EZ|IC|Q[M-Z]|TA|UN|X[A-Z]|ZZ").fullmatch
@@ -45,7 +47,7 @@ def locale_reader(names: tuple[str, ...]) -> Convert:
 
 
 def language(value: Any) -> str | None:
-    """Return the two-letter ISO 639 code of a language or a locale; an empty text is None.
+    """Return the ISO 639 code of a language or a locale, two letters if it has them; an empty text is None.
 
     Raises:
         InvalidValue: it is neither.
@@ -110,12 +112,16 @@ def _parts(locale: str) -> tuple[str, str] | None:
 
 
 def _language_of(plain: Any, usual: Any) -> str:
-    """Return two letters: `fra` is `fr`, `iw` is `he`, `cmn` is `zh`; `tl` stays, and `fil` is `tl`."""
+    """Return two letters: `fra` is `fr`, `iw` is `he`, `cmn` is `zh`; `tl` stays, and `fil` is `tl`.
+
+    A language that has only three, such as `haw`, keeps them.
+    """
     if not usual.is_valid():
         return ""
     wider = usual.prefer_macrolanguage().language
     codes = (usual.language, plain.language, wider, _WIDER.get(usual.language or ""))
-    return next((code for code in codes if code and _LANGUAGE(code)), "")
+    short = next((code for code in codes if code and _LANGUAGE(code)), "")
+    return short or next((code for code in codes if code and _WITHOUT_TWO_LETTERS(code)), "")
 
 
 def _country_of(usual: Any) -> str:

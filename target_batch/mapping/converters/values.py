@@ -22,7 +22,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\x00-\x1f\x7f]+[^\s\x00-\x1
 _AUTHORITY = re.compile(
     r"(?:[^@\[\]\\]*@)?"
     r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<ipv4>[0-9]+(?:\.[0-9]+){3,})|(?:[^@:\[\]\\<>^|%]|%[0-9A-Fa-f]{2})+)"
-    r"(?::(?P<port>[0-9]+))?"
+    r"(?::(?P<port>[0-9]*))?"
 ).fullmatch
 _LARGEST_PORT = 65_535
 _FEWER_DIGITS = len(str(LARGEST_INTEGER)) - 1

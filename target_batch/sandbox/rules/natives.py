@@ -9,7 +9,9 @@ from target_batch.sandbox.rules.limits import EMAIL_LENGTH, PHONE_DIGITS, TOPIC_
 from target_batch.sandbox.rules.values import CHANGES
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[A-Za-z0-9.-]+\.[A-Za-z0-9]+")
-_PHONE: Final = re.compile(rf"\+[1-9][0-9]{{0,{PHONE_DIGITS - 1}}}")
+_PHONE: Final = re.compile(rf"\+[0-9]{{1,{PHONE_DIGITS}}}")
+_THREE_LETTERS: Final = re.compile("[a-z]{3}")
+"""A language of ISO 639-2 or later: which ones Batch knows is not documented, its SDKs check the length."""
 _TOPIC: Final = re.compile(rf"[a-z0-9_]{{1,{TOPIC_LENGTH}}}")
 _CONSENTS: Final = frozenset({"subscribed", "unsubscribed"})
 
@@ -47,11 +49,11 @@ def _consent(value: object) -> str | None:
 
 def _phone(value: object) -> str | None:
     known = isinstance(value, str) and _PHONE.fullmatch(value)
-    return None if known else "a telephone number is written as E.164"
+    return None if known else "a telephone number is + and up to 15 digits"
 
 
 def _language(value: object) -> str | None:
-    known = isinstance(value, str) and value in LANGUAGES
+    known = isinstance(value, str) and (value in LANGUAGES or _THREE_LETTERS.fullmatch(value))
     return None if known else "a language is an ISO 639 code in lower case"
 
 

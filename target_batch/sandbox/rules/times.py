@@ -8,6 +8,7 @@ from target_batch.sandbox.rules.limits import EVENT_WINDOW_SECONDS
 
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _LOCAL: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
+_LEAP_SECOND: Final = re.compile("23:59:60$")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -18,7 +19,7 @@ def parse_instant(text: str) -> datetime | None:
         return None
     fraction, zone = parts.groups()
     try:
-        seconds = datetime.fromisoformat(text[:19])
+        seconds = datetime.fromisoformat(_LEAP_SECOND.sub("23:59:59", text[:19]))
         return seconds.replace(tzinfo=_zone(zone), microsecond=_microseconds(fraction))
     except ValueError:
         return None
@@ -62,7 +63,7 @@ def is_outside_window(text: str, now: float) -> bool:
 def _is_in_calendar(text: str) -> bool:
     """Return whether a time of the right form names a day and an hour that exist."""
     try:
-        datetime.fromisoformat(text[:19])
+        datetime.fromisoformat(_LEAP_SECOND.sub("23:59:59", text[:19]))
     except ValueError:
         return False
     return True

@@ -146,9 +146,10 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _is_port(text: str) -> bool:
-    """Return whether what follows a host is nothing, or a colon and a port."""
+    """Return whether what follows a host is nothing, or a colon and perhaps a port (RFC 3986)."""
     digits = text[1:]
-    return not text or (text[0] == ":" and digits.isascii() and digits.isdigit() and int(digits) <= PORT_MAX)
+    is_number = digits.isascii() and digits.isdigit() and int(digits) <= PORT_MAX
+    return not text or (text[0] == ":" and (is_number or not digits))
 
 
 _CHECKS: Final[dict[type, Callable[[object], str | None]]] = {
