@@ -1,7 +1,8 @@
 """How the local Batch answers where Batch's documentation leaves something open.
 
-Each `Reading` is one open point with every plausible answer, the default first: the strictest one, or
-the one that the documentation suggests. ``target-batch sandbox --reading NAME=VALUE`` chooses another.
+Each `Reading` is one open point with every plausible answer, the default first: the one that the page of
+facts describes or settles on, and where it does neither the strictest.
+``target-batch sandbox --reading NAME=VALUE`` chooses another.
 """
 
 from collections.abc import Iterable, Mapping
