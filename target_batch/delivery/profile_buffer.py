@@ -123,7 +123,7 @@ class Entry(msgspec.Struct, gc=False):
         if added and names_of(added) & names_of(mine):
             return False  # the same attribute in another spelling: Batch does not take both in one entry
         merged = mine | new
-        if len(merged) > len(mine) and _is_too_much(merged):
+        if len(merged) > ARRAYS_PER_PROFILE and _is_too_much(merged):
             return False
         self.attributes = merged
         return True

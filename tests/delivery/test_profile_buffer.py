@@ -118,6 +118,16 @@ def test_two_spellings_of_one_attribute_do_not_meet() -> None:
     assert buffer.entries == 1
 
 
+def test_a_text_that_becomes_a_sixteenth_array_does_not_merge() -> None:
+    """The number of attributes stays the same, that of the arrays does not."""
+    buffer = ProfileBuffer()
+    put(buffer, 1, "a", x="text", **{f"a{n}": ["v"] for n in range(15)})
+    put(buffer, 2, "a", x=["v"])
+    first = taken(buffer)
+    buffer.free(first)
+    assert [entry["attributes"] for entry in cut(buffer)] == [{"x": ["v"]}]
+
+
 def test_more_than_50_attributes_do_not_merge() -> None:
     """Two records that fit alone may not fit together."""
     buffer = ProfileBuffer()

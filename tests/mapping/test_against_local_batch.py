@@ -40,6 +40,7 @@ STRICTER = {
     "name_collision": "Two properties want one name; the bare value has it for itself.",
     "invalid_text": "Line breaks and blanks are refused in events; the bare value goes to a profile.",
     "invalid_phone": "A `+` and any digits would do; the mapping asks for a number that can exist.",
+    "invalid_language": "Any three letters would do; the mapping asks for those of a language.",
     "too_many_attributes": "The bare value is alone.",
     "too_many_arrays": "The bare value is alone.",
     "too_deep": "The bare value has lost its depth.",

@@ -73,6 +73,8 @@ def one(operation: Any) -> ProfileUpdate:
         pytest.param(LINK, "http://1.2.3.4.example.com/%zz|", {"url(p)": "http://1.2.3.4.example.com/%zz|"},
                      id="url-odd-below-its-host"),
         pytest.param(LINK, "https://[::1]:/", {"url(p)": "https://[::1]:/"}, id="url-of-an-ip-empty-port"),
+        pytest.param(LINK, "https://a.co/\u06cc\u200c\u062e", {"url(p)": "https://a.co/\u06cc\u200c\u062e"},
+                     id="url-with-a-joiner"),
         pytest.param(LINK, "https://a.b:/x", {"url(p)": "https://a.b:/x"}, id="url-empty-port"),
         pytest.param(LINK, "http://caf%C3%A9.fr/", {"url(p)": "http://caf%C3%A9.fr/"}, id="url-escaped-host"),
         pytest.param(LINK, "app://settings", {"url(p)": "app://settings"}, id="deep-link"),

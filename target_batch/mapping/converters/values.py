@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from target_batch.mapping.converters import Convert
     from target_batch.mapping.declared import Declared
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\x00-\x1f\x7f]+[^\s\x00-\x1f\x7f]*").fullmatch
+_BLANK = r"\s\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff"
+"""Blanks, visible or not, control characters, and what has no UTF-8 form; joiners are part of words."""
+_URL = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://[^/?#{_BLANK}]+[^{_BLANK}]*").fullmatch
 _AUTHORITY = re.compile(
     r"(?:[^@\[\]\\]*@)?"
     r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<ipv4>[0-9]+(?:\.[0-9]+){3,})|(?:[^@:\[\]\\<>^|%]|%[0-9A-Fa-f]{2})+)"
@@ -155,14 +157,14 @@ def url(value: Any) -> str | None:
         return None
     if len(address) > URL_LENGTH:
         raise too_long("URL", URL_LENGTH)
-    if not (_URL(address) and address.isprintable() and _parses(address)):
+    if not (_URL(address) and _parses(address)):
         raise InvalidValue(Reason.INVALID_URL, "The text is not a URL with a scheme and a host.")
     return address
 
 
 def looks_like_a_url(value: str) -> bool:
     """Tell whether the text is an http(s) address, of any length."""
-    return value[:8].lower().startswith(_WEB) and _URL(value) is not None
+    return value[:8].lower().startswith(_WEB) and _URL(value) is not None and _parses(value)
 
 
 def _parses(address: str) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
+from unicodedata import category
 from urllib.parse import urlsplit
 
 from target_batch.sandbox.rules.limits import (
@@ -18,6 +19,8 @@ from target_batch.sandbox.rules.times import date_violation
 
 CHANGES: Final = frozenset({"$add", "$remove"})
 """Keys of a partial change of an array."""
+_INVISIBLE: Final = frozenset("\u200b\u2060\ufeff")
+"""Blanks without a width, and a mark of byte order; other characters for formats are part of words."""
 _FOREIGN: Final = frozenset("[]@\\")
 """Characters that stand neither in a host's name nor before it."""
 _FORBIDDEN_IN_HOSTS: Final = frozenset("<>^|")
@@ -99,7 +102,9 @@ def url_violation(value: object) -> str | None:
         return "a URL is a text"
     if len(value) > URL_LENGTH:
         return f"a URL has at most {URL_LENGTH} characters"
-    if any(character.isspace() or not character.isprintable() for character in value):
+    if any(
+        character.isspace() or character in _INVISIBLE or category(character) == "Cc" for character in value
+    ):
         return "a URL holds no blanks and no control characters"
     return None if _is_url(value) else "a URL has a scheme, a host and at most a port below 65,536"
 
