@@ -130,7 +130,10 @@ def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, A
                 break
         attributes.update(free)
         taken.update({base_name(key): (name, value) for key, value in free.items()})
-    attributes.update({key: None for key in nulls if base_name(key) not in taken})
+    for key in nulls:  # one spelling of a name, as for values
+        if base_name(key) not in taken:
+            attributes[key] = None
+            taken[base_name(key)] = (key, None)
     return issues
 
 

@@ -264,6 +264,21 @@ def test_the_record_of_a_computed_trait_as_a_track(plan_of: Callable[..., Plan])
     assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", {}, [event])
 
 
+@pytest.mark.parametrize("empty", [None, ""])
+def test_two_empty_traits_of_one_name_delete_it_once(plan_of: Callable[..., Plan], empty: str | None) -> None:
+    """However many spellings of the name the mapping knows, one goes."""
+    plan = plan_of("segment", SCHEMA, options={"attributes": {"traits.x": "date(a)"}})
+    update = plan(identify(traits={"x": empty, "a": empty}), NOW)
+    assert isinstance(update, ProfileUpdate)
+    assert len(update.attributes) == 1
+
+
+def test_a_number_of_something_is_no_date(plan_of: Callable[..., Plan]) -> None:
+    """No month is above 12 and no day above 31; what only this year's calendar lacks is a date gone wrong."""
+    traits = {"order": "2024-57-12", "part": "1234-12-78"}
+    assert plan_of("segment", SCHEMA)(identify(traits=traits), NOW) == ProfileUpdate("u", traits, [])
+
+
 @pytest.mark.parametrize("trait", ["2024-01-01T00:00:00Z", "https://example.com", "plain"])
 def test_a_trait_and_a_property_of_the_device_never_go_under_two_spellings(
     plan_of: Callable[..., Plan], trait: str

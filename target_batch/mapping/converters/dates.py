@@ -20,7 +20,7 @@ _SPELLING = re.compile(
     r"[ ]?(?:([Zz]|UTC|GMT)|([+-])([0-9]{2}):?([0-9]{2})?(?::([0-9]{2}))?)?)?"
 ).fullmatch
 _LIKE_A_DATE = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
     r"(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:?(?:[0-9]{2})?)?)?"
 ).fullmatch
 _AS_SENT = re.compile(
@@ -82,7 +82,10 @@ def midnight(day: str) -> str | None:
 
 
 def looks_like_a_date(text: str) -> bool:
-    """Tell whether the text has the shape of an ISO 8601 date or date-time, valid or not."""
+    """Tell whether the text has the shape of an ISO 8601 date or date-time, of the calendar or not.
+
+    A month above 12 or a day above 31 is none: such a text is a number of something.
+    """
     return _LIKE_A_DATE(text) is not None
 
 

@@ -22,7 +22,7 @@ class Attributes(NamedTuple):
 
 
 def merge(held: Attributes, changes: dict[str, Any]) -> list[tuple[str, str]]:
-    """Apply changes to a profile, in place.
+    """Apply changes to a profile, in place; what makes room for an array comes first.
 
     Args:
         held: What the profile holds.
@@ -32,7 +32,7 @@ def merge(held: Attributes, changes: dict[str, Any]) -> list[tuple[str, str]]:
         The changes the profile's own state forbids: key and reason; these are not applied.
     """
     refused = []
-    for key, value in changes.items():
+    for key, value in sorted(changes.items(), key=lambda change: type(change[1]) in _ARRAYS):
         name, kind, _ = attribute_rule(key)
         if value is None:
             held.values.pop(name, None)
@@ -77,7 +77,7 @@ def _array_violation(held: Attributes, name: str, value: list[str] | None) -> st
         return "$add and $remove change an array, the profile holds another type"
     if len(value) > ARRAY_ITEMS:
         return f"the array would have more than {ARRAY_ITEMS} items"
-    if name.startswith("$") or isinstance(held.values.get(name), list):
+    if not value or name.startswith("$") or isinstance(held.values.get(name), list):
         return None
     arrays = sum(isinstance(v, list) and not n.startswith("$") for n, v in held.values.items())
     return f"a profile has at most {ARRAYS_PER_PROFILE} arrays" if arrays >= ARRAYS_PER_PROFILE else None

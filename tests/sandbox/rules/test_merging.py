@@ -69,4 +69,5 @@ def test_a_profile_holds_fifteen_arrays_and_natives_do_not_count() -> None:
         "more",
         "other",
     ]
-    assert merge(profile, {"last": None, "more": ["x"]}) == []
+    assert merge(profile, {"more": ["x"], "last": None}) == []
+    assert merge(profile, {"other": {"$remove": ["x"]}}) == []
