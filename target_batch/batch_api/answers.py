@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SUCCESSES: Final = frozenset(range(200, 300))
+ERRORS: Final = frozenset(range(400, 600))
 REDIRECTS: Final = frozenset(range(300, 400))
 SERVER_ERRORS: Final = frozenset(range(500, 600))
 RETRYABLE: Final = frozenset({408, 425})
@@ -252,7 +253,7 @@ def _success(
 ONE_WORD: Final = re.compile(rb"(?:\[\]|\"?[A-Za-z0-9_.:=+/-]{1,100}!?\"?)?").fullmatch
 SAYS_NO: Final = re.compile(
     r"error|fail|invalid|incorrect|refus|reject|denied|forbid|missing|misuse|unknown|unauth|exceed|limit"
-    r"|maintenance|unavailable|abort|cancel|expired|partial|false|(?<![a-z])(?:not|no|ko|bad)(?![a-z])",
+    r"|maintenance|unavailable|abort|cancel|expired|partial|false|(?<![a-z0-9])(?:not|no|ko|bad)(?![a-z0-9])",
     re.IGNORECASE,
 ).search
 """Finds what speaks against a success in a word that Batch does not document."""
@@ -267,10 +268,7 @@ def _is_word(answer: Answer) -> bool:
 
 def _contradicts(word: Any) -> bool:
     """Whether a word or a number that is not documented speaks against a success."""
-    number = whole_number(word)
-    if number is not None:
-        return number not in SUCCESSES
-    return word is False or (isinstance(word, str) and SAYS_NO(word) is not None)
+    return whole_number(word) in ERRORS or (isinstance(word, str) and SAYS_NO(word) is not None)
 
 
 def _bulk(document: dict[str, Any], entries: int) -> Accepted | str:
@@ -320,7 +318,9 @@ def _refusal_of(document: dict[str, Any]) -> str:
     """Say what speaks against the success of a write that is accepted as a whole or not at all."""
     if problem := _contradiction(document) or _refused(document):
         return problem
-    against = [key for key in WORD_KEYS if _contradicts(document.get(key))]
+    against = [key for key in ("code", "status") if _contradicts(document.get(key))]
+    if str(document.get("success", True)).lower() in {"false", "0"}:
+        against = ["success"]
     return f"a success whose `{against[0]}` says otherwise" if against else ""
 
 
@@ -341,9 +341,8 @@ NOTHING: Final[tuple[Any, ...]] = (None, False, 0, "", "0", [], {})
 
 ERROR_KEYS: Final = ("error_code", "error_message", "error")
 REFUSED_KEYS: Final = ("failed", "rejected")
-WORD_KEYS: Final = ("code", "status", "success")
-"""Keys that speak against a success: by any content, by what they count, by what they say. Batch documents
-`error_code` and `error_message`; the others are common elsewhere, and to doubt them costs no data."""
+"""Keys that speak against a success: by any content, by what they count. Batch documents `error_code` and
+`error_message`; the others are common elsewhere, and to doubt them costs no data."""
 
 
 def _described(answer: Answer) -> str:

@@ -97,8 +97,8 @@ class Platform(Protocol):
     def classify_list(self, answer: Answer) -> Verdict:
         """Read the answer to a list."""
 
-    def page(self, document: dict[str, Any], start: str | None) -> Page | None:
-        """Read an accepted list; None where it lacks what has to be known."""
+    def page(self, document: dict[str, Any], start: str | None) -> Page:
+        """Read an accepted list."""
 
     def create_call(self, name: str, display_name: str) -> Call:
         """Make the call that creates an empty audience."""
@@ -126,17 +126,20 @@ class ProjectAudiences:
         return self._project.get("/audiences/list", query)
 
     def classify_list(self, answer: Answer) -> Verdict:
-        """Read the answer to a list."""
-        return _classify_list(answer, "audiences", "has_more")
+        """Read the answer to a list, which has to say whether more follows, and where."""
+        verdict = _classify_list(answer, "audiences", "has_more")
+        if not isinstance(verdict, Accepted):
+            return verdict
+        more = _has_more(verdict.document)
+        if more is None:
+            return undocumented(answer, "`has_more` that is neither true nor false")
+        follows = not more or _cursor(verdict.document)
+        return verdict if follows else undocumented(answer, "more audiences without a `next_from`")
 
-    def page(self, document: dict[str, Any], start: str | None) -> Page | None:
+    def page(self, document: dict[str, Any], start: str | None) -> Page:
         """Read an accepted list: an opaque cursor for as long as there is more [doc]."""
         _ = start
-        names, more, cursor = _names(document["audiences"]), document["has_more"], document.get("next_from")
-        if more is False:
-            return Page(names, None)
-        cursor = str(cursor) if type(cursor) is int else cursor
-        return Page(names, cursor) if more is True and isinstance(cursor, str) and cursor else None
+        return Page(_names(document["audiences"]), _cursor(document) if _has_more(document) else None)
 
     def create_call(self, name: str, display_name: str) -> Call:
         """Make the call that creates an empty audience."""
@@ -174,7 +177,7 @@ class AppAudiences:
         """Read the answer to a list."""
         return _classify_list(answer, "custom_audiences")
 
-    def page(self, document: dict[str, Any], start: str | None) -> Page | None:
+    def page(self, document: dict[str, Any], start: str | None) -> Page:
         """Read an accepted list: nothing says whether there is more, but a page that is not full [doc]."""
         names = _names(document["custom_audiences"])
         full = len(names) >= AUDIENCE_LIST_PAGE
@@ -209,6 +212,17 @@ def _with_members(head: dict[str, str], members: Sequence[bytes]) -> bytes:
 
 def _names(audiences: list[dict[str, Any]]) -> list[str]:
     return [str(audience["name"]) for audience in audiences]
+
+
+def _has_more(document: dict[str, Any]) -> bool | None:
+    """Return whether more pages follow, which may come as text; None where that is not said."""
+    return {"true": True, "false": False}.get(str(document["has_more"]).lower())
+
+
+def _cursor(document: dict[str, Any]) -> str:
+    """Return where the next page begins, empty where that is not said."""
+    cursor = document.get("next_from")
+    return str(cursor) if type(cursor) is int else cursor if isinstance(cursor, str) else ""
 
 
 def _classify_list(answer: Answer, key: str, *required: str) -> Verdict:
@@ -274,8 +288,7 @@ class Listing:
         verdict = self._client.send(call, self._platform.classify_list, self.limiter)
         if not isinstance(verdict, Accepted):
             return verdict
-        page = self._platform.page(verdict.document, start)
-        return page or Undocumented("a list of audiences that has more, without where it goes on")
+        return self._platform.page(verdict.document, start)
 
 
 class AudienceSender:

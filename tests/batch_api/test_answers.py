@@ -133,6 +133,7 @@ def test_several_errors_may_name_one_entry() -> None:
         "FAILED",
         {"indexing_token": "t", "failed": 2},
         {"indexing_token": "t", "success": False},
+        {"indexing_token": "t", "success": "0"},
         {"indexing_token": "t", "status": "rejected"},
         {"indexing_token": "t", "code": 500},
         {"error_code": "INTERNAL", "error_message": "later"},
@@ -153,6 +154,7 @@ def test_an_audience_answer_that_contradicts_itself_is_not_believed(body: Any) -
         ({"indexing_token": 3, "trace": {}}, "3"),
         ({"code": "SUCCESS", "indexing_token": None}, ""),
         ({"code": "CREATED", "indexing_token": {"id": "t"}}, ""),
+        ({"code": 0, "success": 1, "status": "1", "indexing_token": "t"}, "t"),
         ({"code": "QUEUED", "indexing_token": "t", "status": "PENDING"}, "t"),
         ({}, ""),
     ],
@@ -218,6 +220,8 @@ def open_verdicts(given: Answer) -> list[Any]:
         b'"QUEUED"',
         b"a008-77fe",
         b"200",
+        b"12345678",
+        b"0bad1f22",
     ],
 )
 def test_a_success_may_be_a_word_or_nothing(status: int, body: bytes) -> None:

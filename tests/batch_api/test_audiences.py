@@ -190,6 +190,21 @@ def test_a_list_of_another_shape_changes_nothing(case: str) -> None:
     assert not any(call.body for call in transport.calls)
 
 
+@pytest.mark.parametrize("case", ["has_more in words", "no cursor", "a cursor that is an object"])
+def test_a_page_that_does_not_say_what_follows_is_told_by_its_form(case: str) -> None:
+    listing, _, _ = world(PROJECT, lambda _: ODD[case])
+    failure = listing.names()
+    assert isinstance(failure, Failure)
+    assert "200" in failure.what
+    assert "keys audiences, has_more, next_from" in failure.what
+
+
+def test_whether_more_follows_may_come_as_text() -> None:
+    pages = {None: project_page(["a"], 7, more="true"), "7": project_page(["vip"], None, more="False")}
+    listing, _, _ = world(PROJECT, lambda call: pages[(call.query or {}).get("from")])
+    assert listing.names() == {"a", "vip"}
+
+
 def test_a_name_that_the_pages_skipped_is_viewed() -> None:
     """A list that changes while it is paged: a mirror must not take its audience for new."""
     names = [f"a{number}" for number in range(150)]

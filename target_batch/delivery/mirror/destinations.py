@@ -95,7 +95,8 @@ class AudienceDestination:
         members = self._indexed(name, "").members
         if members is None:
             raise DeliveryError(
-                f"Batch does not say how many members audience '{clean(name)}' has, so nobody is replaced."
+                f"Batch does not say how many members audience '{clean(name)}' has (its answer lacks "
+                "`nb_ids`), so nobody is replaced."
             )
         return members
 
