@@ -35,14 +35,7 @@ def ready(config: Mapping[str, Any]) -> Settings:
     if settings.replay is not None:
         Replay(settings.replay)
     for stream, options in settings.streams.items():
-        if options.attributes:
-            _check_names(stream, options)
-        if options.on_delete == "erase" and not settings.confirm_erasures:
-            raise ConfigurationError(
-                f"`streams.{clean(stream, 60)}.on_delete` is `erase`: records that are deleted at their "
-                "source would erase people at Batch, which cannot be undone. Set `confirm_erasures` to true "
-                "if that is meant."
-            )
+        _check_stream(stream, options, settings)
     if settings.default_country is not None:
         _check_country(settings.default_country)
     if not LEDGER.match(settings.ledger_url):
@@ -50,6 +43,22 @@ def ready(config: Mapping[str, Any]) -> Settings:
             "`ledger_url` is not a URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…)."
         )
     return settings
+
+
+def _check_stream(stream: str, options: StreamOptions, settings: Settings) -> None:
+    name = f"streams.{clean(stream, 60)}"
+    if options.attributes:
+        _check_names(stream, options)
+    if options.on_delete == "erase" and not settings.confirm_erasures:
+        raise ConfigurationError(
+            f"`{name}.on_delete` is `erase`: records that are deleted at their source would erase people at "
+            "Batch, which cannot be undone. Set `confirm_erasures` to true if that is meant."
+        )
+    if options.id_type != "custom_ids" and options.destination != "app":
+        raise ConfigurationError(
+            f"`{name}.id_type` is `{options.id_type}`, but the audiences of a project hold custom IDs: they "
+            "would be taken for these. Set `destination` to `app`, or leave `id_type` out."
+        )
 
 
 def _check_names(stream: str, options: StreamOptions) -> None:
