@@ -273,6 +273,14 @@ def test_two_empty_traits_of_one_name_delete_it_once(plan_of: Callable[..., Plan
     assert len(update.attributes) == 1
 
 
+def test_a_port_of_thousands_of_digits_costs_only_its_trait(plan_of: Callable[..., Plan]) -> None:
+    traits = {"site": f"http://h:{'9' * 5000}/", "plan": "plus"}
+    update = plan_of("segment", SCHEMA)(identify(traits=traits), NOW)
+    assert isinstance(update, ProfileUpdate)
+    assert update.attributes == {"plan": "plus"}
+    assert [issue.reason.code for issue in update.issues] == ["value_too_long"]
+
+
 def test_a_number_of_something_is_no_date(plan_of: Callable[..., Plan]) -> None:
     """No month is above 12 and no day above 31; what only this year's calendar lacks is a date gone wrong."""
     traits = {"order": "2024-57-12", "part": "1234-12-78"}

@@ -174,9 +174,9 @@ def _parses(address: str) -> bool:
             IPv6Address(found["ipv6"])
         if found and found["ipv4"]:
             IPv4Address(found["ipv4"])
-    except ValueError:
+        return found is not None and int(found["port"] or 0) <= _LARGEST_PORT
+    except ValueError:  # of an address, or of a port with more digits than Python reads
         return False
-    return found is not None and int(found["port"] or 0) <= _LARGEST_PORT
 
 
 def _within_64_bits(value: int) -> int:
