@@ -136,15 +136,6 @@ def test_attributes_that_an_audience_cannot_hold_are_told_not_dropped(apps: Load
     assert set(members(apps, KEYS[0])) == {"u1"}
 
 
-@pytest.mark.parametrize("id_type", ["install_ids", "advertising_ids"])
-def test_other_ids_than_custom_ones_never_reach_a_project(apps: Loader, id_type: str) -> None:
-    lines = [head(), *rows(["u1"]), state(DONE)]
-    found = apps.run(lines, streams=options(id_type=id_type, destination="project"))
-    assert found.code == 2
-    assert f"`streams.cohort.id_type` is `{id_type}`, but the audiences of a project" in found.log
-    assert apps.batch.requests() == []
-
-
 def test_an_app_without_a_key_stops_at_its_schema(apps: Loader) -> None:
     found = apps.run([head(), *rows(["u1"]), state(DONE)], streams=options(), app_api_keys=[])
     assert found.code == 2

@@ -23,6 +23,10 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "unknown settings": ({"checkpoint_record": CANARY, "batch": 5}, ("checkpoint_record", "batch")),
     "an SDK setting that means nothing here": ({"load_method": CANARY}, ("load_method",)),
     "an unknown stream option": ({"streams": {"users": {"kynd": CANARY}}}, ("kynd",)),
+    "installation IDs in a project": (
+        {"streams": {"users": {"kind": "audiences", "id_type": "install_ids"}}},
+        ("`streams.users.id_type` is `install_ids`", "Set `destination` to `app`"),
+    ),
     "an unknown value": ({"nulls": CANARY}, ("nulls",)),
     "a text for a number": ({"checkpoint_records": CANARY}, ("checkpoint_records",)),
     "a number below its range": ({"max_rejected_share": -1}, ("max_rejected_share",)),
