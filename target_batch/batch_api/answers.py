@@ -1,8 +1,8 @@
 """What an answer means, by pure functions over status, headers and body; acting on it is elsewhere.
 
-Tolerant in what is read: a key that nothing depends on may be missing, unknown keys may be there, every 2xx
-means the same, a number may come as text; where the content of a success is not documented, every 2xx is one
-that does not contradict it. Strict in what is believed: a write counts as
+Tolerant in what is read: a key that nothing depends on may be missing, unknown keys may be there, 200, 201
+and 202 mean the same, a number may come as text; where neither status nor content of a success is documented,
+every 2xx is one that does not contradict it. Strict in what is believed: a write counts as
 accepted only where nothing in the answer contradicts it, and what has to be known (which entries were
 refused, which audiences exist) must be there.
 """
@@ -23,6 +23,7 @@ from target_batch.common.plain_text import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ACCEPTED_STATUSES: Final = frozenset({200, 201, 202})
 SUCCESSES: Final = frozenset(range(200, 300))
 ERRORS: Final = frozenset(range(400, 600))
 REDIRECTS: Final = frozenset(range(300, 400))
@@ -236,6 +237,8 @@ def _success(
 
     An answer that broke off is asked for again. One that came whole is not: the request may have counted.
     """
+    if answer.status not in ACCEPTED_STATUSES and needs_object:
+        return undocumented(answer, "another status than documented")
     if _header(answer, "Content-Encoding").lower() not in {"", "identity"}:
         return undocumented(answer, "compressed although that was not asked for")
     body, is_whole = answer.body.strip(), answer.status in NO_CONTENT or _says_its_length(answer)
