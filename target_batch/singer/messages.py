@@ -61,8 +61,7 @@ def _kind_only(value: Any) -> str:
 
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=_kind_only).encode
-decode: Final = msgspec.json.Decoder(Message, float_hook=Decimal).decode
-"""Decodes a message; raises ArithmeticError for a number whose exponent no program can hold."""
+decode: Final = msgspec.json.Decoder(Message, float_hook=decimal_in).decode
 _loads: Final = partial(json.loads, parse_float=_or_nan(decimal_in), parse_int=_or_nan(int))
 
 

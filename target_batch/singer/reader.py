@@ -36,7 +36,7 @@ WRONG_KEY: Final = re.compile(
 )
 """What msgspec says of a message whose keys have the wrong types."""
 
-UNREADABLE: Final = (msgspec.DecodeError, ArithmeticError, RecursionError, UnicodeDecodeError)
+UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 """What the strict decoder raises for a line that needs a second look."""
 
 FOR_ROWS: Final = (

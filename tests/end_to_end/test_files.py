@@ -105,6 +105,7 @@ def broken(path: Path) -> tuple[str, dict[str, Any]]:
         "torn.parquet": (b"PAR1 torn", PARQUET),
         "list.jsonl": (b"[1]\n", PLAIN),
         "cut.jsonl": (b'{"user_id": "u6", "sea', PLAIN),
+        "exponent.jsonl": (b'{"user_id": "u6", "seat": 1e999999999999999999999}\n', PLAIN),
     }
     content, encoding = contents[path.name]
     path.write_bytes(content)
@@ -115,7 +116,7 @@ def broken(path: Path) -> tuple[str, dict[str, Any]]:
     "name",
     [
         "bent.gz", "empty.gz", "empty.jsonl", "empty.parquet", "trailer.gz", "label.jsonl", "csv.jsonl",
-        "torn.parquet", "list.jsonl", "cut.jsonl",
+        "torn.parquet", "list.jsonl", "cut.jsonl", "exponent.jsonl",
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_stops_with_what_came_before(
