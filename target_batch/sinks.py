@@ -62,16 +62,17 @@ class StreamSink(Sink):
         super().__init__(target, stream_name, schema, key_properties)
         self._run: Run = target.run
         self._fates = self._run.fates
-        self._now = self._run.clock.time
         self._is_rejects_file = MARK in (schema.get("properties") or {})
         settings = self._run.settings
         self.route = _route(stream_name, schema, key_properties or (), settings)
         self.plan = compile_plan(self.route, schema, settings, audience_names=self._run.audience_names)
         for note in self.plan.notes:
             self._run.tell(stream_name, note, level_of(note))
+        self._now = self._run.clock.time if self.plan.makes_events else lambda: 0.0
         self._sender = self._run.delivery(self.route)
         self._knows_events = settings.skip_unchanged and self.plan.makes_events
         self._erasures = self._run.erasures(stream_name) if self._erases else None
+        self._tally = self._fates.tally(stream_name)
         self._origin = Origin(
             stream=stream_name,
             schema=schema,
@@ -79,7 +80,7 @@ class StreamSink(Sink):
             identity=self.plan.identity,
             properties_of=self.plan.properties_of,
             decode=record_in,
-            tally=self._fates.tally(stream_name),
+            tally=self._tally,
             sets=self.plan.sets,
             only_attribute=self.plan.only_attribute,
         )
@@ -90,7 +91,7 @@ class StreamSink(Sink):
         Raises:
             StopRun: what came before could not be delivered.
         """
-        self._origin.tally.read += 1
+        self._tally.read += 1
         if self._is_rejects_file and _is_not_replayable(record):
             self._fates.ignored(self.stream_name, Reason.NOT_REPLAYABLE.code)
             return
@@ -99,7 +100,9 @@ class StreamSink(Sink):
         if self._erasures is not None:
             operation = self._erased(operation, record, self._erasures)
         if isinstance(operation, (ProfileUpdate, AudienceChange)):
-            self._deliver(operation, record, ticket)
+            if operation.issues or self._knows_events:
+                self._note(operation, record, ticket)
+            self._sender.put(operation, ticket)
         elif isinstance(operation, Ignored):
             self._fates.ignored(self.stream_name, operation.reason)
         elif isinstance(operation, Rejected):
@@ -113,20 +116,14 @@ class StreamSink(Sink):
             for note in self.plan.take_new_notes():
                 self._run.tell(self.stream_name, note, level_of(note))
 
-    def _deliver(self, operation: Any, record: dict[str, Any], ticket: Ticket) -> None:
-        """Hand an operation over to delivery."""
+    def _note(self, operation: Any, record: dict[str, Any], ticket: Ticket) -> None:
+        """Count what an operation goes without, and give an event what the ledger knows it by."""
         if operation.issues:
             self._fates.went_without(ticket, operation.issues, replay=self.is_repeatable(operation))
         if self._knows_events and getattr(operation, "events", None):
-            operation = self._identified(operation, record)
-        self._sender.put(operation, ticket)
-
-    def _identified(self, operation: Any, record: dict[str, Any]) -> Any:
-        """Give an event what the ledger knows it by."""
-        keys = tuple(name for name in self.key_properties if name != self.plan.custom_id.property)
-        times = self.plan.time_names
-        operation.event_identity = event_identity(self.stream_name, keys, times, operation, record)
-        return operation
+            keys = tuple(name for name in self.key_properties if name != self.plan.custom_id.property)
+            times = self.plan.time_names
+            operation.event_identity = event_identity(self.stream_name, keys, times, operation, record)
 
     @property
     def _erases(self) -> bool:
@@ -155,7 +152,7 @@ class StreamSink(Sink):
         ticket = Ticket(self._origin, line, source)
         essential = self.plan.essential
         if any(split(str(issue.property), essential)[0] in essential for issue in issues):
-            self._origin.tally.read += 1
+            self._tally.read += 1
             self._fates.rejected(ticket, issues)
             return
         self._fates.went_without(ticket, issues, replay=not self.plan.makes_events)
@@ -164,7 +161,7 @@ class StreamSink(Sink):
 
     def refuse_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:
         """Reject a record that the user's stream map cannot be computed for."""
-        self._origin.tally.read += 1
+        self._tally.read += 1
         issue = Issue(Reason.STREAM_MAP_FAILED, message=f"the stream map ended with {clean(error, 60)}")
         self._fates.rejected(Ticket(self._origin, line, record_line(record)), (issue,), replay=False)
 

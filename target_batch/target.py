@@ -32,9 +32,9 @@ from target_batch.connection_test import answer_connection_test, is_connection_t
 from target_batch.mapping.settings_check import ready
 from target_batch.report.rejects import MARK
 from target_batch.run import Run
-from target_batch.singer.batch_files import OddLine, decoded, lines
+from target_batch.singer.batch_files import decoded, lines
 from target_batch.singer.flattening import with_arrays
-from target_batch.singer.messages import is_utf8, record_line
+from target_batch.singer.messages import Row, is_utf8, record_line
 from target_batch.singer.reader import TICK_ROWS, LineReader
 from target_batch.sinks import SINKS, StreamSink, kind_of_stream
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from target_batch.config.settings import Settings
-from target_batch.singer.messages import Message
+    from target_batch.singer.messages import Message
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Fit for records that live until their answer: the default walks them all, again and again."""
@@ -189,19 +189,23 @@ class TargetBatch(Target):
 
     def _process_record_message(self, message: Message) -> None:  # type: ignore[override]
         reader = self.message_reader
-        if message.record is None or message.stream is None:
-            raise reader.incomplete("RECORD", "stream" if message.stream is None else "record")
-        self._take(message.stream, message.record, reader.line, odd=reader.odd)
+        stream, record = message.stream, message.record
+        if record is None or stream is None:
+            raise reader.incomplete("RECORD", "stream" if stream is None else "record")
+        if stream in self._plain and not reader.odd:
+            self._plain[stream].accept(record, reader.line_number, reader.line)
+        else:
+            self._take(stream, Row(record, reader.line, reader.odd))
 
-    def _take(self, stream: str, record: dict[str, Any], source: bytes, *, odd: bool) -> None:
-        """Take a record in, whose bytes are `source`; `odd` where these were not strict JSON."""
+    def _take(self, stream: str, row: Row) -> None:
+        """Take in a record that may be odd, or for stream maps."""
         sink, line = self._plain.get(stream), self.message_reader.line_number
         if sink is None:
-            self._process_mapped(stream, record, line, odd=odd)
-        elif odd:
-            sink.accept_odd(record, line, source)
+            self._process_mapped(stream, row.record, line, odd=row.odd)
+        elif row.odd:
+            sink.accept_odd(row.record, line, row.line)
         else:
-            sink.accept(record, line, source)
+            sink.accept(row.record, line, row.line)
 
     def _process_mapped(self, stream: str, record: dict[str, Any], line: int, *, odd: bool) -> None:
         """Take a record through the SDK's stream maps and flattening, then into its sinks."""
@@ -250,8 +254,7 @@ class TargetBatch(Target):
         for uri in message.manifest:
             found = lines(uri, message.encoding, reader.line_number, goes_on=reader.goes_on)
             for row, line in enumerate(found, start=1):
-                record = decoded(line, reader.line_number, row)
-                self._take(stream, record, line, odd=isinstance(line, OddLine))
+                self._take(stream, decoded(line, reader.line_number, row))
                 if reader.stopped or (row % TICK_ROWS == 0 and not reader.goes_on()):
                     return
 

@@ -190,7 +190,7 @@ class BulkSender:
         counts = dict(operations or {})
 
         def send(part: Sequence[int]) -> Verdict:
-            once = left.keys() & set(part)
+            once = left.keys() & set(part) if left else set()
             verdict = self._post(endpoint, part, bodies, counts, once=bool(once))
             if not once or not isinstance(verdict, Retry) or not verdict.ambiguous:
                 return verdict
@@ -215,19 +215,20 @@ class BulkSender:
         once: bool,
     ) -> Verdict:
         """Send what is left of some entries, in one call; refusals count from the first of them."""
-        sent = [(index, body) for index in part if (body := bodies[index]) is not None]
+        sent = part if None not in bodies else [index for index in part if bodies[index] is not None]
         if not sent:
             return Accepted(sent=False)
-        body = b"[" + b",".join([body for _, body in sent]) + b"]"
+        body = b"[" + b",".join(filter(None, bodies[part[0] : part[-1] + 1])) + b"]"
         if len(sent) > 1 and len(body) > BODY_BYTES:
             return TooLarge("more than a call may hold")
-        call = self._project.post(endpoint.route, body, sum(counts.get(index, 1) for index, _ in sent))
+        operations = sum(counts.get(index, 1) for index in sent) if counts else len(sent)
+        call = self._project.post(endpoint.route, body, operations)
         classify = partial(classify_bulk, entries=len(sent))
         limiter = self._limiters[endpoint.route]
         verdict = self._client.send(call, classify, limiter, len(sent), once=once)
         if not isinstance(verdict, Accepted) or not verdict.refusals:
             return verdict
-        placed = {sent[place][0] - part[0]: found for place, found in verdict.refusals.items()}
+        placed = {sent[place] - part[0]: found for place, found in verdict.refusals.items()}
         return replace(verdict, refusals=placed)
 
 

@@ -43,7 +43,7 @@ class Sample:
 
     def of(self, stream: str) -> list[dict[str, Any]]:
         """Return the records of a stream."""
-        return [row.record for row in self.rows if row.stream == stream]
+        return [row.row.record for row in self.rows if row.stream == stream]
 
     def properties(self, stream: str) -> dict[str, Any]:
         """Return the properties of a stream by its SCHEMA."""

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from target_batch.common.errors import InputError
-from target_batch.singer.messages import Message, decimal_in, record_line
+from target_batch.singer.messages import Message, Row, record_line, row_in, row_line
 from target_batch.singer.reader import BOM, LineReader
 from target_batch.singer.rows import Table, schema_of, typed_columns
 
@@ -93,12 +93,11 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One record, its line in the input, and the bytes it can be decoded from again."""
+    """One row of a stream, and its line in the input."""
 
     stream: str
-    record: dict[str, Any]
+    row: Row
     line: int
-    source: bytes
 
 
 class Source:
@@ -194,7 +193,8 @@ def _read_singer(source: Source, most: int, take: Callable[[Schema | SampleRow],
     def record(message: Message) -> None:
         if message.stream is None or message.record is None:
             raise reader.incomplete("RECORD", "`stream` and `record`")
-        take(SampleRow(message.stream, message.record, reader.line_number, reader.line))
+        row = Row(message.record, reader.line, reader.odd)
+        take(SampleRow(message.stream, row, reader.line_number))
         counts["records"] += 1
         reader.stopped = counts["records"] >= most > 0
 
@@ -204,24 +204,26 @@ def _read_singer(source: Source, most: int, take: Callable[[Schema | SampleRow],
 
 def _read_rows(source: Source, stream: str, most: int, take: Callable[[Schema | SampleRow], None]) -> None:
     is_json = source.first.lstrip(BOM + b" \t").startswith((b"{", b"["))
-    rows = list(islice(_objects(source) if is_json else Table(source.lines(), "the input"), most or None))
-    records = [row for row, _ in rows]
-    if not is_json:
-        records = typed_columns(records)
-    take(Schema(stream, schema_of(records), inferred=True))
-    for record, (_, line) in zip(records, rows, strict=True):
-        take(SampleRow(stream, record, line, record_line(record)))
+    rows = list(islice(_objects(source), most or None) if is_json else _cells(source, most))
+    take(Schema(stream, schema_of([row.record for row, _ in rows]), inferred=True))
+    for row, line in rows:
+        take(SampleRow(stream, row, line))
 
 
-def _objects(source: Source) -> Iterator[tuple[dict[str, Any], int]]:
-    decode = msgspec.json.Decoder(dict[str, Any], float_hook=decimal_in).decode
+def _cells(source: Source, most: int) -> Iterator[tuple[Row, int]]:
+    found = list(islice(Table(source.lines(), "the input"), most or None))
+    for record, (_, line) in zip(typed_columns([cells for cells, _ in found]), found, strict=True):
+        yield Row(record, record_line(record), odd=False), line
+
+
+def _objects(source: Source) -> Iterator[tuple[Row, int]]:
     for number, line in enumerate(source.lines(), 1):
         text = line.removeprefix(BOM) if number == 1 else line
         if not text.strip():
             continue
         try:
-            yield decode(text), number
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            yield row_in(row_line(text)), number
+        except (ValueError, msgspec.DecodeError):
             raise InputError(
                 f"Line {number} of the input is not a JSON object. Rows are objects, one on each line; "
                 "of an array, `jq -c '.[]'` makes such lines."

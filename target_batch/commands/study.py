@@ -301,9 +301,9 @@ class RehearsalTarget(TargetBatch):
             study = self.run.study(stream)
             study.counts.read += 1
             if not self._has_problem(stream):
-                study.note_examples(found.record)
+                study.note_examples(found.row.record)
         if not self._has_problem(found.stream):
-            self._take(found.stream, found.record, found.source, odd=False)
+            self._take(found.stream, found.row)
 
     def _show_schema(self, found: Schema) -> None:
         message = Message(

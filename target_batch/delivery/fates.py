@@ -89,8 +89,8 @@ class Fates:
         """Settle the records of many entries that Batch accepted, a group of records an entry."""
         for origin, count in Counter([tickets[0].origin for tickets in groups]).items():
             origin.tally.delivered += count
-        for tickets in groups:
-            for ticket in tickets[1:] if len(tickets) > 1 else ():
+        for tickets in [group for group in groups if len(group) > 1]:
+            for ticket in tickets[1:]:
                 ticket.origin.tally.delivered += 1
                 ticket.origin.tally.merged += 1
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
 _encode, _encode_lines = _encoder.encode, _encoder.encode_lines
 
+NOTHING: Final[dict[str, Any]] = {}
+"""The attributes of an entry that is sealed; attributes are never changed in place."""
+
 NO_ATTRIBUTES: Final = b',"attributes":{}}'
 
 
@@ -86,7 +89,7 @@ class Entry(msgspec.Struct, gc=False):
         except UnicodeEncodeError:
             return
         if self.attributes:
-            self.attributes = {}
+            self.attributes = NOTHING
         else:
             self.body = self.body.removesuffix(NO_ATTRIBUTES) + b"}"
 
@@ -225,25 +228,25 @@ class ProfileBuffer:
     def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
         """Take an update in: into an entry that waits for its custom ID, or as a new one."""
         custom_id = update.custom_id
-        self.bytes += len(ticket.source)
+        size = len(ticket.source)
+        self.bytes += size
         self.records += 1
         head = self._heads.get(custom_id)
-        last = head and (head.last or head)
-        if last is not None and last.merge(update, ticket):
+        if head is not None and (head.last or head).merge(update, ticket):
             return
-        entry = Entry(custom_id, update.attributes, update.events, [ticket], len(ticket.source))
+        entry = Entry(custom_id, update.attributes, update.events, [ticket], size)
         if update.events:
             entry.named = _names(update)
             entry.identities = _identities(update)
         elif self._seals:
             entry.seal()
         self.entries += 1
-        if head is None or last is None:
+        if head is None:
             self._heads[custom_id] = entry
             if custom_id not in self._busy:
                 self.ready.append(entry)
         else:
-            last.then = head.last = entry
+            (head.last or head).then = head.last = entry
 
     def cut(self, most_entries: int, most_bytes: int) -> Cut:
         """Take out what can leave in one request, oldest first; its custom IDs are busy from now.

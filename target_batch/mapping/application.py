@@ -10,6 +10,7 @@ from target_batch.common.paths import ABSENT, NotAnObjectError, holds, reach, sp
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping.converters import SKIP, InvalidValue, PartlyInvalid
 from target_batch.mapping.converters.dates import utc
+from target_batch.mapping.converters.values import is_short
 from target_batch.mapping.names import base_name
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ def cut(
     reason: Reason = Reason.TOO_MANY_ATTRIBUTES, among: Iterable[str] | None = None,
 ) -> list[Issue]:  # fmt: skip
     """Take what is beyond a limit out of `attributes`: natives stay first, then in schema order."""
-    ranked = sorted(attributes if among is None else among, key=columns.place)
+    counted = attributes if among is None else [*among]
+    if len(counted) <= limit:
+        return []
+    ranked = sorted(counted, key=columns.place)
     issues = []
     for key in ranked[limit:]:
         del attributes[key]
@@ -83,9 +87,12 @@ def _run(
 ) -> list[Issue]:
     issues: list[Issue] = []
     for name, value in record.items():
-        key, quick, convert, on_null = steps[name]
-        kind = type(value)
-        if kind is quick and 0 < len(value) <= STRING_LENGTH:
+        key, fits, convert, on_null = steps[name]
+        if (
+            fits is not None
+            and type(value) is str
+            and (0 < len(value) <= STRING_LENGTH if fits is is_short else fits(value))
+        ):
             attributes[key] = value
         elif value is None:
             attributes.update(on_null)

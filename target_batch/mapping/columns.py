@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from target_batch.common.limits import LEARNED_NAMES
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping.converters import SKIP, InvalidValue, PartlyInvalid
-from target_batch.mapping.converters.dates import looks_like_a_date, utc
+from target_batch.mapping.converters.dates import as_sent, looks_like_a_date, utc
 from target_batch.mapping.converters.values import (
     boolean,
     boolean_in_text,
     decimal_text,
     integer,
     integer_in_text,
+    is_short,
     looks_like_a_url,
     number,
     number_in_text,
@@ -27,16 +28,19 @@ from target_batch.mapping.declared import ANYTHING, Schema
 from target_batch.mapping.names import AssignedNames, assign, base_name, lost, row
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Protocol, TypeAlias
 
     from target_batch.mapping.converters import Convert
     from target_batch.mapping.declared import Declared
     from target_batch.mapping.names import Container, Excluded, PlanRow
 
-    Column: TypeAlias = tuple[str, type | None, Convert, dict[str, None]]
-    """Batch's key (empty where the converter returns a dict of keys), the exact type whose values
-    pass as they are (text within its limits), the converter of all others, what a null writes."""
+    Fits: TypeAlias = Callable[[str], Any]
+    """A test of text, true for what can be sent as it is; false says nothing."""
+
+    Column: TypeAlias = tuple[str, Fits | None, Convert, dict[str, None]]
+    """Batch's key (empty where the converter returns a dict of keys), the test by which text passes as it
+    is (None: no text does), the converter of all other values, what a null writes."""
 
     class Dialect(Protocol):
         """What differs between attributes of profiles, events and members."""
@@ -64,13 +68,13 @@ _FIRST_OF_HTTP = ("h", "H")
 
 
 class Step(NamedTuple):
-    """How one property's values are read: Batch's key, the type that passes as it is, the converter.
+    """How one property's values are read: Batch's key, the text that passes as it is, the converter.
 
     The key is empty where the converter returns the keys together with the values.
     """
 
     key: str
-    quick: type | None
+    fits: Fits | None
     convert: Convert
 
 
@@ -88,14 +92,22 @@ def step(target: AssignedNames, declared: Declared, converters: Mapping[type, Co
         return Step(name, None, _then(convert, converters[bool]) if wrap == "boolean" else convert)
     wrap = wrap or _WRAP_BY_FORMAT.get(declared.format or "")
     if wrap:
-        return Step(f"{wrap}({name})", None, checked(declared, _BY_WRAP[wrap]))
+        is_moment = wrap == "date" and declared.format != "date" and admits_text(declared)
+        fits = as_sent if is_moment else None
+        return Step(f"{wrap}({name})", fits, checked(declared, _BY_WRAP[wrap]))
     wraps = {_WRAP_BY_FORMAT[found] for found in declared.mixed if found in _WRAP_BY_FORMAT}
     if wraps:
         return Step("", None, typed(declared, by_value(name, converters, wraps)))
     if len(declared.kinds - {"integer"} if "number" in declared.kinds else declared.kinds) == 1:
         return _single(name, declared, converters)
-    quick = str if not declared.kinds or "string" in declared.kinds else None
-    return Step(name, quick, typed(declared, any_of(converters)) if declared.kinds else any_of(converters))
+    convert = any_of(converters)
+    fits = is_short if admits_text(declared) else None
+    return Step(name, fits, typed(declared, convert) if declared.kinds else convert)
+
+
+def admits_text(declared: Declared) -> bool:
+    """Tell whether text does not contradict the SCHEMA."""
+    return not declared.kinds or "string" in declared.kinds
 
 
 def _then(convert: Convert, truth: Convert) -> Convert:
@@ -153,7 +165,7 @@ def _single(name: str, declared: Declared, converters: Mapping[type, Convert]) -
     if "string" in declared.kinds:
         if declared.format in _DECIMALS:
             return Step(name, None, decimal_text)
-        return Step(name, str, text)
+        return Step(name, is_short, text)
     if "number" in declared.kinds:
         return Step(name, None, number)
     if "integer" in declared.kinds:

@@ -12,7 +12,7 @@ from target_batch.common.reasons import Reason
 from target_batch.mapping.converters import SKIP, InvalidValue
 from target_batch.mapping.converters.arrays import CHANGES, limited, texts
 from target_batch.mapping.converters.locales import language, locale_reader, region, timezone
-from target_batch.mapping.converters.phones import phone_reader
+from target_batch.mapping.converters.phones import is_e164, phone_reader
 from target_batch.mapping.converters.values import encodable
 from target_batch.mapping.declared import kind_of, zero_or_one
 
@@ -82,8 +82,12 @@ SEGMENT_PEER = {name: BY_PROPERTY[name] for name in ("email", "phone", "email_ma
 
 NAMES = frozenset(name for names in BY_PROPERTY.values() for name in names)
 
-usual_email = re.compile(r"[\w.+-]{1,64}@[a-z0-9]{1,30}\.[a-z]{2,30}", re.ASCII).fullmatch
+usual_email = re.compile(r"[A-Za-z0-9_.+-]{1,64}@[a-z0-9]{1,30}\.[a-z]{2,30}").fullmatch
 """Matches most addresses; what it does not match may be an address all the same."""
+
+FITS = {"$email_address": usual_email, "$phone_number": is_e164}
+"""Native → the test by which most of its values pass as they are."""
+
 _EMAIL = re.compile(r"[^@\s\ufeff]+@[A-Za-z0-9.-]+\.[A-Za-z0-9]+").fullmatch  # [sdk]
 _TOPIC = re.compile(rf"[a-z0-9_]{{1,{TOPIC_LENGTH}}}").fullmatch
 

@@ -17,7 +17,15 @@ from target_batch.mapping.application import cut, fill
 from target_batch.mapping.columns import Columns, by_type, by_value, step
 from target_batch.mapping.converters import InvalidValue, PartlyInvalid
 from target_batch.mapping.converters.arrays import limited, strings, texts
-from target_batch.mapping.converters.values import contradiction, encodable, one_line, too_long, typed
+from target_batch.mapping.converters.values import (
+    contradiction,
+    encodable,
+    is_short,
+    is_short_line,
+    one_line,
+    too_long,
+    typed,
+)
 from target_batch.mapping.names import Container
 
 if TYPE_CHECKING:
@@ -61,10 +69,10 @@ class EventDialect:
         converters = self._converters(declared.properties)
         if self._schema is None and not target.wrap:
             return "", None, _in_one_line(by_value(name, converters)), {}
-        key, quick, convert = step(target, declared, converters)
+        key, fits, convert = step(target, declared, converters)
         if declared.kinds in _STRUCTURES:
             convert = typed(declared, convert)
-        return key, None if quick is str else quick, _in_one_line(convert), {}
+        return key, is_short_line if fits is is_short else fits, _in_one_line(convert), {}
 
     def _converters(self, properties: Mapping[str, Any]) -> Mapping[type, Any]:
         if self._depth > EVENT_DEPTH:

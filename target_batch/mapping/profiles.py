@@ -9,7 +9,7 @@ from target_batch.common.operations import NO_EVENTS, ProfileUpdate
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping import natives
 from target_batch.mapping.application import cut, fill
-from target_batch.mapping.columns import Columns, by_type, by_value, checked, step
+from target_batch.mapping.columns import Columns, admits_text, by_type, by_value, checked, step
 from target_batch.mapping.converters.arrays import strings_or_change
 from target_batch.mapping.converters.values import typed
 from target_batch.mapping.names import Container, attribute_namer
@@ -45,15 +45,15 @@ class ProfileDialect:
         name = target.names[0]
         if self._schemaless and not target.wrap:
             return "", None, by_value(name, CONVERTERS), self._on_null(name)
-        key, quick, convert = step(target, declared, CONVERTERS)
-        return key, quick, convert, self._on_null(key or name)
+        return *(found := step(target, declared, CONVERTERS)), self._on_null(found.key or name)
 
     def _native(self, target: AssignedNames, declared: Declared) -> Column:
         convert = natives.native_converter(target.names, self._settings, locale=target.locale)
         if target.names[0] in natives.CONSENTS:
             return target.names[0], None, typed(declared, convert), {}
         key = "" if target.locale else target.names[0]
-        return key, None, checked(declared, convert), self._on_null(*target.names)
+        fits = natives.FITS.get(key) if admits_text(declared) else None
+        return key, fits, checked(declared, convert), self._on_null(*target.names)
 
     def _on_null(self, *keys: str) -> dict[str, None]:
         return dict.fromkeys(keys) if self._settings.nulls == "delete" else {}

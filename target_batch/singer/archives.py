@@ -15,7 +15,7 @@ import msgspec
 
 from target_batch.common.errors import ConfigurationError, InputError
 from target_batch.common.redaction import clean
-from target_batch.singer.batch_files import OddLine, csv_names, csv_rows, decoded, is_csv, lines
+from target_batch.singer.batch_files import csv_names, csv_rows, decoded, is_csv, lines
 from target_batch.singer.messages import Message, record_line
 from target_batch.singer.packed_files import located
 from target_batch.singer.reader import TICK_ROWS, LineReader
@@ -127,7 +127,7 @@ def learned(file: str) -> dict[str, Any]:
         return schema
     names: dict[str, Any] = {}
     for row, line in enumerate(islice(lines(file, {}, None), SAMPLE_ROWS), start=1):
-        names |= decoded(line, None, row, file)
+        names |= decoded(line, None, row, file).record
     if "type" in names and ("userId" in names or "anonymousId" in names):
         return SEGMENT_SCHEMA
     return {"type": "object", "properties": {name: {} for name in names}}
@@ -208,8 +208,7 @@ class ArchiveReader(LineReader):
                 self.line_number += 1
                 if rows.skipping:
                     continue
-                self.line, self.odd = line, isinstance(line, OddLine)
-                record = decoded(line, None, rows.row, rows.file)
+                record, self.line, self.odd = decoded(line, None, rows.row, rows.file)
                 callbacks["RECORD"](Message("RECORD", stream=self._stream, record=record))
                 handed += 1
                 rows.done = rows.row

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import timedelta
-from decimal import Decimal
 from itertools import count
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
@@ -16,7 +14,7 @@ from target_batch.common.errors import ConfigurationError, InputError, StopRun
 from target_batch.common.limits import MIB
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import clean
-from target_batch.singer.messages import record_in, record_line
+from target_batch.singer.messages import Row, record_line, row_in, row_line
 from target_batch.singer.packed_files import (
     PACKED_NAMES,
     PARQUET,
@@ -33,19 +31,14 @@ from target_batch.singer.rows import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-Row = TypeVar("Row")
+Given = TypeVar("Given")
 
 TOLD_AFTER: Final = 2000
 """Rows after which the place in a file of text is reported again."""
 
-SIGNS: Final = (b"NaN", b"Infinity", b"\\ud", b"\\uD")
-"""What a row may hold that is not strict JSON: NaN and infinity, halves of surrogate pairs."""
-
-RECORD: Final = b'{"type":"RECORD","record":'
-
 
 class OddLine(bytes):
-    """A RECORD line made strict of a row that is not; `record` is the row as it was, to be judged."""
+    """A RECORD line made of a row of Parquet that JSON cannot hold; `record` is the row, to be judged."""
 
     record: dict[str, Any]
 
@@ -107,7 +100,7 @@ def is_csv(uri: str) -> bool:
     return not next(_reading(map(first_bytes, [uri]), described(uri, None))).startswith(PARQUET)
 
 
-def _reading(rows: Iterator[Row], whence: str) -> Iterator[Row]:
+def _reading(rows: Iterator[Given], whence: str) -> Iterator[Given]:
     """Give what a reader gives; its errors say which file it is about.
 
     Raises:
@@ -175,7 +168,7 @@ def _jsonl(uri: str, packing: str | None, whence: str, at: Callable[[int], None]
                 )
             if row % TOLD_AFTER == 0:
                 at(packed.tell())
-            yield _line(text)
+            yield row_line(text)
 
 
 def _lines_of(file: IO[bytes], whence: str) -> Iterator[bytes]:
@@ -235,20 +228,6 @@ def _text_in(value: bytes) -> str | bytes:
         return value
 
 
-def _line(text: bytes) -> bytes:
-    """Make a RECORD line of a row's text; a row that cannot be read at all is left to `decoded`."""
-    line = RECORD + text + b"}"
-    if any(sign in text for sign in SIGNS):
-        try:
-            record_in(line)
-        except (msgspec.DecodeError, RecursionError):
-            try:
-                return _odd(json.loads(text, parse_float=Decimal))
-            except (ValueError, RecursionError):
-                return line
-    return line
-
-
 def _odd(record: dict[str, Any]) -> OddLine:
     line = OddLine(record_line(_finite(record)))
     line.record = record
@@ -274,17 +253,17 @@ def _finite(value: Any) -> Any:
     return str(value) if _is_odd(value) else value
 
 
-def decoded(line: bytes, line_number: int | None, row: int, uri: str = "") -> dict[str, Any]:
-    """Decode the record of a line that `lines` gave.
+def decoded(line: bytes, line_number: int | None, row: int, uri: str = "") -> Row:
+    """Decode a line that `lines` gave.
 
     Raises:
         InputError: it is not JSON in UTF-8.
     """
     if isinstance(line, OddLine):
-        return line.record
+        return Row(line.record, line, odd=True)
     try:
-        return record_in(line)
-    except (msgspec.DecodeError, RecursionError):
+        return row_in(line)
+    except (ValueError, msgspec.DecodeError):
         raise InputError(
             f"Row {row} of {described(uri, line_number)} is not JSON in UTF-8. What came before it is "
             "finished and confirmed; correct the file and run again."

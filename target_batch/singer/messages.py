@@ -7,7 +7,7 @@ import math
 import re
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -31,16 +31,16 @@ class Message(msgspec.Struct):
     manifest: list[str] | None = None
 
 
-def decimal_in(text: str) -> Decimal:
-    """Return a number with every digit.
+class Row(NamedTuple):
+    """A record, its line as strict JSON, and whether the line was `odd`: whether it was not."""
 
-    Raises:
-        ValueError: its exponent is beyond what any program can hold.
-    """
-    try:
-        return Decimal(text)
-    except ArithmeticError:
-        raise ValueError from None
+    record: dict[str, Any]
+    line: bytes
+    odd: bool
+
+
+UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ArithmeticError)
+"""What `decode` raises for a line that needs a second look."""
 
 
 def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -49,7 +49,7 @@ def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
     def number(text: str) -> Any:
         try:
             return read(text)
-        except ValueError:
+        except (ValueError, ArithmeticError):
             return math.nan
 
     return number
@@ -61,13 +61,31 @@ def _kind_only(value: Any) -> str:
 
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=_kind_only).encode
-decode: Final = msgspec.json.Decoder(Message, float_hook=decimal_in).decode
-_loads: Final = partial(json.loads, parse_float=_or_nan(decimal_in), parse_int=_or_nan(int))
+decode: Final = msgspec.json.Decoder(Message, float_hook=Decimal).decode
+_loads: Final = partial(json.loads, parse_float=_or_nan(Decimal), parse_int=_or_nan(int))
 
 
 def record_in(source: bytes) -> dict[str, Any]:
     """Decode the record of a RECORD line again."""
     return decode(source).record or {}
+
+
+def row_line(text: bytes) -> bytes:
+    """Make a RECORD line of a row of JSON lines."""
+    return b'{"type":"RECORD","record":' + text + b"}"
+
+
+def row_in(line: bytes) -> Row:
+    """Decode the record of a RECORD line that was made of a row of a file.
+
+    Raises:
+        ValueError: it is not JSON in UTF-8 at all.
+    """
+    try:
+        return Row(record_in(line), line, odd=False)
+    except UNREADABLE:
+        message, strict = odd_message(line)
+        return Row(message.record or {}, strict, odd=True)
 
 
 def is_utf8(value: bytes) -> bool:

@@ -15,7 +15,7 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from target_batch.common.errors import InputError
 from target_batch.common.limits import MIB
 from target_batch.common.redaction import clean
-from target_batch.singer.messages import decode, odd_message
+from target_batch.singer.messages import UNREADABLE, decode, odd_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,9 +35,6 @@ WRONG_KEY: Final = re.compile(
     r"Expected `(?P<expected>[^`]+)`, got `(?P<got>\w+)` - at `\$\.(?P<key>\w+)[^`]*`"
 )
 """What msgspec says of a message whose keys have the wrong types."""
-
-UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-"""What the strict decoder raises for a line that needs a second look."""
 
 FOR_ROWS: Final = (
     "Rows are not Singer messages: `target-batch explain` shows what they would become, and "

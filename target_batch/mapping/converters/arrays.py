@@ -27,10 +27,7 @@ def strings(value: Any) -> list[str] | None:
         if type(value) is dict:
             raise InvalidValue(Reason.OBJECT_NOT_ALLOWED, "An object where only values and arrays can be.")
         raise contradiction("array", value)
-    for item in value:
-        if type(item) is not str or not 0 < len(item) <= STRING_LENGTH or not item.isascii():
-            return limited(texts(value), ARRAY_ITEMS)
-    return limited(value, ARRAY_ITEMS)
+    return limited(value if _all_short(value) else texts(value), ARRAY_ITEMS)
 
 
 def strings_or_change(value: Any) -> Any:
@@ -41,12 +38,19 @@ def strings_or_change(value: Any) -> Any:
     Raises:
         InvalidValue: as `strings`; or an object that is not change.
     """
-    if type(value) is not dict:
-        return strings(value)
-    if value and CHANGES.issuperset(value):
+    if type(value) is dict and value and CHANGES.issuperset(value):
         parts = {part: strings(items) for part, items in value.items() if items is not None}
         return {part: items for part, items in parts.items() if items} or SKIP
     return strings(value)
+
+
+def _all_short(items: list[Any]) -> bool:
+    """Tell whether the items are surely texts that `text` returns as they are: short ones, together, too."""
+    try:
+        joined = "".join(items)
+    except TypeError:
+        return False
+    return joined.isascii() and len(joined) <= STRING_LENGTH and all(items)
 
 
 def texts(items: list[Any]) -> list[str]:

@@ -23,10 +23,13 @@ _LIKE_A_DATE = re.compile(
     r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
     r"(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:?(?:[0-9]{2})?)?)?"
 ).fullmatch
-_AS_SENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.](?!000000)[0-9]{6})?Z"
+as_sent = re.compile(
+    r"[1-9]\d\d\d-(?:0[1-9]|1[0-2])-"
+    r"(?:0[1-9]|1\d|2[0-8]|(?<!02-)(?:29|30)|(?<=0[13578]-|1[02]-)31)"
+    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:Z|[.](?!000000)\d\d\d\d\d\dZ)",
+    re.ASCII,
 ).fullmatch
-"""Matches what `utc` returns, if its day is one of the calendar."""
+"""Matches moments of the calendar in the spelling that `utc` returns, but for those of 29 February."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other times known to be UTC
 _EPOCH_UTC = _EPOCH.replace(tzinfo=timezone.utc)
 _DATE_LENGTH = len("2000-01-01")
@@ -49,9 +52,7 @@ def utc(value: Any) -> str | None:
     if type(value) is str:
         if len(value) == _DATE_LENGTH:
             return midnight(value)
-        if _AS_SENT(value) and midnight(value[:_DATE_LENGTH]):
-            return value
-        return _quick(value) or _respelled(value.strip())
+        return value if as_sent(value) else _quick(value) or _respelled(value.strip())
     if isinstance(value, datetime):
         return _spelled(in_utc(value))
     if isinstance(value, date):

@@ -15,7 +15,7 @@ from target_batch.mapping.declared import is_whole, kind_of
 if TYPE_CHECKING:
     from target_batch.mapping.converters import Convert
 
-is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
+is_e164 = re.compile(r"\+[1-9]\d\d\d\d\d\d\d{0,8}", re.ASCII).fullmatch
 """Matches a number that Batch takes as it stands: `+` and 7 to 15 digits."""
 _LONGEST_SPELLING = 250  # what the parser itself looks at
 _AS_NUMBER = re.compile(r"([1-9][0-9]*)\.0+").fullmatch

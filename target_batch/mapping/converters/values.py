@@ -32,6 +32,10 @@ _FEWER_DIGITS = len(str(LARGEST_INTEGER)) - 1
 _WEB = ("http://", "https://")
 
 
+is_short = re.compile(rf".{{1,{STRING_LENGTH}}}", re.DOTALL).fullmatch
+"""Matches text that `text` returns as it is, if it has a UTF-8 form."""
+
+
 def text(value: Any) -> str | None:
     """Return text of 1 to 300 characters [read]; an empty one is None.
 
@@ -62,6 +66,10 @@ def encodable(value: str) -> str:
 def has_line_break(value: str) -> bool:
     """Tell whether a text has more than one line, or ends with a line break of any kind."""
     return len(f"{value}.".splitlines()) > 1
+
+
+is_short_line = re.compile(rf"\S[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]{{0,{STRING_LENGTH - 1}}}").fullmatch
+"""Matches text that both `text` and `one_line` return as it is, if it has a UTF-8 form."""
 
 
 def one_line(value: str) -> str:
