@@ -1,8 +1,9 @@
 """`make bench`: records into the local Batch's null mode; records per second and CPU per record.
 
-Every figure is a whole process over a real pipe and real sockets, its start-up measured apart and
-subtracted. Users are compared with decoding and encoding each line with msgspec, and with a stock SDK
-target, in the same rounds; every other shape of records has a floor.
+Every figure is a whole process over a real pipe and real sockets. Its start-up, a run over one record (which
+loads what the stream's columns and settings need), is measured apart and subtracted. Users are compared with
+decoding and encoding each line with msgspec, and with a stock SDK target, in the same rounds; every other
+shape of records has a floor.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def target(folder: Path, url: str, name: str, **settings: object) -> list[str]:
     return [sys.executable, "-m", "target_batch", "--config", str(config)]
 
 
-def rounds(commands: dict[str, list[str]], given: Path, empty: Path, times: int) -> dict[str, list[Cost]]:
+def rounds(commands: dict[str, list[str]], given: Path, one: Path, times: int) -> dict[str, list[Cost]]:
     """Measure every command in turn, several times; start-up is subtracted from CPU and clock.
 
     Each round begins with another command: what one leaves behind (a hot processor) is not always
@@ -78,7 +79,7 @@ def rounds(commands: dict[str, list[str]], given: Path, empty: Path, times: int)
     for turn in range(times + 1):
         first = turn % len(commands)
         for name, command in [*commands.items()][first:] + [*commands.items()][:first]:
-            start, whole = measured(command, empty), measured(command, given)
+            start, whole = measured(command, one), measured(command, given)
             if turn:
                 cost = Cost(whole.cpu - start.cpu, whole.wall - start.wall, whole.peak, start.cpu)
                 found[name].append(cost)
@@ -99,16 +100,18 @@ def table(found: dict[str, list[Cost]], users: int) -> None:
         print(f"{name:34}{figures}{peak:9.0f}{start:9.2f}")
 
 
-def other_shapes(folder: Path, url: str, empty: Path, records: int, times: int) -> None:
+def other_shapes(folder: Path, url: str, records: int, times: int) -> None:
     """Print what each other shape of records costs, and whether that is above its floor."""
     print(f"\n{'':34}{'records per second of CPU':>26}{'wanted':>10}")
     for number, (name, shape) in enumerate(SHAPES.items()):
-        given, costs = folder / "shape.singer", []
-        with given.open("w", encoding="utf-8") as file:
-            shape.write(file, records, f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
+        given, one, costs = folder / "shape.singer", folder / "one.singer", []
+        for path, count in ((given, records), (one, 1)):
+            with path.open("w", encoding="utf-8") as file:
+                shape.write(file, count, f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
         for turn in range(times):
+            start = target(folder, url, f"start-{number}-{turn}", **shape.settings)
             command = target(folder, url, f"shape-{number}-{turn}", **shape.settings)
-            costs.append(measured(command, given).cpu - measured(command, empty).cpu)
+            costs.append(measured(command, given).cpu - measured(start, one).cpu)
         print(f"{name:34}{records / statistics.median(costs):>26,.0f}{FLOOR:>10,}")
 
 
@@ -121,10 +124,10 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        given, empty = folder / "users.singer", folder / "empty.singer"
-        with given.open("w", encoding="utf-8") as file:
-            write(file, chosen.users)
-        empty.touch()
+        given, one = folder / "users.singer", folder / "one.singer"
+        for path, count in ((given, chosen.users), (one, 1)):
+            with path.open("w", encoding="utf-8") as file:
+                write(file, count)
         with LocalBatch(folder, "--null", "--no-rates") as batch:
             commands = {
                 "floor": [sys.executable, str(HERE / "floor.py")],
@@ -132,11 +135,11 @@ def main() -> None:
                 "target-batch, validation off": target(folder, batch.url, "trusting", validate_records=False),
                 "stock SDK target": [sys.executable, str(HERE / "stock.py"), batch.url],
             }
-            found = rounds(commands, given, empty, chosen.rounds)
+            found = rounds(commands, given, one, chosen.rounds)
             print(f"{chosen.users:,} users, medians of {chosen.rounds} rounds, start-up subtracted\n")
             table(found, chosen.users)
             if not chosen.only_users:
-                other_shapes(folder, batch.url, empty, chosen.users // 4, 3)
+                other_shapes(folder, batch.url, chosen.users // 4, 3)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ class StreamSink(Sink):
         ticket = Ticket(self._origin, line, source)
         if self._erasures is not None:
             operation = self._erased(operation, record, self._erasures)
-        if isinstance(operation, (ProfileUpdate, AudienceChange)):
+        if type(operation) is ProfileUpdate or type(operation) is AudienceChange:
             if operation.issues or self._knows_events:
                 self._note(operation, record, ticket)
             self._sender.put(operation, ticket)

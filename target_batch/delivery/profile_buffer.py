@@ -59,7 +59,7 @@ _decode: Final = msgspec.json.Decoder(Profile, float_hook=Decimal).decode
 class Entry(msgspec.Struct, gc=False):
     """What one custom ID gets in one request, and the tickets of the records it came from.
 
-    `then` is what the same custom ID gets after it, and the first of such a row knows the `last`.
+    `then` is what the same custom ID gets after it; `is_out` from its request to the answer.
     An entry never refers to itself: it goes with its last user, the collector need not look at it.
     """
 
@@ -74,7 +74,7 @@ class Entry(msgspec.Struct, gc=False):
     identities: Sequence[bytes] = ()
     """What the events are known by in the ledger, in their order."""
     then: Entry | None = None
-    last: Entry | None = None
+    is_out: bool = False
     body: bytes = b""
     """The entry as Batch wants it, once it is sealed; its attributes are nowhere else then."""
 
@@ -130,14 +130,6 @@ class Entry(msgspec.Struct, gc=False):
             return False
         self.attributes = merged
         return True
-
-    def parted(self) -> Entry:
-        """Part with what the same custom ID gets next, and return it."""
-        following = self.then
-        assert following is not None  # noqa: S101 - asked only where something follows
-        following.last = self.last if self.last is not following else None
-        self.then = self.last = None
-        return following
 
     def properties(self) -> list[frozenset[str]]:
         """Return the names inside the tickets' events, in their order; none where a ticket has no event."""
@@ -219,8 +211,10 @@ class ProfileBuffer:
 
     def __init__(self, *, seals: bool = True) -> None:
         self._seals = seals
-        self._heads: dict[str, Entry] = {}
-        self._busy: set[str] = set()
+        self._newest: dict[str, Entry] = {}
+        """Custom ID → the last of its entries that wait or are out."""
+        self._behind: dict[str, Entry] = {}
+        """Custom ID that is out → what it gets next."""
         self.ready: deque[Entry] = deque()
         """Entries that could leave now."""
         self.entries = self.records = self.bytes = 0
@@ -231,8 +225,8 @@ class ProfileBuffer:
         size = len(ticket.source)
         self.bytes += size
         self.records += 1
-        head = self._heads.get(custom_id)
-        if head is not None and (head.last or head).merge(update, ticket):
+        newest = self._newest.get(custom_id)
+        if newest is not None and not newest.is_out and newest.merge(update, ticket):
             return
         entry = Entry(custom_id, update.attributes, update.events, [ticket], size)
         if update.events:
@@ -241,12 +235,13 @@ class ProfileBuffer:
         elif self._seals:
             entry.seal()
         self.entries += 1
-        if head is None:
-            self._heads[custom_id] = entry
-            if custom_id not in self._busy:
-                self.ready.append(entry)
+        self._newest[custom_id] = entry
+        if newest is None:
+            self.ready.append(entry)
         else:
-            (head.last or head).then = head.last = entry
+            newest.then = entry
+            if newest.is_out:
+                self._behind[custom_id] = entry
 
     def cut(self, most_entries: int, most_bytes: int) -> Cut:
         """Take out what can leave in one request, oldest first; its custom IDs are busy from now.
@@ -255,7 +250,7 @@ class ProfileBuffer:
         """
         taken: list[Entry] = []
         line, records, size = 0, 0, 0
-        ready, busy, heads = self.ready, self._busy, self._heads
+        ready = self.ready
         while ready and len(taken) < most_entries:
             entry = ready[0]
             size += entry.size
@@ -263,11 +258,9 @@ class ProfileBuffer:
                 size -= entry.size
                 break
             ready.popleft()
-            busy.add(entry.custom_id)
-            if entry.then is None:
-                del heads[entry.custom_id]
-            else:
-                heads[entry.custom_id] = entry.parted()
+            entry.is_out = True
+            if entry.then is not None:
+                self._behind[entry.custom_id] = entry.then
             records += len(entry.tickets)
             first = entry.tickets[0].line
             if first < line or not line:
@@ -280,13 +273,17 @@ class ProfileBuffer:
 
     def free(self, entries: Iterable[Entry]) -> None:
         """Take note that these are answered: what waited for their custom IDs can leave."""
-        heads, answered = self._heads, [entry.custom_id for entry in entries]
-        self._busy.difference_update(answered)
-        self.ready.extend([heads[custom_id] for custom_id in answered if custom_id in heads])
+        newest = self._newest
+        for entry in entries:
+            if entry.then is None:
+                del newest[entry.custom_id]
+            else:
+                self.ready.append(self._behind.pop(entry.custom_id))
 
     def oldest_line(self) -> int | None:
         """The input line of the oldest record that waits."""
-        return min((head.tickets[0].line for head in self._heads.values()), default=None)
+        first = [*self.ready, *self._behind.values()]
+        return min([entry.tickets[0].line for entry in first], default=None)
 
 
 def seal(entries: list[Entry]) -> list[Entry]:

@@ -239,7 +239,7 @@ class ProfileDelivery:
 
         Until this returns, or if it raises, what was cut counts as in flight and holds the state.
         """
-        left = self._timely(entries) if any(entry.events for entry in entries) else entries
+        left = self._timely(entries) if [entry for entry in entries if entry.events] else entries
         invalid = seal(left)
         for entry in invalid:
             self._fates.refused(entry.tickets, (NO_UTF8,), named=entry.named)

@@ -150,6 +150,13 @@ def pack(held: Held, head: bytes = NO_HEAD) -> bytes:
     return head + b"".join(chain.from_iterable(held.items()))
 
 
+def head_of_sent(wanted: Wanted, today: bytes) -> bytes:
+    """Return what `head_of` does where all that is `wanted` was accepted `today`."""
+    if not wanted.whole:
+        return NO_HEAD
+    return wanted.whole + (NEVER if CONSENTS.issuperset(wanted.tags) else today)
+
+
 def head_of(held: Held, wanted: Wanted) -> bytes:
     """Return the hash of all that is `wanted` and the oldest day of what ages, where all of it is held."""
     found = [one for one in map(held.get, wanted.tags) if one]

@@ -27,6 +27,7 @@ from target_batch.ledger.held import (
     day_of,
     digested,
     head_of,
+    head_of_sent,
     identity_of,
     key_of,
     pack,
@@ -188,7 +189,9 @@ class ProfileMemory:
                 unclear = unclear.union(compress(profile.tags, map(OPERATION.__eq__, profile.hashes)))
             for tag in unclear:
                 mine.pop(tag, None)
-            changed[profile.key] = pack(mine, head_of(mine, profile.wanted))
+            is_whole = not unclear and profile.tags is profile.wanted.tags
+            head = head_of_sent(profile.wanted, today) if is_whole else head_of(mine, profile.wanted)
+            changed[profile.key] = pack(mine, head)
         self._keep(connection, changed)
 
     def forget(self, custom_ids: Iterable[str]) -> None:

@@ -111,10 +111,11 @@ def _run(
                 fit = partly.value
             if fit is None:
                 attributes.update(on_null)
-            elif not key:
-                attributes.update(fit)
             elif fit is not SKIP:
-                attributes[key] = fit
+                if key:
+                    attributes[key] = fit
+                else:
+                    attributes.update(fit)
     return issues
 
 

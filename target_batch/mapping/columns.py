@@ -144,7 +144,7 @@ def by_value(
     plain = any_of(converters)
     dates, urls = "date" in wraps, "url" in wraps
 
-    def convert(value: Any) -> dict[str, Any] | None:
+    def convert(value: Any) -> Any:
         if type(value) is str:
             if dates and value[:1].isdigit() and looks_like_a_date(value):
                 return {f"date({name})": utc(value)}
@@ -154,9 +154,7 @@ def by_value(
             fit = plain(value)
         except PartlyInvalid as partly:
             raise PartlyInvalid({name: partly.value} if partly.value else {}, partly.issues) from None
-        if fit is None:
-            return None
-        return {} if fit is SKIP else {name: fit}
+        return fit if fit is None or fit is SKIP else {name: fit}
 
     return convert
 
@@ -334,9 +332,9 @@ def refuse(decision: Excluded) -> Convert:
     return refused
 
 
-def nothing(_: Any) -> dict[str, Any]:
+def nothing(_: Any) -> Any:
     """Return no attribute: the step of a property that feeds nothing."""
-    return {}
+    return SKIP
 
 
 DEFERRED: Column = ("", None, nothing, {})

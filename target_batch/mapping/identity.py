@@ -50,10 +50,11 @@ def custom_id(value: Any) -> str:
     name = value.strip()
     if not name:
         raise InvalidValue(Reason.MISSING_CUSTOM_ID, "The custom ID is empty.")
-    if len(name) > CUSTOM_ID_LENGTH:
+    if len(name) <= _LONGEST_REFUSED:
+        if name.lower() in REFUSED_IDS:
+            raise _invalid("The custom ID is a word that stands for a lost value.")
+    elif len(name) > CUSTOM_ID_LENGTH:
         raise _invalid(f"The custom ID is longer than {CUSTOM_ID_LENGTH} characters.")
-    if len(name) <= _LONGEST_REFUSED and name.lower() in REFUSED_IDS:
-        raise _invalid("The custom ID is a word that stands for a lost value.")
     if not name.isprintable():
         _refuse_unprintable(name)
     return name
@@ -72,7 +73,7 @@ class Identity:
             InvalidValue: the custom ID is missing, or Batch would refuse it.
         """
         value = record.get(self.property)
-        return custom_id(value if self._rest is None else value_at(value, self._rest))
+        return custom_id(value) if self._rest is None else custom_id(value_at(value, self._rest))
 
 
 def _whole(value: Any) -> int:

@@ -62,11 +62,11 @@ class ProfileDialect:
 def within_limits(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Issue]:
     """Cut what one entry may not hold: 15 arrays [sdk], 50 attributes [read]."""
     issues: list[Issue] = []
-    if len(attributes) > ARRAYS_PER_PROFILE:
+    kinds = [*map(type, attributes.values())]
+    if kinds.count(list) + kinds.count(dict) > ARRAYS_PER_PROFILE:
         arrays = [key for key, value in attributes.items() if type(value) in {list, dict} and key[0] != "$"]
         issues += cut(columns, record, attributes, ARRAYS_PER_PROFILE, Reason.TOO_MANY_ARRAYS, arrays)
-        issues += cut(columns, record, attributes, ATTRIBUTES_PER_ENTRY)
-    return issues
+    return issues + cut(columns, record, attributes, ATTRIBUTES_PER_ENTRY)
 
 
 def muted(settings: Settings) -> frozenset[str]:
@@ -100,4 +100,4 @@ class ProfilePlan(Plan):
         issues = fill(self.columns, record, attributes)
         if len(attributes) > ARRAYS_PER_PROFILE:
             issues += within_limits(self.columns, record, attributes)
-        return ProfileUpdate(identity, attributes, NO_EVENTS, tuple(issues))
+        return ProfileUpdate(identity, attributes, NO_EVENTS, tuple(issues) if issues else ())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
-class Message(msgspec.Struct):
+class Message(msgspec.Struct, gc=False):
     """One Singer message; `value` is kept as the bytes it came in."""
 
     type: str

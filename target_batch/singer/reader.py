@@ -90,7 +90,7 @@ class LineReader(GenericSingerReader[bytes]):
         Raises:
             InputError: a line is not a Singer message; the error names its number only.
         """
-        stats: Counter[str] = Counter()
+        counts = dict.fromkeys(callbacks, 0)
         for line in self._lines(file_input or self.default_input):
             self.line_number += 1
             self.line, self.odd = line, False
@@ -99,15 +99,15 @@ class LineReader(GenericSingerReader[bytes]):
             except UNREADABLE:
                 message = self._with_care(line)
             if message is not None:
-                callback = callbacks.get(message.type)
-                if callback is None:
-                    self._unknown(message.type)
+                kind = message.type
+                if kind in callbacks:
+                    callbacks[kind](message)
+                    counts[kind] += 1
                 else:
-                    callback(message)
-                    stats[message.type] += 1
+                    self._unknown(kind)
             if self.stopped:
                 break
-        return stats
+        return +Counter(counts)
 
     def _lines(self, stream: IO[bytes]) -> Iterator[bytes]:
         parts: list[bytes] = []

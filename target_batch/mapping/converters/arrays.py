@@ -27,7 +27,8 @@ def strings(value: Any) -> list[str] | None:
         if type(value) is dict:
             raise InvalidValue(Reason.OBJECT_NOT_ALLOWED, "An object where only values and arrays can be.")
         raise contradiction("array", value)
-    return limited(value if _all_short(value) else texts(value), ARRAY_ITEMS)
+    items = value if _all_short(value) else texts(value)
+    return items if 0 < len(items) <= ARRAY_ITEMS else limited(items, ARRAY_ITEMS)
 
 
 def strings_or_change(value: Any) -> Any:

@@ -14,6 +14,8 @@ from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
 from target_batch.mapping.converters import InvalidValue
 
+_encode = msgspec.json.Encoder().encode
+
 _SPELLING = re.compile(
     r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})"
     r"(?:(?:[Tt]|[ ]+)([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]+))?)?"
@@ -160,8 +162,8 @@ def _offset(sign: str, hours: int, minutes: int, seconds: int) -> timedelta:
 
 
 def _spelled(moment: datetime) -> str:
-    """Spell an instant in UTC as msgspec encodes it."""
-    return moment.isoformat()[: -len("+00:00")] + "Z"
+    """Spell an instant in UTC: with `Z`, its microseconds if it has any."""
+    return _encode(moment)[1:-1].decode()
 
 
 def _no_date() -> InvalidValue:

@@ -19,6 +19,9 @@ is_e164 = re.compile(r"\+[1-9]\d\d\d\d\d\d\d{0,8}", re.ASCII).fullmatch
 """Matches a number that Batch takes as it stands: `+` and 7 to 15 digits."""
 _LONGEST_SPELLING = 250  # what the parser itself looks at
 _AS_NUMBER = re.compile(r"([1-9][0-9]*)\.0+").fullmatch
+_WITHOUT_GROUPS = str.maketrans("", "", " .-")
+_BARE = re.compile(r"\+?[0-9]+").fullmatch
+"""Matches a number without the marks between groups of digits, which the parser takes longer to pass over."""
 _TOO_LARGE = 10**15
 _FEWEST_INTERNATIONAL = 11
 
@@ -56,8 +59,10 @@ def _digits(value: Any) -> str:
 
 
 def _read(spelling: str, country: str | None) -> str | None:
-    kept_as_number = _AS_NUMBER(spelling)
-    return _of_digits(kept_as_number[1], country) if kept_as_number else _e164(spelling, country)
+    if kept_as_number := _AS_NUMBER(spelling):
+        return _of_digits(kept_as_number[1], country)
+    bare = spelling.translate(_WITHOUT_GROUPS)
+    return _e164(bare if _BARE(bare) else spelling, country)
 
 
 @lru_cache(maxsize=CACHED_VALUES)
