@@ -1,4 +1,4 @@
-"""`python -m target_batch`."""
+"""Entry point of `python -m target_batch`."""
 
 from target_batch.cli import cli
 

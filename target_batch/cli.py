@@ -1,4 +1,4 @@
-"""The command line: the Singer target, and the commands beside it, each imported when it is called."""
+"""The command line: the Singer target and its subcommands, each imported when it is called."""
 
 from __future__ import annotations
 
@@ -32,33 +32,32 @@ COMMANDS: Final = {
     "verify": ("target_batch.commands.verify", "verify"),
     "sandbox": ("target_batch.sandbox.command", "sandbox"),
 }
-"""Name → module and object of a command."""
-
+"""Name of a command → its module and object."""
 
 NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO})
-"""What a standard output that is full, or read by nothing any more, answers."""
+"""Error numbers of writing to a standard output that is full or has lost its reader."""
 
 END_OF_LIFE: Final = r"Python \d+\.\d+ (will reach|reached) its end of life"
-"""How the SDK's warning about old Pythons begins. It is for those who write plugins: which Pythons this one
-supports is decided here, and a line of every night's log is no place for it."""
+"""Beginning of the SDK's warning about old Pythons. It is meant for plugin developers: this plugin decides
+itself which Pythons it supports, and the warning would only clutter every night's log."""
 
 LOG_CONFIG: Final = "SINGER_SDK_LOG_CONFIG"
-"""The variable that names a file by which the SDK configures the log."""
+"""The variable that names a file from which the SDK configures logging."""
 
 SENTENCE: Final = 200
-"""Characters that the sentence of a command may have in the help."""
+"""Maximum length of a command's description in the help, in characters."""
 
 FROM_TERMINAL: Final = (
     "Reading Singer messages from this terminal. Pipe a tap into target-batch or name a file with --input; "
-    "target-batch --help tells what else there is."
+    "target-batch --help lists the commands."
 )
 
 
 class InputFile(click.File):
-    """The file of `--input`: a path, or a URL that fsspec knows, as `work_path` may be one."""
+    """The type of `--input`: a path, or a URL that fsspec supports, as in `work_path`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Open it; one that cannot be opened is a wrong value."""
+        """Open the file; one that cannot be opened is an invalid value."""
         if not isinstance(value, str) or "://" not in value:
             return super().convert(value, param, ctx)
         from target_batch.singer.packed_files import opened  # noqa: PLC0415 - only those behind a URL pay for it
@@ -71,7 +70,7 @@ class InputFile(click.File):
 
 
 class CommandGroup(click.Group):
-    """The Singer target as a command that has commands: without one of them it reads Singer messages."""
+    """The Singer target as a command group: without a subcommand, it reads Singer messages."""
 
     def __init__(self, singer: click.Command, **options: Any) -> None:
         for parameter in singer.params:
@@ -97,7 +96,7 @@ class CommandGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; None when there is none of that name."""
+        """Import a command; return None if there is none of that name."""
         _ = ctx
         if cmd_name not in COMMANDS:
             return None
@@ -108,7 +107,7 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the arguments begin with; the error for another one names the closest."""
+        """Find the command that the arguments begin with; for an unknown one, the error names the closest."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -117,7 +116,7 @@ class CommandGroup(click.Group):
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write what each command does in whole sentences."""
+        """Write the list of commands, each described in a whole sentence."""
         rows = []
         for name in self.list_commands(ctx):
             found = self.get_command(ctx, name)
@@ -142,10 +141,10 @@ def _unless_subcommand(callback: Callable[..., Any] | None) -> Callable[..., Non
 
 
 def command() -> CommandGroup:
-    """Return the command line; the SDK sets up its console logging on the way.
+    """Return the command line; as a side effect, the SDK sets up its console logging.
 
     Raises:
-        Wrong: the file that SINGER_SDK_LOG_CONFIG names configures no logging.
+        Wrong: the file named by SINGER_SDK_LOG_CONFIG is not a logging configuration.
     """
     path = os.environ.get(LOG_CONFIG)
     try:
@@ -165,7 +164,7 @@ def cli() -> NoReturn:
     warnings.filterwarnings("ignore", END_OF_LIFE)
     try:
         standard_streams.prepare()
-        code = _code_of(_run)
+        code = _run()
     except OSError as error:
         if error.errno == errno.EMFILE:
             standard_streams.say_if_possible(TOO_FEW_DESCRIPTORS)
@@ -178,19 +177,13 @@ def cli() -> NoReturn:
     sys.exit(code)
 
 
-def _run() -> None:
+def _run() -> int:
     try:
         check_log_level()
-        group = command()
+        command()()
     except Wrong as error:
         error.show()
-        sys.exit(error.exit_code)
-    group()
-
-
-def _code_of(run: Callable[[], None]) -> int:
-    try:
-        run()
+        return error.exit_code
     except SystemExit as ended:
         if not isinstance(ended.code, int | None):
             raise

@@ -1,4 +1,4 @@
-"""One read-only call a platform and key, and what its answer says of the settings behind it."""
+"""The connection test: one read-only call per platform and key, and what it says about the settings."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TEST_PROPERTIES: Final = {"id", "name", "created_at"}
 ALL_WELL: Final = "All settings are right: Batch opens with these keys. Nothing was written."
 
 RETRY_SECONDS: Final = 4.0
-"""How long a failing call is retried; a run has `max_retry_seconds`."""
+"""Seconds for which a failing call is retried; a run uses `max_retry_seconds`."""
 
 ATTEMPT_SECONDS: Final = 10.0
 PROJECT_KEY_BEGINS: Final = "project_"
@@ -58,9 +58,9 @@ WHERE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is known of one setting: `good`, or `problem` in words; `exit_code` 2 when it is wrong.
+    """The result for one setting: `good`, or `problem`, in words; `exit_code` is 2 if it is wrong.
 
-    `hint` says what to do where the value itself may be right.
+    `hint` says what to do if the value itself may be right.
     """
 
     setting: str
@@ -71,12 +71,12 @@ class Finding:
 
     @property
     def where(self) -> str:
-        """What to do about the value."""
+        """Advice on how to correct the setting."""
         return WHERE.get(self.setting.partition("[")[0], "") if self.hint is None else self.hint
 
 
 def probe(settings: Settings, command: str = "") -> list[Finding]:
-    """Make one read-only call for the project and for each app key, and judge the settings."""
+    """Make one read-only call for the project and for each app key; return findings about the settings."""
     user_agent = f"target-batch/{version('target-batch')} {command}".rstrip()
     clock = Clock()
     seconds = min(settings.request_timeout_seconds, ATTEMPT_SECONDS)
@@ -103,13 +103,13 @@ def _platforms(settings: Settings) -> Iterator[tuple[str, Platform]]:
 
 
 def _suspicion(settings: Settings) -> str:
-    """Say what a refused key looks like, where that tells more than the answer does."""
+    """Return what a refused key suggests beyond Batch's answer, or an empty string."""
     swapped = settings.rest_api_key.reveal().startswith(PROJECT_KEY_BEGINS)
     return ", or the two are swapped: it begins as project keys do" if swapped else ""
 
 
 def _judged(answers: dict[str, Verdict], suspicion: str) -> list[Finding]:
-    """Turn answers into findings; where several keys open one call, the other calls show which is wrong."""
+    """Turn answers into findings; since a call uses several keys, the other calls show which one is wrong."""
     accepted = any(isinstance(verdict, Accepted) for verdict in answers.values())
     denied = [name for name, verdict in answers.items() if _is_unknown_key(verdict)]
     findings = [_finding(name, verdict) for name, verdict in answers.items()]
@@ -121,17 +121,14 @@ def _judged(answers: dict[str, Verdict], suspicion: str) -> list[Finding]:
         problem += suspicion
         return [Finding("rest_api_key", problem=problem, exit_code=2), *findings]
     if findings[0].setting not in answers and len({finding.setting for finding in findings}) == 1:
-        return [findings[0], *(_unknown(name) for name in answers)]
+        unknown = (Finding(name, problem="not known: no answer says anything about it") for name in answers)
+        return [findings[0], *unknown]
     return findings
 
 
 def _is_unknown_key(verdict: Verdict) -> bool:
-    """Whether Batch does not know the keys of a call; where it forbids the call it may well know them."""
+    """Return whether Batch does not know the keys of a call; if it forbids the call, it may know them."""
     return isinstance(verdict, Denied) and verdict.status != FORBIDDEN
-
-
-def _unknown(name: str) -> Finding:
-    return Finding(name, problem="not known: no answer speaks of it")
 
 
 def _finding(name: str, verdict: Verdict) -> Finding:
@@ -142,7 +139,7 @@ def _finding(name: str, verdict: Verdict) -> Finding:
         return _refused(name, verdict)
     if isinstance(verdict, Misrouted) and verdict.status == NOT_FOUND and verdict.code:
         setting = "api_version" if name == "project_key" else name
-        unknown = f"Batch knows no such address ({what}); `api_url` may be wrong too"
+        unknown = f"Batch has no such address ({what}); `api_url` may also be wrong"
         return Finding(setting, problem=unknown, exit_code=2)
     if isinstance(verdict, Misrouted) and verdict.status != NOT_FOUND:
         return Finding("api_url", problem=f"it leads elsewhere ({what})", exit_code=2)
@@ -171,7 +168,7 @@ def _unreachable(retry: Retry) -> str:
 
 
 def report(findings: list[Finding]) -> Iterator[str]:
-    """Write a line for each setting, then one for each that is wrong, the first of them last."""
+    """Yield a line for each setting, then one for each wrong setting, the first of them last."""
     widest = max(len(finding.setting) for finding in findings)
     for finding in findings:
         mark = click.style("OK   ", fg="green") if finding.good else click.style("WRONG", fg="red")
@@ -187,7 +184,7 @@ def report(findings: list[Finding]) -> Iterator[str]:
 
 
 def _advice(wrong: Finding, findings: list[Finding]) -> str:
-    """Say in one line what is wrong with a setting, and what to do now."""
+    """Return one line with what is wrong with a setting and what to do about it."""
     where = f" To put it right: {wrong.where}." if wrong.where else ""
     spoken_of = (finding for finding in findings if f"`{finding.setting}`" in wrong.problem)
     others = [finding for finding in spoken_of if finding is not wrong and finding.where]
@@ -196,14 +193,14 @@ def _advice(wrong: Finding, findings: list[Finding]) -> str:
 
 
 def exit_code(findings: list[Finding]) -> int:
-    """Return 0 when all is well, 2 when a setting is wrong, 1 when Batch cannot be reached."""
+    """Return 0 if all is well, 2 if a setting is wrong, 1 if Batch cannot be reached."""
     return max((finding.exit_code for finding in findings), default=0)
 
 
 def is_connection_test(line: int, stream: str | None, schema: dict[str, Any] | None) -> bool:
-    """Return whether the first message is the one by which `meltano config test` begins.
+    """Return whether a message is the one with which `meltano config test` begins.
 
-    A stream of a tap that happens to have that name has other properties or comes later.
+    If a tap has a stream of the same name, it has other properties or comes later.
     """
     if line != 1 or stream != TEST_STREAM or schema is None:
         return False
@@ -213,8 +210,8 @@ def is_connection_test(line: int, stream: str | None, schema: dict[str, Any] | N
 def answer_connection_test(settings: Settings) -> None:
     """Check the keys instead of loading the test's record, then end the process with the exit code.
 
-    Meltano reads both outputs: a line with the word "error" or "exception" means failure, the last line
-    is what its user sees.
+    Meltano reads both outputs: a line with the word "error" or "exception" means failure, and the
+    last line is what its user sees.
     """
     findings = probe(settings, "check")
     for line in report(findings):

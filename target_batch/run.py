@@ -1,4 +1,4 @@
-"""One run, from its settings to its totals: what the target's message handlers act upon."""
+"""One run, from its settings to its totals; the target's message handlers act on it."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ if TYPE_CHECKING:
     from target_batch.delivery.erasures import Erasures
 
 SILENT_SECONDS: Final = 5.0
-"""A tap that has said nothing for so long is at work: the run is written into the run log."""
+"""Seconds of silence after which the tap is assumed to be working, and the run is entered in the run log."""
 
 GRACE_SECONDS: Final = 4.0
-"""How long retries and attempts go on after a signal or a failure; the run ends within 5 seconds."""
+"""Seconds that retries and attempts may go on after a signal or a failure; the run ends within 5 seconds."""
 
 PULSE_SECONDS: Final = 0.25
-"""How often the live picture is looked after while the run waits for answers."""
+"""Seconds between updates of the live display while the run waits for answers."""
 
 
 class Moment(NamedTuple):
-    """When something happened: after how many records, and at which monotonic second."""
+    """A point in the run: the records so far, and the monotonic time."""
 
     records: int
     at: float
 
 
 class Run:
-    """Owns delivery, fates, rejects and checkpoints; `emit` passes a state on.
+    """The owner of delivery, fates, rejects and checkpoints; `emit` passes a state on.
 
-    Once `distrusted` (by an unforeseen error), no state passes any more.
+    Once `distrusted`, after an unexpected error, it passes no more states on.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Run:
 
     @property
     def opening(self) -> str:
-        """Say whether this is a live or a dry run, and where it goes, without a secret."""
+        """The opening log line: a live or a dry run, and where its data goes, without secrets."""
         settings = self.settings
         project = f"project `{settings.project_key}`" if settings.project_key else "no project"
         apps = counted(len(set(settings.app_api_keys)), "app")
@@ -136,22 +136,22 @@ class Run:
             ) from None
 
     def _seconds_for_storage(self) -> float:
-        """Return how long a call to the storage of `work_path` may take: less where the run has to end."""
+        """Return the time limit of a call to the storage of `work_path`, shorter if the run has to end."""
         return min(CALL_SECONDS, self.stop.deadline - self.clock.monotonic())
 
     def delivery(self, route: Route) -> Delivery:
-        """Return what delivers the operations of a stream.
+        """Return the delivery for the operations of a stream.
 
         Raises:
-            ConfigurationError: a setting that this sort of stream needs is missing.
+            ConfigurationError: a setting that this kind of stream needs is missing.
         """
         return self._deliveries.of(route)
 
     def erasures(self, stream: str) -> Erasures:
-        """Return what erases the people of a stream.
+        """Return the erasures of people for a stream.
 
         Raises:
-            ConfigurationError: a setting that this needs is missing.
+            ConfigurationError: a setting that erasures need is missing.
         """
         return self._deliveries.erasures(stream)
 
@@ -180,18 +180,18 @@ class Run:
             self.tick()
 
     def activated(self, streams: Sequence[str], line: int) -> None:
-        """Note an ACTIVATE_VERSION: Batch keeps no versions, but a mirror takes it as proof."""
+        """Note an ACTIVATE_VERSION: Batch has no versions, but mirrors take it as proof of completeness."""
         for mirror in self._deliveries.mirrors:
             for stream in streams:
                 mirror.activated(stream, line)
 
     def drain(self) -> None:
-        """Send what waits on its way."""
+        """Send everything that is waiting."""
         for delivery in self._deliveries:
             delivery.flush()
 
     def tick(self) -> None:
-        """Settle what has arrived; when a checkpoint is due, send what waits and pass the state.
+        """Settle the answers received; if a checkpoint is due, send what is waiting and pass the state on.
 
         Raises:
             StopRun: something could not be delivered.
@@ -208,7 +208,7 @@ class Run:
         self._checkpoint()
 
     def _checkpoint(self) -> None:
-        """Pass the newest state that is confirmed, if it is time to; look after the live picture."""
+        """Pass the newest confirmed state on if it is due, and update the live display."""
         self._beats += 1
         if self._checkpoints.waiting and self._due(self._passed, self._settled) and self._pass_state():
             self._passed = Moment(self._settled, self.clock.monotonic())
@@ -239,26 +239,28 @@ class Run:
         return True
 
     def finish(self) -> None:
-        """Deliver everything, states passing on their cadence, then pass the last state.
+        """Deliver everything, passing states on at their usual cadence and then the last one.
 
         Raises:
-            StopRun: something could not be delivered; what could be has been confirmed.
+            StopRun: something could not be delivered; everything that could be has been confirmed.
         """
         self.drain()
         for delivery in self._deliveries:
             while delivery.waiting or delivery.in_flight:
                 delivery.flush()
                 if delivery.waiting and not delivery.in_flight:
-                    raise DeliveryError("What waits cannot leave after an earlier failure: run again.")
+                    raise DeliveryError(
+                        "The records that wait cannot be sent after an earlier failure: run again."
+                    )
                 delivery.settle(PULSE_SECONDS)
                 self._checkpoint()
-        self._finish_lanes()
+        self._finish_deliveries()
         self.fates.look_back()
         self._rejects.sync()
         self._pass_state()
 
-    def _finish_lanes(self) -> None:
-        """Finish every delivery; a refused mirror holds the state, it does not hold the other mirrors."""
+    def _finish_deliveries(self) -> None:
+        """Finish every delivery; a refused mirror holds the state but does not stop the other mirrors."""
         failure: StopRun | None = None
         for delivery in self._deliveries:
             following = _finished(delivery)
@@ -272,16 +274,16 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        """Whether something could not be delivered or written down, or may not have been."""
+        """Whether something was not delivered or written to disk, or may not have been."""
         deliveries = any(delivery.failed for delivery in self._deliveries)
         return self.distrusted or self._rejects.failed or deliveries or self.fates.tripped() is not None
 
     def stopped_by(self, cause: str) -> None:
-        """Keep why the run stopped; the first cause counts."""
+        """Record why the run stopped; only the first cause counts."""
         self._cause = self._cause or clean(cause, run_log.LONGEST_CAUSE)
 
     def begin(self) -> None:
-        """Write the run into the run log, so that one that is killed is seen as one that did not end."""
+        """Enter the run in the run log, so that a killed run is seen as one that did not end."""
         if self._begun:
             return
         self._begun = True
@@ -298,25 +300,25 @@ class Run:
             self._logger.warning("The run log could not be written (%s): see `work_path`.", reason)
 
     def hurry(self, *, signalled: bool = False) -> None:
-        """End soon: what is read is delivered, but a failing API is not waited for."""
+        """End soon: deliver what was read, but do not wait for a failing API."""
         self._signalled = self._signalled or signalled
         self._client.hurry(GRACE_SECONDS)
 
     def out_of_time(self) -> bool:
-        """Whether the run has to end and its grace is over."""
+        """Return whether the run has to end and its grace period is over."""
         return self.clock.monotonic() > self.stop.deadline
 
     def pulse(self) -> tuple[int, int]:
-        """Return what changes as long as the run gets on."""
+        """Return a value that changes as long as the run makes progress."""
         return self._beats, self._client.counters.requests
 
     @property
     def open_records(self) -> int:
-        """Records read whose fate is open; may be asked from any thread."""
+        """Records read whose fate is not known yet; may be read from any thread."""
         return sum(tally.undelivered for tally in list(self.fates.tallies.values()))
 
     def abandon(self) -> None:
-        """After a failure: let what is on the wire end, and pass the state that covers it."""
+        """After a failure, let the requests in flight end, and pass on the state that covers them."""
         self.hurry()
         for delivery in self._deliveries:
             while delivery.in_flight and self.clock.monotonic() < self.stop.deadline:
@@ -326,10 +328,10 @@ class Run:
         self._pass_state()
 
     def close(self, exit_code: int) -> None:
-        """Write the run's line into the run log, and its totals into the log; notify if that is due.
+        """Write the run's line to the run log and its totals to the log; notify if that is due.
 
         Raises:
-            DeliveryError: the rejects did not reach the disk.
+            DeliveryError: the rejects could not be written to disk.
         """
         self._beats += 1
         already_told, trouble = self._rejects.failed, None
@@ -370,7 +372,7 @@ class Run:
         self._logger.info("Totals: %s", totals or "no records", extra=entry | {"streams": named})
 
     def _entry(self, exit_code: int | None = None) -> dict[str, Any]:
-        """Return the run's line of the run log; without an exit code that of a run at work."""
+        """Return the run's line in the run log; without an exit code, that of a run in progress."""
         counters, spared = self._client.counters, self.fates.spared
         return {
             "run": self.name,
@@ -391,7 +393,7 @@ class Run:
 
 
 def _finished(delivery: Delivery) -> StopRun | None:
-    """Finish a delivery; return the error that stopped it."""
+    """Finish a delivery; return the error that stopped it, or None."""
     try:
         delivery.finish()
     except StopRun as error:

@@ -1,7 +1,7 @@
 """Signals that end a run.
 
-The handler sets a flag. The rest happens on a thread, which the interpreter wakes through a pipe: at once,
-also while the main thread is inside a call that does not return, such as one that waits for a lock.
+The handler only sets a flag. The rest happens on a thread that the interpreter wakes through a pipe: at
+once, even while the main thread is blocked in a call, such as one that waits for a lock.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ ALWAYS: Final = (signal.SIGINT, signal.SIGTERM)
 UNLESS_IGNORED: Final = tuple(
     getattr(signal, name) for name in ("SIGHUP", "SIGQUIT") if hasattr(signal, name)
 )
-"""`nohup` and shells that start something in the background have these ignored: it stays so."""
+"""Signals that `nohup`, or a shell that starts a background job, may have set to be ignored: they stay so."""
 
 STALLED_SECONDS: Final = 4.5
-"""Seconds without a sign of life after which a run that has to end is left as a crash would leave it."""
+"""Seconds without progress after which a run that has to end is abandoned, as if it had crashed."""
 
 GLANCE_SECONDS: Final = 0.1
 
 
 def handle(handler: Callable[[int, Any], None]) -> None:
-    """Set the handler of every signal that ends a run, on the main thread."""
+    """Set the handler of every signal that ends a run, if called on the main thread."""
     if threading.current_thread() is threading.main_thread():
         for number in ALWAYS:
             signal.signal(number, handler)
@@ -41,19 +41,19 @@ def handle(handler: Callable[[int, Any], None]) -> None:
 
 
 def ignore() -> None:
-    """Ignore them from now on: the interpreter's own end would bring the defaults back."""
+    """Ignore these signals from now on: at exit, the interpreter would restore the default handlers."""
     if threading.current_thread() is threading.main_thread():
         for number in (*ALWAYS, *UNLESS_IGNORED):
             signal.signal(number, signal.SIG_IGN)
 
 
 class SignalWatch:
-    """A context manager with a thread that acts on the first signal.
+    """A context manager whose thread acts on the first signal.
 
     Args:
-        act: Called with the signal's number, once.
-        pulse: Gives something that changes as long as the run gets on.
-        leave: Called where the pulse stands still for `STALLED_SECONDS` after the signal; ends the process.
+        act: Called once, with the signal's number.
+        pulse: Returns a value that changes as long as the run makes progress.
+        leave: Ends the process; called if, after the signal, the pulse is unchanged for `STALLED_SECONDS`.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class SignalWatch:
     def __exit__(self, *_: object) -> None:
         if self._writer >= 0:
             signal.set_wakeup_fd(-1)
-            os.close(self._writer)  # the thread meets the end of the pipe
+            os.close(self._writer)  # the thread reads the end of the pipe
 
     def already(self, number: int) -> None:
         """Act on a signal that came before the watch began."""
@@ -93,7 +93,7 @@ class SignalWatch:
             os.close(reader)
 
     def _wait_for_the_end(self, reader: int) -> None:
-        """Return when the watch is over; leave where the run does not get on."""
+        """Return when the watch is over; leave if the run makes no progress."""
         pulse, since = self._pulse(), time.monotonic()
         while time.monotonic() - since < STALLED_SECONDS:
             if select.select([reader], [], [], GLANCE_SECONDS)[0] and not os.read(reader, 64):

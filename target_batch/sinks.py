@@ -1,7 +1,7 @@
 """Sinks: one stream under one SCHEMA, record → operation → delivery.
 
-A record comes in through `accept`, is mapped by the plan that was compiled from the SCHEMA, and leaves as an
-operation for delivery, or with its fate: ignored or rejected.
+A record enters through `accept` and is mapped by the plan compiled from the SCHEMA. The result is an
+operation for delivery, or a fate: ignored or rejected.
 """
 
 from __future__ import annotations
@@ -41,19 +41,18 @@ if TYPE_CHECKING:
     from target_batch.delivery.erasures import Erasures
     from target_batch.run import Run
 
-NO_ID = "The record is deleted at its source, and nobody can be erased without a custom ID."
+NO_ID = "The record was deleted at its source, but without a custom ID the person cannot be erased."
 NO_UTF8 = "The text holds half a surrogate pair, which has no UTF-8 form."
 
 
 class StreamSink(Sink):
-    """What the sinks share: the plan of a stream under one SCHEMA, and the way of its records.
+    """The base of the sinks: the plan of a stream under one SCHEMA, and the path of its records.
 
-    Of the SDK's hooks it uses the constructor (the plan is compiled there) and the bookkeeping of sinks by
-    stream and SCHEMA; `setup` has nothing to do. These are not used: `process_record` and `process_batch` (a
-    record needs its line and its bytes, so it comes through `accept`; batches are cut by delivery, across
-    streams), `is_full` (delivery bounds what waits) and `clean_up` (the run's totals replace the SDK's
-    metrics). `get_validator` returns none: the converters know the types, and a wrong
-    value costs only itself.
+    Of the SDK's hooks it uses the constructor, which compiles the plan, and the bookkeeping of sinks by
+    stream and SCHEMA; `setup` has nothing to do. Not used are `process_record` and `process_batch` (a record
+    needs its line and its bytes, so it enters through `accept`; delivery forms batches, across streams),
+    `is_full` (delivery limits what is waiting) and `clean_up` (the run's totals replace the SDK's metrics).
+    `get_validator` returns None: the converters check types, and a wrong value affects only itself.
     """
 
     def __init__(
@@ -71,7 +70,8 @@ class StreamSink(Sink):
         self._now = self._run.clock.time if self.plan.makes_events else lambda: 0.0
         self._sender = self._run.delivery(self.route)
         self._knows_events = settings.skip_unchanged and self.plan.makes_events
-        self._erasures = self._run.erasures(stream_name) if self._erases else None
+        erases = self.route.kind == "profiles" and self.route.options.on_delete == "erase"
+        self._erasures = self._run.erasures(stream_name) if erases else None
         self._tally = self._fates.tally(stream_name)
         self._origin = Origin(
             stream=stream_name,
@@ -86,10 +86,10 @@ class StreamSink(Sink):
         )
 
     def accept(self, record: dict[str, Any], line: int, source: bytes) -> None:
-        """Take one record in; `source` is what the record can be decoded from again.
+        """Process one record; `source` holds the bytes from which it can be decoded again.
 
         Raises:
-            StopRun: what came before could not be delivered.
+            StopRun: earlier records could not be delivered.
         """
         self._tally.read += 1
         if self._is_rejects_file and _is_not_replayable(record):
@@ -110,14 +110,14 @@ class StreamSink(Sink):
             if (error := self._fates.tripped()) is not None:
                 raise error
         else:
-            assert self._erasures is not None  # noqa: S101 - nothing else makes one
+            assert self._erasures is not None  # noqa: S101 - nothing else makes an Erasure
             self._erasures.put(operation, ticket)
         if self.plan.columns.new_notes:
             for note in self.plan.take_new_notes():
                 self._run.tell(self.stream_name, note, level_of(note))
 
     def _note(self, operation: Any, record: dict[str, Any], ticket: Ticket) -> None:
-        """Count what an operation goes without, and give an event what the ledger knows it by."""
+        """Count what is left out of an operation, and give an event its identity in the ledger."""
         if operation.issues:
             self._fates.went_without(ticket, operation.issues, replay=self.is_repeatable(operation))
         if self._knows_events and getattr(operation, "events", None):
@@ -125,14 +125,10 @@ class StreamSink(Sink):
             times = self.plan.time_names
             operation.event_identity = event_identity(self.stream_name, keys, times, operation, record)
 
-    @property
-    def _erases(self) -> bool:
-        return self.route.kind == "profiles" and self.route.options.on_delete == "erase"
-
     def _erased(
         self, operation: Operation | Erasure, record: dict[str, Any], erasures: Erasures
     ) -> Operation | Erasure:
-        """Return what is asked for where a deleted person is to be erased."""
+        """Turn a deletion into an erasure, or reject it without a custom ID; note people who return."""
         if isinstance(operation, ProfileUpdate):
             erasures.returned(self.stream_name, operation.custom_id)
         elif operation is DELETED:
@@ -144,7 +140,7 @@ class StreamSink(Sink):
         return operation
 
     def accept_odd(self, record: dict[str, Any], line: int, source: bytes) -> None:
-        """Take in a record of a line that was not strict JSON: its text may have no UTF-8 form."""
+        """Process a record of a line that was not strict JSON: its text may have no UTF-8 form."""
         issues = tuple(Issue(Reason.INVALID_TEXT, name, message=NO_UTF8) for name in without_utf8(record))
         if not issues:
             self.accept(record, line, source)
@@ -160,29 +156,29 @@ class StreamSink(Sink):
         self.accept({name: value for name, value in record.items() if name not in broken}, line, source)
 
     def refuse_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:
-        """Reject a record that the user's stream map cannot be computed for."""
+        """Reject a record for which the user's stream map failed."""
         self._tally.read += 1
         issue = Issue(Reason.STREAM_MAP_FAILED, message=f"the stream map ended with {clean(error, 60)}")
         self._fates.rejected(Ticket(self._origin, line, record_line(record)), (issue,), replay=False)
 
     def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:
-        """Tell whether what an operation went without may be sent later, beside what was sent now."""
+        """Return whether what was left out of an operation may be sent later, after what is sent now."""
         raise NotImplementedError
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        """Not used: records come through `accept`, with their line and bytes."""
+        """Not used: records enter through `accept`, with their line and bytes."""
         raise NotImplementedError
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Not used: delivery cuts batches on its own."""
+        """Not used: delivery forms its own batches."""
 
     @property
     def is_full(self) -> bool:
-        """Never: delivery bounds what waits, across all streams."""
+        """Always False: delivery limits what is waiting, across all streams."""
         return False
 
     def get_validator(self) -> None:
-        """Return none: the converters of the plan check types."""
+        """Return None: the converters of the plan check types."""
 
     def clean_up(self) -> None:
         """Do nothing: the run's totals replace the SDK's per-stream metrics."""
@@ -192,7 +188,7 @@ class ProfileSink(StreamSink):
     """A stream of profile updates: kinds `profiles`, `events`, `segment`, and cohorts as attributes."""
 
     def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:
-        """Tell whether the operation has no event: an event that is sent once more happens twice."""
+        """Return whether the operation has no event: an event that is sent again happens twice."""
         return not getattr(operation, "events", None)
 
 
@@ -200,12 +196,12 @@ class AudienceSink(StreamSink):
     """A stream whose records become audience changes: kind `audiences`."""
 
     def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:  # noqa: ARG002
-        """Always: adding a member once more changes only the attributes that are sent."""
+        """Return True: adding a member again changes only the attributes that are sent."""
         return True
 
 
 class IgnoringSink(StreamSink):
-    """A stream of kind `ignore`: its records are counted, nothing else."""
+    """A stream of kind `ignore`: its records are only counted."""
 
     def __init__(
         self, target: Any, stream_name: str, schema: dict[str, Any], key_properties: Sequence[str] | None
@@ -227,7 +223,7 @@ class IgnoringSink(StreamSink):
 
 
 def level_of(note: str) -> int:
-    """Return the level of a plan's note: a doubt about the stream is a warning, a property's name is not."""
+    """Return the log level of a plan's note: INFO if it is about a property, else WARNING."""
     return logging.INFO if note.startswith(ABOUT_PROPERTY) else logging.WARNING
 
 

@@ -1,4 +1,4 @@
-"""The Singer target: settings in, a sink per stream, messages to the run, an exit code out."""
+"""The Singer target: reads the settings, routes messages to sinks and the run, and ends the process."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
     from target_batch.singer.messages import Message
 
 GC_THRESHOLDS = (50_000, 20, 100)
-"""Fit for records that live until their answer: the default walks them all, again and again."""
+"""Suited to records that live until their answer: the defaults would scan them all, again and again."""
 
 COLLECT_AFTER = 100
-"""Changes of a SCHEMA after which the plans that went are collected: our thresholds would keep them."""
+"""Changes of a SCHEMA after which replaced plans are collected: `GC_THRESHOLDS` would keep them."""
 
 
 class SchemaMissingError(InputError, RecordsWithoutSchemaException):
-    """A message that needs a SCHEMA came before it; also what the SDK raises then."""
+    """A message came before the SCHEMA that it needs; also the type that the SDK raises then."""
 
 
 class TargetBatch(Target):
@@ -91,7 +91,7 @@ class TargetBatch(Target):
         self.message_reader.warn = self.logger.warning
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Check the settings our way: no value in a message, no default written into the caller's."""
+        """Check the settings without showing a value, and without writing defaults into the caller's."""
         _ = raise_errors
         given = {name: value for name, value in self._config.items() if value is not None}
         self._config = nested(given)
@@ -99,11 +99,11 @@ class TargetBatch(Target):
         return []
 
     def make_run(self, settings: Settings) -> Run:
-        """Return the run that the messages act upon."""
+        """Return the run that the messages act on."""
         return Run(settings, self._emit, self.logger)
 
     def setup_mapper(self) -> None:
-        """Set the stream maps up.
+        """Set up the stream maps.
 
         Raises:
             ConfigurationError: `stream_maps` is wrong.
@@ -113,7 +113,7 @@ class TargetBatch(Target):
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Offer only those of the SDK's settings that this target honours."""
+        """Add only those of the SDK's settings that this target supports."""
         offered = copy.deepcopy(config_jsonschema)
         super().append_builtin_config(offered)
         for name in ("add_record_metadata", "load_method", "batch_size_rows"):
@@ -151,7 +151,7 @@ class TargetBatch(Target):
     def _stream_maps(
         self, stream: str, schema: dict[str, Any], key_properties: list[str] | None
     ) -> list[StreamMap]:
-        """Register a stream's maps; a rejects file comes from behind them and passes them by."""
+        """Register a stream's maps; a rejects file has already been through them and skips them."""
         if MARK in schema["properties"]:
             self.message_reader.tolerates_torn_end = True
             plain = SameRecordTransform(stream, schema, key_properties, flattening_options=None)
@@ -165,7 +165,7 @@ class TargetBatch(Target):
 
     @property
     def idle_entries(self) -> list[tuple[str, int]]:
-        """What to say of the entries of settings by stream that no stream of the input has, and the level."""
+        """Messages, with their log levels, about entries of settings that fit no stream of the input."""
         return list(filter(None, (self._map_entries.idle(), self._stream_entries.idle())))
 
     def get_sink_class(self, stream_name: str) -> type[StreamSink]:
@@ -173,7 +173,7 @@ class TargetBatch(Target):
         return SINKS[self._kinds[stream_name]]
 
     def get_sink(self, stream_name: str, **options: Any) -> StreamSink:
-        """Return a stream's sink: a new one where its SCHEMA has changed."""
+        """Return a stream's sink: a new one if its SCHEMA has changed."""
         before = self._sinks_active.get(stream_name)
         if (schema := options.get("schema")) is not None:
             keys = options.get("key_properties") or ()
@@ -198,7 +198,7 @@ class TargetBatch(Target):
             self._take(stream, Row(record, reader.line, reader.odd))
 
     def _take(self, stream: str, row: Row) -> None:
-        """Take in a record that may be odd, or for stream maps."""
+        """Process a record that may be odd, or that stream maps apply to."""
         sink, line = self._plain.get(stream), self.message_reader.line_number
         if sink is None:
             self._process_mapped(stream, row.record, line, odd=row.odd)
@@ -208,13 +208,13 @@ class TargetBatch(Target):
             sink.accept(row.record, line, row.line)
 
     def _process_mapped(self, stream: str, record: dict[str, Any], line: int, *, odd: bool) -> None:
-        """Take a record through the SDK's stream maps and flattening, then into its sinks."""
+        """Pass a record through the SDK's stream maps and flattening, then to its sinks."""
         self._needs_schema("RECORD", stream)
         for stream_map in self.mapper.stream_maps[stream]:
             alias = stream_map.stream_alias
             try:
                 transformed = stream_map.transform(copy.copy(record))
-            except Exception as error:  # noqa: BLE001 - an expression of the user's met a value it cannot take
+            except Exception as error:  # noqa: BLE001 - a user's expression failed on a value
                 self.get_sink(alias).refuse_unmapped(record, line, type(error).__name__)
                 continue
             if transformed is None:
@@ -241,12 +241,12 @@ class TargetBatch(Target):
         self.run.state(self.message_reader.line_number, value)
 
     def _process_activate_version_message(self, message: Message) -> None:  # type: ignore[override]
-        """Note it for every stream that is made of the one it names."""
+        """Note it for every stream that is mapped from the one it names."""
         maps = self.mapper.stream_maps.get(message.stream or "", ())
         self.run.activated([one.stream_alias for one in maps], self.message_reader.line_number)
 
     def _process_batch_message(self, message: Message) -> None:  # type: ignore[override]
-        """Take the rows of files in, after what came before them, as if they were RECORD messages."""
+        """Process the rows of files in order, as if they were RECORD messages."""
         reader, stream = self.message_reader, message.stream
         if stream is None or message.manifest is None or message.encoding is None:
             raise reader.incomplete("BATCH", _missing(message, "stream", "encoding", "manifest"))
@@ -259,7 +259,7 @@ class TargetBatch(Target):
                     return
 
     def process_endofpipe(self) -> None:
-        """Deliver what was read, pass the last state, and close the run's books."""
+        """Deliver what was read, pass the last state on, and report settings that fitted no stream."""
         self.run.input_ended = not self.signal_received
         self.run.finish()
         self._sinks_to_clear.clear()
@@ -281,7 +281,7 @@ class TargetBatch(Target):
         signals.handle(self._handle_termination)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Set a flag, that is all: `SignalWatch` does the rest on its thread, the main loop the end."""
+        """Only set flags: `SignalWatch` does the rest on its thread, and the main loop ends the run."""
         _ = frame
         if not self.signal_received:
             self.signal_received = signum
@@ -289,7 +289,7 @@ class TargetBatch(Target):
                 reader.stopped = True
 
     def _acknowledge(self, signum: int) -> None:
-        """Have the run end soon, and say so; runs beside the main thread."""
+        """Make the run end soon, and log it; called on the thread of `SignalWatch`."""
         self.run.hurry(signalled=True)
         if standard_streams.takes_errors():
             self.logger.warning(
@@ -300,7 +300,7 @@ class TargetBatch(Target):
             )
 
     def _leave(self) -> None:
-        """End a process whose main thread waits for something outside that does not come."""
+        """End the process: its main thread is waiting for something external that does not happen."""
         standard_streams.say_if_possible(
             "The run had to end while it waited for a lock of the ledger, for storage or for a full pipe: "
             "left as after a crash, the state is held. Run again."
@@ -326,9 +326,9 @@ class TargetBatch(Target):
     def run_and_exit(
         cls, config: Any, *, file_input: Any = None, message_reader: LineReader | None = None
     ) -> NoReturn:
-        """Run over an input, or over what a reader gives, and end the process with its exit code.
+        """Process an input, or what a reader yields, and end the process with the exit code.
 
-        `config` is what `--config` was read into, or the names it was given.
+        `config` is the result of reading `--config`, or the names that were given to it.
         """
         if isinstance(config, tuple):
             config = cls.cb_config(click.get_current_context(), click.Option(["--config"]), config)
@@ -356,14 +356,14 @@ class TargetBatch(Target):
 
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        """Read the configuration files; one that cannot be read ends with a message, exit code 2."""
+        """Read the configuration files; if one cannot be read, exit with a message and code 2."""
         given: Any = super().cb_config(ctx, param, ())
         given.notes, given.named = [], bool(value)
         given.config = configuration.read(value, given.notes.append)
         return given
 
     def listen_to_the_end(self, file_input: Any) -> int:
-        """Listen, settle what is left in any case, and return the exit code."""
+        """Process the input, settle what is left even after a failure, and return the exit code."""
         with signals.SignalWatch(self._acknowledge, self.run.pulse, self._leave) as watch:
             if self.signal_received:
                 watch.already(self.signal_received)
@@ -383,7 +383,7 @@ class TargetBatch(Target):
         return self._guarded(lambda: self.run.close(code)) or code
 
     def _guarded(self, step: Callable[[], None]) -> int:
-        """Run a step; an error is logged without a value of a record and becomes an exit code."""
+        """Run a step; log an error without values of records, and return its exit code."""
         try:
             step()
         except StopRun as error:
@@ -402,7 +402,7 @@ class TargetBatch(Target):
 
 
 def _schema_behind(stream_map: StreamMap, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the SCHEMA of what a stream map makes; where it flattens, arrays keep their types."""
+    """Return the SCHEMA behind a stream map; if it flattens, arrays keep their types."""
     if stream_map.flattening_enabled:
         return with_arrays(stream_map, schema)
     return stream_map.transformed_schema
@@ -418,7 +418,7 @@ TOO_FEW_DESCRIPTORS = "This process may open fewer files than a run needs: raise
 INTERNAL = "Internal error, %s: %s. Please report this line."
 
 CHATTER = ("Skipping parse of env var", "Parsing env var for settings", "Reader '%s' completed")
-"""How lines of the SDK begin that say nothing the closing line does not say better."""
+"""Beginnings of log lines of the SDK that add nothing to the closing line."""
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -434,7 +434,7 @@ def _maps_told() -> Iterator[None]:
 
 
 def _where(error: Exception) -> str:
-    """Name an unexpected error by its type and place, never by its message."""
+    """Describe an unexpected error by its type and location, never by its message."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(frames))
     return clean(f"{type(error).__name__} at {places}", 300)

@@ -1,1 +1,1 @@
-"""Batch over HTTP. Nothing in here knows of Singer, of streams or of records."""
+"""Batch's API over HTTP. Nothing here depends on Singer, streams or records."""

@@ -1,10 +1,10 @@
-"""What an answer means, by pure functions over status, headers and body; acting on it is elsewhere.
+"""Classification of Batch's answers: pure functions of status, headers and body. Callers act on the verdict.
 
-Tolerant in what is read: a key that nothing depends on may be missing, unknown keys may be there, 200, 201
-and 202 mean the same, a number may come as text; where neither status nor content of a success is documented,
-every 2xx is one that does not contradict it. Strict in what is believed: a write counts as
-accepted only where nothing in the answer contradicts it, and what has to be known (which entries were
-refused, which audiences exist) must be there.
+Reading is lenient: optional keys may be missing, unknown keys are ignored, 200, 201 and 202 are equivalent,
+and numbers may be strings. Where Batch documents neither the status nor the content of a success, any 2xx
+counts as one unless its content says otherwise. Believing is strict: a write counts as accepted only if
+nothing in the answer contradicts it, and required information (which entries were refused, which audiences
+exist) must be present.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable  # noqa: TC003 - an alias below is evaluated
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -46,7 +46,7 @@ WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer, read whole: `received_at` is the local time in epoch seconds."""
+    """A complete HTTP answer; `received_at` is the local time in epoch seconds."""
 
     status: int
     headers: Mapping[str, str]
@@ -56,9 +56,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What Batch says against one entry; without `attribute` it does not say what of it.
+    """Batch's objection to one entry; `attribute` is None if Batch did not name one.
 
-    With `alone` the call that held nothing but this entry was refused, so that nothing of it was applied.
+    `alone` means that a whole call was refused that contained only this entry, so none of it was applied.
     """
 
     reason: str
@@ -69,10 +69,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A success; `refusals` by the entry's index in the request, `document` the body.
+    """A success: `refusals` by the entry's index in the request, and the decoded body as `document`.
 
-    `doubted` if an attempt before it was not answered, and may take effect as well. `sent` is false where
-    nothing was left to send, so that Batch has said nothing.
+    `doubted` means that an earlier attempt was not answered and may take effect as well. `sent` is false if
+    there was nothing left to send, so Batch was not asked.
     """
 
     refusals: dict[int, tuple[Refusal, ...]] = field(default_factory=dict)
@@ -83,10 +83,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Anything but a success: `what` is for people only; `status` is None where no answer came.
+    """Anything but a success: `what` is a description for people, `status` is None if there was no answer.
 
-    `code` is Batch's own name for the error, which a proxy or a foreign server does not give.
-    `doubted` as for a success.
+    `code` is Batch's own error code, empty if a proxy or another server answered. `doubted` has the same
+    meaning as in `Accepted`.
     """
 
     what: str
@@ -97,7 +97,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Retry(Failure):
-    """A temporary failure: try again, not before `after` seconds; `ambiguous` if it may be applied."""
+    """A temporary failure: retry after at least `after` seconds; `ambiguous` if the call may have applied."""
 
     after: float | None = None
     throttled: bool = False
@@ -106,7 +106,7 @@ class Retry(Failure):
 
 @dataclass(frozen=True, slots=True)
 class Malformed(Failure):
-    """Batch refuses the whole call for what is in it: the guilty entry has to be singled out.
+    """The whole call was refused because of its content: the caller has to single out the invalid entry.
 
     `detail` is Batch's message, which may quote a record.
     """
@@ -123,77 +123,74 @@ class TooLarge(Failure):
 
 @dataclass(frozen=True, slots=True)
 class Denied(Failure):
-    """401 or 403: the key does not open this."""
+    """401 or 403: the key does not grant access."""
 
 
 @dataclass(frozen=True, slots=True)
 class Misrouted(Failure):
-    """No such route or version, or a redirect: the address is wrong, not the records."""
+    """An unknown route or version, or a redirect: the address is wrong, not the records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undocumented(Failure):
-    """Not what Batch documents: never a success, and trying again would not make it clearer."""
+    """An answer that Batch does not document: never a success, and a retry would not clarify it."""
 
 
 Verdict: TypeAlias = Accepted | Failure
 
 
 def leaves_doubt(verdict: Verdict) -> bool:
-    """Whether an attempt may have reached Batch that Batch has not answered for."""
+    """Return whether an attempt may have reached Batch without being answered."""
     unclear = isinstance(verdict, Undocumented) or (isinstance(verdict, Retry) and verdict.ambiguous)
     return unclear or verdict.doubted
 
 
 def classify_bulk(answer: Answer, entries: int) -> Verdict:
-    """Read the answer to a bulk call of `entries` entries: it has to say which of them were refused."""
+    """Read the answer to a bulk call of `entries` entries, which must say which of them were refused."""
     return _unsuccessful(answer) or _success(answer, lambda document: _bulk(document, entries))
 
 
 def classify_change(answer: Answer) -> Verdict:
-    """Read the answer to an audience write: every 2xx that does not contradict it, with a token or without.
+    """Read the answer to an audience write: any 2xx is a success unless its content says otherwise.
 
-    Batch documents an `indexing_token` for most writes, for others nothing.
+    Batch documents an `indexing_token` for most writes and no content for the others.
     """
     return _unsuccessful(answer) or _success(answer, _change, needs_object=False)
 
 
 def classify_creation(answer: Answer) -> Verdict:
-    """Read the answer to a creation: a 403 is about this one audience, it may exist already."""
+    """Read the answer to the creation of an audience; a 403 may mean that this audience already exists."""
     if answer.status == FORBIDDEN:
         return Undocumented(_described(answer), answer.status, _error(answer.body)[0])
     return classify_change(answer)
 
 
 def classify_acceptance(answer: Answer) -> Verdict:
-    """Read the answer to an erasure, whose success is not documented, as that to an audience write."""
-
-    def read(document: dict[str, Any]) -> Accepted | str:
-        return _refusal_of(document) or Accepted(document=document)
-
-    return _unsuccessful(answer) or _success(answer, read, needs_object=False)
+    """Read the answer to an erasure like that to an audience write: Batch does not document its success."""
+    return _unsuccessful(answer) or _success(
+        answer, lambda document: _refusal_of(document) or Accepted(document=document), needs_object=False
+    )
 
 
 def classify_document(answer: Answer, *required: str) -> Verdict:
-    """Read the answer to a GET: an object that has the `required` keys and names no error."""
-
-    def complete(document: dict[str, Any]) -> str:
-        missing = [key for key in required if key not in document]
-        return f"without {' and '.join(f'`{key}`' for key in missing)}" if missing else ""
+    """Read the answer to a GET: an object that contains the `required` keys and no error."""
 
     def read(document: dict[str, Any]) -> Accepted | str:
-        return _contradiction(document) or complete(document) or Accepted(document=document)
+        if problem := _contradiction(document):
+            return problem
+        missing = [f"`{key}`" for key in required if key not in document]
+        return f"without {' and '.join(missing)}" if missing else Accepted(document=document)
 
     return _unsuccessful(answer) or _success(answer, read)
 
 
 def undocumented(answer: Answer, problem: str) -> Undocumented:
-    """Describe an answer that is not what Batch documents: its form only, never a value of it."""
+    """Describe an answer that Batch does not document, by its form only: values are never quoted."""
     return Undocumented(f"{problem}: {_form(answer)}", answer.status)
 
 
 def whole_number(value: Any) -> int | None:
-    """Read a whole number, which may come as text; None for anything else."""
+    """Read a whole number, which may be a string; return None for anything else."""
     if type(value) is int:
         return value
     return int(value) if isinstance(value, str) and WHOLE_NUMBER.match(value) else None
@@ -226,22 +223,19 @@ LENGTHS: Final = ("Content-Length", "Transfer-Encoding")
 """Headers that say where a body ends; every answer with a body has one of them."""
 
 
-def _says_its_length(answer: Answer) -> bool:
-    return any(_header(answer, name) for name in LENGTHS)
-
-
 def _success(
     answer: Answer, read: Callable[[dict[str, Any]], Accepted | str], *, needs_object: bool = True
 ) -> Verdict:
-    """Read a 2xx; `read` returns what was accepted, or the problem with it.
+    """Read a 2xx; `read` returns the `Accepted` verdict, or a description of what is wrong with the body.
 
-    An answer that broke off is asked for again. One that came whole is not: the request may have counted.
+    If the answer was cut off, the call is retried. If it is complete, it is not: it may have been applied.
     """
     if answer.status not in ACCEPTED_STATUSES and needs_object:
         return undocumented(answer, "another status than documented")
-    if _header(answer, "Content-Encoding").lower() not in {"", "identity"}:
+    if header(answer, "Content-Encoding").lower() not in {"", "identity"}:
         return undocumented(answer, "compressed although that was not asked for")
-    body, is_whole = answer.body.strip(), answer.status in NO_CONTENT or _says_its_length(answer)
+    body = answer.body.strip()
+    is_whole = answer.status in NO_CONTENT or any(header(answer, name) for name in LENGTHS)
     if not body and not is_whole:
         return Retry(f"cut off: {_form(answer)}", answer.status)
     if not body and needs_object:
@@ -259,18 +253,21 @@ SAYS_NO: Final = re.compile(
     r"|maintenance|unavailable|abort|cancel|expired|partial|false|(?<![a-z0-9])(?:not|no|ko|bad)(?![a-z0-9])",
     re.IGNORECASE,
 ).search
-"""Finds what speaks against a success in a word that Batch does not document."""
+"""Finds a sign of failure in a word that Batch does not document."""
 
 
 def _is_word(answer: Answer) -> bool:
-    """Whether an answer says nothing, or one word that does not contradict its status; a page is none."""
-    body, media_type = answer.body.strip(), _header(answer, "Content-Type").lower()
-    is_word = ONE_WORD(body) is not None and "html" not in media_type
-    return not body or (is_word and not _contradicts(body.decode().strip('"')))
+    """Return whether the body is empty, or a single word (not HTML) that does not contradict the status."""
+    body = answer.body.strip()
+    if not body:
+        return True
+    if "html" in header(answer, "Content-Type").lower() or not ONE_WORD(body):
+        return False
+    return not _contradicts(body.decode().strip('"'))
 
 
 def _contradicts(word: Any) -> bool:
-    """Whether a word or a number that is not documented speaks against a success."""
+    """Return whether an undocumented word or number contradicts a success."""
     return whole_number(word) in ERRORS or (isinstance(word, str) and SAYS_NO(word) is not None)
 
 
@@ -318,7 +315,7 @@ def _change(document: dict[str, Any]) -> Accepted | str:
 
 
 def _refusal_of(document: dict[str, Any]) -> str:
-    """Say what speaks against the success of a write that is accepted as a whole or not at all."""
+    """Describe what contradicts the success of a write that succeeds or fails as a whole, if anything."""
     if problem := _contradiction(document) or _refused(document):
         return problem
     against = [key for key in ("code", "status") if _contradicts(document.get(key))]
@@ -328,24 +325,24 @@ def _refusal_of(document: dict[str, Any]) -> str:
 
 
 def _contradiction(document: dict[str, Any]) -> str:
-    """Say what in an answer speaks against the success that its status claims."""
+    """Describe the error key that contradicts the success that the status claims, if there is one."""
     errors = [key for key in ERROR_KEYS if document.get(key) not in NOTHING]
     return f"a success with `{errors[0]}`" if errors else ""
 
 
 def _refused(document: dict[str, Any]) -> str:
-    """Say what an answer that names no refusal has refused all the same."""
+    """Describe the key that reports a refusal in an answer that should contain none, if there is one."""
     refused = [key for key in ("errors", *REFUSED_KEYS) if document.get(key) not in NOTHING]
     return f"a success with `{refused[0]}`" if refused else ""
 
 
 NOTHING: Final[tuple[Any, ...]] = (None, False, 0, "", "0", [], {})
-"""Contents of a key that mean the same as its absence; a number may come as text."""
+"""Values that mean the same as a missing key; a number may be a string."""
 
 ERROR_KEYS: Final = ("error_code", "error_message", "error")
 REFUSED_KEYS: Final = ("failed", "rejected")
-"""Keys that speak against a success: by any content, by what they count. Batch documents `error_code` and
-`error_message`; the others are common elsewhere, and to doubt them costs no data."""
+"""Keys that contradict a success: `ERROR_KEYS` by any content, `REFUSED_KEYS` by their count. Batch documents
+`error_code` and `error_message`; the others are common elsewhere, and distrusting them loses no data."""
 
 
 def _described(answer: Answer) -> str:
@@ -354,8 +351,8 @@ def _described(answer: Answer) -> str:
 
 
 def _form(answer: Answer) -> str:
-    """Describe an answer by status, content type and the names of its top-level keys."""
-    media_type = MEDIA_TYPE.match(_header(answer, "Content-Type"))
+    """Describe an answer by its status, content type and top-level keys."""
+    media_type = MEDIA_TYPE.match(header(answer, "Content-Type"))
     parts = [str(answer.status), media_type[0] if media_type else "no content type"]
     document = _decoded(answer.body)
     if isinstance(document, dict):
@@ -369,7 +366,8 @@ def _form(answer: Answer) -> str:
     return ", ".join(parts)
 
 
-def _header(answer: Answer, name: str) -> str:
+def header(answer: Answer, name: str) -> str:
+    """Return the value of a header, whose name may be in any case; empty if it is missing."""
     wanted = name.lower()
     return next((value.strip() for key, value in answer.headers.items() if key.lower() == wanted), "")
 
@@ -378,7 +376,7 @@ _NOT_JSON: Final = object()
 
 
 def _decoded(body: bytes) -> Any:
-    """Read JSON; an answer is bytes until it proves to be text."""
+    """Decode JSON; return `_NOT_JSON` if that fails, also for bytes that are not UTF-8."""
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -386,7 +384,7 @@ def _decoded(body: bytes) -> Any:
 
 
 def _error(body: bytes) -> tuple[str, str]:
-    """Return code and message of an error body, in the spelling of either platform."""
+    """Return the code and message of an error body, in either platform's spelling."""
     document = _decoded(body)
     if document is _NOT_JSON:
         document = _decoded(body.decode("utf-8", "replace").encode())
@@ -399,29 +397,29 @@ def _error(body: bytes) -> tuple[str, str]:
 
 
 def batch_time(answer: Answer) -> float | None:
-    """Return when Batch answered by its own clock (`Date`), in epoch seconds."""
-    date = _http_date(_header(answer, "Date"))
-    return None if date is None else date.timestamp()
+    """Return when Batch answered according to its own clock (the `Date` header), in epoch seconds."""
+    return _http_date(header(answer, "Date"))
 
 
 def _asked_pause(answer: Answer) -> float | None:
-    """Return the seconds of `Retry-After`; a date in it is by the clock that wrote the answer."""
+    """Return `Retry-After` in seconds; a date in it is compared with the clock of the server that sent it."""
     now = batch_time(answer)
-    return retry_after(_header(answer, "Retry-After"), answer.received_at if now is None else now)
+    return retry_after(header(answer, "Retry-After"), answer.received_at if now is None else now)
 
 
 def retry_after(text: str, now: float) -> float | None:
-    """Read `Retry-After`, seconds or an HTTP date, as seconds from `now`; None if absurd or absent."""
+    """Read `Retry-After` (seconds or an HTTP date) as seconds from `now`; None if missing or invalid."""
     text = text.strip()
     if re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,9})?", text):
         return float(text)
     date = _http_date(text)
-    return None if date is None else max(0.0, date.timestamp() - now)
+    return None if date is None else max(0.0, date - now)
 
 
-def _http_date(text: str) -> datetime | None:
+def _http_date(text: str) -> float | None:
+    """Return an HTTP date in epoch seconds; None if it is not one."""
     try:
         date = parsedate_to_datetime(text)
-        return date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+    return (date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date).timestamp()

@@ -1,4 +1,4 @@
-"""Audience calls on both platforms, behind one interface: list, create, change, replace, look."""
+"""Audience calls on both platforms behind one interface: list, create, change, replace, view."""
 
 from __future__ import annotations
 
@@ -38,32 +38,35 @@ if TYPE_CHECKING:
     from target_batch.batch_api.transport import Call
 
 INDEXED: Final = frozenset({"APPLIED", "REPLACED"})
-"""States of a change that is settled: `REPLACED` is one whose content a later replace has removed [doc]."""
+"""States of a completed change; `REPLACED` means that a later replace has removed its content [doc]."""
 
 MOST_PAGES: Final = 1000
-"""Pages of one list, 100,000 audiences: a list that is longer has no end."""
+"""Maximum pages of one list (100,000 audiences); a longer list is taken to be endless."""
 
 PAGES_OF_NOTHING_NEW: Final = 2
-"""Pages in a row without a new name that prove the same: one may be empty, or repeat what moved onto it."""
+"""Consecutive pages without a new name after which a list is taken to be endless.
+
+A single such page may just be empty, or repeat audiences that have moved onto it.
+"""
 
 ABSENT: Final = frozenset({400, 404})
-"""Statuses by which Batch may say that an audience does not exist [open]."""
+"""Statuses that may mean that an audience does not exist [open]."""
 
 ROUTE_REFUSED: Final = frozenset({404, 405, 409})
-"""Statuses by which Batch refuses to replace as such; others are about keys or members."""
+"""Statuses that refuse the replace operation itself; others are about keys or members."""
 
 SORTS: Final = {
     "custom_id": "custom IDs",
     "install_id": "installation IDs",
     "advertising_id": "advertising IDs",
 }
-"""What an audience may hold, by the type that a view tells, in small letters and without a final `s`."""
+"""Names of the ID types, by the `type` in a view, in lower case and without a final `s`."""
 
 _encode: Final = msgspec.json.encode
 
 
 class Look(NamedTuple):
-    """What Batch shows of an audience; `members` is None where it does not say."""
+    """The state of an audience as Batch shows it; `members` is None if Batch does not say."""
 
     indexed: bool
     members: int | None
@@ -71,28 +74,28 @@ class Look(NamedTuple):
 
 
 class Page(NamedTuple):
-    """One page of a list: names of audiences, and where the next page begins; None after the last one."""
+    """One page of a list: audience names, and where the next page begins (None on the last page)."""
 
     names: list[str]
     following: str | None
 
 
 def adding(member: bytes) -> bytes:
-    """Turn a member as a replace takes it into one that an update adds."""
+    """Convert a member encoded for a replace into one encoded for an update that adds it."""
     return b'{"action":"add",' + member[1:]
 
 
 class Platform(Protocol):
-    """How one platform spells the audience calls.
+    """The audience calls of one platform.
 
     Attributes:
-        id_type: The type of ID that members have, as in a request.
+        id_type: The members' type of ID, as written in requests.
     """
 
     id_type: str
 
     def list_call(self, start: str | None = None, limit: int = AUDIENCE_LIST_PAGE) -> Call:
-        """Make the call for one page of audiences, the first one without `start`."""
+        """Make the call for one page of audiences; without `start`, for the first page."""
 
     def classify_list(self, answer: Answer) -> Verdict:
         """Read the answer to a list."""
@@ -126,7 +129,7 @@ class ProjectAudiences:
         return self._project.get("/audiences/list", query)
 
     def classify_list(self, answer: Answer) -> Verdict:
-        """Read the answer to a list, which has to say whether more follows, and where."""
+        """Read the answer to a list, which must say whether there are more pages, and where they begin."""
         verdict = _classify_list(answer, "audiences", "has_more")
         if not isinstance(verdict, Accepted):
             return verdict
@@ -137,7 +140,7 @@ class ProjectAudiences:
         return verdict if follows else undocumented(answer, "more audiences without a `next_from`")
 
     def page(self, document: dict[str, Any], start: str | None) -> Page:
-        """Read an accepted list: an opaque cursor for as long as there is more [doc]."""
+        """Read an accepted list: an opaque cursor leads to the next page while there is one [doc]."""
         _ = start
         return Page(_names(document["audiences"]), _cursor(document) if _has_more(document) else None)
 
@@ -178,7 +181,7 @@ class AppAudiences:
         return _classify_list(answer, "custom_audiences")
 
     def page(self, document: dict[str, Any], start: str | None) -> Page:
-        """Read an accepted list: nothing says whether there is more, but a page that is not full [doc]."""
+        """Read an accepted list: only a page that is not full shows that it is the last one [doc]."""
         names = _names(document["custom_audiences"])
         full = len(names) >= AUDIENCE_LIST_PAGE
         return Page(names, str(int(start or "0") + len(names)) if full else None)
@@ -215,12 +218,12 @@ def _names(audiences: list[dict[str, Any]]) -> list[str]:
 
 
 def _has_more(document: dict[str, Any]) -> bool | None:
-    """Return whether more pages follow, which may come as text; None where that is not said."""
+    """Return whether more pages follow (the value may be a string); None if it is neither true nor false."""
     return {"true": True, "false": False}.get(str(document["has_more"]).lower())
 
 
 def _cursor(document: dict[str, Any]) -> str:
-    """Return where the next page begins, empty where that is not said."""
+    """Return where the next page begins; empty if the document does not say."""
     cursor = document.get("next_from")
     return str(cursor) if type(cursor) is int else cursor if isinstance(cursor, str) else ""
 
@@ -237,9 +240,9 @@ def _classify_list(answer: Answer, key: str, *required: str) -> Verdict:
 
 
 class Listing:
-    """The audiences of one platform and key: listed once, then kept up to date by who creates them.
+    """The audience names of one platform and key: listed once, then updated as audiences are created.
 
-    Whoever carries calls with this key shares it, and the rate limiter.
+    All senders with the same key share one listing and its rate limiter.
     """
 
     def __init__(self, client: Client, platform: Platform, limiter: RateLimiter) -> None:
@@ -249,10 +252,10 @@ class Listing:
         self._lock = Lock()
         self._names: set[str] | None = None
         self.paged = False
-        """Whether it took several pages: an audience may have moved from one to another meanwhile."""
+        """Whether the list had several pages: an audience may have moved between pages while it was read."""
 
     def names(self) -> set[str] | Failure:
-        """Return every known name, or why they cannot be listed."""
+        """Return all known names, or why they cannot be listed."""
         with self._lock:
             if self._names is None:
                 found = self._listed()
@@ -262,7 +265,7 @@ class Listing:
             return self._names
 
     def _listed(self) -> set[str] | Failure:
-        """List every audience: one that a page leaves out would be taken as new, and be replaced."""
+        """List every audience: one that is missed would be taken for new, and its members replaced."""
         known: set[str] = set()
         starts: set[str | None] = set()
         start: str | None = None
@@ -292,9 +295,9 @@ class Listing:
 
 
 class AudienceSender:
-    """Carries audience calls of one platform (and, for apps, of one key), one after the other.
+    """Sends the audience calls of one platform (and, for apps, of one key), one after the other.
 
-    `where` names the key in the message of a failure, where there are several.
+    If there are several keys, `where` names this one in the messages of failures.
     """
 
     def __init__(self, client: Client, platform: Platform, listing: Listing, where: str = "") -> None:
@@ -310,10 +313,10 @@ class AudienceSender:
         return self._deliver(name, display_name, members, lambda part, _: self._changed(name, part))
 
     def replace(self, name: str, display_name: str, members: Sequence[bytes]) -> Receipt:
-        """Remove all members and add these, once; what Batch refuses with others is then added alone.
+        """Replace all members with these: the first accepted call replaces them, any later parts are added.
 
-        Where Batch adds a member by whom it refused to replace all others, it is the replacing that it
-        refuses [open for 1.0]: a new audience is filled by additions instead, any other one is a failure.
+        If Batch refuses a replace but accepts an addition of the same member, it refuses the replace itself
+        [open for 1.0]: a new audience is then filled by additions, for any other one that is a failure.
         """
         replaced = False
 
@@ -323,9 +326,11 @@ class AudienceSender:
             if replaced:
                 return self._changed(name, additions)
             verdict = self._send(self._platform.replace_call(name, part), classify_change)
-            replaced = isinstance(verdict, Accepted)
-            by_route = isinstance(verdict, Failure) and verdict.status in ROUTE_REFUSED
-            if isinstance(verdict, Accepted) or not (by_route or _names_one(verdict, part)):
+            if isinstance(verdict, Accepted):
+                replaced = True
+                return verdict
+            by_route = verdict.status in ROUTE_REFUSED
+            if not by_route and not (isinstance(verdict, Malformed) and len(part) == 1):
                 return verdict
             added = self._changed(name, additions[:1])
             if not isinstance(added, Accepted):
@@ -347,7 +352,7 @@ class AudienceSender:
         members: Sequence[bytes],
         write: Callable[[Sequence[bytes], bool], Verdict],
     ) -> Receipt:
-        """Deliver members by `write`, which learns whether the audience was created for them."""
+        """Deliver members with `write`, whose second argument says whether the audience is new."""
         new = self._ensure(name, display_name)
         if isinstance(new, Failure):
             return self._failed(new)
@@ -367,7 +372,7 @@ class AudienceSender:
         return self._located(self._divider.deliver(members, send))
 
     def _missing(self, name: str, refusal: Failure) -> Failure | None:
-        """Find out whether a call was refused since its audience is gone, and not for what it carries."""
+        """Return a failure if the audience of a refused call is gone or cannot be viewed, otherwise None."""
         found = self._viewed(name)
         if isinstance(found, Failure):
             return found
@@ -375,9 +380,9 @@ class AudienceSender:
         return None if found else Undocumented(gone, refusal.status, refusal.code)
 
     def _ensure(self, name: str, display_name: str) -> Failure | bool:
-        """Create the audience if it does not exist; where that is refused, see whether it does after all.
+        """Create the audience if it does not exist; return whether it is new, or why it cannot be created.
 
-        Return whether it is new, or why it cannot be created.
+        If Batch refuses to create it, a view shows whether it exists after all.
         """
         known = self._known(name)
         if isinstance(known, Failure):
@@ -393,12 +398,15 @@ class AudienceSender:
         return isinstance(verdict, Accepted)
 
     def exists(self, name: str) -> bool | Receipt:
-        """Return whether an audience exists; one that the pages of a list may have skipped is viewed."""
+        """Return whether an audience exists, or a receipt with the failure if that cannot be found out.
+
+        If the list had several pages, an audience missing from it is viewed: the pages may have skipped it.
+        """
         known = self._known(name)
         return self._failed(known) if isinstance(known, Failure) else name in known
 
     def _known(self, name: str) -> set[str] | Failure:
-        """Return the audiences that exist, `name` among them if it does, or why that cannot be known."""
+        """Return the existing audiences, including `name` if it exists, or why that cannot be found out."""
         known = self._listing.names()
         if isinstance(known, Failure) or name in known or not self._listing.paged:
             return known
@@ -409,16 +417,17 @@ class AudienceSender:
         return known
 
     def assume(self, name: str) -> None:
-        """Take an audience for listed, without asking."""
+        """Treat an audience as existing, without asking Batch."""
         if not isinstance(known := self._listing.names(), Failure):
             known.add(name)
 
     def look(self, name: str, token: str = "") -> Look | Receipt:
-        """Return the members an audience has, and whether what `token` stands for is indexed.
+        """Return the size of an audience, and whether the change identified by `token` is indexed.
 
-        Without a token it is the state of the audience's last change.
+        Without a token, the state is that of the audience's last change.
         """
-        verdict = self._send(self._platform.view_call(name, token), _classify_view)
+        call = self._platform.view_call(name, token)
+        verdict = self._send(call, lambda answer: classify_document(answer, "indexing_state"))
         if isinstance(verdict, Malformed | Misrouted) and verdict.status in ABSENT:
             return self._failed(self._missing(name, verdict) or verdict)
         if not isinstance(verdict, Accepted):
@@ -427,7 +436,7 @@ class AudienceSender:
         return Look(state in INDEXED, whole_number(verdict.document.get("nb_ids")), state)
 
     def _viewed(self, name: str) -> bool | Failure:
-        """Return whether Batch shows an audience, or why that cannot be known or it cannot be written to.
+        """Return whether Batch shows an audience, or why that is unknown or the audience cannot be used.
 
         A 400 or 404 means that it does not exist; any other refusal says nothing about that.
         """
@@ -441,12 +450,12 @@ class AudienceSender:
         return self._client.send(call, classify, self._listing.limiter)
 
     def _probe(self) -> Verdict:
-        """Return that keys and address are right: the list, a read-only call, was accepted before."""
+        """Check keys and address using the list, a read-only call."""
         known = self._listing.names()
         return known if isinstance(known, Failure) else Accepted()
 
     def _located(self, receipt: Receipt) -> Receipt:
-        """Say which key a failure is about."""
+        """Add the name of the key to the message of a failure."""
         if receipt.failure is not None and self.where:
             receipt.failure = type(receipt.failure)(f"{self.where}: {receipt.failure}")
         return receipt
@@ -455,21 +464,17 @@ class AudienceSender:
         return self._located(Receipt(failure=failure_of(failure)))
 
 
-def _names_one(verdict: Verdict, part: Sequence[bytes]) -> bool:
-    return isinstance(verdict, Malformed) and len(part) == 1
-
-
 def _not_replaced(name: str, refusal: Failure) -> Failure:
-    """Name the refusal of a replacement as such: who else is in the audience cannot be known."""
+    """Explain a refused replacement: the other members of the audience cannot be known."""
     what = (
-        f"{refusal.what}, audience '{clean(name)}' takes additions and no replacement of all its members. "
+        f"{refusal.what}, audience '{clean(name)}' accepts additions, but no replacement of all its members. "
         "Delete it in Batch's dashboard, or mirror into one of another name: a new one is filled by additions"
     )
     return Undocumented(what, refusal.status, refusal.code)
 
 
 def _not_created(name: str, refusal: Failure) -> Failure:
-    """Name the refusal of an audience that does not exist; a 403 is about the key after all."""
+    """Explain a refused creation of an audience that does not exist; here, a 403 is about the key."""
     what = f"{refusal.what}, audience '{clean(name)}' does not exist and cannot be created"
     if refusal.status == FORBIDDEN:
         return Denied(what, refusal.status, refusal.code)
@@ -477,7 +482,7 @@ def _not_created(name: str, refusal: Failure) -> Failure:
 
 
 def _classify_named(answer: Answer, name: str, sort: str) -> Verdict:
-    """Read the view of an audience; one that holds IDs of another type is not the stream's."""
+    """Read the view of an audience; it fails if the audience holds IDs of another type than the stream's."""
     verdict = classify_document(answer, "name")
     if not isinstance(verdict, Accepted):
         return verdict
@@ -495,7 +500,3 @@ def _classify_named(answer: Answer, name: str, sort: str) -> Verdict:
 
 def _sort(id_type: object) -> str:
     return str(id_type).lower().removesuffix("s")
-
-
-def _classify_view(answer: Answer) -> Verdict:
-    return classify_document(answer, "indexing_state")

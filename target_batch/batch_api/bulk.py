@@ -1,4 +1,4 @@
-"""Many entries to a profile endpoint: one call, or as many as it takes to single out the guilty."""
+"""Delivery of entries in one call, or in as many as it takes to single out the invalid ones."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
 Part = TypeVar("Part")
 
 SINGLED_OUT: Final = 5
-"""Operations refused one by one, with nothing ever accepted, that prove the configuration wrong."""
+"""Operations refused one by one, with none ever accepted, that prove the configuration wrong."""
 
 
 @dataclass
 class Receipt:
-    """What became of the entries of one delivery, by their index.
+    """The result of one delivery, by the index of each entry.
 
-    An index that is neither refused nor unconfirmed was accepted. `failure` is why there are
-    unconfirmed ones. `token` stands for the newest change of an audience: empty where Batch gave none,
-    None where nothing was changed. `doubted` if an attempt of any call may have reached Batch unanswered.
-    `events_lost` are entries whose events may have been in it, and were not sent again.
+    An index that is neither refused nor unconfirmed was accepted. `failure` says why there are unconfirmed
+    ones. `token` identifies the latest change of an audience: empty if Batch returned none, None if nothing
+    was changed. `doubted` means that an attempt may have reached Batch without being answered;
+    `events_lost` are entries whose events may have been in it and were not sent again.
     """
 
     refused: dict[int, tuple[Refusal, ...]] = field(default_factory=dict)
@@ -61,11 +61,11 @@ class Receipt:
 
 
 class Trust:
-    """Whether a refusal can be believed to be about the records, and not about the configuration.
+    """Decides whether refusals are due to the records or to the configuration.
 
-    It can once Batch has accepted anything, in this run or, as the ledger knows, in one before. Until then,
-    `SINGLED_OUT` refused operations make it the configuration; fewer prove nothing, so that `probe`, a
-    read-only call, finds out whether keys and address are right.
+    They are due to the records once Batch has accepted anything, in this run or, according to the ledger, in
+    an earlier one. Until then, `SINGLED_OUT` refused operations prove the configuration wrong. With fewer,
+    `probe`, a read-only call, finds out whether keys and address are right.
     """
 
     def __init__(self, probe: Callable[[], Verdict]) -> None:
@@ -76,11 +76,11 @@ class Trust:
         self._probed: Verdict | None = None
 
     def accept(self) -> None:
-        """Something was accepted: keys, project and version are right."""
+        """Note that something was accepted: keys, project and version are right."""
         self._accepted = True
 
     def objection(self, *, last: bool) -> StopRun | None:
-        """Return why a refusal cannot be believed; `last`: nothing more will be known."""
+        """Return why a refusal is due to the configuration, if it is; `last` if no more answers will come."""
         with self._lock:
             self._singled_out += not last
             if self._accepted:
@@ -97,20 +97,20 @@ class Trust:
 
 
 class Divider:
-    """Delivers entries in one call, or in as many as it takes to single out what Batch refuses.
+    """Delivers entries in one call, or in as many as it takes to single out the refused ones.
 
-    `probe` makes a read-only call: the answer decides whether keys and address are right.
+    `probe` makes a read-only call, whose answer decides whether keys and address are right.
     """
 
     def __init__(self, probe: Callable[[], Verdict]) -> None:
         self._trust = Trust(probe)
 
     def vouch(self) -> None:
-        """Note that Batch has accepted such entries before: what it refuses now is itself the cause."""
+        """Note that Batch accepted such entries before, so new refusals are due to the entries themselves."""
         self._trust.accept()
 
     def deliver(self, entries: Sequence[Part], send: Callable[[Sequence[Part]], Verdict]) -> Receipt:
-        """Send entries; halve what is refused or too large as a whole, until the guilty are alone."""
+        """Send entries; split calls that are refused or too large in half until invalid entries are alone."""
         receipt = Receipt()
         ranges = [(0, len(entries))]
         while ranges:
@@ -142,7 +142,7 @@ class Divider:
         return self._trust.objection(last=False)
 
     def _doubted(self, receipt: Receipt) -> Receipt:
-        """Withdraw refusals that cannot be believed: they must not fill the rejects."""
+        """Withdraw refusals that are due to the configuration: they must not fill the rejects."""
         alone = {index for index, found in receipt.refused.items() if found[0].alone}
         objection = self._trust.objection(last=True) if alone else None
         if objection is None:
@@ -157,7 +157,7 @@ class Divider:
 class BulkSender:
     """Delivers encoded entries to the profile endpoints of one project.
 
-    `limiters` by the endpoint's route; `probe` makes a read-only call with the same keys.
+    `limiters` is keyed by the endpoint's route; `probe` makes a read-only call with the same keys.
     """
 
     def __init__(
@@ -182,8 +182,9 @@ class BulkSender:
     ) -> Receipt:
         """Deliver entries to an endpoint; the receipt accounts for each of them.
 
-        Entries that `without_events` names are sent once with their events: where that may have arrived, they
-        go on without them, or not at all. `operations` says how many operations an entry holds, if not one.
+        The entries in `without_events` are sent only once with their events. If that attempt may have
+        arrived, retries use the body given there, or skip the entry if it is None. `operations` is the number
+        of operations per entry, by default 1.
         """
         left = dict(without_events or {})
         bodies: list[bytes | None] = list(entries)
@@ -214,7 +215,7 @@ class BulkSender:
         *,
         once: bool,
     ) -> Verdict:
-        """Send what is left of some entries, in one call; refusals count from the first of them."""
+        """Send the remaining entries of a part in one call; refusals are indexed from the part's start."""
         sent = part if None not in bodies else [index for index in part if bodies[index] is not None]
         if not sent:
             return Accepted(sent=False)
@@ -246,7 +247,7 @@ def _misconfigured() -> ConfigurationError:
 
 
 def failure_of(verdict: Failure) -> StopRun:
-    """Turn a verdict that ends a run into its error."""
+    """Return the error for a verdict that ends the run."""
     if isinstance(verdict, Denied) and verdict.status == FORBIDDEN:
         return AccessRefusedError(
             f"Batch forbids this use of its API ({verdict.what}): it does not say that the key is wrong. See "
@@ -267,6 +268,6 @@ def failure_of(verdict: Failure) -> StopRun:
             "undelivered and the state is held: run again, or raise `max_retry_seconds`."
         )
     return DeliveryError(
-        f"Batch answered otherwise than documented ({verdict.what}), so nothing behind this answer counts "
-        "as delivered and the state is held. Check `api_url` for a proxy, and `api_version`."
+        f"Batch's answer is not one that it documents ({verdict.what}), so nothing after it counts as "
+        "delivered and the state is held. Check `api_url` for a proxy, and `api_version`."
     )

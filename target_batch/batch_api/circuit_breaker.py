@@ -1,8 +1,8 @@
 """Circuit breaker: one probe, the others wait.
 
-As long as Batch answers, requests pass side by side: the circuit is closed. A failure opens it and all
-wait, longer after each failure in a row; then a single request goes ahead, and its answer closes the
-circuit or opens it again. So an API that is down gets one request at a time, however many are in flight.
+While Batch answers, the circuit is closed and requests pass in parallel. A failure opens it, and all
+requests wait, longer after each consecutive failure. Then a single request, the probe, is sent: an answer
+closes the circuit, another failure keeps it open. So an API that is down gets one request at a time.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
 HURRIED_PAUSE: Final = 0.5
-"""The longest pause once the run has to end: its few remaining seconds allow several attempts."""
+"""The longest pause once the run has to end, so that its last few seconds allow several attempts."""
 
 LOOK_AGAIN: Final = 0.05
-"""Seconds between two checks whether the probe has been answered."""
+"""Seconds between checks for the answer to the probe."""
 
 
 def ceilings() -> Iterator[float]:
-    """Yield the longest pause after one failure, after two in a row, and so on."""
+    """Yield the longest pause after one failure, after two consecutive ones, and so on."""
     pauses = backoff.expo(base=2, factor=FIRST_PAUSE, max_value=LONGEST_PAUSE)
     next(pauses)
     return pauses
 
 
 class CircuitBreaker:
-    """What every attempt of a run passes; `enter` returns the round it belongs to."""
+    """The circuit breaker of a run: every attempt calls `enter`, which returns the attempt's round."""
 
     def __init__(self, clock: Clock, stop: Stop) -> None:
         self._clock = clock
@@ -46,9 +46,9 @@ class CircuitBreaker:
         self._not_before = self._probe_at = 0.0
 
     def enter(self, give_up: Callable[[], float]) -> int | None:
-        """Wait until an attempt may be made; None if that is not before `give_up()`, in monotonic time.
+        """Wait until an attempt may be made; None if that is not before the monotonic time `give_up()`.
 
-        A stop of the run cuts the jitter short, never what Batch asked for.
+        Stopping the run cuts the random part of a pause short, but never a pause that Batch asked for.
         """
         while True:
             round_, seconds = self._look()
@@ -68,7 +68,7 @@ class CircuitBreaker:
         return self._ceilings is not None
 
     def _look(self) -> tuple[int | None, float]:
-        """Return the round of an attempt that may be made, else the seconds until the next check."""
+        """Return the round if an attempt may be made now, else None and the seconds until the next check."""
         with self._lock:
             if self._ceilings is None:
                 return self._round, 0.0
@@ -81,7 +81,7 @@ class CircuitBreaker:
             return self._round, 0.0
 
     def failed(self, round_: int, after: float) -> None:
-        """Open the circuit; nothing is tried again for `after` seconds and a random pause."""
+        """Open the circuit: the next attempt is made after `after` seconds and a random pause."""
         with self._lock:
             now = self._clock.monotonic()
             self._not_before = max(self._not_before, now + after)
@@ -96,7 +96,7 @@ class CircuitBreaker:
         return min(next(pauses), HURRIED_PAUSE) if self._stop.requested else next(pauses)
 
     def answered(self, round_: int) -> None:
-        """Close the circuit, unless the answer is to an attempt from before it opened."""
+        """Close the circuit, unless the answered attempt was made before the circuit opened."""
         with self._lock:
             if round_ == self._round and self._ceilings is not None:
                 self._round += 1
@@ -104,7 +104,7 @@ class CircuitBreaker:
                 self._probing = False
 
     def withdraw(self, round_: int) -> None:
-        """Take back an attempt that was not made: another one may be the probe."""
+        """Withdraw an attempt that was not made, so that another one can be the probe."""
         with self._lock:
             if round_ == self._round:
                 self._probing = False

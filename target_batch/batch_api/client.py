@@ -1,4 +1,4 @@
-"""One call, from the first attempt to a verdict: rate limited, retried with full jitter, counted."""
+"""One call, from the first attempt to the verdict: rate limited, retried with full jitter, counted."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from target_batch.common.clock import Clock, Stop
 
 THROTTLED_PAUSE: Final = 2.0
-"""Seconds without a request after a 429 that names none: "wait a few seconds" [doc]."""
+"""Seconds to pause after a 429 without `Retry-After`: "wait a few seconds" [doc]."""
 
 CLOCK_TOLERANCE: Final = 60.0
-"""Seconds by which the machine's clock may differ from Batch's before that is reported."""
+"""Seconds by which the machine's clock may differ from Batch's before a warning."""
 
 STOPPED: Final = Retry("the run ended before it was sent", ambiguous=False)
 
 
 @dataclass
 class Counters:
-    """What a run asked of Batch, for the run log."""
+    """Counts of a run's requests and retries, for the run log."""
 
     requests: int = 0
     retries: int = 0
@@ -52,28 +52,28 @@ class Counters:
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def attempt(self) -> None:
-        """Count one request that leaves."""
+        """Count one request."""
         with self._lock:
             self.requests += 1
 
     def failed(self, retry: Retry) -> None:
-        """Count one attempt that failed for a while."""
+        """Count one attempt that failed temporarily."""
         with self._lock:
             self.throttled += retry.throttled
             self.trouble[retry.what] = self.trouble.get(retry.what, 0) + 1
 
     def again(self, retry: Retry, operations: int) -> None:
-        """Count one retry of so many operations; they may arrive twice if the first try was ambiguous."""
+        """Count one retry; its operations may arrive twice if the attempt before it was ambiguous."""
         with self._lock:
             self.retries += 1
             self.possibly_twice += operations if retry.ambiguous else 0
 
 
 class Client:
-    """Carries calls with retries until a verdict that another attempt would not change.
+    """Sends calls, with retries, until a verdict that another attempt would not change.
 
-    A key that was denied once is not tried again. The clock follows the `Date` of Batch's answers; `warn`
-    is called once if the machine's differs by more than a minute.
+    Once a key has been denied, it is not used again. The clock follows the `Date` header of Batch's answers;
+    `warn` is called once if the machine's clock differs by more than a minute.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Client:
         self.counters = Counters()
 
     def hurry(self, seconds: float) -> None:
-        """End soon: retries give up after `seconds`, and no attempt takes longer any more."""
+        """Make calls end soon: from now on, retries give up and attempts are cut off after `seconds`."""
         self._stop.request(seconds)
         self._transport.hurry(seconds)
 
@@ -107,10 +107,10 @@ class Client:
         *,
         once: bool = False,
     ) -> Verdict:
-        """Send until the verdict is final, or a `Retry` that the time no longer allows.
+        """Send until the verdict is final, or is a `Retry` for which no time is left.
 
-        What has to arrive `once` at most is not sent again where it may have arrived.
-        `max_retry_seconds` count from the first failure, so that waiting for the rate costs nothing.
+        With `once`, a call that may have arrived is not sent again. `max_retry_seconds` count from the first
+        failure: waiting for the rate limiter before it is not included.
         """
         failing_until = math.inf
 
@@ -146,7 +146,7 @@ class Client:
         return verdict
 
     def _attempt_ends(self, failing_until: float) -> float:
-        """Return when an attempt ends at the latest: while Batch fails, not after the run has to end."""
+        """Return the latest end of an attempt: unlimited, but while Batch fails, the deadline of the run."""
         failing = failing_until < math.inf or self._circuit.is_open
         return self._stop.deadline if failing else math.inf
 
@@ -159,9 +159,9 @@ class Client:
     def _wait_after(
         self, retry: Retry, limiter: RateLimiter, round_: int, ceiling: float, give_up: Callable[[], float]
     ) -> bool:
-        """Wait as a failure demands; False if there is no time left for it.
+        """Wait as long as a failure requires; return False if there is not enough time left.
 
-        A 429 is an answer: it lowers the rate for all who share it. Any other failure opens the circuit.
+        A 429 counts as an answer: it lowers the rate of the shared limiter. Other failures open the circuit.
         """
         now = self._clock.monotonic()
         least = self._least_pause(retry)
@@ -180,7 +180,7 @@ class Client:
     def _attempt(
         self, call: Call, classify: Callable[[Answer], Verdict], before: Verdict = STOPPED
     ) -> Verdict:
-        """Make one attempt; doubts of those before it stay."""
+        """Make one attempt; its verdict is `doubted` if one of those before it was left unanswered."""
         verdict = self._answered(call, classify)
         return replace(verdict, doubted=True) if leaves_doubt(before) else verdict
 
@@ -199,7 +199,7 @@ class Client:
         return verdict
 
     def _follow_clock(self, answer: Answer, elapsed: float) -> None:
-        """Take over Batch's time: it decides which events are too old."""
+        """Adopt Batch's time, which decides which events are too old."""
         if (date := batch_time(answer)) is None:
             return
         ahead = self._clock.follow(date, elapsed)
@@ -212,7 +212,7 @@ class Client:
             )
 
     def glance(self, call: Call, classify: Callable[[Answer], Verdict], limiter: RateLimiter) -> Verdict:
-        """Make one attempt that is not repeated, for what is good to know and not needed."""
+        """Make a single attempt without retries, for information that is useful but not required."""
         if (grant := limiter.acquire(1, lambda: self._stop.deadline)) is None:
             return STOPPED
         verdict = self._attempt(replace(call, sent=partial(limiter.sent, grant)), classify)
@@ -226,9 +226,9 @@ class Client:
         return THROTTLED_PAUSE if retry.throttled else 0.0
 
     def _pause(self, pause: float, not_before: float, give_up: Callable[[], float]) -> None:
-        """Pause; a stop of the run cuts the jitter short, never what Batch asked for.
+        """Pause; stopping the run cuts the random part short, but never the pause that Batch asked for.
 
-        Where Batch asked for more than the stop leaves time for, the pause ends at once.
+        If Batch asked for more time than the stop leaves, the pause ends at once.
         """
         self._stop.pause(min(pause, give_up() - self._clock.monotonic()))
         if self._stop.requested and not_before < give_up():

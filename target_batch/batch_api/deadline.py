@@ -1,8 +1,8 @@
-"""A total deadline for one attempt.
+"""A total deadline for each attempt.
 
-The time-outs of an HTTP library hold per read, so a server that trickles keeps a call for ever. Here
-the connection in use is known by thread, and one watchdog for all attempts shuts down the socket of those
-whose time is up.
+The timeouts of an HTTP library apply to each read, so a server that sends slowly can keep a call open
+forever. Here, each thread's attempt knows its connection, and one watchdog thread shuts down the sockets of
+all attempts whose time is up.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from requests import PreparedRequest
 
 IDLE_SECONDS: Final = 10.0
-"""Seconds without an attempt after which the watchdog ends; the next attempt starts another one."""
+"""Seconds without an attempt after which the watchdog ends; the next attempt starts a new one."""
 
 _in_use = threading.local()
 
 
 def _current() -> Attempt | None:
-    """Return the attempt that this thread makes."""
+    """Return this thread's attempt, if it is making one."""
     attempt: Attempt | None = getattr(_in_use, "attempt", None)
     return attempt
 
 
 class Attempt:
-    """One attempt until the monotonic second `ends`; `expired` once the watchdog has cut it.
+    """One attempt, which may last until the monotonic time `ends`; `expired` once the watchdog has cut it.
 
-    `begun` once a request may have left: a connection stood. `sent` is called when its last byte has left, or
-    could not.
+    `begun` is set once there is a connection, so the request may have been sent. `sent` is called when the
+    last byte has been sent, or sending has failed.
     """
 
     def __init__(self, ends: float, sent: Callable[[], None]) -> None:
@@ -50,10 +50,10 @@ class Attempt:
         self.expired = False
         self.connection: HTTPConnection | None = None
         self.handle: socket.socket | None = None
-        """A second handle on a socket that is being connected."""
+        """A duplicate of a socket that is being connected."""
 
     def cut(self) -> None:
-        """Shut the socket down, which wakes the thread that reads or writes it."""
+        """Shut the socket down, which wakes the thread that is reading from or writing to it."""
         self.expired = True
         for sock in (self.handle, getattr(self.connection, "sock", None)):
             if sock is not None:
@@ -61,17 +61,17 @@ class Attempt:
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def release(self) -> None:
-        """Close the second handle: the connection has its socket now, or none."""
+        """Close the duplicate: by now the connection has its socket, or connecting has failed."""
         if self.handle is not None:
             self.handle.close()
             self.handle = None
 
 
 class Deadlines:
-    """Gives every attempt of a run at most `seconds` in all, and less once the run is in a hurry.
+    """Limits every attempt of a run to `seconds` in total, and to fewer once the run has to end.
 
-    An attempt ends under the same lock under which the watchdog cuts, so a connection is never shut for the
-    attempt that uses it next.
+    Attempts end under the same lock that the watchdog holds while cutting, so it never shuts down a
+    connection that the next attempt is already using.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -82,7 +82,7 @@ class Deadlines:
 
     @contextmanager
     def attempt(self, sent: Callable[[], None] = lambda: None, within: float = math.inf) -> Iterator[Attempt]:
-        """Run the block's HTTP call on this thread, at most for `within` seconds."""
+        """Limit the block's HTTP call, made on this thread, to `within` seconds or the general limit."""
         with self._changed:
             attempt = Attempt(time.monotonic() + min(self.seconds, within), sent)
             self._attempts.add(attempt)
@@ -98,7 +98,7 @@ class Deadlines:
                 attempt.connection.close()
 
     def hurry(self, seconds: float) -> None:
-        """From now on nothing takes longer than `seconds`, not even what is under way."""
+        """Limit all attempts to `seconds` from now on, including those in progress."""
         with self._changed:
             self.seconds = min(self.seconds, seconds)
             at_most = time.monotonic() + seconds
@@ -107,7 +107,7 @@ class Deadlines:
             self._changed.notify()
 
     def _watch(self) -> None:
-        """See that the watchdog runs and knows of the newest attempt; the lock is held."""
+        """Start the watchdog, or notify it of the newest attempt; the caller holds the lock."""
         if self._watched:
             self._changed.notify()
             return
@@ -115,7 +115,7 @@ class Deadlines:
         threading.Thread(target=self._cut_in_time, name="deadlines", daemon=True).start()
 
     def _cut_in_time(self) -> None:
-        """Cut attempts as their time runs out; end after a while without any."""
+        """Cut attempts as their time runs out; end after `IDLE_SECONDS` without any."""
         with self._changed:
             while self._attempts or self._changed.wait(IDLE_SECONDS):
                 now = time.monotonic()
@@ -128,12 +128,12 @@ class Deadlines:
 
 
 class _WatchedHTTP(HTTPConnection):
-    """A connection that its attempt knows from the moment its socket is made."""
+    """A connection that registers with its thread's attempt as soon as its socket exists."""
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
         if (attempt := _current()) is not None:
-            attempt.handle = sock.dup()  # TLS takes the descriptor out of the socket it is given
+            attempt.handle = sock.dup()  # TLS detaches the descriptor from the socket it wraps
             if attempt.expired:
                 sock.close()
                 raise ConnectTimeoutError(self, "no connection in time")
@@ -173,10 +173,10 @@ class _WatchedHTTPS(_WatchedHTTP, HTTPSConnection):
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """The adapter of `requests` with connections that a deadline can cut, behind proxies too."""
+    """An adapter for `requests` whose connections a deadline can cut, also behind proxies."""
 
     def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        """Hand out the pool for a request, its connections watched."""
+        """Return the connection pool for a request, with connections that can be cut."""
         pool = super().get_connection_with_tls_context(request, *args, **kwargs)
         if isinstance(pool, HTTPConnectionPool):
             pool.ConnectionCls = _WatchedHTTPS if pool.scheme == "https" else _WatchedHTTP

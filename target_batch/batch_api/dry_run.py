@@ -1,4 +1,4 @@
-"""A transport that sends nothing: it keeps every request as a file and answers as Batch would."""
+"""A transport that sends nothing: it stores every request body and answers as Batch would."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 ACCEPTED: Final = b'{"code":"SUCCESS"}'
 TOKEN: Final = b'{"indexing_token":"dry-run"}'
 LISTED: Final = b'{"audiences":[],"custom_audiences":[],"has_more":false}'
-"""For either platform."""
+"""The list of either platform."""
 ERASURE: Final = "gdpr-request"
 VIEWED: Final = b'{"indexing_state":"APPLIED"}'
-"""Without a number of members: none were sent, so there is nothing to compare it with."""
+"""Without a number of members: none were sent, so there is nothing to compare it to."""
 
 
 class DryTransport:
-    """Keeps requests through `keep(name, body)` and counts what they would cost."""
+    """Stores request bodies with `keep(name, body)` and counts what the requests would cost."""
 
     def __init__(self, keep: Callable[[str, bytes], None]) -> None:
         self._keep = keep
@@ -36,7 +36,7 @@ class DryTransport:
         self.cost: Counter[str] = Counter()
 
     def send(self, call: Call) -> Answer:
-        """Keep one call and answer it."""
+        """Store one call's body and return an answer."""
         kind = _kind(call)
         with self._lock:
             self._number += 1
@@ -56,7 +56,7 @@ class DryTransport:
         """Do nothing: there is nothing to wait for."""
 
     def forecast(self) -> str:
-        """Tell what the run would cost and how long it would take at the documented rates."""
+        """Describe what the run would cost and how long it would take at the documented rates."""
         updates, mass = self.cost["profiles-update"], self.cost["profiles-mass-update"]
         seconds = max(0.0, updates - UPDATE_RATE.burst) / UPDATE_RATE.per_second
         others, erasures = self.cost["other"], self.cost[ERASURE]
@@ -68,7 +68,7 @@ class DryTransport:
 
 
 def _kind(call: Call) -> str:
-    """Name a call without the keys that its path may hold."""
+    """Return a name for a call, without any key that its path may contain."""
     parts = call.path.strip("/").split("/")
     if "gdpr" in parts:
         return ERASURE

@@ -1,6 +1,6 @@
-"""Batch's routes: where a call goes, how it is signed, what it costs.
+"""Batch's routes: URL, authentication and cost of each call.
 
-Keys travel in auth objects, so that neither a `.netrc` nor a redirect can touch them.
+Keys are passed in auth objects, so that neither a `.netrc` file nor a redirect can affect them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ProjectAuth(AuthBase):
-    """Opens the project platform: the company's REST key and the project the call is for."""
+    """Authentication for the project platform: the company's REST key, and the project's key."""
 
     def __init__(self, rest_api_key: Secret, project_key: str) -> None:
         self._rest_api_key = rest_api_key
@@ -42,7 +42,7 @@ class ProjectAuth(AuthBase):
 
 
 class AppAuth(AuthBase):
-    """Opens the app platform: the company's REST key; the app's key stands in the path."""
+    """Authentication for the app platform: the company's REST key; the app's key is part of the path."""
 
     def __init__(self, rest_api_key: Secret) -> None:
         self._rest_api_key = rest_api_key
@@ -55,7 +55,7 @@ class AppAuth(AuthBase):
 
 @dataclass(frozen=True, slots=True)
 class BulkEndpoint:
-    """A profile endpoint: its route, the most entries in a call, its rate in custom IDs."""
+    """A profile endpoint: its route, the maximum entries per call, its rate in custom IDs."""
 
     route: str
     entries: int
@@ -79,19 +79,19 @@ class Project:
         return Call("POST", self._base + route, self._auth, body, operations=operations)
 
     def get(self, route: str, query: dict[str, str]) -> Call:
-        """Make a GET of a route such as `/audiences/view`."""
+        """Make a GET from a route such as `/audiences/view`."""
         return Call("GET", self._base + route, self._auth, query=query)
 
 
 class App:
-    """The platform of one app or site; `key` is its Live, Dev or SDK key."""
+    """The platform of one app or website; `key` is its Live, Dev or SDK key."""
 
     def __init__(self, rest_api_key: Secret, key: Secret) -> None:
         self._auth: AuthBase = AppAuth(rest_api_key)
         self._key = quote(key.reveal(), safe="")
 
     def gdpr(self, body: bytes) -> Call:
-        """Make a request of the GDPR API."""
+        """Make a call to the GDPR API."""
         return Call("POST", f"/1.0/{self._key}/gdpr/request", self._auth, body, operations=1)
 
     def call(
@@ -103,7 +103,7 @@ class App:
         query: dict[str, str] | None = None,
         operations: int = 0,
     ) -> Call:
-        """Make a call about one custom audience, or about all of them when `name` is None."""
+        """Make a call about one custom audience, or about all of them if `name` is None."""
         path = f"/{version}/{self._key}/custom-audience"
         if name is not None:
             path += f"/{quote(name, safe='')}"

@@ -1,4 +1,4 @@
-"""Requests to erase a person: Batch's GDPR API, one person and one app in each."""
+"""Requests to erase a person through Batch's GDPR API: one person and one app per request."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ErasureSender:
     """Requests erasures from one app.
 
     Args:
-        client: Carries the calls.
+        client: Sends the calls.
         app: The app.
-        limiter: One request a second [open], shared with the app's audience calls.
-        scope: A name of the app that holds no key.
-        where: The setting that names it, for messages.
+        limiter: One request per second [open], shared with the app's audience calls.
+        scope: A name for the app that contains no key.
+        where: The setting that names the app, for messages.
     """
 
     def __init__(self, client: Client, app: App, limiter: RateLimiter, scope: str, where: str) -> None:
@@ -42,10 +42,10 @@ class ErasureSender:
         self.where = where
 
     def send(self, custom_id: str) -> Verdict:
-        """Request that a person is removed, by their custom ID."""
+        """Request the removal of a person by their custom ID."""
         return self._client.send(erasure_call(self._app, custom_id), classify_acceptance, self._limiter)
 
     def probe(self) -> Verdict:
-        """Make a read-only call to the app, which decides whether its key and the address are right."""
+        """Make a read-only call to the app to check its key and the address."""
         audiences = AppAudiences(self._app, "custom_ids")
         return self._client.send(audiences.list_call(limit=1), audiences.classify_list, self._limiter)

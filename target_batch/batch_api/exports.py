@@ -1,6 +1,7 @@
-"""Reading profiles back: an export is asked for, waited for, and its files are streamed from their links.
+"""Reading profiles back: request an export, wait for it, and stream its files from their links.
 
-A link leads out of Batch's API to a storage. It is opened without a key, and never followed any further.
+A link leads from Batch's API to a storage service. It is opened without a key, and its redirects are not
+followed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from target_batch.batch_api.answers import (
     Denied,
     Failure,
     classify_document,
+    header,
     undocumented,
 )
 from target_batch.common.errors import AccessRefusedError, DeliveryError
@@ -36,23 +38,23 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 30.0
-"""Seconds between two looks at an export: large bases may need half an hour [read]."""
+"""Maximum seconds between two checks of an export: large bases may need half an hour [read]."""
 
 LINK_TIMEOUT: Final = 60.0
-"""Seconds without a byte after which a file is given up."""
+"""Seconds without a byte after which the download of a file fails."""
 
 READ_SIZE: Final = 256 * 1024
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 REDIRECTS: Final = frozenset({302, 303, 307, 308})
-"""What leads to a file; 307 is documented."""
+"""Statuses of a redirect to a file; 307 is the documented one."""
 
 
 class Exports:
-    """Exports of one project: no call of it writes anything.
+    """Exports of one project; none of its calls changes a profile.
 
     Raises:
         AccessRefusedError: Batch refuses the keys.
-        DeliveryError: Batch cannot be reached, or what it answers is not what it documents.
+        DeliveryError: Batch cannot be reached, or its answer is not as documented.
     """
 
     def __init__(self, client: Client, project: Project, limiter: RateLimiter, clock: Clock) -> None:
@@ -62,26 +64,26 @@ class Exports:
         self._clock = clock
 
     def request_call(self, attributes: Sequence[str]) -> Call:
-        """Make the call that asks for the attributes of all profiles, named without their type."""
+        """Make the call that requests these attributes (named without their type) of all profiles."""
         body = {"export_type": "ATTRIBUTES", "attributes": list(attributes), "identifiers": ["custom_id"]}
         return self._project.post("/profiles/export", msgspec.json.encode(body))
 
     def view_call(self, export: str) -> Call:
-        """Make the call that asks how far an export is."""
+        """Make the call that shows the state of an export."""
         return self._project.get("/exports/view", {"id": export})
 
     def download_call(self, file: str) -> Call:
-        """Make the call that asks for the link to a file."""
+        """Make the call that requests the link to a file."""
         return self._project.get("/exports/download", {"id": file})
 
     def request(self, attributes: Sequence[str]) -> str:
-        """Ask for an export and return its name."""
+        """Request an export and return its ID."""
         return str(self._sent(self.request_call(attributes), classify_request)["id"])
 
     def wait(self, export: str, seconds: float, tell: Callable[[str], None]) -> list[str]:
-        """Wait until an export has ended, at most so long, and return the names of its files.
+        """Wait at most `seconds` until an export has ended, and return the IDs of its files.
 
-        `tell` hears each state that is new.
+        `tell` is called with each new state.
         """
         until, pause, before = self._clock.monotonic() + seconds, FIRST_PAUSE, ""
         while True:
@@ -103,7 +105,7 @@ class Exports:
             pause = min(LONGEST_PAUSE, 1.5 * pause)
 
     def profiles(self, file: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Stream a file: custom ID and attributes of each profile that has a custom ID."""
+        """Stream a file: yield custom ID and attributes of each profile that has a custom ID."""
         link = str(self._sent(self.download_call(file), classify_download)["location"])
         for number, line in enumerate(_lines(link), 1):
             found = _profile(line)
@@ -130,7 +132,7 @@ def classify_request(answer: Answer) -> Verdict:
 
 
 def classify_view(answer: Answer) -> Verdict:
-    """Read how far an export is; one that has ended names its files."""
+    """Read the state of an export; one that has ended must list its files."""
     verdict = classify_document(answer, "status")
     if isinstance(verdict, Accepted) and verdict.document["status"] == "SUCCESS":
         files = verdict.document.get("files")
@@ -140,11 +142,11 @@ def classify_view(answer: Answer) -> Verdict:
 
 
 def classify_download(answer: Answer) -> Verdict:
-    """Read the way to a file: a redirect to a link by https, or by http on this machine."""
+    """Read the link to a file: a redirect to an https address, or to an http address on this machine."""
     if answer.status not in REDIRECTS:
         verdict = classify_document(answer)
         return undocumented(answer, "no link to the file") if isinstance(verdict, Accepted) else verdict
-    location = next((value for name, value in answer.headers.items() if name.lower() == "location"), "")
+    location = header(answer, "Location")
     try:
         url = urlsplit(location)
         sound = url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)
@@ -156,7 +158,7 @@ def classify_download(answer: Answer) -> Verdict:
 
 
 def _lines(link: str) -> Iterator[bytes]:
-    """Stream the lines of a file; no header but those of HTTP goes there, from a `.netrc` neither."""
+    """Stream the lines of a file, without sending a key, nor credentials from a `.netrc` file."""
     try:
         with requests.get(
             link,

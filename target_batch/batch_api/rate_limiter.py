@@ -1,7 +1,7 @@
-"""How fast requests may leave: custom IDs, or requests, per second; slower for a while after a 429.
+"""Rate limits in custom IDs or requests per second, lowered for a while after a 429.
 
-Several runs may share one project's quota. So a 429 multiplies the rate of this run by a factor, and time
-without one adds to it again, the rule by which TCP connections share a line.
+Several runs may share one project's quota. So a 429 multiplies this run's rate by a factor, and time without
+a 429 adds to it again, which is how TCP connections share a line.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from target_batch.common.limits import Rate
 
 SPARED_REQUESTS: Final = 1.2
-"""Requests' worth of a burst that is not used: it absorbs the network's jitter at the full rate."""
+"""Unused part of a burst, in requests of the largest cost: it absorbs network jitter at the full rate."""
 
 WINDOW_ROOM: Final = 0.022
-"""Share by which a window is longer than documented, from the grant of a request: 97.8 % of the rate."""
+"""Share by which a window, counted from a request's grant, exceeds the documented one: 97.8 % of the rate."""
 
 SENT_ROOM: Final = 0.008
-"""The share that is left of it from a request's last byte: room for the network's jitter."""
+"""The same share, counted from a request's last byte: room for network jitter."""
 
 BACK_OFF: Final = 0.8
-"""The factor by which a 429 lowers the rate."""
+"""Factor by which a 429 lowers the rate."""
 
 RECOVERY_SECONDS: Final = 60.0
-"""Time in which the rate climbs from nothing back to the limit."""
+"""Seconds in which the rate climbs from zero back to the limit."""
 
 SHORTEST_WAIT: Final = 0.001
 LONGEST_WAIT: Final = 0.25
@@ -45,7 +45,7 @@ SLOWEST: Final = 0.02
 class Grant:
     """Permission for one request of `cost` units.
 
-    Once it was `sent`, it counts in the window until `ends`, monotonic time; until then it counts.
+    It counts in the window until the request is `sent`, and after that until the monotonic time `ends`.
     """
 
     cost: float
@@ -63,7 +63,7 @@ class _Bucket:
         self._updated = now
 
     def wait(self, cost: float, before: float, now: float, share: float) -> float:
-        """Return the seconds until `cost` units are there, `before` units going first; 0 if they are now."""
+        """Return the seconds until `cost` units are available after `before` others; 0 if they are now."""
         rate = self._rate * share
         self._tokens = min(self._burst, self._tokens + max(0.0, now - self._updated) * rate)
         self._updated = now
@@ -78,11 +78,11 @@ class _Bucket:
 
 
 class _Window:
-    """A sliding window: never more than one window's worth in any stretch of its length, from the first on.
+    """A sliding window: at most one window's worth of units in any interval of its length, from the start.
 
-    A request counts from its grant until a window after its last byte, however late that left: so none
-    of those that follow can arrive within a window of it. Inside the window requests keep their distance,
-    too, so that they do not arrive in heaps.
+    A request counts from its grant until one window after its last byte was sent, however late that was, so
+    requests beyond the limit cannot arrive within a window of it. Within the window, requests are spaced
+    evenly, so that they do not arrive in bursts.
     """
 
     def __init__(self, rate: Rate) -> None:
@@ -93,7 +93,7 @@ class _Window:
         self._spaced_until = 0.0
 
     def wait(self, cost: float, before: float, now: float, share: float) -> float:
-        """Return the seconds until `cost` units fit, `before` units going first; 0 if they fit now."""
+        """Return the seconds until `cost` units fit after `before` others; 0 if they fit now."""
         self._share = share
         for grant in self._grants:
             if not grant.sent:
@@ -116,17 +116,17 @@ class _Window:
         return grant
 
     def sent(self, grant: Grant, now: float) -> None:
-        """Count the window from when the request has left, if that took longer than there is room for."""
+        """Note that the request has been sent: it counts for a window from now, if that ends later."""
         if not grant.sent:
             grant.sent = True
             grant.ends = max(grant.ends, now + self._length(grant.cost, SENT_ROOM))
 
     def _distance(self, cost: float) -> float:
-        """Return the seconds from a request to the next one; the room is left to who wakes late."""
+        """Return the seconds between a request and the next; the room makes up for late wake-ups."""
         return self._seconds * cost / self._capacity / self._share
 
     def _length(self, cost: float, room: float) -> float:
-        """Return how long a request counts: a window, or as long as one larger than that takes."""
+        """Return how many seconds a request counts: one window, or more if it exceeds a window's worth."""
         return self._seconds * max(1.0, cost / self._capacity) * (1.0 + room) / self._share
 
 
@@ -135,11 +135,11 @@ def _units(rate: Rate, largest: int, now: float) -> _Bucket | _Window:
 
 
 class RateLimiter:
-    """Grants custom IDs or requests at a documented rate, to every thread of a run together.
+    """Grants custom IDs or requests at a documented rate, shared by all threads of a run.
 
-    A rate whose burst is no more than a second's worth is kept by a sliding window, any other by a token
-    bucket; `largest` is the cost of the largest request. Requests are granted in the order in which they
-    ask: one that others overtake again and again would hold the state, and in the end the reading.
+    A sliding window is used if the rate's burst is at most one second's worth, otherwise a token bucket;
+    `largest` is the cost of the largest request. Requests are granted in the order in which they ask: one
+    that is overtaken again and again would hold up the state, and eventually the reading.
     """
 
     def __init__(self, rate: Rate, clock: Clock, largest: int = 1) -> None:
@@ -152,15 +152,15 @@ class RateLimiter:
         self._not_before = 0.0
         self._turns = count()
         self._waiting: dict[int, float] = {}
-        """What is asked for, by turn."""
+        """Requested units, by turn."""
 
     @property
     def per_second(self) -> float:
-        """The rate at the moment."""
+        """The current rate."""
         return self._limit * self._share
 
     def acquire(self, cost: int, give_up: Callable[[], float]) -> Grant | None:
-        """Wait until `cost` units are granted; None once the monotonic time `give_up()` has come."""
+        """Wait until `cost` units are granted; return None once the monotonic time `give_up()` has passed."""
         with self._lock:
             turn = next(self._turns)
             self._waiting[turn] = cost
@@ -175,7 +175,7 @@ class RateLimiter:
                 del self._waiting[turn]
 
     def _reserve(self, turn: int) -> Grant | float:
-        """Take the units, or return the seconds until they might be there."""
+        """Take the units, or return the seconds until they might be available."""
         with self._lock:
             now = self._clock.monotonic()
             self._recover(now)
@@ -196,16 +196,16 @@ class RateLimiter:
         self._share = min(1.0, self._share + elapsed / RECOVERY_SECONDS)
 
     def sent(self, grant: Grant) -> None:
-        """Take note that a granted request has left, or never will; every grant comes back here.
+        """Note that a granted request has been sent, or will not be; call this for every grant.
 
-        Only the first time counts.
+        Only the first call counts.
         """
         with self._lock:
             if isinstance(self._units, _Window):
                 self._units.sent(grant, self._clock.monotonic())
 
     def throttled(self, after: float) -> None:
-        """Take note of a 429: nothing leaves for `after` seconds, then at a lower rate."""
+        """Note a 429: grant nothing for `after` seconds, then continue at a lower rate."""
         with self._lock:
             now = self._clock.monotonic()
             self._recover(now)

@@ -1,6 +1,6 @@
-"""One HTTP attempt: bytes out, an `Answer` in, within a deadline and a size.
+"""One HTTP attempt: bytes out, an `Answer` in, with a deadline and a size limit.
 
-Proxies and CA bundles of the environment that cannot work are found before the first one.
+Proxies and CA bundles from the environment are checked before the first attempt.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from target_batch.common.clock import Clock
 
 CA_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""In the order in which `requests` looks at them."""
+"""In the order in which `requests` reads them."""
 
 PROXY_SCHEMES: Final = frozenset({"http", "https"})
 
 
 def check_environment(api_url: str) -> None:
-    """Check what `requests` will take from the environment for calls to an address.
+    """Check the environment variables that `requests` will use for calls to an address.
 
     Raises:
-        ConfigurationError: naming the variable, never its value.
+        ConfigurationError: a variable is invalid; the message contains its name, never its value.
     """
     scheme = urlsplit(api_url).scheme
     if scheme == "https":
@@ -62,7 +62,7 @@ def _check_bundle(name: str | None) -> None:
     path = os.environ[name]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        if os.path.isdir(path):  # noqa: PTH112 - as `requests` itself asks
+        if os.path.isdir(path):  # noqa: PTH112 - the same check as in `requests`
             context.load_verify_locations(capath=path)
         else:
             context.load_verify_locations(cafile=path)
@@ -91,14 +91,14 @@ def _check_proxy(name: str, proxy: str) -> None:
         )
 
 
+# urllib3 logs the content of broken answers. Failures are reported by their kind, where they are handled.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-# It logs what a broken answer said; every failure is reported by its kind, where it is decided upon.
 
 READ_SIZE: Final = 64 * 1024
 
 
 class TransportError(Exception):
-    """No answer. `ambiguous` when the request may have reached Batch nevertheless."""
+    """There was no answer; `ambiguous` if the request may have reached Batch nevertheless."""
 
     def __init__(self, what: str, *, ambiguous: bool) -> None:
         super().__init__(what)
@@ -108,11 +108,11 @@ class TransportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP call: `path` begins with a slash and stands behind the API's URL; it may hold an app's key.
+    """One HTTP call: `path` begins with a slash, follows the API's URL, and may contain an app's key.
 
-    `operations` is how many it would do twice if it arrived twice: attributes, events, members. `sent` is
-    called when its last byte has left, or could not. The attempt ends at the monotonic second `until`, even
-    if its time-out is not over.
+    `operations` is the number of operations (attributes, events, members) that would be applied twice if the
+    call arrived twice. `sent` is called when its last byte has been sent, or sending has failed. The attempt
+    ends at the monotonic time `until`, even if its timeout has not expired.
     """
 
     method: str
@@ -126,10 +126,10 @@ class Call:
 
 
 class Transport:
-    """Carries calls to one address; a session a thread, no redirects, TLS always verified.
+    """Sends calls to one address: one session per thread, no redirects, TLS always verified.
 
     Raises:
-        ConfigurationError: a variable about proxies or certificates cannot work.
+        ConfigurationError: an environment variable for proxies or certificates is invalid.
     """
 
     def __init__(self, api_url: str, timeout_seconds: float, user_agent: str, clock: Clock) -> None:
@@ -145,10 +145,10 @@ class Transport:
         self._local = threading.local()
 
     def send(self, call: Call) -> Answer:
-        """Carry one call within the configured time-out, which holds for all of it together.
+        """Send one call; the configured timeout applies to the call as a whole.
 
         Raises:
-            TransportError: there was no whole answer in time.
+            TransportError: there was no complete answer in time.
         """
         within = call.until - self._clock.monotonic()
         with self._deadlines.attempt(call.sent, within) as attempt:
@@ -159,7 +159,7 @@ class Transport:
                 raise TransportError(what, ambiguous=attempt.begun) from error
 
     def hurry(self, seconds: float) -> None:
-        """Cut what takes longer than `seconds` from now on: the run has to end."""
+        """Limit all attempts to `seconds` from now on, because the run has to end."""
         self._deadlines.hurry(seconds)
 
     def _attempt(self, call: Call, seconds: float) -> Answer:
@@ -191,7 +191,7 @@ class Transport:
             session = requests.Session()
             found = session.merge_environment_settings(self._api_url, {}, None, None, None)
             session.proxies, session.verify = found["proxies"], found["verify"]
-            session.trust_env = False  # asked once: `requests` would read the environment for every call
+            session.trust_env = False  # read once above; `requests` would read it again for every call
             adapter = DeadlineAdapter(pool_maxsize=1, max_retries=0)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
@@ -200,17 +200,17 @@ class Transport:
 
 
 def _broken(error: Exception, attempt: Attempt) -> str:
-    """Name what failed once a request may have left, without the error's message.
+    """Name the failure of a request that may have been sent, without the error's message or class.
 
-    It may hold the address, a header or a body; and behind a proxy its class tells of a refusal or of TLS
-    where an answer was lost.
+    The message may contain the address, a header or a body. Behind a proxy, the class may suggest a refusal
+    or a TLS error although an answer was lost.
     """
     late = attempt.expired or isinstance(error, requests.exceptions.Timeout)
     return "no answer in time" if late else "the connection broke"
 
 
 def _unconnected(error: Exception, attempt: Attempt) -> str:
-    """Name what kept a connection from being made, so that nothing can have arrived."""
+    """Name the reason why there was no connection, so that nothing can have arrived."""
     if attempt.expired or isinstance(error, requests.exceptions.Timeout):
         return "no connection in time"
     if isinstance(error, requests.exceptions.ProxyError):

@@ -1,1 +1,1 @@
-"""What `target-batch` can do beside being a Singer target: a module a command."""
+"""The commands of `target-batch` beside the Singer target itself, one module each."""

@@ -1,4 +1,4 @@
-"""``target-batch check``: are the keys right? One read-only call for each platform and key."""
+"""``target-batch check``: test each platform and key with one read-only call."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ def check(*, files: tuple[str, ...], form: Form) -> None:
 
     Exit code 0 when all is well, 2 when a setting is wrong, 1 when Batch cannot be reached.
     """
-    settings = options.load_files(files)
-
+    settings = options.load(options.read_named(files))
     try:
         findings = probe(settings, "check")
     except ConfigurationError as error:
@@ -54,6 +53,5 @@ def _as_data(finding: Finding) -> dict[str, object]:
 
 
 def _write_singer(findings: list[Finding]) -> None:
-
     properties = {"setting": out.TEXT, "ok": out.BOOLEAN, "finding": out.TEXT, "where": out.TEXT}
     out.write("target_batch_check", properties, ["setting"], map(_as_data, findings))

@@ -1,4 +1,4 @@
-"""The exact requests as commands for `curl`, with variables in the place of keys."""
+"""The exact requests as `curl` commands, with shell variables instead of keys."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ PROJECT_KEY: Final = "$PROJECT_KEY"
 APP_KEY: Final = Secret("$APP_KEY")
 
 QUIET: Final = "--silent --show-error --write-out '\\n'"
-"""No progress bar, and a line for each answer."""
+"""Options of `curl`: no progress bar, and each response on its own line."""
 
 PATIENT: Final = "--silent --show-error --retry 5 --write-out '\\n'"
-"""Patience where several calls share one a second; not for events, which a second attempt may double."""
+"""The same with retries, for calls limited to one per second. Not for events: a retry may send them twice."""
 
 
 def curls(study: Study, settings: Settings) -> Iterator[str]:
-    """Give a command for each request that the first records of a stream would become."""
+    """Yield a command for each request that the first records of a stream would cause."""
     api_url = quote(settings.api_url.rstrip("/"), safe=":/[]")
     for call, holds_events in _calls(study, settings):
         yield _command(call, api_url, QUIET if holds_events else PATIENT)
 
 
 def _calls(study: Study, settings: Settings) -> Iterator[tuple[Call, bool]]:
-    """Yield each call, and whether it carries events."""
+    """Yield each call, and whether it contains events."""
     project = Project(REST_API_KEY, PROJECT_KEY, settings.api_version)
     buffer = ProfileBuffer()
     members: list[AudienceChange] = []
@@ -86,7 +86,7 @@ def _audience_calls(study: Study, changes: list[AudienceChange], project: Projec
 
 
 def _body(change: AudienceChange) -> bytes:
-    """Encode a member as a replace takes it: without an action."""
+    """Encode a member for a replace call, which takes no action."""
     member = msgspec.json.decode(Member(change, []).encoded())
     del member["action"]
     return msgspec.json.encode(member)

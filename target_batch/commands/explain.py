@@ -1,8 +1,7 @@
-"""``target-batch explain``: what would become of a sample, without keys and without a request."""
+"""``target-batch explain``: show what would happen to a sample, without keys or requests."""
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,9 @@ from target_batch.commands import singer_out as out
 from target_batch.commands.curl import curls
 from target_batch.commands.explain_data import as_data
 from target_batch.commands.explain_text import shown
-from target_batch.commands.options import Stopped, config_option, format_option
-from target_batch.commands.samples import read_sample, stream_of
+from target_batch.commands.options import config_option, format_option
+from target_batch.commands.samples import read_sample, stream_of_input
 from target_batch.commands.study import survey
-from target_batch.common.errors import ConfigurationError, StopRun
 from target_batch.common.plain_text import wrapped
 from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from target_batch.config.settings import Settings
 
 RECORDS = 10_000
-"""Records looked at by default."""
+"""Number of records read by default."""
 
 
 @click.command()
@@ -56,15 +54,11 @@ def explain(
     """
     config = configuration.read(files)
     settings = options.load_without_keys(config)
-    if stream is None and file is not sys.stdin.buffer and getattr(file, "name", "-") not in {"-", "<stdin>"}:
-        stream = stream_of(str(file.name))
-    try:
+    if stream is None:
+        stream = stream_of_input(file)
+    with options.exit_codes():
         target = survey(config | options.placeholders(config), _moment(at))
         read_sample(file, stream, records, target.show)
-    except ConfigurationError as error:
-        raise Wrong(str(error)) from None
-    except StopRun as error:
-        raise Stopped(str(error)) from None
     studies = target.run.studies
     _print(studies, settings, form, [sentence for sentence, _ in target.idle_entries])
     if any(study.problem for study in studies.values()):
@@ -72,7 +66,6 @@ def explain(
 
 
 def _moment(at: str | None) -> float:
-
     if at is None:
         return time.time()
     try:
@@ -82,7 +75,6 @@ def _moment(at: str | None) -> float:
 
 
 def _print(studies: dict[str, Study], settings: Settings, form: str, idle: Sequence[str]) -> None:
-
     found = [as_data(study, settings) for study in studies.values()]
     if form == "json":
         options.echo_json({"streams": found})
@@ -97,7 +89,7 @@ def _print(studies: dict[str, Study], settings: Settings, form: str, idle: Seque
 
 
 def _write_singer(found: list[dict[str, Any]]) -> None:
-    """Write a row for each property; examples are values, so they stay here."""
+    """Write a row for each property, without examples: those are values from the sample."""
     names = ("property", "attribute", "type", "reason", "note")
     properties = dict.fromkeys(("stream", "kind", *names), out.TEXT)
     rows = (
@@ -109,13 +101,9 @@ def _write_singer(found: list[dict[str, Any]]) -> None:
 
 
 def _print_curls(studies: dict[str, Study], settings: Settings) -> None:
-
     for study in studies.values():
         made = list(curls(study, settings))
-        click.echo(f"# {study.schema.stream!a}: {study.problem or _curl_note(made)}")
+        note = "the first records as requests" if made else "the sample results in no request"
+        click.echo(f"# {study.schema.stream!a}: {study.problem or note}")
         for command in made:
             click.echo(f"{command}\n")
-
-
-def _curl_note(made: list[str]) -> str:
-    return "the first records as requests" if made else "no request comes of the sample"

@@ -1,9 +1,10 @@
-"""A study as data: what the table shows and what `--format json` writes."""
+"""The data of a study, which the table shows and `--format json` writes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from target_batch.commands.study import CONTAINERS
 from target_batch.common.limits import (
     ATTRIBUTES_PER_ENTRY,
     EVENT_ATTRIBUTES,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
 
-CONTAINERS: Final = frozenset({"traits", "properties", "context", "context.traits"})
 ROLES: Final = {
     "type": "the message's type",
     "event": "the event's name",
@@ -37,10 +37,10 @@ NOT_SENT: Final = "neither a trait nor a property: not sent"
 
 
 def around(study: Study) -> Iterator[PlanRow]:
-    """Give a line for each field of the sample's messages that the plan does not name."""
+    """Yield a row for each field of the sample's Segment messages that the plan does not name."""
     if study.route is None or study.route.kind != "segment" or study.plan is None:
         return
-    named = {row.property for row in study.rows} | CONTAINERS
+    named = {*(row.property for row in study.rows), *CONTAINERS}
     roles = {name: PAGE for name in PAGE_NAMES if f"properties.{name}" in named}
     roles |= ROLES | dict.fromkeys(study.plan.time_names, TIME) | {study.route.custom_id: "the custom ID"}
     for path in study.examples:
@@ -49,7 +49,7 @@ def around(study: Study) -> Iterator[PlanRow]:
 
 
 def kind_origin(schema: Schema, settings: Settings) -> str:
-    """Tell what decided the kind of a stream."""
+    """Return what decided the kind of a stream."""
     stream = clean(schema.stream, 60)
     if options_for(schema.stream, settings.streams).kind:
         return f"set in `streams` for {stream}"
@@ -61,7 +61,7 @@ def kind_origin(schema: Schema, settings: Settings) -> str:
 
 
 def custom_id_origin(route: Route, schema: Schema, settings: Settings) -> str:
-    """Tell what decided where the custom ID stands."""
+    """Return what decided which property holds the custom ID."""
     if route.options.custom_id:
         return f"set in `streams` for {clean(schema.stream, 60)}"
     if settings.custom_id:
@@ -84,10 +84,9 @@ ATTRIBUTE_LIMITS: Final = {
 
 
 def as_data(study: Study, settings: Settings) -> dict[str, Any]:
-    """Return everything that is known of a stream."""
-    schema, route = study.schema, study.route
-    counts = study.counts
-    found: dict[str, Any] = {
+    """Return all findings about a stream."""
+    schema, route, counts = study.schema, study.route, study.counts
+    return {
         "stream": schema.stream,
         "kind": route.kind if route else None,
         "kind_found": kind_origin(schema, settings) if route else None,
@@ -103,16 +102,12 @@ def as_data(study: Study, settings: Settings) -> dict[str, Any]:
             "ignored": counts.ignored,
             "rejected": counts.rejected,
         },
-        "properties": [
-            *(_property(row, study) for row in study.rows),
-            *(_property(row, study) for row in around(study)),
-        ],
+        "properties": [_property(row, study) for row in (*study.rows, *around(study))],
         "notes": list(study.plan.notes) if study.plan else [],
         "names": dict(counts.names.most_common()),
         "budgets": _budgets(study) if study.plan else {},
         "reasons": _reasons(study),
     }
-    return found
 
 
 def _property(row: PlanRow, study: Study) -> dict[str, Any]:
@@ -130,7 +125,7 @@ def _property(row: PlanRow, study: Study) -> dict[str, Any]:
 
 
 def _warning(row: PlanRow, study: Study) -> str | None:
-    """Tell what a SCHEMA already says of a property whose values will be refused."""
+    """Return a warning if the SCHEMA already shows that the values of a property will be refused."""
     is_profile = study.route is not None and study.route.kind == "profiles"
     refused = is_profile and row.target and row.type == "object"
     return OBJECTS_REFUSED if refused and row.property not in study.sent else None

@@ -1,4 +1,4 @@
-"""What `explain` found, for people: one block a stream, in plain text."""
+"""The findings of `explain` as plain text, one block per stream."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def shown(found: dict[str, Any]) -> Iterator[str]:
-    """Write a stream's findings, line by line."""
+    """Yield the lines that show the findings about a stream."""
     yield _title(found)
     if found["problem"]:
-        yield from _paragraph("The target would stop here", found["problem"], "red")
+        yield ""
+        yield "  " + click.style("The target would stop here", fg="red", bold=True)
+        yield wrapped(clean(found["problem"], 600), 2)
         return
     going = [row for row in found["properties"] if row["attribute"]]
     staying = [row for row in found["properties"] if not row["attribute"]]
@@ -87,7 +89,7 @@ def _staying(staying: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _notes(found: dict[str, Any]) -> Iterator[str]:
-    """Give the notes of the SCHEMA that the tables do not show."""
+    """Yield the notes on the SCHEMA that the tables do not show."""
     shown_above = found["kind"] != "segment"
     for note in found["notes"]:
         if not (shown_above and note.startswith(ABOUT_PROPERTY)):
@@ -158,12 +160,6 @@ def _reasons(found: dict[str, Any]) -> Iterator[str]:
         head = f"  {number(met['count']):>8}  {click.style(met['code'], fg='yellow')}{names}  {where}{more}"
         yield fitted(head, 12)
         yield wrapped(met["advice"], 12)
-
-
-def _paragraph(head: str, text: str, colour: str) -> Iterator[str]:
-    yield ""
-    yield "  " + click.style(head, fg=colour, bold=True)
-    yield wrapped(clean(text, 600), 2)
 
 
 def _indented(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What runs left behind under `work_path`, tolerant of torn lines and empty folders."""
+"""Reading run logs and rejects under `work_path`, tolerating torn lines and empty folders."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUN_LOGS: Final = ("runs*.jsonl", "runs/*.jsonl")
-"""Where runs are logged: in one file on a disk, in an object each behind a URL."""
+"""Files of the run log: a single file on a disk, an object per run behind a URL."""
 
 RUN_IN_NAME = re.compile(r"(\d{8}T\d{6}Z-[0-9a-f]+)-[^/\\]*$")
 
 
 @dataclass(frozen=True, slots=True)
 class RejectMark:
-    """One mark of one rejected record: the file it is in, the line in that file, and the mark itself."""
+    """One mark of a rejected record: its file, its line in that file (`position`), and the mark itself."""
 
     run: str
     file: str
@@ -36,23 +36,22 @@ class RejectMark:
 
 
 def runs(work_path: str) -> list[dict[str, Any]]:
-    """Return the runs of the run log, the oldest first.
+    """Return the runs of the run log, oldest first.
 
-    A run has a line from its beginning on, and another one from its end, which counts.
+    A run writes one line when it begins and another when it ends; the latter replaces the former.
     """
     files = [content for pattern in RUN_LOGS for _, content in _files(work_path, pattern)]
     found = [entry for content in files for _, entry in _objects(content)]
     known: dict[str, dict[str, Any]] = {}
     for entry in found:
-        if isinstance(entry.get("run"), str) and entry.get("ended", True) is not False:
-            known[entry["run"]] = entry
-        elif isinstance(entry.get("run"), str):
-            known.setdefault(entry["run"], entry)
+        run, ended = entry.get("run"), entry.get("ended", True) is not False
+        if isinstance(run, str) and (ended or run not in known):
+            known[run] = entry
     return sorted(known.values(), key=lambda entry: str(entry.get("started", "")))
 
 
 def refusals(work_path: str, run: str | None = None) -> Iterator[RejectMark]:
-    """Give every mark of every rejected record, of one run or of all."""
+    """Yield every mark of every rejected record, of one run or of all runs."""
     files = "rejects/*.jsonl" if run is None else f"rejects/{escape(run)}*.jsonl"
     for name, content in _files(work_path, files):
         match = RUN_IN_NAME.search(name)
@@ -64,10 +63,15 @@ def refusals(work_path: str, run: str | None = None) -> Iterator[RejectMark]:
 
 
 def last_refused(work_path: str) -> str | None:
-    """Return the name of the last run that left rejects, by the run log; by the names where it lacks it."""
+    """Return the last run that left rejects, in the order of the run log, else in the order of names."""
     refused = {found.run for found in refusals(work_path)}
     logged = [entry["run"] for entry in runs(work_path) if entry["run"] in refused]
     return logged[-1] if logged else max(refused, default=None)
+
+
+def object_in(value: Any) -> dict[str, Any]:
+    """Return the value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 def _marks(run: str, name: str, position: int, message: dict[str, Any]) -> Iterator[RejectMark]:
@@ -82,7 +86,7 @@ def _marks(run: str, name: str, position: int, message: dict[str, Any]) -> Itera
 
 
 def _files(work_path: str, pattern: str) -> Iterator[tuple[str, bytes]]:
-    """Read the files of a pattern.
+    """Yield the names and contents of the files that match a pattern.
 
     Raises:
         ConfigurationError: the folder cannot be read.
@@ -94,7 +98,7 @@ def _files(work_path: str, pattern: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _objects(content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Give the JSON objects among the lines with their numbers; a torn line is passed over."""
+    """Yield line numbers and JSON objects; torn lines are skipped."""
     for number, line in enumerate(content.split(b"\n"), 1):
         try:
             found = msgspec.json.decode(line)

@@ -1,4 +1,4 @@
-"""``target-batch init``: a first configuration, from a few answers and a sample of the data."""
+"""``target-batch init``: write a first configuration from a few answers and a sample of the data."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import click
 from target_batch.commands import proposals
 from target_batch.commands.explain_data import as_data
 from target_batch.commands.explain_text import shown
-from target_batch.commands.options import Stopped, load_without_keys
+from target_batch.commands.options import Stopped, exit_codes, load_without_keys
 from target_batch.commands.samples import stream_of
-from target_batch.common.errors import ConfigurationError, StopRun
+from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
 from target_batch.config.files import PREFIX, Wrong
 from target_batch.config.options import Kind
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE: Final = f"{PREFIX}REST_API_KEY"
 RECORDS: Final = 10_000
-"""Records of the sample that are looked at."""
+"""Number of records read from the sample."""
 
 MELTANO_HEAD: Final = """\
 # For meltano.yml, once target-batch is added there (see the quick start).
@@ -39,11 +39,11 @@ MELTANO_HEAD: Final = """\
 
 
 REPLAYED: Final = re.compile(r"\.(csv|tsv|jsonl?|ndjson)(\.gz)?$", re.IGNORECASE)
-"""Endings of files whose rows `replay` loads as they are."""
+"""Matches names of files whose rows `replay` can load directly."""
 
 
 class Rows(NamedTuple):
-    """A sample that holds rows: the stream that they are taken for, and the file."""
+    """A sample of rows: the name of their stream, and the file."""
 
     stream: str
     file: str
@@ -51,7 +51,7 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class Flags:
-    """What the command line says; the rest is asked, or with `--yes` proposed."""
+    """The options of the command line. Missing values are asked for; with `--yes` the proposals are used."""
 
     file: str | None
     stream: str | None
@@ -67,7 +67,7 @@ class Flags:
     yes: bool
 
     def ask(self, text: str, proposed: str | None, choices: list[str] | None = None) -> str:
-        """Ask for a value; with `--yes` take what is proposed, "" for nothing."""
+        """Ask for a value. With `--yes` return the proposed one, "" if there is none."""
         if self.yes:
             return proposed or ""
         kind = click.Choice(choices) if choices else str
@@ -82,7 +82,7 @@ class Flags:
 @click.option("--kind", type=click.Choice(get_args(Kind)), help="Kind of the streams; else found or asked.")
 @click.option("--custom-id", metavar="PROPERTY", help="Property of the custom ID; else found or asked.")
 @click.option("--time", metavar="PROPERTY", help="Property of the records' own time; else found or asked.")
-@click.option("--project-key", help="The project's key (project_…); it opens nothing by itself.")
+@click.option("--project-key", help="The project's key (project_…); on its own it gives no access.")
 @click.option("--api-url", help="Another address than Batch's, such as that of a local Batch.")
 @click.option("--output", default="batch.json", show_default=True, help="Configuration to write.")
 @click.option("--meltano", metavar="FILE", help="File for the part of meltano.yml; else it is shown.")
@@ -103,7 +103,7 @@ def init(**flags: Any) -> None:
         if Path(path).exists() and not given.force:
             raise Wrong(f"{path}: the file is there already. Name another one, or overwrite it with --force.")
     config, rows = _config(given)
-    _check(config)
+    load_without_keys(config)  # raises if the target would refuse it
     key = _key(given) if given.with_key else {}
     _write(given.output, json.dumps(config | key, indent=2, ensure_ascii=False) + "\n", private=bool(key))
     part = _meltano_part(config)
@@ -113,7 +113,7 @@ def init(**flags: Any) -> None:
 
 
 def _config(flags: Flags) -> tuple[dict[str, Any], Rows | None]:
-    """Return the configuration, and the rows of the sample that `replay` can load with it."""
+    """Return the configuration, and the sample's rows if `replay` can load them with it."""
     project_key = flags.project_key
     if project_key is None:
         project_key = flags.ask("Project key (project_…), empty for apps only", None)
@@ -140,18 +140,14 @@ def _key(flags: Flags) -> dict[str, str]:
 def _streams(
     file: str, config: dict[str, Any], flags: Flags
 ) -> tuple[dict[str, dict[str, Any]], Rows | None]:
-    """Propose options for each stream of a sample, try them, and show what would become of it."""
+    """Propose options for each stream of a sample, try them, and show the result."""
     try:
-        with Path(file).open("rb") as opened:
+        with Path(file).open("rb") as opened, exit_codes():
             sample = proposals.read(opened, flags.stream or stream_of(file), RECORDS)
-        streams = {name: _options(sample, name, config, flags) for name in sample.schemas}
-        studies = proposals.tried(sample, config | {"streams": streams})
+            streams = {name: _options(sample, name, config, flags) for name in sample.schemas}
+            studies = proposals.tried(sample, config | {"streams": streams})
     except OSError as error:
         raise Stopped(f"{clean(file, 200)}: the file cannot be read: {error.strerror}.") from None
-    except ConfigurationError as error:
-        raise Wrong(str(error)) from None
-    except StopRun as error:
-        raise Stopped(str(error)) from None
     if not studies:
         raise Stopped("The sample describes no stream: it has neither a SCHEMA nor a row.")
     _show(studies, config | {"streams": streams})
@@ -160,7 +156,7 @@ def _streams(
 
 
 def _options(sample: Sample, stream: str, config: dict[str, Any], flags: Flags) -> dict[str, Any]:
-    """Propose the options of one stream.
+    """Propose options for one stream.
 
     Raises:
         ConfigurationError: the target would refuse them.
@@ -186,7 +182,7 @@ def _options(sample: Sample, stream: str, config: dict[str, Any], flags: Flags) 
 def _ask_properties(
     sample: Sample, stream: str, options: dict[str, Any], study: Callable[[], Study], flags: Flags
 ) -> None:
-    """Ask for the custom ID and the time, where the target does not find them or a person may know better."""
+    """Ask for the custom ID and the time where the target finds none; have a found custom ID confirmed."""
     shown, first = clean(stream, 60), study()
     found = first.route.custom_id if first.route else None
     unknown = found is None and "custom ID" in (first.problem or "")
@@ -202,21 +198,11 @@ def _ask_properties(
 
 
 def _show(studies: dict[str, Study], config: dict[str, Any]) -> None:
-
     settings = load_without_keys(config)
     for study in studies.values():
         if study.problem:
             raise Wrong(study.problem)
         click.echo("\n".join(shown(as_data(study, settings))) + "\n")
-
-
-def _check(config: dict[str, Any]) -> None:
-    """Check the result as the target does, but for the key.
-
-    Raises:
-        Wrong: the target would refuse it.
-    """
-    load_without_keys(config)
 
 
 def _meltano_part(config: dict[str, Any]) -> str:
@@ -228,7 +214,7 @@ def _meltano_part(config: dict[str, Any]) -> str:
 
 
 def _write(path: str, text: str, *, private: bool = False) -> None:
-    """Write a file; one with a key is for its owner only."""
+    """Write a file; a private one can be read by its owner only."""
     try:
         if private:
             Path(path).unlink(missing_ok=True)

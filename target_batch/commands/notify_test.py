@@ -1,4 +1,4 @@
-"""``target-batch notify-test``: does the webhook of `notify_url` accept a notification?"""
+"""``target-batch notify-test``: send a test notification to the webhook of `notify_url`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import click
 
 from target_batch.commands import options
 from target_batch.commands.options import Stopped, config_option
-from target_batch.config import files as configuration
-from target_batch.config.files import NO_CONFIGURATION, Wrong
+from target_batch.config.files import Wrong
 from target_batch.report.webhook import body_of, post
 
 
@@ -21,9 +20,7 @@ def notify_test(*, files: tuple[str, ...]) -> None:
 
     Exit code 0 if it was accepted, 1 if it was not, 2 if `notify_url` is not set. Batch is not called.
     """
-    if not files:
-        raise Wrong(NO_CONFIGURATION)
-    settings = options.load_without_keys(configuration.read(files))
+    settings = options.load_without_keys(options.read_named(files))
     if settings.notify_url is None:
         raise Wrong("`notify_url` is not set: it is the webhook that is notified of stopped runs.")
     if problem := post(settings.notify_url, body_of(_example()) | {"test": True}):
@@ -32,7 +29,7 @@ def notify_test(*, files: tuple[str, ...]) -> None:
 
 
 def _example() -> dict[str, Any]:
-    """Return what a run log would hold of a run that stopped."""
+    """Return a run log entry such as a stopped run would leave."""
     now = datetime.now(timezone.utc)
     counts = {"read": 3, "delivered": 2, "merged": 0, "unchanged": 0, "ignored": 0, "rejected": 0}
     return {

@@ -1,48 +1,59 @@
-"""What the commands share: the option `--config`, the settings behind it, and how a command stops."""
+"""Shared by the commands: the options `--config` and `--format`, loading settings, and stopping."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 import msgspec
 
-from target_batch.common.errors import ConfigurationError
+from target_batch.common.errors import ConfigurationError, StopRun
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
 from target_batch.config.files import NO_CONFIGURATION, Wrong
 from target_batch.mapping.settings_check import ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from target_batch.config.settings import Settings
 
 Form = Literal["text", "json", "singer"]
 
 PLACEHOLDER: Final = "not-set"
-"""Stands for a key that a command does without."""
+"""Takes the place of a key that a command does not need."""
 
 
 class Stopped(Wrong):
-    """The input cannot be read; said as the target would say it, with its exit code."""
+    """The input cannot be read: reported as the target reports it, with the same exit code."""
 
     exit_code = 1
 
 
-def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--config` to a command, with the meaning that it has for the target."""
-    return click.option(
-        "--config",
-        "files",
-        multiple=True,
-        metavar="FILE",
-        help="Configuration file, or ENV for variables TARGET_BATCH_…; may be given several times.",
-    )(command)
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn errors of the target into `Wrong` and `Stopped`, which end a command with the same exit code."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise Wrong(str(error)) from None
+    except StopRun as error:
+        raise Stopped(str(error)) from None
+
+
+config_option = click.option(
+    "--config",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="Configuration file, or ENV for variables TARGET_BATCH_…; may be given several times.",
+)
+"""Decorator that adds `--config` to a command, with the same meaning as for the target."""
 
 
 def format_option(*more: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add `--format` to a command that has a table: for people, for scripts, for any Singer target."""
+    """Return a decorator that adds `--format`: text, JSON, a Singer stream, and the formats in `more`."""
     return click.option(
         "--format",
         "form",
@@ -54,35 +65,39 @@ def format_option(*more: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
 
 def echo_json(found: object) -> None:
-    """Write data as JSON that people can read."""
+    """Write data to standard output as indented JSON."""
     encoded = msgspec.json.Encoder(decimal_format="number").encode(found)
     click.echo(msgspec.json.format(encoded, indent=2).decode())
 
 
 def load(config: dict[str, Any]) -> Settings:
-    """Check a configuration as the target does."""
+    """Check a configuration as the target does.
+
+    Raises:
+        Wrong: the target would refuse it.
+    """
     try:
         return ready(config)
     except ConfigurationError as error:
         raise Wrong(clean(error, 600)) from None
 
 
-def load_files(files: Sequence[str]) -> Settings:
-    """Check the configuration of a command that needs one.
+def read_named(files: Sequence[str]) -> dict[str, Any]:
+    """Read the configuration for a command that needs one.
 
     Raises:
-        Wrong: it is wrong, or none was named.
+        Wrong: no configuration was named, or it cannot be read.
     """
     if not files:
         raise Wrong(NO_CONFIGURATION)
-    return load(configuration.read(files))
+    return configuration.read(files)
 
 
 def load_without_keys(config: dict[str, Any]) -> Settings:
-    """Check a configuration as the target does, except that no key has to be there."""
+    """Check a configuration as the target does, but without requiring any key."""
     return load({**config, **placeholders(config)})
 
 
 def placeholders(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the keys of a configuration, a placeholder for each that it lacks."""
+    """Return the keys of a configuration, with a placeholder for each one that is missing."""
     return {name: config.get(name) or PLACEHOLDER for name in ("rest_api_key", "project_key")}

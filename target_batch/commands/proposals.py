@@ -1,4 +1,4 @@
-"""What `init` proposes for the streams of a sample: each proposal is tried with the real target."""
+"""Options that `init` proposes for the streams of a sample. Each proposal is tried with the real target."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from target_batch.commands.study import Study
 
 IDENTIFYING: Final = frozenset({"id", "uid", "uuid", "guid", "key", "number", "no", "code"})
-"""Last words of properties that may hold an ID."""
+"""Last words of the names of properties that may hold an ID."""
 
-TEXT_READ_AS: Final = {"integer": "integer", "number": "number", "boolean": "boolean"}
+READ_FROM_TEXT: Final = frozenset({"integer", "number", "boolean"})
+"""JSON types that the setting `attributes` can read from text: `integer(name)`."""
 
 
 @dataclass
 class Sample:
-    """A sample, read once: its schemas, and its rows by stream."""
+    """The schemas and rows of a sample, read once."""
 
     schemas: dict[str, Schema] = field(default_factory=dict)
     rows: list[SampleRow] = field(default_factory=list)
@@ -46,7 +47,7 @@ class Sample:
         return [row.row.record for row in self.rows if row.stream == stream]
 
     def properties(self, stream: str) -> dict[str, Any]:
-        """Return the properties of a stream by its SCHEMA."""
+        """Return the properties in the SCHEMA of a stream."""
         found: dict[str, Any] = self.schemas[stream].schema.get("properties") or {}
         return found
 
@@ -55,7 +56,7 @@ def read(file: IO[bytes], stream: str | None, most: int) -> Sample:
     """Read a sample.
 
     Raises:
-        InputError: it cannot be read, or holds no stream.
+        InputError: the sample cannot be read, or has no stream.
     """
     sample = Sample()
     read_sample(file, stream, most, sample.take)
@@ -63,7 +64,7 @@ def read(file: IO[bytes], stream: str | None, most: int) -> Sample:
 
 
 def tried(sample: Sample, config: dict[str, Any]) -> dict[str, Study]:
-    """Take a sample through the real target under a configuration, which sends nothing.
+    """Run a sample through the real target with a configuration, without sending anything.
 
     Raises:
         ConfigurationError: the target would refuse the configuration.
@@ -77,12 +78,12 @@ def tried(sample: Sample, config: dict[str, Any]) -> dict[str, Study]:
 
 
 def kind_of(sample: Sample, stream: str) -> str | None:
-    """Return the kind that a stream's shape or name says, as the target finds it."""
+    """Return the kind that the target would detect from a stream's properties or name."""
     return kind_by_shape(sample.properties(stream)) or kind_by_name(stream)
 
 
 def custom_ids(sample: Sample, stream: str) -> list[str]:
-    """Return the properties that may hold the custom ID, those first that tell the records apart best."""
+    """Return the properties that may hold the custom ID, those with the most distinct values first."""
     rows = sample.of(stream)
 
     def distinct(name: str) -> float:
@@ -94,9 +95,9 @@ def custom_ids(sample: Sample, stream: str) -> list[str]:
 
 
 def attributes(sample: Sample, stream: str, study: Study) -> dict[str, str]:
-    """Return names for what has none, and types for what a tap sends as text.
+    """Return names for properties without a valid one, and types for those that a tap sends as text.
 
-    Nothing is proposed for what the mapping does well by itself.
+    Properties that the mapping already handles well are left out.
     """
     taken = {name for row in study.rows if row.target for name in row.target.split(", ")}
     found: dict[str, str] = {}
@@ -110,7 +111,7 @@ def attributes(sample: Sample, stream: str, study: Study) -> dict[str, str]:
 
 
 def _shortened(name: str, taken: set[str]) -> str:
-    """Return as many words of a name as Batch takes, "" where there are none or the name is taken."""
+    """Return as many words of a name as Batch accepts, "" if there are none or the name is taken."""
     short = ""
     for word in words(name):
         longer = f"{short}_{word}" if short else word
@@ -121,7 +122,7 @@ def _shortened(name: str, taken: set[str]) -> str:
 
 
 def _typed_texts(sample: Sample, stream: str, study: Study) -> Iterator[tuple[str, str]]:
-    """Yield what reads numbers and truths in columns that are declared as text."""
+    """Yield conversions for properties declared as text that only hold numbers or booleans."""
     texts = [
         {name: value for name, value in row.items() if isinstance(value, str)} for row in sample.of(stream)
     ]
@@ -129,5 +130,5 @@ def _typed_texts(sample: Sample, stream: str, study: Study) -> Iterator[tuple[st
     for row in study.rows:
         kinds = set(seen.get(row.property, {}).get("type", ())) - {"null"}
         plain = row.target is not None and row.type == "string" and row.target.replace("_", "").isalnum()
-        if plain and len(kinds) == 1 and (reader := TEXT_READ_AS.get(*kinds)):
-            yield row.property, f"{reader}({row.target})"
+        if plain and len(kinds) == 1 and kinds <= READ_FROM_TEXT:
+            yield row.property, f"{kinds.pop()}({row.target})"

@@ -1,14 +1,14 @@
-"""What was sent against what Batch holds: a sample, or the hashes that the ledger keeps.
+"""Comparing what was sent, according to a sample or the hashes in the ledger, with what Batch holds.
 
-An exported value may be written otherwise than it was sent. Against a hash each way in which it may have been
-sent is tried; where these ways are too many, nothing is concluded.
+An exported value may be written differently from how it was sent. To compare it with a hash, every form in
+which it may have been sent is tried; if there are too many forms, the value counts as not compared.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from itertools import islice, permutations
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 Outcome = Literal["equal", "different", "missing", "not_compared"]
 
 SHOWN_IDS: Final = 20
-"""Custom IDs kept of each attribute, and of the profiles that are missing."""
+"""Custom IDs kept per attribute, and of missing profiles."""
 
 
 @dataclass
 class AttributeTally:
-    """How often an attribute is as it was sent, is another one, is not there, or cannot be compared."""
+    """How often the value of an attribute is equal, different, missing, or cannot be compared."""
 
     counts: Counter[Outcome] = field(default_factory=Counter)
     ids: list[str] = field(default_factory=list)
@@ -55,12 +55,12 @@ class AttributeTally:
 
     @property
     def trouble(self) -> int:
-        """In how many profiles it is not as it was sent."""
+        """Number of profiles whose value is different or missing."""
         return self.counts["different"] + self.counts["missing"]
 
 
 class Comparison:
-    """What profiles should hold, later changes over earlier ones, and what is found of it."""
+    """Attributes that profiles should have, later changes over earlier ones, compared with an export."""
 
     outcomes: Final[tuple[Outcome, ...]] = ("equal", "different", "missing")
 
@@ -71,7 +71,7 @@ class Comparison:
         self.attributes: dict[str, AttributeTally] = {}
 
     def sent(self, custom_id: str, attributes: dict[str, Any]) -> None:
-        """Take what was sent of a profile, with keys and values as they are sent."""
+        """Add attributes that were sent for a profile, with keys and values in the form sent to Batch."""
         expected = self._sent.setdefault(custom_id, {})
         for key, value in attributes.items():
             name = base_name(key)
@@ -86,7 +86,7 @@ class Comparison:
             self.held(custom_id, attributes)
 
     def held(self, custom_id: str, attributes: dict[str, Any]) -> None:
-        """Take what Batch holds of a profile; those that were not sent are passed over."""
+        """Compare a profile of the export; profiles that were not sent are skipped."""
         expected = self._sent.get(custom_id)
         if expected is None or custom_id in self._seen:
             return
@@ -97,28 +97,28 @@ class Comparison:
 
     @property
     def profiles(self) -> int:
-        """How many profiles were sent."""
+        """Number of profiles that were sent."""
         return len(self._sent)
 
     @property
     def missing(self) -> int:
-        """How many profiles Batch does not have."""
+        """Number of profiles that are not in Batch."""
         return len(self._sent) - len(self._seen)
 
     @property
     def missing_ids(self) -> Sequence[str]:
-        """The first of the profiles that Batch does not have."""
+        """Custom IDs of the first profiles that are not in Batch."""
         gone = (custom_id for custom_id in self._sent if custom_id not in self._seen)
         return list(islice(gone, SHOWN_IDS))
 
     @property
     def is_equal(self) -> bool:
-        """Whether everything is as it was sent."""
+        """Whether Batch holds everything as it was sent."""
         return not self.missing and not any(tally.trouble for tally in self.attributes.values())
 
 
 def _merged(before: Any, value: Any) -> Any:
-    """Return what an attribute should be after a change, which may be one of an array's items."""
+    """Return the value of an attribute after a change, which may add or remove items of an array."""
     if not isinstance(value, dict):
         return value
     added, removed = _items(value, "$add"), _items(value, "$remove")
@@ -160,7 +160,7 @@ def _agrees(expected: Any, held: Any, *, is_date: bool) -> bool:
 
 
 def _number(value: Any) -> Decimal:
-    """Return a number, which may be exported as text; what is not a number equals none."""
+    """Return a number, which may be exported as text; NaN for anything else, which equals no number."""
     try:
         return Decimal(str(value))
     except InvalidOperation:
@@ -172,7 +172,7 @@ def _is_whole(number: Decimal) -> bool:
 
 
 def _instant(text: str) -> str | None:
-    """Write a time for comparing, in one spelling of its fraction and zone; one without a zone is in UTC."""
+    """Normalise fraction and time zone of a time, so that it can be compared; without a zone it is UTC."""
     try:
         return utc(text)
     except InvalidValue:
@@ -182,30 +182,29 @@ def _instant(text: str) -> str | None:
 def rows(
     attributes: Mapping[str, AttributeTally], outcomes: Sequence[Outcome], *, ids: bool
 ) -> Iterable[dict[str, Any]]:
-    """Give the counts of each attribute, the ones with most trouble first; IDs only where asked for."""
+    """Yield the counts of each attribute, those with most differences first; custom IDs only with `ids`."""
     for name, tally in sorted(attributes.items(), key=lambda item: -item[1].trouble):
         counts: dict[str, int] = {outcome: tally.counts[outcome] for outcome in outcomes}
         yield {"attribute": name, **counts, **({"custom_ids": tally.ids} if ids else {})}
 
 
 AT_ONCE: Final = 1_000
-"""Profiles that are looked up in the ledger together."""
+"""Number of profiles looked up in the ledger at once."""
 
 PERMUTED_ITEMS: Final = 5
-"""Items of an array whose every order is tried; of a longer one, its own and the sorted order."""
+"""Longest array whose orders are all tried; of a longer one, only its own and the sorted order."""
 
 DOUBLE_DIGITS: Final = 15
-"""Significant digits that a double always keeps: a number that has more may have been sent with others."""
+"""Significant digits that a double always preserves: beyond these, other digits may have been sent."""
 
 TRIED_PLACES: Final = 18
-"""Decimal places with which a number is tried: `5` may have been sent as `5.00`."""
-
+"""Most decimal places that are tried for a number: `5` may have been sent as `5.00`."""
 
 A_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?").fullmatch
 
 
 class LedgerComparison:
-    """What a ledger knows of some attributes, and what is found of it; an instance serves one export."""
+    """Attributes that a ledger knows by hashes, compared with one export."""
 
     outcomes: Final[tuple[Outcome, ...]] = ("equal", "different", "missing", "not_compared")
 
@@ -220,18 +219,18 @@ class LedgerComparison:
 
     @property
     def missing(self) -> int:
-        """How many profiles of the ledger were not exported; it does not know their custom IDs."""
+        """Number of profiles in the ledger that were not exported; their custom IDs are not known."""
         return max(0, self.profiles - self._found)
 
     @property
     def compared(self) -> int:
-        """How many values could be compared."""
+        """Number of values that could be compared."""
         tallies = self.attributes.values()
         return sum(tally.counts.total() - tally.counts["not_compared"] for tally in tallies)
 
     @property
     def is_equal(self) -> bool:
-        """Whether Batch holds everything that the ledger knows, and that can be compared."""
+        """Whether no profile is missing, and all values that could be compared, at least one, are equal."""
         trouble = any(tally.trouble for tally in self.attributes.values())
         return not self.missing and not trouble and self.compared > 0
 
@@ -266,12 +265,14 @@ class LedgerComparison:
 
 
 def forms(value: Any) -> Iterator[Any]:
-    """Give the ways in which an exported value may have been sent, its own first."""
+    """Yield the forms in which an exported value may have been sent, beginning with the exported one."""
     yield value
     if isinstance(value, str):
         if looks_like_a_date(value):
-            yield from _date(value)
-        yield from (word == "true" for word in ("true", "false") if word == value)
+            with suppress(InvalidValue):
+                yield utc(value)
+        if value in {"true", "false"}:
+            yield value == "true"
     elif isinstance(value, list):
         yield from _orders(value)
     if (number := _exported_number(value)) is not None:
@@ -284,13 +285,6 @@ def _exported_number(value: Any) -> Decimal | None:
         return Decimal(value) if A_NUMBER(value) else None
     is_one = isinstance(value, int | float) and not isinstance(value, bool)
     return Decimal(repr(value)) if is_one else None
-
-
-def _date(text: str) -> Iterator[str | None]:
-    try:
-        yield utc(text)
-    except InvalidValue:
-        return
 
 
 def _orders(items: list[Any]) -> Iterator[Any]:
@@ -314,7 +308,7 @@ def _spelled(number: Decimal) -> Iterator[Any]:
 
 
 def _is_exhausted(value: Any) -> bool:
-    """Tell whether `forms` gives every way in which a value may have been sent."""
+    """Return whether `forms` yields every form in which a value may have been sent."""
     if isinstance(value, list):
         return len(value) <= PERMUTED_ITEMS
     if (number := _exported_number(value)) is not None:
@@ -325,7 +319,7 @@ def _is_exhausted(value: Any) -> bool:
 
 @contextmanager
 def comparison(settings: Settings) -> Iterator[LedgerComparison]:
-    """Compare the attributes that the last run sent, and name it on stderr; the ledger is open meanwhile.
+    """Compare the attributes that the last run sent, and name that run on stderr; the ledger stays open.
 
     Raises:
         ConfigurationError: the run does not exist, or the ledger does not know it.

@@ -1,4 +1,4 @@
-"""``target-batch rejects``: what was refused, why, and what to do about it."""
+"""``target-batch rejects``: show what was refused, why, and what to do about it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     from target_batch.commands.history import RejectMark
 
 EXAMPLES: Final = 5
+"""Lines, properties and messages kept per group."""
+
+UNKNOWN: Final = "A reason that this version does not know."
+REASONS: Final = {reason.code: reason for reason in Reason}
 KEYS: Final = ("run", "stream", "position", "number")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_$.() -]{1,80}")
 
 
 @dataclass
 class Group:
-    """RejectMarks of one stream for one reason."""
+    """Marks of one stream with the same reason."""
 
     count: int = 0
     final: int = 0
@@ -41,7 +45,7 @@ class Group:
     messages: dict[str, None] = field(default_factory=dict)
 
     def add(self, mark: dict[str, Any]) -> None:
-        """Count one more."""
+        """Add a mark."""
         self.count += 1
         self.final += mark.get("replay") is False
         line = mark.get("line")
@@ -79,7 +83,7 @@ def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records:
 
 
 def _print(found: Iterable[RejectMark], files: tuple[str, ...], dry: set[str], run: str | None) -> None:
-    """Write the groups and how to replay; what a dry run refused was never meant to be sent from here."""
+    """Print the groups and how to replay them, except rejects of dry runs: those were never to be sent."""
     groups: dict[tuple[str, str], Group] = {}
     paths: dict[str, set[int]] = {}
     for refusal in found:
@@ -89,7 +93,7 @@ def _print(found: Iterable[RejectMark], files: tuple[str, ...], dry: set[str], r
         if refusal.run not in dry and refusal.mark.get("replay") is not False:
             repeatable.add(refusal.position)
     if not groups:
-        known = "Nothing was refused, as far as this folder knows."
+        known = "This folder holds no rejects."
         click.echo(f"No rejects of the run {run!a} are here; leave --run out for all." if run else known)
         return
     for line in (*_text(groups), *_replays(paths, files)):
@@ -97,8 +101,6 @@ def _print(found: Iterable[RejectMark], files: tuple[str, ...], dry: set[str], r
 
 
 def _text(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
-
-    advice = {reason.code: reason.advice for reason in Reason}
     stream = None
     for (of_stream, code), group in sorted(groups.items(), key=lambda item: (item[0][0], -item[1].count)):
         if of_stream != stream:
@@ -109,11 +111,11 @@ def _text(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
         lines = f"line {', '.join(map(str, group.lines))}{more}" if group.lines else ""
         head = f"{number(group.count):>8}  {click.style(clean(code, 40), fg='yellow')}"
         yield fitted("  ".join(part for part in (head, names, lines) if part), 10)
-        yield wrapped(advice.get(code, "A reason that this version does not know."), 10)
+        yield wrapped(REASONS[code].advice if code in REASONS else UNKNOWN, 10)
         if code == Reason.REFUSED_BY_BATCH.code:
             yield from (wrapped(f"Batch says: {clean(text, 200)}", 10) for text in group.messages)
         if group.final:
-            yield wrapped(f"{number(group.final)} of them must not be sent again and are passed over.", 10)
+            yield wrapped(f"{number(group.final)} of them must not be sent again and are skipped.", 10)
         yield ""
 
 
@@ -121,14 +123,13 @@ def _replays(paths: dict[str, set[int]], files: tuple[str, ...]) -> Iterator[str
     ready = [path for path, repeatable in paths.items() if repeatable]
     if not ready:
         return
-
     yield click.style(fitted("Once the cause is gone, this delivers exactly what was refused:"), bold=True)
     for path in ready:
         yield f"  {target_call(files)} --input {shlex.quote(path)}"
 
 
 def target_call(files: tuple[str, ...]) -> str:
-    """Return how the target is called with the configuration that this command was called with."""
+    """Return the command line that calls the target with the configuration of this command."""
     loader = os.environ.get("MELTANO_LOADER_NAME")
     if loader and "ENV" in files:
         return f"meltano invoke {shlex.quote(loader)}"
@@ -136,7 +137,6 @@ def target_call(files: tuple[str, ...]) -> str:
 
 
 def _write_singer(found: Iterable[RejectMark], *, with_records: bool) -> None:
-
     properties: dict[str, Any] = {
         "run": out.TEXT,
         "stream": out.TEXT,
@@ -158,9 +158,8 @@ def _write_singer(found: Iterable[RejectMark], *, with_records: bool) -> None:
 
 
 def _record(refusal: RejectMark, *, with_records: bool) -> dict[str, Any]:
-
     mark = refusal.mark
-    reason = next((reason for reason in Reason if reason.code == mark.get("code")), None)
+    reason = REASONS.get(str(mark.get("code")))
     made = {
         "run": refusal.run,
         "stream": refusal.stream,
@@ -179,5 +178,5 @@ def _record(refusal: RejectMark, *, with_records: bool) -> dict[str, Any]:
 
 
 def _name(attribute: Any) -> str | None:
-    """Return a name as it is, unless it is not an attribute's: then it could hold anything."""
+    """Return the attribute's name, None if it is not a plain name and could contain anything."""
     return attribute if isinstance(attribute, str) and PLAIN_NAME.fullmatch(attribute) else None

@@ -1,4 +1,4 @@
-"""`target-batch replay`: archives, straight from their files, into Batch."""
+"""``target-batch replay``: load archives into Batch straight from their files."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def replay(
 
 
 def _expanded(file: str) -> list[str]:
-    """Expand the `*` of a URL; those of paths are the shell's, and a path must be there."""
+    """Expand `*` in a URL. The shell expands those in paths, and a path must exist."""
     if "*" not in file:
         if "://" not in file and not Path(file).exists():
             raise click.BadParameter(f"{file}: the file does not exist")
         return [file]
-    import fsspec  # noqa: PLC0415 - only those who name many files pay for it
+    import fsspec  # noqa: PLC0415 - slow to import, and only needed for patterns
 
     files, path = fsspec.core.url_to_fs(located(file))
     found = [files.unstrip_protocol(name) for name in sorted(files.glob(path))]
@@ -68,10 +68,13 @@ def _position(state: Path | None) -> tuple[str, int] | None:
         raise click.BadParameter(
             f"--state {state}: the file does not exist. Without --state a replay begins at the beginning"
         )
-    lines = [line for line in state.read_text(encoding="utf-8").split("\n") if line.strip()]
+    try:
+        lines = [line for line in state.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except (OSError, ValueError):
+        raise click.BadParameter(f"--state {state}: the file cannot be read as text in UTF-8") from None
     if not lines:
         return None
-    for line in reversed(lines[-2:]):  # a crash may have cut the last one off
+    for line in reversed(lines[-2:]):  # a crash may have truncated the last one
         with suppress(ValueError, KeyError, TypeError):
             done = json.loads(line)["replay"]
             return done["file"], done["rows"]

@@ -1,4 +1,4 @@
-"""``target-batch runs``: the last runs, as a table or as data."""
+"""``target-batch runs``: show the last runs as a table, as data or on a page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from target_batch.commands import history, options
 from target_batch.commands import singer_out as out
+from target_batch.commands.history import object_in
 from target_batch.commands.options import config_option, format_option
 from target_batch.commands.rejects import target_call
 from target_batch.common.errors import ConfigurationError
@@ -15,15 +16,16 @@ from target_batch.common.plain_text import table, wrapped
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
-from target_batch.report.run_log import spared_text
+from target_batch.report.run_log import LONGEST_CAUSE, spared_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COUNTS: Final = ("read", "delivered", "unchanged", "added", "removed", "ignored", "rejected", "undelivered")
 TOTALS: Final = ("requests", "retries", "throttled", "possibly_twice")
+"""Counts of a whole run."""
 ALWAYS: Final = {"read", "delivered", "rejected"}
-"""Counts that always have a column; the others have one where a stream has any."""
+"""Counts that always have a column. Columns of other counts are hidden if they are all zero."""
 
 TOP_REASONS: Final = 3
 DRY: Final = "dry, (n): a dry run, which would have delivered n and has sent nothing."
@@ -33,7 +35,7 @@ DID_NOT_END: Final = (
 
 
 IN_TABLE: Final = 10
-"""Runs that the table shows unless another number is asked for."""
+"""Number of runs in the table by default."""
 
 
 @click.command()
@@ -81,7 +83,7 @@ def runs(*, files: tuple[str, ...], last: int | None, form: str, web: bool, port
 
 
 def _serve(work_path: str, files: tuple[str, ...], port: int) -> None:
-    """Serve the page; the folder is read first, so that a wrong one is said here."""
+    """Serve the page. Reading the folder first reports a wrong one here instead of on the page."""
     try:
         from target_batch.commands.runs_page.serving import serve  # noqa: PLC0415 - needs the extra
     except ImportError:
@@ -98,8 +100,7 @@ def _serve(work_path: str, files: tuple[str, ...], port: int) -> None:
 
 
 def _table(found: list[dict[str, Any]]) -> Iterator[str]:
-
-    tallies = [tally for entry in found for tally in _object(entry.get("streams")).values()]
+    tallies = [tally for entry in found for tally in object_in(entry.get("streams")).values()]
     shown = [name for name in COUNTS if name in ALWAYS or any(_integer(tally.get(name)) for tally in tallies)]
     rows = [row for entry in found for row in _rows(entry, shown)]
     heads = ("started (UTC)", "seconds", "exit", "stream", *shown, "reasons")
@@ -107,17 +108,16 @@ def _table(found: list[dict[str, Any]]) -> Iterator[str]:
     if any(entry.get("dry_run") is True for entry in found):
         yield DRY
     for entry in found:
-        if cause := _cause(entry):
-            yield wrapped(f"{_started(entry)}  {cause}", 0, hanging=21)
-        if held := spared_text(_object(entry.get("spared"))):
+        if text := cause(entry):
+            yield wrapped(f"{_started(entry)}  {text}", 0, hanging=21)
+        if held := spared_text(object_in(entry.get("spared"))):
             yield wrapped(f"{_started(entry)}  {held}", 0, hanging=21)
 
 
 def _rows(entry: dict[str, Any], shown: list[str]) -> Iterator[list[str]]:
-
     code = f"{_integer(entry.get('exit'))}{' dry' if entry.get('dry_run') is True else ''}"
     head = [_started(entry), f"{_float(entry.get('seconds')):,.1f}", code]
-    streams = _object(entry.get("streams"))
+    streams = object_in(entry.get("streams"))
     if entry.get("ended") is False:
         yield [_started(entry), "", "", "did not end", *[""] * len(shown), ""]
     elif not streams:
@@ -129,31 +129,29 @@ def _rows(entry: dict[str, Any], shown: list[str]) -> Iterator[list[str]]:
 
 
 def _number(counts: dict[str, Any], name: str, *, dry: bool) -> str:
-    """Write a count; in brackets what a dry run would have delivered."""
+    """Format a count; the number that a dry run would have delivered is in parentheses."""
     text = f"{_integer(counts.get(name)):,}"
     return f"({text})" if dry and name == "delivered" else text
 
 
 def _started(entry: dict[str, Any]) -> str:
-
     return clean(str(entry.get("started", ""))[:19].replace("T", " "))
 
 
-def _cause(entry: dict[str, Any]) -> str:
-    """Return why a run stopped, empty for one that reached its end."""
+def cause(entry: dict[str, Any]) -> str:
+    """Return why a run stopped, "" if it reached its end."""
     if entry.get("ended") is False:
         return DID_NOT_END
-    return clean(entry["cause"], 600) if isinstance(entry.get("cause"), str) else ""
+    return clean(entry["cause"], LONGEST_CAUSE) if isinstance(entry.get("cause"), str) else ""
 
 
 def _reasons(counts: dict[str, Any]) -> str:
-    by_count = sorted(_object(counts.get("reasons")).items(), key=lambda item: -_integer(item[1]))
+    by_count = sorted(object_in(counts.get("reasons")).items(), key=lambda item: -_integer(item[1]))
     shown = [f"{code} {_integer(count):,}" for code, count in by_count[:TOP_REASONS]]
     return ", ".join(shown) + (", ..." if len(by_count) > TOP_REASONS else "")
 
 
 def _write_singer(found: list[dict[str, Any]]) -> None:
-
     run = {"run": out.TEXT, "started": out.MOMENT, "seconds": out.NUMBER, "exit": out.INTEGER}
     run |= dict.fromkeys(TOTALS, out.INTEGER) | {
         "trouble": out.OBJECT,
@@ -169,13 +167,9 @@ def _write_singer(found: list[dict[str, Any]]) -> None:
         {"run": entry["run"], "started": entry.get("started"), "stream": name}
         | {count: tally.get(count) for count in (*counts, "reasons")}
         for entry in found
-        for name, tally in _object(entry.get("streams")).items()
+        for name, tally in object_in(entry.get("streams")).items()
     )
     out.write("target_batch_run_streams", stream, ["run", "stream"], records)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _integer(value: Any) -> int:

@@ -1,6 +1,6 @@
-"""A sample for `explain` and `init`: a Singer file, rows of CSV or JSON Lines, a JSON schema or a catalog.
+"""Samples for `explain`, `init` and `verify`: Singer, rows of CSV or JSON Lines, a JSON schema or a catalog.
 
-What it is, is recognised by its content.
+The format is recognised from the content.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import io
 import re
-from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def described(document: Any, stream: str | None) -> list[tuple[str, dict[str, Any], tuple[str, ...]]]:
-    """Return the streams of a catalog, or the one of a JSON schema: name, schema, key properties.
+    """Return the streams of a catalog, or the only one of a JSON schema: name, schema, key properties.
 
     Raises:
-        InputError: it is a catalog without a stream.
+        InputError: the document is a catalog without a stream.
     """
     if not isinstance(document, dict):
         return []
@@ -55,7 +54,7 @@ def _of_catalog(entries: list[Any]) -> Iterator[tuple[str, dict[str, Any], tuple
 
 
 def _table_keys(metadata: Any) -> Any:
-    """Return the keys as a catalog's metadata has them, at the breadcrumb of the whole stream."""
+    """Return the key properties from a catalog's metadata: the entry with an empty breadcrumb."""
     for part in metadata if isinstance(metadata, list) else ():
         if isinstance(part, dict) and part.get("breadcrumb") == []:
             of_stream = part.get("metadata")
@@ -63,12 +62,11 @@ def _table_keys(metadata: Any) -> Any:
     return []
 
 
-def _is_schema(document: Any) -> bool:
-    """Tell a JSON schema of objects from a row, or a Segment message, that has `properties`."""
-    if not isinstance(document, dict) or not isinstance(document.get("properties"), dict):
-        return False
+def _is_schema(document: dict[str, Any]) -> bool:
+    """Return whether a document is a JSON schema, not a row or a Segment message that has `properties`."""
     kinds = document.get("type")
-    return kinds == "object" or (isinstance(kinds, list) and "object" in kinds)
+    is_of_objects = kinds == "object" or (isinstance(kinds, list) and "object" in kinds)
+    return is_of_objects and isinstance(document.get("properties"), dict)
 
 
 SINGER = re.compile(rb'"type"\s*:\s*"(SCHEMA|RECORD|STATE|ACTIVATE_VERSION|BATCH)"')
@@ -77,13 +75,13 @@ NO_TEXT: Final = {
     b"PK\x03\x04": "a ZIP archive or a workbook: give a file of it, or save the sheet as CSV in UTF-8",
     b"PAR1": "Parquet, which `replay` loads; give a sample of it as JSON Lines, CSV or Singer",
 }
-"""First bytes → what a sample cannot be."""
+"""First bytes of a file that cannot be a sample → the end of the error message."""
 ENDINGS = re.compile(r"(\.(gz|csv|tsv|txt|json|jsonl|ndjson|singer|schema))+$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a stream's records look like; `inferred` where rows were all there was to tell."""
+    """The JSON schema of a stream; `inferred` if it was derived from rows."""
 
     stream: str
     schema: dict[str, Any]
@@ -93,7 +91,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One row of a stream, and its line in the input."""
+    """One row of a stream, and its line number in the input."""
 
     stream: str
     row: Row
@@ -101,7 +99,7 @@ class SampleRow:
 
 
 class Source:
-    """An input whose first line has been looked at and is still there to read."""
+    """An input whose first non-blank line is known before it is read."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -113,27 +111,27 @@ class Source:
         self.first = line
 
     def read(self, size: int) -> bytes:
-        """Read the next bytes, as soon as there are some."""
+        """Return the next bytes as soon as some are available."""
         head, self._first = self._first, b""
         return head or getattr(self._file, "read1", self._file.read)(size)
 
     def peek_all(self) -> list[bytes]:
-        """Read every line, and keep them there to read."""
+        """Return all lines, and keep them for reading."""
         kept = list(self.lines())
         self._first, self._file = b"", io.BytesIO(b"".join(kept))
         return kept
 
     def lines(self) -> Iterator[bytes]:
-        """Give every line."""
+        """Yield every line."""
         yield from self._first.splitlines(keepends=True)
         yield from self._file
 
 
 def opened(file: IO[bytes]) -> IO[bytes]:
-    """Return a file as it is, or what is packed in it.
+    """Return the file, decompressed if it is gzip.
 
     Raises:
-        InputError: it holds no text.
+        InputError: the file is not text.
     """
     peek = getattr(file, "peek", None)
     first = peek(4) if peek else b""
@@ -144,17 +142,23 @@ def opened(file: IO[bytes]) -> IO[bytes]:
 
 
 def stream_of(file_name: str) -> str:
-    """Return the name of the stream that a file of rows is taken for."""
+    """Return the stream's name for a file of rows: its base name without endings."""
     return ENDINGS.sub("", re.split(r"[/\\]", file_name)[-1])
+
+
+def stream_of_input(file: IO[bytes]) -> str | None:
+    """Return the stream's name for an open file of rows, None for standard input."""
+    name = getattr(file, "name", "-")
+    return stream_of(name) if isinstance(name, str) and name not in {"-", "<stdin>"} else None
 
 
 def read_sample(
     file: IO[bytes], stream: str | None, most: int, take: Callable[[Schema | SampleRow], None]
 ) -> None:
-    """Hand over the schemas and at most `most` records of an input (0: all); rows are of `stream`.
+    """Pass the schemas and at most `most` records of an input (0: all) to `take`; rows belong to `stream`.
 
     Raises:
-        InputError: it cannot be read; the error names the line only.
+        InputError: the input cannot be read; the message contains line numbers but no values.
     """
     source = Source(opened(file))
     if not source.first:
@@ -171,7 +175,7 @@ def read_sample(
 
 
 def _document(source: Source) -> Any:
-    """Return what the first line holds, or the whole input where it is one object over several lines."""
+    """Decode the first line, or the whole input if it is one object on several lines; None if not JSON."""
     first = source.first.lstrip(BOM).strip()
     if not first.startswith(b"{"):
         return None
@@ -183,7 +187,7 @@ def _document(source: Source) -> Any:
 
 def _read_singer(source: Source, most: int, take: Callable[[Schema | SampleRow], None]) -> None:
     reader = LineReader()
-    counts: Counter[str] = Counter()
+    records = 0
 
     def schema(message: Message) -> None:
         if message.stream is None or not isinstance((message.schema or {}).get("properties"), dict):
@@ -191,12 +195,13 @@ def _read_singer(source: Source, most: int, take: Callable[[Schema | SampleRow],
         take(Schema(message.stream, message.schema or {}, tuple(message.key_properties or ())))
 
     def record(message: Message) -> None:
+        nonlocal records
         if message.stream is None or message.record is None:
             raise reader.incomplete("RECORD", "`stream` and `record`")
         row = Row(message.record, reader.line, reader.odd)
         take(SampleRow(message.stream, row, reader.line_number))
-        counts["records"] += 1
-        reader.stopped = counts["records"] >= most > 0
+        records += 1
+        reader.stopped = records >= most > 0
 
     callbacks = {"SCHEMA": schema, "RECORD": record}
     reader.process_lines(source, callbacks)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Singer messages on standard output, so that any Singer target can load what happened."""
+"""Singer messages on standard output, so that any Singer target can load reports of commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OBJECT = {"type": ["object", "null"]}
 def write(
     stream: str, properties: Mapping[str, Any], keys: Sequence[str], records: Iterable[dict[str, Any]]
 ) -> None:
-    """Write the SCHEMA of a stream and a RECORD for each record."""
+    """Write the SCHEMA message of a stream, then a RECORD message for each record."""
     schema = {"type": "object", "properties": dict(properties)}
     _line({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": list(keys)})
     for record in records:

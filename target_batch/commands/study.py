@@ -1,4 +1,4 @@
-"""A sample through the real target, its stream maps and its sinks, where nothing is sent."""
+"""Running a sample through the real target, its stream maps and its sinks, without sending anything."""
 
 from __future__ import annotations
 
@@ -32,22 +32,28 @@ if TYPE_CHECKING:
     from target_batch.sinks import StreamSink
 
 EXAMPLE_LINES: Final = 5
-SHOWN_OPERATIONS: Final = 3
-"""Operations kept for the requests that are shown."""
+CONTAINERS: Final = {
+    "context.traits": "traits",
+    "traits": "traits",
+    "properties": "properties",
+    "context": "context",
+}
+"""Object in a Segment message → prefix of its values in the paths of the plan."""
 
-EVENT_KINDS: Final = frozenset({"events", "segment"})
+SHOWN_OPERATIONS: Final = 3
+"""Operations kept per stream, to show them as requests."""
 
 
 @dataclass
 class Met:
-    """How often a reason was met, where first, and for which properties."""
+    """How often a reason occurred, on which lines first, and for which properties."""
 
     count: int = 0
     lines: list[int] = field(default_factory=list)
     properties: dict[str, None] = field(default_factory=dict)
 
     def add(self, line: int, name: str | None = None) -> None:
-        """Count one more."""
+        """Count one occurrence."""
         self.count += 1
         if line not in self.lines[-1:] and len(self.lines) < EXAMPLE_LINES:
             self.lines.append(line)
@@ -69,19 +75,18 @@ class Counts:
     late_events: int = 0
     most_attributes: int = 0
     per_id: Counter[str] = field(default_factory=Counter)
-    """Custom ID → its events."""
+    """Custom ID → number of its events."""
     names: Counter[str] = field(default_factory=Counter)
-    """Name of an event, or of an audience with what happens in it → how often."""
+    """Name of an event, or name of an audience and what happens (`add`, `remove`) → how often."""
 
 
 class Study:
-    """One stream: its plan, or the problem that would stop the run, and what became of its records.
+    """One stream: its plan or the problem that would stop the run, and the fates of its records.
 
-    It takes the place of delivery and of the rejects behind the real sink; the first `keep` operations stay.
+    It replaces delivery and rejects behind the real sink, and keeps the first `keep` operations.
     """
 
-    def __init__(self, settings: Settings, keep: float = SHOWN_OPERATIONS) -> None:
-        self._settings = settings
+    def __init__(self, keep: float = SHOWN_OPERATIONS) -> None:
         self._keep = keep
         self.schema: Schema
         self.route: Route | None = None
@@ -93,27 +98,27 @@ class Study:
         self.sent: dict[str, tuple[str, Any]] = {}
         self.operations: list[tuple[ProfileUpdate | AudienceChange, Ticket]] = []
         self.erasures: dict[str, list[int]] = {}
-        """Custom ID of each person who would be erased → lines of the records that say so."""
+        """Custom ID of each person who would be erased → line numbers of the records that ask for it."""
 
     def under(self, schema: Schema, sink: StreamSink | None, problem: str | None) -> None:
-        """Take note of a SCHEMA: the sink that the target made of it, or why it made none."""
+        """Set the SCHEMA, with the sink that the target made for it or the problem that prevented that."""
         self.schema, self.problem = schema, problem
         self.route = sink.route if sink else None
         self.plan = sink.plan if sink else None
 
     @property
     def rows(self) -> Sequence[PlanRow]:
-        """The plan in words, a line per property."""
+        """The rows of the plan, one per property."""
         return self.plan.rows if self.plan else ()
 
     def note_examples(self, record: dict[str, Any]) -> None:
-        """Keep the first value that each property has."""
-        for path, value in paths(record, nested=bool(self.route and self.route.kind == "segment")).items():
+        """Keep the first value of each property as an example."""
+        for path, value in self._values(record).items():
             if value is not None and value != "" and path not in self.examples:
                 self.examples[path] = value
 
     def ignored(self, code: str, line: int) -> None:
-        """Count a record that asks for nothing."""
+        """Count an ignored record."""
         self.counts.ignored += 1
         self._meet(code, line)
 
@@ -127,13 +132,13 @@ class Study:
                 self.counts.late_events += issue.reason is Reason.EVENT_OUTSIDE_WINDOW
 
     def went_without(self, issues: Sequence[Issue], line: int) -> None:
-        """Count what a record would go without."""
+        """Count a record that would be sent without some of its attributes."""
         self.counts.sent_in_part += 1
         for issue in issues:
             self._meet(issue.reason.code, line, issue.property)
 
     def put(self, operation: ProfileUpdate | AudienceChange, ticket: Ticket) -> None:
-        """Take an operation that would be sent."""
+        """Count an operation that would be sent, and keep it if it is among the first."""
         self.counts.sent += 1
         record = ticket.record
         sent = dict(operation.attributes)
@@ -147,12 +152,12 @@ class Study:
             self.operations.append((operation, ticket))
 
     def erase(self, custom_id: str, line: int) -> None:
-        """Count a record whose person would be erased at the end of the input."""
+        """Count a record that would erase a person at the end of the input."""
         self.counts.erased += 1
         self.erasures.setdefault(custom_id, []).append(line)
 
     def returned(self, custom_id: str) -> None:
-        """Take note that a person is there again: the last record decides."""
+        """Cancel the erasures of a person who is present again: the last record decides."""
         for line in self.erasures.pop(custom_id, ()):
             self.counts.erased -= 1
             self.ignored(Reason.DELETED_AT_SOURCE.code, line)
@@ -172,11 +177,11 @@ class Study:
             counts.late_events += "time" not in event and own_time(record, tuple(names))[1] is not None
 
     def _pair(self, record: dict[str, Any], sent: dict[str, Any]) -> None:
-        """Keep, for each property, the first value that went, beside what it became."""
+        """Keep the first value of each property that would be sent, and the value it would be sent as."""
         left = [row for row in self.rows if row.target and row.property not in self.sent]
         if not left:
             return
-        values = paths(record, nested=bool(self.route and self.route.kind == "segment"))
+        values = self._values(record)
         by_name = {base_name(key): (key, value) for key, value in sent.items() if value is not None}
         for row in left:
             names = map(base_name, str(row.target).split(", "))
@@ -187,31 +192,30 @@ class Study:
                 keys = ", ".join(key for key, _ in became)
                 self.sent[row.property] = keys, went[0] if len(went) == 1 else went
 
-
-def paths(record: dict[str, Any], *, nested: bool) -> dict[str, Any]:
-    """Return what stands in a record by the path in its plan; own traits go before those of `context`."""
-    found = dict(record)
-    containers = ("context.traits", "traits"), ("traits", "traits"), ("properties",) * 2, ("context",) * 2
-    for path, name in containers if nested else ():
-        held = value_at(record, path)
-        if isinstance(held, dict):
-            found.update((f"{name}.{inner}", value) for inner, value in held.items())
-    return found
+    def _values(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return the values of a record by the paths of the plan; `traits` override `context.traits`."""
+        found = dict(record)
+        is_segment = self.route is not None and self.route.kind == "segment"
+        for path, prefix in CONTAINERS.items() if is_segment else ():
+            held = value_at(record, path)
+            if isinstance(held, dict):
+                found.update((f"{prefix}.{name}", value) for name, value in held.items())
+        return found
 
 
 class Moment(Clock):
-    """A clock that stands still, at the time as of which the sample is judged."""
+    """A clock that stands still at the time for which the sample is evaluated."""
 
     def __init__(self, now: float) -> None:
         self._now = now
 
     def time(self) -> float:
-        """Return that time, in seconds since 1970."""
+        """Return that time in seconds since 1970."""
         return self._now
 
 
 class Rehearsal:
-    """Takes the place of a run: what would be delivered or rejected goes to the studies of the streams."""
+    """Replaces a run: the studies of the streams receive what would be delivered or rejected."""
 
     def __init__(self, settings: Settings, now: float, keep: float) -> None:
         self.settings = settings
@@ -223,45 +227,45 @@ class Rehearsal:
         self.line = 0
 
     def study(self, stream: str) -> Study:
-        """Return the study of a stream."""
-        return self.studies.setdefault(stream, Study(self.settings, self._keep))
+        """Return the study of a stream; the first call creates it."""
+        return self.studies.setdefault(stream, Study(self._keep))
 
     def delivery(self, route: Route) -> Study:
-        """Return what takes the operations of a stream."""
+        """Return the study of a stream as its delivery."""
         return self.study(route.stream)
 
     def erasures(self, stream: str) -> Rehearsal:
-        """Return what takes the people of a stream who are to be erased."""
+        """Return the rehearsal itself as the buffer of erasures."""
         del stream
         return self
 
     def put(self, operation: Erasure, ticket: Ticket) -> None:
-        """Count a record whose person would be erased."""
+        """Count a record that would erase a person."""
         self.study(ticket.origin.stream).erase(operation.custom_id, ticket.line)
 
     def returned(self, stream: str, custom_id: str) -> None:
-        """Take note that a person is there again."""
+        """Cancel the erasures of a person who is present again."""
         self.study(stream).returned(custom_id)
 
     def tell(self, stream: str, note: str, level: int = 0) -> None:
-        """Pass over a note about a stream: the plan has them all."""
+        """Do nothing: the plan holds all notes about a stream."""
 
     def begin(self) -> None:
-        """Write nothing into the run log."""
+        """Do nothing: a rehearsal is not logged."""
 
     def tick(self) -> None:
-        """Do nothing: there are no answers to settle."""
+        """Do nothing: there are no responses to process."""
 
     def drain(self) -> None:
-        """Do nothing: nothing waits."""
+        """Do nothing: nothing is buffered."""
 
     def tally(self, stream: str) -> Tally:
-        """Return counts that the sink keeps; the studies count on their own."""
+        """Return counts for the sink to update, which are not used: the studies have their own."""
         del stream
         return Tally()
 
     def ignored(self, stream: str, reason: str) -> None:
-        """Count a record that asks for nothing."""
+        """Count an ignored record."""
         self.study(stream).ignored(reason, self.line)
 
     def rejected(self, ticket: Ticket, issues: Sequence[Issue], *, replay: bool = True) -> None:
@@ -270,16 +274,16 @@ class Rehearsal:
         self.study(ticket.origin.stream).rejected(issues, ticket.line)
 
     def tripped(self) -> None:
-        """Never stop: the studies show what is rejected."""
+        """Do nothing: a rehearsal never stops because of rejects."""
 
     def went_without(self, ticket: Ticket, issues: Sequence[Issue], *, replay: bool = True) -> None:
-        """Count what a record would go without."""
+        """Count a record that would be sent without some of its attributes."""
         del replay
         self.study(ticket.origin.stream).went_without(issues, ticket.line)
 
 
 class RehearsalTarget(TargetBatch):
-    """The target, with a rehearsal in the place of its run."""
+    """The target with a rehearsal instead of a run."""
 
     now = 0.0
     keep: float = SHOWN_OPERATIONS
@@ -290,7 +294,7 @@ class RehearsalTarget(TargetBatch):
         return Rehearsal(settings, self.now, self.keep)  # type: ignore[return-value]
 
     def show(self, found: Schema | SampleRow) -> None:
-        """Take a SCHEMA or a record of the sample, as if it were a message."""
+        """Process a SCHEMA or a record of the sample as if it were a message."""
         self.message_reader.line_number = self.run.line = getattr(found, "line", 0)
         if isinstance(found, Schema):
             self._show_schema(found)
@@ -324,7 +328,7 @@ class RehearsalTarget(TargetBatch):
             self.run.study(stream).under(schema, sink if maps else None, problem)
 
     def _streams_of(self, stream: str) -> list[str]:
-        """Return the streams that the stream maps make of one."""
+        """Return the streams into which the stream maps turn a stream."""
         maps = self.mapper.stream_maps.get(stream, ())
         made = [one.stream_alias for one in maps if type(one).__name__ != "RemoveRecordTransform"]
         return made or ([stream] if not maps else [])
@@ -335,9 +339,9 @@ class RehearsalTarget(TargetBatch):
 
 
 def survey(config: dict[str, Any], now: float, keep: float = SHOWN_OPERATIONS) -> RehearsalTarget:
-    """Return what takes a sample, and keeps the first `keep` operations of each stream.
+    """Return a target for a sample, which keeps the first `keep` operations of each stream.
 
-    `now` in seconds since 1970 is the time as of which events are judged.
+    The ages of events are evaluated at `now`, in seconds since 1970.
 
     Raises:
         ConfigurationError: the target would refuse the configuration.

@@ -1,4 +1,4 @@
-"""``target-batch verify``: does Batch hold what was sent? Reads an export, and writes nothing."""
+"""``target-batch verify``: compare what was sent with an export from Batch. Writes nothing."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.batch_api.transport import Transport
 from target_batch.commands import options, readback
 from target_batch.commands import singer_out as out
-from target_batch.commands.options import Stopped, config_option, format_option
+from target_batch.commands.options import config_option, format_option
 from target_batch.commands.readback import Comparison, rows
-from target_batch.commands.samples import Schema, read_sample, stream_of
+from target_batch.commands.samples import Schema, read_sample, stream_of_input
 from target_batch.commands.study import survey
 from target_batch.common.clock import Clock, Stop
-from target_batch.common.errors import ConfigurationError, InputError, StopRun
+from target_batch.common.errors import ConfigurationError, InputError
 from target_batch.common.operations import ProfileUpdate
 from target_batch.common.plain_text import counted, fitted, number, table
 from target_batch.common.redaction import clean
-from target_batch.config import files as configuration
-from target_batch.config.files import NO_CONFIGURATION, Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +49,11 @@ if TYPE_CHECKING:
 )
 @click.option("--stream", help="The stream's name, where rows have none; else the file's name.")
 @click.option("--records", type=click.IntRange(0), default=10_000, show_default=True, help="0 for all.")
-@click.option("--ids", is_flag=True, help="Name who differs or is missing, 20 for each attribute.")
+@click.option(
+    "--ids",
+    is_flag=True,
+    help="List the custom IDs that differ or are missing, at most 20 for each attribute.",
+)
 @click.option(
     "--wait-seconds",
     type=click.FloatRange(0),
@@ -80,17 +82,10 @@ def verify(  # noqa: PLR0913 - one for each option
     """
     if (sample is None) is not last_run:
         raise click.UsageError("Say what was loaded: either --sample FILE or --last-run.")
-    if not files:
-        raise Wrong(NO_CONFIGURATION)
-    config = configuration.read(files)
+    config = options.read_named(files)
     settings = options.load(config)
-    try:
-        with _expected(config, settings, sample, stream, records) as comparison:
-            _read_back(settings, comparison, wait_seconds)
-    except ConfigurationError as error:
-        raise Wrong(str(error)) from None
-    except StopRun as error:
-        raise Stopped(str(error)) from None
+    with options.exit_codes(), _expected(config, settings, sample, stream, records) as comparison:
+        _read_back(settings, comparison, wait_seconds)
     _show(comparison, form, ids=ids)
     raise SystemExit(0 if comparison.is_equal else 1)
 
@@ -100,19 +95,17 @@ def _expected(
 ) -> AbstractContextManager[Comparison | LedgerComparison]:
     if sample is not None:
         return nullcontext(_sent(config, sample, stream, records))
-
     return readback.comparison(settings)
 
 
 def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records: int) -> Comparison:
-    """Map the sample as a run does, and keep what would be sent of it.
+    """Map the sample as a run does, and keep what would be sent.
 
     Raises:
-        StopRun: it cannot be read, or has nothing that can be read back.
+        StopRun: the sample cannot be read, or nothing in it can be read back.
     """
-    name = getattr(sample, "name", "-")
-    if stream is None and isinstance(name, str) and name not in {"-", "<stdin>"}:
-        stream = stream_of(name)
+    if stream is None:
+        stream = stream_of_input(sample)
     target = survey(config, time.time(), keep=math.inf)
     _take(sample, stream, records, target.show)
     comparison = Comparison()
@@ -131,7 +124,7 @@ def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records
 
 
 def _take(sample: IO[bytes], stream: str | None, most: int, show: Callable[[Any], None]) -> None:
-    """Show at most so many records of the sample (0: all), and say if it has more."""
+    """Pass at most `most` records of the sample (0: all) to `show`; say on stderr if there are more."""
     count = 0
 
     def take(found: Any) -> None:
@@ -156,7 +149,6 @@ def _read_back(settings: Settings, comparison: Comparison | LedgerComparison, se
 
 
 def _exports(settings: Settings) -> Exports:
-
     if settings.project_key is None:
         raise ConfigurationError("`project_key` is not set: profiles are read back from a project.")
     clock = Clock()
@@ -168,7 +160,6 @@ def _exports(settings: Settings) -> Exports:
 
 
 def _show(comparison: Comparison | LedgerComparison, form: Form, *, ids: bool) -> None:
-
     found = list(rows(comparison.attributes, comparison.outcomes, ids=ids))
     if form == "singer":
         columns: tuple[str, ...] = comparison.outcomes
@@ -184,7 +175,6 @@ def _show(comparison: Comparison | LedgerComparison, form: Form, *, ids: bool) -
 
 
 def _print(comparison: Comparison | LedgerComparison, found: list[dict[str, Any]], *, ids: bool) -> None:
-
     outcomes = comparison.outcomes
     heads = ("attribute", *(outcome.replace("_", " ") for outcome in outcomes))
     cells = [[clean(row["attribute"], 60), *(number(row[outcome]) for outcome in outcomes)] for row in found]
@@ -203,7 +193,6 @@ def _print(comparison: Comparison | LedgerComparison, found: list[dict[str, Any]
 
 
 def _verdict(comparison: Comparison | LedgerComparison) -> str:
-
     profiles = counted(comparison.profiles, "profile")
     unclear = sum(tally.counts["not_compared"] for tally in comparison.attributes.values())
     if comparison.is_equal:
@@ -214,5 +203,5 @@ def _verdict(comparison: Comparison | LedgerComparison) -> str:
     gone = f" {number(comparison.missing)} of {profiles} not found." if comparison.missing else ""
     return (
         f"Batch does not hold everything that was sent.{gone} Mass updates take a while to arrive, and "
-        "others may have written since; --ids names whom to look at."
+        "others may have written since; --ids lists the custom IDs to look at."
     )

@@ -1,1 +1,1 @@
-"""What every package may use: errors, reasons, operations, storage, text, time."""
+"""Code shared by every package: errors, reasons, operations, storage, text, time."""

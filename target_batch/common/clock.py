@@ -1,4 +1,4 @@
-"""Time and chance, in one object, so that tests bring their own; and the flag that ends waiting."""
+"""Time and randomness in one object, so that tests can replace them, and the flag that ends waits."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable  # noqa: TC003 - annotations of a class bod
 from typing import Final
 
 DATE_RENEWED: Final = 1.0
-"""Seconds for which servers write the same `Date`: many keep it and renew it once a second."""
+"""Seconds for which a server may repeat the same `Date` header: many update it once a second."""
 
 
 class Clock:
-    """Time and randomness; the time of day is the machine's until a better clock is known."""
+    """Time and randomness; the time of day is the machine's until `follow` corrects it."""
 
     monotonic: Callable[[], float] = staticmethod(time.monotonic)
-    """Return seconds that never go back."""
+    """Return seconds that never go backwards."""
 
     _ahead = 0.0
     _following = threading.Lock()
@@ -27,13 +27,13 @@ class Clock:
         return time.time() - self._ahead
 
     def follow(self, date: float, elapsed: float) -> float:
-        """Take over the time of a better clock, which wrote a date in the `elapsed` seconds before now.
+        """Correct the time by a more reliable clock, which wrote `date` within the last `elapsed` seconds.
 
-        Corrects by no more than that proves: `date` is in whole epoch seconds, may be up to `DATE_RENEWED`
-        old when it is written, and may have been on its way for all of that time.
+        Corrects by no more than `date` proves: it is in whole epoch seconds, may have been up to
+        `DATE_RENEWED` old when written, and may have been in transit for all of `elapsed`.
 
         Returns:
-            Seconds that the machine's clock is ahead of the better one; negative where it is behind.
+            Seconds by which the machine's clock is ahead of the reliable one; negative if it is behind.
         """
         with self._following:
             at_most = self.time() - date
@@ -42,11 +42,11 @@ class Clock:
             return self._ahead
 
     def wait(self, event: threading.Event, seconds: float) -> None:
-        """Wait, at most until the event is set."""
+        """Wait for `seconds`, or until the event is set."""
         event.wait(seconds)
 
     def sleep(self, seconds: float) -> None:
-        """Wait in any case."""
+        """Wait for `seconds`, without interruption."""
         time.sleep(seconds)
 
     def uniform(self, low: float, high: float) -> float:
@@ -55,11 +55,11 @@ class Clock:
 
 
 GLANCE: Final = 1.0
-"""Seconds after which a wait looks again whether the run has to end."""
+"""Seconds between two checks, during a pause, of whether the run has to end."""
 
 
 class Stop:
-    """Set once the run has to end: pauses end at once and retries give up after a short grace."""
+    """A flag set once the run has to end: pauses end at once, retries give up after a short grace period."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -72,12 +72,12 @@ class Stop:
         return self._event.is_set()
 
     def request(self, grace: float) -> None:
-        """Ask for the end; retries give up `grace` seconds from now."""
+        """Request the end of the run; retries give up `grace` seconds from now."""
         self.deadline = min(self.deadline, self._clock.monotonic() + grace)
         self._event.set()
 
     def pause(self, seconds: float) -> None:
-        """Wait; the request for the end ends the wait it falls into, later ones keep their length."""
+        """Wait. A request to end interrupts the current wait; later waits run in full, up to the deadline."""
         if self._event.is_set():
             self._clock.sleep(max(0.0, min(seconds, self.deadline - self._clock.monotonic())))
             return

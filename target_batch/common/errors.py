@@ -1,4 +1,4 @@
-"""What can end a run, grouped by what to do about it.
+"""Errors that end a run, grouped by what to do about them.
 
     StopRun
     ├── ConfigurationError     exit 2: a setting is wrong; change it, then run again
@@ -8,14 +8,14 @@
         ├── ErasureRefusedError    a guard refused the erasures; no person was erased
         └── MirrorRefusedError     a guard refused a mirror; nothing was changed
 
-A message never holds the value of a secret or of a record.
+Messages never contain the value of a secret or of a record.
 """
 
 from __future__ import annotations
 
 
 class StopRun(Exception):  # noqa: N818 - it says what happens, not only that something is wrong
-    """The run cannot go on; what is not confirmed stays undelivered and the state is held."""
+    """The run cannot continue; unconfirmed records stay undelivered and the state is held."""
 
     exit_code = 1
 
@@ -27,7 +27,7 @@ class ConfigurationError(StopRun):
 
 
 class AccessRefusedError(ConfigurationError):
-    """Batch answered 401 or 403: the key does not open what was asked for."""
+    """Batch answered 401 or 403: the key does not give access to what was requested."""
 
 
 class InputError(StopRun):
@@ -43,4 +43,4 @@ class ErasureRefusedError(DeliveryError):
 
 
 class MirrorRefusedError(DeliveryError):
-    """A guard refused a mirror: nothing of it was changed. Other mirrors may go on."""
+    """A guard refused a mirror: nothing was changed. Other mirrors may continue."""

@@ -1,4 +1,4 @@
-"""What a record becomes: one of the two operations Batch knows, and the ticket by which it is counted."""
+"""The operations that a record can become, and the ticket that follows it until its fate is known."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from target_batch.common.reasons import Issue
 
 NO_EVENTS: Final[list[dict[str, Any]]] = []
-"""The events of an update that has none; lists of events are never changed in place."""
+"""The shared events list of updates without events; lists of events are never modified in place."""
 
 
 class ProfileUpdate(msgspec.Struct, gc=False):
-    """Attributes of one custom ID, or one event of it.
+    """Attributes of one custom ID, or one of its events.
 
-    `event_identity` (16 bytes) is the same for the same event in another run; empty where that is not asked.
+    `event_identity` (16 bytes) identifies the same event in another run; it is empty where not needed.
     """
 
     custom_id: str
@@ -33,7 +33,7 @@ class ProfileUpdate(msgspec.Struct, gc=False):
 
 
 class AudienceChange(msgspec.Struct):
-    """One ID in (`add`) or out of one audience, named by the identity that Batch knows it by."""
+    """One ID to add to (`add`) or remove from an audience; `audience` is the name by which Batch knows it."""
 
     audience: str
     display_name: str
@@ -45,7 +45,7 @@ class AudienceChange(msgspec.Struct):
 
 
 class Ignored(msgspec.Struct, frozen=True):
-    """A record that asks for nothing, with the reason it is counted under."""
+    """A record that requires no action, with the code of the reason under which it is counted."""
 
     reason: str
 
@@ -63,17 +63,17 @@ def names_of(attributes: dict[str, Any]) -> frozenset[str]:
 
 @lru_cache
 def bare(names: tuple[str, ...]) -> frozenset[str]:
-    """Return names without their type: `date(x)` and `x` are one attribute with two spellings."""
+    """Return names without their type: `date(x)` and `x` are two spellings of one attribute."""
     return frozenset(name[name.index("(") + 1 : -1] if name[-1] == ")" else name for name in names)
 
 
 def spellings_of(attributes: dict[str, Any]) -> frozenset[str]:
-    """Return the names of attributes as they are sent and bare: Batch may name one either way."""
+    """Return the names of attributes both as sent and bare, since Batch may use either."""
     return names_of(attributes).union(attributes)
 
 
 def spellings_within(value: Any) -> frozenset[str]:
-    """Return the names in an object or array, at every depth, as they are sent and bare."""
+    """Return the names in an object or array, at every depth, both as sent and bare."""
     if type(value) is dict:
         return spellings_of(value).union(*map(spellings_within, value.values()))
     return frozenset().union(*map(spellings_within, value)) if type(value) is list else frozenset()
@@ -94,24 +94,24 @@ class Tally:
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     stopping: int = 0
-    """The rejected whose reason counts towards `max_rejected_share`."""
+    """Rejected records whose reason counts towards `max_rejected_share`."""
 
     added: int = 0
     removed: int = 0
-    """Members that a mirror added to its audiences, and removed from them."""
+    """Members that a mirror added to and removed from its audiences."""
 
     @property
     def judged(self) -> int:
-        """Records that ask for something, of which `max_rejected_share` is a share."""
+        """Records that were not ignored, of which `max_rejected_share` is a share."""
         return self.read - self.ignored
 
     @property
     def undelivered(self) -> int:
-        """What is not settled."""
+        """Records whose fate is not known yet."""
         return self.read - self.delivered - self.unchanged - self.ignored - self.rejected
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the counts as they stand in the run log."""
+        """Return the counts as they appear in the run log."""
         counts = ("read", "delivered", "merged", "unchanged", "ignored", "rejected", "undelivered")
         members = {name: getattr(self, name) for name in ("added", "removed") if self.added or self.removed}
         return {name: getattr(self, name) for name in counts} | members | {"reasons": dict(self.reasons)}
@@ -119,9 +119,9 @@ class Tally:
 
 @dataclass(slots=True)
 class Spared:
-    """What did not have to be sent, as Batch has it; of `profiles` nothing was left to send.
+    """What was not sent because Batch already has it; `profiles` counts those with nothing left to send.
 
-    `risked` events may have reached Batch before, and were sent all the same.
+    `risked` counts events that may already have reached Batch and were sent again anyway.
     """
 
     profiles: int = 0
@@ -132,11 +132,11 @@ class Spared:
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Origin:
-    """Where records come from: a stream under one schema, and how to trace a refusal back.
+    """The origin of records: a stream under one SCHEMA, and how to trace a refusal back to its source.
 
-    `identity` are the paths that a partial reject has to keep to mean the same record;
-    `properties_of` maps an attribute that Batch names to source properties; `sets` gives the names of the
-    attributes that a record sets, `only_attribute` the one where that is all it asks for.
+    `identity` holds the paths that a partial reject must keep to identify its record;
+    `properties_of` maps an attribute named by Batch to source properties; `sets` returns the names of the
+    attributes that a record sets, `only_attribute` its one attribute if the record asks for nothing else.
     """
 
     stream: str
@@ -151,7 +151,7 @@ class Origin:
 
 
 class Ticket(msgspec.Struct, gc=False):
-    """One record on its way: its origin, its input line, and its bytes to read it again if need be."""
+    """One record in transit: its origin, its input line, and the bytes to decode it from again."""
 
     origin: Origin
     line: int
@@ -159,5 +159,5 @@ class Ticket(msgspec.Struct, gc=False):
 
     @property
     def record(self) -> dict[str, Any]:
-        """The record itself, decoded anew."""
+        """The record, decoded again."""
         return self.origin.decode(self.source)

@@ -1,7 +1,7 @@
-"""Dotted paths into records: the one reading of paths such as `traits.address.city`.
+"""Dotted paths into records, such as `traits.address.city`.
 
-A property's name may hold dots itself (`Owner.Name`). At each level the longest name that exists wins, so a
-name with a dot is a name before it is a path.
+A property's name may itself contain dots (`Owner.Name`). At each level the longest existing name wins, so a
+dotted name takes precedence over a path.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 ABSENT: Final = object()
-"""What `reach` returns where nothing stands."""
+"""Returned by `reach` if there is nothing at the path."""
 
 
 class NotAnObjectError(Exception):
@@ -22,8 +22,8 @@ class NotAnObjectError(Exception):
 def split(path: str, names: Collection[str]) -> tuple[str, str | None]:
     """Return the name that a path begins with, and the rest of the path.
 
-    The name is the longest of `names` that fits, or what stands before the first dot if none fits. The rest
-    is None where the name is the whole path.
+    The name is the longest of `names` that fits, or the part before the first dot if none fits. The rest is
+    None if the name is the whole path.
     """
     head = path
     while head not in names:
@@ -35,7 +35,7 @@ def split(path: str, names: Collection[str]) -> tuple[str, str | None]:
 
 
 def value_at(container: Any, path: str | None) -> Any:
-    """Return what stands at a path inside nested objects, or None."""
+    """Return the value at a path inside nested objects, or None."""
     while path is not None:
         if type(container) is not dict:
             return None
@@ -45,12 +45,12 @@ def value_at(container: Any, path: str | None) -> Any:
 
 
 def reach(container: Any, path: str) -> Any:
-    """Return what stands at a path; ABSENT if an object lacks what the path names next.
+    """Return the value at a path; ABSENT if an object lacks the next name of the path.
 
-    A null on the way stands for everything inside it.
+    If there is a null along the way, everything inside it counts as null.
 
     Raises:
-        NotAnObjectError: something else than an object is on the way.
+        NotAnObjectError: the path leads through something other than an object.
     """
     rest: str | None = path
     while rest is not None:
@@ -66,7 +66,7 @@ def reach(container: Any, path: str) -> Any:
 
 
 def without(container: Any, path: str) -> Any:
-    """Return a copy that lacks what stands at a path, in every item where an array is on the way."""
+    """Return a copy without the value at a path; if the path leads through an array, in each of its items."""
     if type(container) is list:
         return [without(item, path) for item in container]
     if type(container) is not dict:
@@ -80,12 +80,12 @@ def without(container: Any, path: str) -> Any:
 
 
 def holds(record: Mapping[str, Any], path: str) -> bool:
-    """Tell whether a record has the top-level property that a path begins with."""
+    """Return whether a record has the top-level property that a path begins with."""
     return split(path, record)[0] in record
 
 
 def projected(record: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """Return only what the paths name; what is not an object on the way is kept whole."""
+    """Return only what the paths name; a value along the way that is not an object is kept whole."""
     kept: dict[str, Any] = {}
     for path in paths:
         _keep(record, path, kept)

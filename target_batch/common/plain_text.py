@@ -1,4 +1,4 @@
-"""Plain text in columns: aligned by what a terminal shows, cut where it would run over."""
+"""Plain text for terminals: tables, wrapped lines, and numbers in words."""
 
 from __future__ import annotations
 
@@ -12,28 +12,26 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rich.box import Box
-
 LONGEST_CELL: Final = 44
 POORER: Final = str.maketrans("·─…", "--~")
 GAP: Final = "  "
 BETWEEN: Final = "   "
-"""What stands between two columns of a table."""
+"""Gap between two columns of a table."""
 
 READABLE: Final = 100
-"""Columns of a paragraph where there is room for more."""
+"""Maximum columns of a paragraph, even on a wider terminal."""
 
 ANY_WIDTH: Final = 10_000
-"""Columns of a table that is not for a terminal."""
+"""Columns of a table that is not written to a terminal."""
 
 
 def width(text: str) -> int:
-    """Return the columns that a terminal gives a text."""
+    """Return the number of columns that a text takes on a terminal."""
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def cut(text: str, longest: int) -> str:
-    """Return a text that takes at most `longest` columns."""
+    """Shorten a text to at most `longest` columns."""
     if width(text) <= longest:
         return text
     while width(text) >= longest:
@@ -42,7 +40,7 @@ def cut(text: str, longest: int) -> str:
 
 
 def room() -> int | None:
-    """Return the columns of standard output; None where it is not a terminal and COLUMNS is not set."""
+    """Return the columns of standard output; None if it is not a terminal and COLUMNS is not set."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdigit() and int(columns):
         return int(columns)
@@ -59,9 +57,9 @@ def table(
     longest: int = LONGEST_CELL,
     columns: int | None = None,
 ) -> Iterator[str]:
-    """Lay clean rows out under their heads; `right` has an `r` where a column is aligned to the right.
+    """Lay out clean rows under their heads; `right` has an `r` for each column aligned to the right.
 
-    Where `columns` (else the terminal) are too few for the longest words, each row becomes a block of lines.
+    If `columns` (default: the terminal's) cannot hold the longest words, each row becomes a block of lines.
     """
     shown = [[cut(cell, longest) for cell in row] for row in rows]
     columns = columns or room() or ANY_WIDTH
@@ -76,7 +74,7 @@ def table(
 
 
 def _widths(rows: Sequence[Sequence[str]], columns: int) -> list[int] | None:
-    """Return how wide each column is, none narrower than its longest word; None where that is too wide."""
+    """Return the width of each column, at least that of its longest word; None if they do not fit."""
     cells = list(zip(*rows, strict=True))
     least = [max(width(word) for cell in column for word in cell.split(" ")) for column in cells]
     wide = [max(map(width, column)) for column in cells]
@@ -92,11 +90,12 @@ def _widths(rows: Sequence[Sequence[str]], columns: int) -> list[int] | None:
 def _laid_out(
     heads: Sequence[str], rows: Sequence[Sequence[str]], right: str, widths: Sequence[int]
 ) -> list[str]:
-    from rich.console import Console  # noqa: PLC0415 - a run without a table does without it
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - a run without a table does without it
+    from rich.console import Console  # noqa: PLC0415 - same
     from rich.table import Table  # noqa: PLC0415 - same
     from rich.text import Text  # noqa: PLC0415 - same
 
-    made = Table(box=_rule(), show_edge=False, pad_edge=False, header_style=None)
+    made = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style=None)
     for place, head in enumerate(heads):
         side = "right" if right[place : place + 1] == "r" else "left"
         made.add_column(Text(head), justify=side, width=widths[place])  # type: ignore[arg-type]
@@ -108,15 +107,8 @@ def _laid_out(
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
-def _rule() -> Box:
-    """Return the lines of a table: one under the heads."""
-    from rich.box import Box  # noqa: PLC0415 - a run without a table does without it
-
-    return Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
-
-
 def _blocks(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: int) -> Iterator[str]:
-    """Give the cells of each row on lines of their own, beside their heads; empty ones are left out."""
+    """Yield each row as a block with one line per cell, beside its head; empty cells are left out."""
     wide = max(map(width, heads))
     for number, row in enumerate(rows):
         if number:
@@ -128,17 +120,17 @@ def _blocks(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: int) -
 
 
 def is_plain() -> bool:
-    """Tell whether colours are unwanted here, or the terminal knows none."""
+    """Return whether colours are unwanted, or not supported by the terminal."""
     return bool(os.environ.get("NO_COLOR")) or is_dumb()
 
 
 def is_dumb() -> bool:
-    """Tell whether the terminal takes text only, so that nothing written can be taken back."""
+    """Return whether the terminal supports text only, so that written lines cannot be erased."""
     return os.environ.get("TERM") == "dumb"
 
 
 def spelled(text: str, encoding: str | None) -> str:
-    """Return a text in letters that an output can write, each as wide as what it stands for."""
+    """Replace characters that an output cannot encode by others of the same width."""
     try:
         text.encode(encoding or "utf-8")
     except UnicodeEncodeError:
@@ -148,45 +140,40 @@ def spelled(text: str, encoding: str | None) -> str:
 
 
 def wrapped(text: str, indent: int, columns: int | None = None, hanging: int | None = None) -> str:
-    """Break a text between words into lines of at most `columns`, else as wide as is easily read.
+    """Break a text between words into lines of at most `columns` (default: a readable width).
 
-    The first line is indented by `indent`, the others by `hanging`, else by the same.
+    The first line is indented by `indent`, the others by `hanging` (default: the same).
     """
-    wide = columns or min(room() or READABLE, READABLE)
-    rest = " " * (indent if hanging is None else hanging)
-    blanks = " " * indent
     return fill(
         text,
-        wide,
-        initial_indent=blanks,
-        subsequent_indent=rest,
+        columns or min(room() or READABLE, READABLE),
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent if hanging is None else hanging),
         break_long_words=False,
         break_on_hyphens=False,
     )
 
 
 def fitted(text: str, hanging: int = 0) -> str:
-    """Break one line between words where standard output is too narrow for it; leave it whole elsewhere."""
+    """Break a line between words if standard output is too narrow for it; otherwise leave it whole."""
     columns = room()
-    return (
-        text
-        if columns is None or width(click.unstyle(text)) <= columns
-        else wrapped(text, 0, columns, hanging=hanging)
-    )
+    if columns is None or width(click.unstyle(text)) <= columns:
+        return text
+    return wrapped(text, 0, columns, hanging=hanging)
 
 
 def number(count: float) -> str:
-    """Write a number for people."""
+    """Format a number with thousands separators."""
     return f"{count:,}"
 
 
 def counted(count: int, what: str) -> str:
-    """Write a number with what it counts, in the singular where it is one."""
+    """Format a count with its noun, in the singular for 1."""
     return f"{number(count)} {what if count == 1 else what + 's'}"
 
 
 def duration(seconds: float) -> str:
-    """Write a time for people, in its two largest units."""
+    """Format a duration in its two largest units."""
     whole = round(seconds)
     if not whole:
         return "less than a second"
@@ -196,7 +183,7 @@ def duration(seconds: float) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """Write a share in per cent, never 0 % or 100 % where it is not."""
+    """Format a share in per cent, as 0 % or 100 % only if it is exactly that."""
     percent = 100 * part / whole if whole else 0.0
     if 0 < percent < 1:
         return "less than 1 %"

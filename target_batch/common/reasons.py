@@ -1,4 +1,4 @@
-"""Why something was not sent or was refused: one list of codes, each with what to do about it."""
+"""Reason codes: why something was not sent or was refused, each with advice on what to do."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 
 
 class Reason(Enum):
-    """A reason code as it stands in rejects and run logs, with advice for the user.
+    """A reason code as it appears in rejects and run logs, with advice for the user.
 
-    `level` tells what the reason costs: `record` the whole record, `attribute` one attribute,
-    event attribute or member attribute, `either` what Batch names, `ignored` nothing (the record
-    asks for nothing and is only counted).
+    `level` says what is not sent: `record` the whole record; `attribute` one attribute, event
+    attribute or member attribute; `either` the one that Batch names; `ignored` a record that
+    requires no action and is only counted.
     """
 
     REFUSED_BY_BATCH = (
@@ -182,7 +182,7 @@ class Reason(Enum):
     NAME_COLLISION = (
         "name_collision",
         "attribute",
-        "Two properties become one Batch name; one of them goes. Give the other its own name in "
+        "Two properties become one Batch name, so only one of them is sent. Give the other its own name in "
         "the stream's `attributes`, or leave it out there with null.",
     )
     VALUE_TOO_LONG = (
@@ -322,7 +322,7 @@ class Reason(Enum):
 
     @property
     def stops(self) -> bool:
-        """Whether a setting or the tap is the likely cause, so that too many stop the run."""
+        """Whether a setting or the tap is the likely cause, so that too many such rejects stop the run."""
         return self in STOPPING
 
 
@@ -331,9 +331,9 @@ class Issue:
     """One reason why a record, an attribute, an event or a member cannot be sent.
 
     `property` is the source's name (a dotted path inside objects), `attribute` Batch's; both are
-    None where the whole record is meant. `message` is for people and holds no value of the record.
-    With `counted_only` it was decided for the whole column and reported at the SCHEMA: it is counted, not
-    written to the rejects row by row.
+    None if the whole record is meant. `message` is for people and contains no value of the record.
+    With `counted_only`, the issue affects the whole column and was reported at the SCHEMA: it is counted
+    but not written to the rejects for each record.
     """
 
     reason: Reason
@@ -359,5 +359,5 @@ STOPPING: Final = frozenset({
     Reason.INVALID_AUDIENCE_NAME,
     Reason.UNKNOWN_ACTION,
 })  # fmt: skip
-"""Reasons that count towards `max_rejected_share`. Not among them: what lies in the data itself, such as
-events that are too old, anonymous messages or two audiences of one name."""
+"""Reasons that count towards `max_rejected_share`. Reasons that lie in the data itself do not count, such as
+events that are too old, anonymous messages or two audiences with the same name."""

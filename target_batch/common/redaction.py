@@ -1,4 +1,4 @@
-"""Text that is safe to print: foreign text made fit for a log, and secrets that cannot be printed at all."""
+"""Text that is safe to print: foreign text cleaned for a log, and secrets that cannot be printed at all."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\u1fff\u2010-\u2027\u2030-\u205e\u2
 
 
 def clean(text: object, longest: int = LONGEST) -> str:
-    """Return `text` on one line, at most `longest` characters, `?` for what is not printable."""
+    """Return `text` on one line of at most `longest` characters, with `?` for unprintable ones."""
     shown = UNPRINTABLE.sub("?", str(text)[: longest * 2])
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 class Scrubber:
-    """Cleans what a server says, and takes out secrets that it may echo."""
+    """A cleaner for text from a server, which also masks secrets that the text may echo."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         longest_first = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def __call__(self, text: object, longest: int = LONGEST) -> str:
-        """Return `text` cleaned, `***` in the place of a secret."""
+        """Return `text` cleaned, with `***` in place of secrets."""
         return clean(self._secrets.sub("***", str(text)[: longest * 20]), longest)
 
 
 class Secret:
-    """Text such as a key, from the settings to the header that carries it; no form of printing shows it."""
+    """A secret text, such as a key, that no form of printing reveals."""
 
     __slots__ = ("_value",)
 

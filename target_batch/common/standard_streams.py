@@ -1,4 +1,4 @@
-"""Standard input, output and error as a run meets them: closed, full, or read by a process that stopped."""
+"""Standard input, output and error, which may be closed, full, or read by a process that has stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PIECE: Final = select.PIPE_BUF if hasattr(select, "PIPE_BUF") else 512
-"""Bytes that a pipe which takes any takes at once, so that a write does not block."""
+"""Bytes that a writable pipe accepts at once, so that a write does not block."""
 
 GLANCE_SECONDS: Final = 0.1
 
@@ -32,9 +32,9 @@ class _Forgiving(io.TextIOWrapper):
 
 
 def prepare() -> None:
-    """Occupy closed descriptors, so that no file takes their numbers; make standard error forgiving."""
+    """Occupy closed descriptors, so that no file gets their numbers; let standard error ignore failures."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - the last of the standard ones
-        pass  # the lowest number that is free is given out
+        pass  # `os.open` returns the lowest free number
     os.close(descriptor)
     if os.name == "posix":
         encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
@@ -47,13 +47,13 @@ def prepare() -> None:
 
 
 def flushed() -> str:
-    """Flush standard output; return why that failed, and leave nothing for the interpreter's own flush."""
+    """Flush standard output; return why that failed, and discard what the interpreter would flush at exit."""
     if sys.stdout is None:
         return ""
     try:
         sys.stdout.flush()
     except ValueError:
-        return ""  # closed by whoever wrote to it last
+        return ""  # already closed
     except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         with suppress(OSError, ValueError):
@@ -64,10 +64,10 @@ def flushed() -> str:
 
 
 def write_output(line: bytes, out_of_time: Callable[[], bool]) -> None:
-    """Write a line to standard output, past its buffer where it has a descriptor.
+    """Write a line to standard output, bypassing its buffer if it has a descriptor.
 
     Raises:
-        OSError: it cannot be written; TimeoutError where nothing took it until `out_of_time()`.
+        OSError: it cannot be written; a TimeoutError if its reader did not take it before `out_of_time()`.
     """
     if sys.stdout is None:
         raise OSError(0, "it is closed")
@@ -87,7 +87,7 @@ def write_output(line: bytes, out_of_time: Callable[[], bool]) -> None:
 def _write_buffered(output: Any, line: bytes) -> None:
     try:
         if hasattr(output, "buffer"):
-            output.buffer.write(line)  # text would follow the locale
+            output.buffer.write(line)  # text would be in the locale's encoding
         else:
             output.write(line.decode())
         output.flush()
@@ -96,7 +96,7 @@ def _write_buffered(output: Any, line: bytes) -> None:
 
 
 def takes_errors() -> bool:
-    """Whether standard error takes a line without waiting for its reader."""
+    """Return whether standard error accepts a line without waiting for its reader."""
     try:
         return bool(select.select([], [2], [], 0)[1])
     except (OSError, ValueError):
@@ -104,7 +104,7 @@ def takes_errors() -> bool:
 
 
 def say_if_possible(line: str) -> None:
-    """Write a line to standard error unless that would wait."""
+    """Write a line to standard error unless that would block."""
     if takes_errors():
         with suppress(OSError):
             os.write(2, line.encode() + b"\n")

@@ -1,7 +1,7 @@
-"""Where people's data is written: folders 0700 and files 0600 on disk, or objects behind a URL.
+"""Storage for personal data: folders (0700) and files (0600) on disk, or objects behind a URL.
 
 A file on disk grows and is synced. An object cannot grow, so behind a URL each sync closes a part and
-the next line begins another one; every part begins with its own head and can be read alone.
+the next line begins another; every part begins with its own head and can be read on its own.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 
 
 CALL_SECONDS: Final = 30.0
-"""How long one call to a storage behind a URL may take."""
+"""Time limit of one call to a storage behind a URL."""
 
 PART_BYTES: Final = 4 * 1024 * 1024
-"""What is kept in memory of a file behind a URL before it is written as a part."""
+"""Bytes of a file behind a URL that are kept in memory before they are written as a part."""
 
 NO_SUCH_PROTOCOL: Final = "its protocol is unknown, or needs a package of its own: s3fs, gcsfs, …"
 
 OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "r2"})
-"""Protocols without folders: to make one there would make a bucket."""
+"""Protocols without folders: creating one would create a bucket."""
 
 
 class Appender(Protocol):
-    """A growing file of lines; `names` are the files it has written so far: paths, or whole URLs."""
+    """A growing file of lines; `names` are the files written so far, as paths or whole URLs."""
 
     names: list[str]
 
     def write(self, head: bytes, line: bytes) -> None:
-        """Write a line, under `head` where a file begins or the head has changed."""
+        """Write a line, preceded by `head` if a file begins or the head has changed."""
 
     def sync(self) -> None:
-        """Bring everything written onto the disk, or behind the URL."""
+        """Bring everything written to the disk, or to the URL."""
 
     def close(self) -> None:
-        """Sync, and write no more."""
+        """Sync, and accept no more lines."""
 
 
 class Folder(Protocol):
@@ -54,15 +54,15 @@ class Folder(Protocol):
         """Open a file to append to."""
 
     def read(self, pattern: str) -> Iterator[tuple[str, bytes]]:
-        """Give the files whose name matches a glob, in the order of their names: paths, or whole URLs."""
+        """Yield name (path or whole URL) and content of files that match a glob, sorted by name."""
 
 
 def folder_at(work_path: str, seconds: Callable[[], float] = lambda: CALL_SECONDS) -> Folder:
-    """Return the folder that a path or a URL names; `seconds` is how long one call behind a URL may take.
+    """Return the folder at a path or URL; `seconds` returns the time limit of one call behind a URL.
 
     Raises:
         ConfigurationError: the URL's protocol is unknown or lacks its package, no bucket is named, or the
-            storage does not open.
+            storage cannot be opened.
     """
     if "://" not in work_path or work_path.startswith("file://"):
         return LocalFolder(Path(work_path.removeprefix("file://")).expanduser())
@@ -81,7 +81,7 @@ def folder_at(work_path: str, seconds: Callable[[], float] = lambda: CALL_SECOND
         ) from None
     try:
         files, root = fsspec.core.url_to_fs(work_path)
-    except Exception as error:  # noqa: BLE001 - packages of others; a message may hold a key
+    except Exception as error:  # noqa: BLE001 - of any package; its message may hold a key
         raise ConfigurationError(
             f"The storage behind `work_path` ({protocol}://) does not open ({type(error).__name__}), so "
             "nothing was read. Check the URL, and where its package looks for credentials."
@@ -90,7 +90,7 @@ def folder_at(work_path: str, seconds: Callable[[], float] = lambda: CALL_SECOND
 
 
 def private_folder(folder: Path) -> Path:
-    """Make a folder and what is missing above it, each readable by its owner only."""
+    """Create a folder and its missing parents, each accessible to its owner only."""
     missing = [folder, *folder.parents]
     for path in reversed([path for path in missing if not path.exists()]):
         path.mkdir(mode=0o700, exist_ok=True)
@@ -104,7 +104,7 @@ class LocalFolder:
         self.root = root
 
     def append(self, name: str) -> Appender:
-        """Open a file to append to, made 0600; a symbolic link in its place is refused.
+        """Open a file to append to, created with mode 0600; a symbolic link in its place is refused.
 
         Raises:
             OSError: it cannot be opened.
@@ -116,7 +116,7 @@ class LocalFolder:
         return LocalAppender(str(path), os.fdopen(os.open(path, flags, 0o600), "ab"))
 
     def _keep_out_of_repositories(self) -> None:
-        """Write a `.gitignore` of its own: what lies here is people's data."""
+        """Write a `.gitignore` into the folder, which holds personal data."""
         try:
             file = os.open(
                 self.root / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
@@ -127,7 +127,7 @@ class LocalFolder:
             opened.write(b"*\n")
 
     def read(self, pattern: str) -> Iterator[tuple[str, bytes]]:
-        """Give the files whose name matches a glob, in the order of their names."""
+        """Yield name and content of the files that match a glob, sorted by name."""
         for path in sorted(self.root.glob(pattern)):
             yield str(path), path.read_bytes()
 
@@ -141,19 +141,19 @@ class LocalAppender:
         self._head = b""
 
     def write(self, head: bytes, line: bytes) -> None:
-        """Write a line, under `head` where it has changed."""
+        """Write a line, preceded by `head` if it has changed."""
         if head != self._head:
             self._head = head
             self._file.write(head)
         self._file.write(line)
 
     def sync(self) -> None:
-        """Bring everything onto the disk."""
+        """Bring everything written to the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Sync, and write no more."""
+        """Sync, and accept no more lines."""
         try:
             self.sync()
         finally:
@@ -161,9 +161,9 @@ class LocalAppender:
 
 
 class RemoteFolder:
-    """A prefix behind a URL of any protocol that fsspec knows; what a backend raises becomes an OSError."""
+    """A prefix behind a URL of any protocol that fsspec supports; errors of its backends become OSErrors."""
 
-    def __init__(self, files: Any, root: str, seconds: Callable[[], float] = lambda: CALL_SECONDS) -> None:
+    def __init__(self, files: Any, root: str, seconds: Callable[[], float]) -> None:
         self._files = files
         self._root = root.rstrip("/")
         self._seconds = seconds
@@ -173,7 +173,7 @@ class RemoteFolder:
         return RemoteAppender(self._files, f"{self._root}/{name}", self._seconds)
 
     def read(self, pattern: str) -> Iterator[tuple[str, bytes]]:
-        """Give the objects whose name matches a glob, in the order of their names."""
+        """Yield name and content of the objects that match a glob, sorted by name."""
         names = _remotely(self._seconds(), lambda: self._files.glob(f"{self._root}/{pattern}"))
         for name in sorted(names):
             content = _remotely(self._seconds(), partial(self._files.cat_file, name))
@@ -181,9 +181,9 @@ class RemoteFolder:
 
 
 class RemoteAppender:
-    """A series of objects: NAME-0001.EXT and so on, one a sync, or sooner where much has come."""
+    """A series of objects named NAME-0001.EXT and so on: one per sync, or sooner if one grows large."""
 
-    def __init__(self, files: Any, name: str, seconds: Callable[[], float] = lambda: CALL_SECONDS) -> None:
+    def __init__(self, files: Any, name: str, seconds: Callable[[], float]) -> None:
         self.names: list[str] = []
         self._files = files
         self._seconds = seconds
@@ -195,7 +195,7 @@ class RemoteAppender:
         self._head = b""
 
     def write(self, head: bytes, line: bytes) -> None:
-        """Keep a line for the next part; a part that has grown large is written at once."""
+        """Keep a line for the next part; once the part is large, write it at once."""
         if head != self._head or not self._lines:
             self._head = head
             self._lines.append(head)
@@ -205,10 +205,10 @@ class RemoteAppender:
             self.sync()
 
     def sync(self) -> None:
-        """Write what has come since the last sync as one object.
+        """Write the lines since the last sync as one object.
 
         Raises:
-            OSError: the storage did not take it.
+            OSError: the storage did not accept it.
         """
         if not self._lines:
             return
@@ -232,17 +232,17 @@ class RemoteAppender:
 
 
 def _remotely(seconds: float, call: Callable[[], Any]) -> Any:
-    """Make a call to a storage that may never answer, on a thread that cannot keep the process.
+    """Make a call to a storage that may never answer, on a thread that cannot keep the process alive.
 
     Raises:
-        OSError: it failed, or it took too long; the message names the kind of the error, never its words.
+        OSError: the call failed or took too long; the message names the kind of the error, never its text.
     """
     answer: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
 
     def work() -> None:
         try:
             answer.put((call(), None))
-        except BaseException as error:  # noqa: BLE001 - raised again below, by its kind
+        except BaseException as error:  # noqa: BLE001 - raised again below, without its text
             answer.put((None, error))
 
     threading.Thread(target=work, name="storage", daemon=True).start()
@@ -259,10 +259,10 @@ def _remotely(seconds: float, call: Callable[[], Any]) -> Any:
 
 
 def write_whole(path: str, content: bytes, seconds: float) -> None:
-    """Replace a file, or an object behind a URL, as a whole; others may read it.
+    """Replace a whole file, or an object behind a URL; other users may read it.
 
     Raises:
-        OSError: it cannot be written, or not within `seconds` behind a URL.
+        OSError: it cannot be written, or behind a URL not within `seconds`.
     """
     if "://" not in path or path.startswith("file://"):
         _replace(Path(path.removeprefix("file://")).expanduser(), content)

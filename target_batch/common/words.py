@@ -1,4 +1,4 @@
-"""Names compared by their words: `occurred_at`, `OCCURRED_AT`, `occurredAt` and `Occurred At` are one."""
+"""Comparison of names by words: `occurred_at`, `OCCURRED_AT`, `occurredAt` and `Occurred At` are equal."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def words(name: str) -> list[str]:
 def letters(name: str) -> str:
     """Return the letters and digits of a name in lower case: equal for every spelling of the same words.
 
-    Databases that fold names write `userId` as `userid`, so where one word ends does not count.
+    Databases that fold names write `userId` as `userid`, so word boundaries do not count.
     """
     return _BETWEEN_WORDS.sub("", name.lower())
 
 
 def matching(names: Iterable[str], present: Iterable[str]) -> Iterator[str]:
-    """Yield which of the names present are spellings of `names`, in the order of `names`.
+    """Yield the names in `present` that are spellings of `names`, in the order of `names`.
 
-    The exact spelling goes before another one of the same words.
+    The exact spelling comes before other spellings of the same words.
     """
     there = list(present)
     for name in names:
@@ -43,11 +43,11 @@ def matching(names: Iterable[str], present: Iterable[str]) -> Iterator[str]:
 
 
 def find(names: Iterable[str], present: Iterable[str]) -> str | None:
-    """Return the first of the names present that is a spelling of one of `names`, in their order."""
+    """Return the first name that `matching` yields, or None."""
     return next(matching(names, present), None)
 
 
 def shown(name: str) -> str:
-    """Return a property's name for a message, in backticks, with invisible characters written out."""
+    """Return a property's name for a message, in backticks, with invisible characters escaped."""
     visible = (letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in name)
     return f"`{''.join(visible)}`"

@@ -1,1 +1,1 @@
-"""Settings: declared once, read from files and the environment, explained where they are wrong."""
+"""Settings: declaring them, reading them from files and the environment, and explaining errors in them."""

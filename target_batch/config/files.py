@@ -1,8 +1,8 @@
-r"""The configuration as a command is given it: files, later ones over earlier ones, or the environment.
+r"""Reading the configuration: from files, later ones overriding earlier ones, and from the environment.
 
-Meltano flattens what stands in `meltano.yml` (`{"users.kind": "profiles"}`), takes the dot in a name for a
+Meltano flattens the settings in `meltano.yml` (`{"users.kind": "profiles"}`), treats a dot in a name as a new
 level, and drops nulls and dotted names from the file it writes. It writes `\.` for a dot that is part of
-a name. What the user wrote is put back together here.
+a name. This module restores what the user wrote.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
-"""What may stand for a boolean, in any case, where a setting comes as text: variables, `.env`, Meltano."""
+"""Words read as booleans, in upper or lower case, where settings are text: variables, `.env`, Meltano."""
 
 
 def _switches(*kinds: type) -> frozenset[str]:
@@ -45,10 +45,10 @@ SEPARATOR: Final = re.compile(r"(?<!\\)\.")
 
 
 def unbroken(config: dict[str, Any], file: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return a configuration file with the nested settings that Meltano broke when it wrote the file.
+    """Restore the nested settings that Meltano broke when it wrote a configuration file.
 
-    Beside the file Meltano passes each setting in a variable `MELTANO_LOAD_…`, where every name and every
-    null is still there. Files that Meltano did not write are returned as they are.
+    Meltano also passes each setting in a variable `MELTANO_LOAD_…`, which still has every name and every
+    null. Files that Meltano did not write are returned as they are.
     """
     root = environment.get("MELTANO_SYS_DIR_ROOT")
     if not root or not Path(file).resolve().is_relative_to(Path(root).resolve()):
@@ -58,7 +58,7 @@ def unbroken(config: dict[str, Any], file: str, environment: Mapping[str, str]) 
 
 
 def nested(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration whose `streams` and `stream_maps` are objects of objects again."""
+    """Return a configuration with `streams` and `stream_maps` restored to objects of objects."""
     found = dict(config)
     for name, put_back in PUT_BACK.items():
         if isinstance(config.get(name), dict):
@@ -67,7 +67,7 @@ def nested(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_booleans(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration in which the words of `BOOLEANS` are booleans; others stay, to be refused."""
+    """Replace the words of `BOOLEANS` by booleans; other words stay, to be refused later."""
     found = _with_booleans(config, SWITCHES)
     if isinstance(streams := config.get("streams"), dict):
         found["streams"] = {
@@ -85,7 +85,7 @@ def _with_booleans(given: Mapping[str, Any], switches: frozenset[str]) -> dict[s
 
 
 def mapped_streams(given: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return each entry of `stream_maps` as it was written, and the streams or globs that it may be for."""
+    """Return each entry of `stream_maps` as it was written, with the streams or globs it may be for."""
     maps = _stream_maps(dict(given))
     sources = {
         name: options["__source__"]
@@ -103,7 +103,7 @@ def mapped_streams(given: Mapping[str, Any]) -> dict[str, set[str]]:
 
 
 def _streams(flat: dict[str, Any]) -> dict[str, Any]:
-    """Put options back: the last part of a key is an option's name, or `attributes` stands before it."""
+    """Restore options: a key ends with an option's name, or with `attributes` and the name of a property."""
     found: dict[str, Any] = {}
     for key, value in flat.items():
         parts = SEPARATOR.split(key)
@@ -121,11 +121,11 @@ def _streams(flat: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stream_maps(flat: dict[str, Any]) -> dict[str, Any]:
-    """Put properties back.
+    """Restore properties.
 
-    A dotted name that is taken out is taken out under every reading: as a stream, and as a property of each
+    A dotted name that is removed is removed under every reading: as a stream, and as a property of each
     stream that it may belong to. A reading that fits no stream has no effect; a wrong guess would send the
-    column. Where an object stands inside nothing was flattened.
+    column. If any value is an object, nothing was flattened.
     """
     if any(isinstance(value, dict) for value in flat.values()):
         return _unescaped(flat)
@@ -134,23 +134,23 @@ def _stream_maps(flat: dict[str, Any]) -> dict[str, Any]:
         parts = SEPARATOR.split(key)
         for stream, name in _readings(parts, value, only_mapped="__else__" in flat):
             found.setdefault(stream, {})[name] = value
-    whole = {_name(SEPARATOR.split(key)): value for key, value in flat.items() if _is_whole(key, value)}
+    whole = {
+        _name(SEPARATOR.split(key)): value
+        for key, value in flat.items()
+        if _is_removal(value) or not SEPARATOR.search(key)
+    }
     return whole | found
 
 
 def _readings(parts: list[str], value: Any, *, only_mapped: bool) -> Iterator[tuple[str, str]]:
-    """Return the pairs of a stream and a property that a dotted name may stand for.
+    """Yield the pairs of a stream and a property that a dotted name may mean.
 
-    An expression belongs behind the last dot. Where unmapped streams are left out a reading more would
-    let a stream in.
+    The property of an expression is the part after the last dot. If unmapped streams are excluded, an
+    additional reading would let a stream in.
     """
     every = _is_removal(value) and not only_mapped and not parts[-1].startswith("__")
     for place in range(1 if every else max(1, len(parts) - 1), len(parts)):
         yield _name(parts[:place]), _name(parts[place:])
-
-
-def _is_whole(key: str, value: Any) -> bool:
-    return _is_removal(value) or not SEPARATOR.search(key)
 
 
 def _is_removal(value: Any) -> bool:
@@ -162,7 +162,7 @@ def _name(parts: list[str]) -> str:
 
 
 def _unescaped(options: dict[str, Any]) -> dict[str, Any]:
-    """Return an object with the dots in its names, at any depth, written plainly."""
+    """Return an object with the dots in its names unescaped, at any depth."""
     return {
         name.replace("\\.", "."): _unescaped(value) if isinstance(value, dict) else value
         for name, value in options.items()
@@ -175,10 +175,10 @@ PUT_BACK: Final = {"streams": _streams, "stream_maps": _stream_maps}
 PREFIX: Final = "TARGET_BATCH_"
 
 LEVEL_VARIABLES: Final = (f"{PREFIX}LOGLEVEL", "LOGLEVEL")
-"""What the SDK takes the level of its log from: the first that is set and not empty."""
+"""Variables from which the SDK takes its log level: the first that is set and not empty."""
 
 EDITOR_SCHEMA: Final = "$schema"
-"""The key by which a file tells an editor its JSON schema; it is not a setting."""
+"""The key that refers an editor to the file's JSON schema; it is not a setting."""
 
 READ_AS: Final[dict[str, type[Any]]] = {"object": dict, "array": list}
 
@@ -200,12 +200,12 @@ NO_CONFIGURATION: Final = (
 
 
 class Wrong(click.ClickException):
-    """The configuration is wrong; said as the target would say it, with its exit code."""
+    """A configuration error, shown in the same words as the target's and with the same exit code."""
 
     exit_code = ConfigurationError.exit_code
 
     def format_message(self) -> str:
-        """Return the message, broken between words where the terminal is narrow."""
+        """Return the message, broken between words if the terminal is narrow."""
         return fitted(f"Error: {self.message}").removeprefix("Error: ")
 
 
@@ -214,10 +214,10 @@ def _echo(note: str) -> None:
 
 
 def check_log_level() -> None:
-    """Check the variable that names the level of the log.
+    """Check the variable that sets the log level.
 
     Raises:
-        Wrong: the level does not exist.
+        Wrong: there is no such level.
     """
     name = next((name for name in LEVEL_VARIABLES if os.environ.get(name)), None)
     if name is not None and not isinstance(logging.getLevelName(os.environ[name].upper()), int):
@@ -225,9 +225,9 @@ def check_log_level() -> None:
 
 
 def read(files: Sequence[str], tell: Callable[[str], None] = _echo) -> dict[str, Any]:
-    """Return the settings of all files together, then those of the environment if ENV is asked for.
+    """Return the merged settings of all files, and of the environment if ENV is among them.
 
-    `tell` gets a sentence for every variable that looks like a setting and is not one.
+    `tell` is called with a sentence for every variable that looks like a setting but is not.
     """
     config: dict[str, Any] = {}
     for name in files:
@@ -242,7 +242,7 @@ def of_file(name: str) -> dict[str, Any]:
     """Return the settings of one file.
 
     Raises:
-        BadParameter: it cannot be read; names the file and the place, never what stands there.
+        BadParameter: it cannot be read; the message has the file and the position, never the content.
     """
     try:
         content = json.loads(Path(name).read_text(encoding="utf-8-sig"))
@@ -262,19 +262,12 @@ def of_file(name: str) -> dict[str, Any]:
     return content
 
 
-def _schema() -> dict[str, Any]:
-
-    schema = json_schema()
-    schema["properties"] |= {name: {"type": kind} for name, kind in SDK_TYPES.items()}
-    return schema
-
-
 def _environment(tell: Callable[[str], None]) -> dict[str, Any]:
-    """Return the settings of the environment; a variable wins over the same one in a file `.env`."""
+    """Return the settings in the environment; a variable overrides the same one in a file `.env`."""
     from dotenv import find_dotenv, load_dotenv  # noqa: PLC0415 - only ENV needs it
 
     load_dotenv(find_dotenv(usecwd=True), override=False)
-    shown = _schema()["properties"]
+    shown = json_schema()["properties"] | {name: {"type": kind} for name, kind in SDK_TYPES.items()}
     for note in stray_variables(os.environ.keys() - {LEVEL_VARIABLES[0]}, PREFIX, shown):
         tell(note)
     variables = {name: f"{PREFIX}{name.upper()}" for name in shown}
@@ -288,13 +281,13 @@ def _environment(tell: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _kind(shown: dict[str, Any]) -> str:
-    """Return the type of a setting that is not null."""
+    """Return the type of a setting, other than null."""
     kinds = shown.get("type", "string")
     return kinds if isinstance(kinds, str) else next(kind for kind in kinds if kind != "null")
 
 
 def _value(variable: str, text: str, kind: str) -> Any:
-    """Read a variable as its setting's type asks; booleans and fractions are read with the settings."""
+    """Convert a variable to its setting's type; booleans and fractions are converted with the settings."""
     try:
         if kind == "integer":
             return int(text)

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words that name the setting and never a value."""
+"""Messages about a wrong configuration, which name the setting and never contain a value."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
 PLACE = re.compile(r"(.*) - at `\$\.?([^`]*)`", re.DOTALL)
-"""A message of msgspec: what, and where; the last place, since a value may hold the words of another."""
+"""A message of msgspec: what is wrong, and where. The last " - at " counts: a value may contain another."""
 
 UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 LONGEST: Final = 300
 
 
 def unknown_settings(names: Iterable[str], known: Iterable[str]) -> str:
-    """Say which settings there are not, and which may have been meant."""
+    """Return a message about unknown settings, with the ones that may have been meant."""
     shown = ", ".join(f"`{clean(name, 60)}`{meant(name, known)}" for name in names)
     return f"Unknown setting: {shown}. `target-batch --about` lists the settings there are."
 
 
 def stray_variables(names: Iterable[str], prefix: str, known: Iterable[str]) -> Iterator[str]:
-    """Name variables that look like settings but are not.
+    """Yield a sentence for each variable that looks like a setting but is not.
 
-    Meltano's own have a second `_` behind the prefix, or go on where a setting's name ends.
+    Meltano's own are skipped: they have a second `_` after the prefix, or continue after a setting's name.
     """
     variables = [f"{prefix}{name.upper()}" for name in known]
     theirs = (f"{prefix}_", *(f"{variable}_" for variable in variables))
@@ -42,7 +42,7 @@ def stray_variables(names: Iterable[str], prefix: str, known: Iterable[str]) -> 
 
 
 def wrong_setting(given: Mapping[str, Any], settings: type, error: msgspec.ValidationError) -> str:
-    """Say which setting is wrong and what it may be; for a stream's option, of which stream."""
+    """Return a message saying which setting, or option of which stream, is wrong and what it may be."""
     for place, value, kind in _nested(given):
         if found := _issue(value, kind):
             return _told(found, kind, place)
@@ -84,13 +84,13 @@ def _told(error: msgspec.ValidationError, kind: type, prefix: str) -> str:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """Return the known name that was probably meant, as a question in parentheses, or nothing."""
+    """Return the known name that was probably meant, as a question in parentheses, or an empty string."""
     close = get_close_matches(name, list(known), n=1)
     return f" (did you mean `{close[0]}`?)" if close else ""
 
 
 def _values(kind: type, path: str) -> list[str]:
-    """Return what a field that has a choice may be."""
+    """Return the permitted values of a field with a choice."""
     name = re.split(r"[.\[]", path, maxsplit=1)[0]
     types = {field.name: field.type for field in msgspec.structs.fields(kind)}
     return sorted({str(value) for value in _choices(types.get(name))})
@@ -108,13 +108,13 @@ BETWEEN_WORDS: Final = re.compile(r"[^a-z0-9]+")
 
 
 class StreamEntries:
-    """The entries of one setting, and the streams that were met so far.
+    """The entries of one setting, compared with the streams that have come so far.
 
-    A mistyped name would change nothing, without a word: a column that is masked under it would be sent.
+    Unnoticed, a mistyped name would have no effect: a column that it should mask would be sent.
 
     Args:
         setting: the setting's name.
-        patterns: entry → the names or globs of streams that it is for; it fits if one of them does.
+        patterns: entry → names or globs of the streams that it is for; one match is enough.
     """
 
     def __init__(self, setting: str, patterns: Mapping[str, Collection[str]]) -> None:
@@ -125,10 +125,10 @@ class StreamEntries:
         self._listed = self._unfitted = False
 
     def meet(self, stream: str) -> tuple[str, int] | None:
-        """Take note of a stream, before its first record.
+        """Register a stream, before its first record.
 
         Returns:
-            What to say of it and the level of the log; None if an entry fits it or none is left over.
+            A message about it and the log level; None if an entry fits it or every entry has fitted a stream.
         """
         if stream in self._met:
             return None
@@ -148,11 +148,11 @@ class StreamEntries:
         return f"{begin}. These have fitted no stream so far: {_listing(self._idle)}.", logging.INFO
 
     def idle(self) -> tuple[str, int] | None:
-        """Say which entries no stream of the whole input has, and which was probably meant.
+        """Return a message about the entries that fit no stream of the whole input, and the log level.
 
-        It is a warning where an entry may have been meant for a stream that came: where a stream had none, or
-        has nearly an entry's name. Else the input had fewer streams than the settings, as when a tap is run
-        for some of its tables.
+        It is a warning if an entry may have been meant for a stream that came: one that no entry fits, or
+        one with nearly the entry's name. Otherwise the input had fewer streams than the settings, as when a
+        tap runs for some of its tables only.
         """
         if not self._idle or not self._met:
             return None
@@ -171,7 +171,7 @@ def _fits(stream: str, patterns: Iterable[str]) -> bool:
 
 
 def _is_close(patterns: Collection[str], stream: str) -> bool:
-    """Tell whether one of the names may mean a stream: nearly the same letters, or the same last word."""
+    """Return whether one of the names may mean a stream: nearly the same letters, or the same last word."""
     last = _last_word(stream)
     return bool(get_close_matches(stream, patterns)) or any(_last_word(name) == last for name in patterns)
 

@@ -1,8 +1,7 @@
-"""Which kind a stream is and where its custom ID stands, decided once per SCHEMA."""
+"""The kind of a stream and the property of its custom ID, decided once per SCHEMA."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.paths import split
 from target_batch.common.redaction import clean
-from target_batch.common.words import find, shown
+from target_batch.common.words import find, shown, words
 from target_batch.config.options import StreamOptions
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ _NAMES_SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a stream is: its kind, its options, and the property or path of its custom ID."""
+    """The decision about a stream: its kind, its options, and the property or path of its custom ID."""
 
     stream: str
     kind: Kind
@@ -57,7 +56,7 @@ class Route:
 
 
 def options_for(stream: str, streams: dict[str, StreamOptions]) -> StreamOptions:
-    """Return the options of a stream: its exact name first, then the first glob that matches."""
+    """Return the options of a stream: those of its exact name, else of the first glob that matches."""
     if stream in streams:
         return streams[stream]
     for pattern, options in streams.items():
@@ -67,7 +66,7 @@ def options_for(stream: str, streams: dict[str, StreamOptions]) -> StreamOptions
 
 
 def route(stream: str, schema: dict[str, Any], key_properties: Sequence[str], settings: Settings) -> Route:
-    """Decide what a stream is.
+    """Decide the kind of a stream and its custom ID.
 
     Raises:
         ConfigurationError: the kind or the custom ID cannot be determined; the message names the setting.
@@ -98,20 +97,19 @@ def kind_by_shape(properties: dict[str, Any]) -> Kind | None:
 
 def kind_by_name(stream: str) -> Kind | None:
     """Read the kind from the last word of a stream's name, singular or plural."""
-    words = [word for word in re.split(r"[^a-z0-9]+", _spaced(stream)) if word]
-    if not words:
+    if not (found := words(stream)):
         return None
-    words[-1] = _singular(words[-1])
-    return KIND_BY_LAST_WORD.get("_".join(words[-2:])) or KIND_BY_LAST_WORD.get(words[-1])
+    found[-1] = _singular(found[-1])
+    return KIND_BY_LAST_WORD.get("_".join(found[-2:])) or KIND_BY_LAST_WORD.get(found[-1])
 
 
 def _check_named(
     stream: str, kind: Kind, options: StreamOptions, properties: dict[str, Any], settings: Settings
 ) -> None:
-    """Stop where an option names a property that the SCHEMA does not have.
+    """Check that the SCHEMA has every property that an option names.
 
     Raises:
-        ConfigurationError: naming the setting, and the properties there are.
+        ConfigurationError: a property is missing; the message names the setting and the existing properties.
     """
     if not properties:
         return
@@ -130,17 +128,13 @@ def _check_named(
 
 
 def _is_there(path: str, properties: dict[str, Any]) -> bool:
-    """Tell whether a property has this name, or is an object that the dotted path may lead into."""
+    """Return whether a property has this name, or is an object that the dotted path may lead into."""
     head, rest = split(path, properties)
     if head not in properties or rest is None:
         return head in properties
     said = properties[head]
     kinds = said.get("type") if isinstance(said, dict) else None
     return kinds is None or "object" in kinds
-
-
-def _spaced(stream: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", stream).lower()
 
 
 def _singular(word: str) -> str:

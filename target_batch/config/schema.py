@@ -1,4 +1,4 @@
-"""The settings as the JSON schema that the SDK shows in `--about`, made from their declaration."""
+"""The JSON schema of the settings, made from their declaration, as the SDK shows it in `--about`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from target_batch.config.settings import Settings
 
 
 def json_schema() -> dict[str, Any]:
-    """Return one property a setting: title, description, type, default, `secret` where it is one."""
+    """Return a schema with one property per setting: title, description, type, default, and `secret`."""
     properties: dict[str, Any] = {}
     required = []
     for field in msgspec.structs.fields(Settings):
@@ -26,14 +26,14 @@ def json_schema() -> dict[str, Any]:
 
 
 def _schema_of(kind: type) -> dict[str, Any]:
-    """Describe a secret: in a configuration it is text."""
+    """Return the schema of a secret, which is text in a configuration."""
     if kind is Secret:
         return {"type": "string"}
     raise NotImplementedError(f"no schema for {kind.__name__}")
 
 
 def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
-    """Replace references by what they refer to, and `anyOf [X, null]` by X with two types."""
+    """Replace references by their targets, and `anyOf [X, null]` by X with two types."""
     if isinstance(schema, list):
         return [_inlined(item, parts) for item in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""Every setting, declared once: the typed object, `--about`, the README and the plugin definition."""
+"""Every setting, declared once for the typed object, `--about`, the README and the plugin definition."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["fail", "profiles", "events", "audiences", "ignore"],
         _setting(
             "Default kind",
-            "What a stream is when neither its options, its shape nor its name tell; "
-            "`fail` stops before anything of it is sent.",
+            "The kind of a stream that its options, shape and name do not determine; "
+            "`fail` stops before any of its records are sent.",
         ),
     ] = "fail"
     streams: Annotated[
@@ -188,7 +188,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 10_000
     checkpoint_seconds: Annotated[
         Positive,
-        _setting("Checkpoint seconds", "Seconds after which it is, even when the tap is idle."),
+        _setting("Checkpoint seconds", "Maximum seconds between checkpoints, even if the tap is idle."),
     ] = 60
     max_retry_seconds: Annotated[
         Positive,
@@ -273,22 +273,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = True
 
 
-SDK_SETTINGS: Final = frozenset(
-    {
-        "stream_maps",
-        "stream_map_config",
-        "faker_config",
-        "flattening_enabled",
-        "flattening_max_depth",
-        "flattening_max_key_length",
-        "flattening_separator",
-    }
-)
-"""Settings of the SDK that work in front of this target."""
-
-
 class SdkSettings(msgspec.Struct):
-    """What the SDK's settings may be; it takes them as they are, and fails over others."""
+    """The types of the SDK's settings, checked here because the SDK does not and fails on wrong ones."""
 
     stream_maps: dict[str, Any] = {}
     stream_map_config: dict[str, Any] = {}
@@ -299,16 +285,19 @@ class SdkSettings(msgspec.Struct):
     flattening_separator: str = "__"
 
 
+SDK_SETTINGS: Final = frozenset(SdkSettings.__struct_fields__)
+"""Settings that the SDK applies before records reach this target."""
+
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
 VERSION = re.compile(r"2\.\d{1,3}")
 VERSION_AT_END = re.compile(r"/\d+\.\d+/*$")
 
 
 def load(config: Mapping[str, Any]) -> Settings:
-    """Check a configuration and make it typed; null counts as not set.
+    """Check a configuration and convert it to `Settings`; null counts as not set.
 
     Raises:
-        ConfigurationError: naming every unknown setting, or the first wrong one, never its value.
+        ConfigurationError: the message names every unknown setting, or the first wrong one, never its value.
     """
     given = {name: value for name, value in config.items() if value is not None}
     own = {name: value for name, value in given.items() if name not in SDK_SETTINGS}
@@ -343,7 +332,7 @@ def _check_sdk_settings(given: dict[str, Any]) -> None:
 
 
 def _secret(kind: type, value: Any) -> Secret:
-    """Read what only text can be; anything else is refused without being shown."""
+    """Convert text to a secret; refuse anything else without showing it."""
     if kind is not Secret or not isinstance(value, str):
         raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
     return Secret(value)

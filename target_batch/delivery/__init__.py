@@ -1,1 +1,1 @@
-"""From operations to requests to fates: what is sent, in which order, and what became of each record."""
+"""Delivery: turns operations into requests, sends them in order, and settles the fate of each record."""

@@ -1,9 +1,9 @@
-"""Audience changes on their way: gathered per audience, one call after the other, then indexed.
+"""Delivery of audience changes: collected per audience, sent one call after the other, then indexed.
 
-Everything about audiences shares one request a second, so one thread carries it all; its order is
-the order of arrival. The last word on each member wins. Calls leave when they are full, when they have
-waited long enough, or when nothing else wants the line. What is accepted counts as delivered once the
-index has it, if the run waits for that.
+All calls about audiences share one request per second, so a single thread carries them, in order of
+arrival. The last change of each member wins. A call is sent when it is full, when its changes have waited
+long enough, or when the thread is idle. If the run waits for indexing, accepted changes count as delivered
+once they are indexed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from target_batch.common.errors import StopRun
 from target_batch.common.limits import AUDIENCE_ENTRIES, BODY_BYTES
 from target_batch.common.operations import Ticket
 from target_batch.delivery.index_polling import Audience, IndexPolling
-from target_batch.delivery.workers import Workers
+from target_batch.delivery.workers import BLOCKED_WAIT, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
     from target_batch.delivery.index_polling import AcceptedRequest, PollTiming
 
 MOST_WAITING: Final = 100_000
-"""Records that wait across all audiences before the fullest one is sent early."""
+"""Records that may wait across all audiences before the fullest audience is sent early."""
 
 WAITING_BYTES: Final = 32_000_000
-"""Bytes of the records that wait across all audiences, at most."""
+"""Maximum size in bytes of the records that wait across all audiences."""
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(slots=True)
 class Member:
-    """What one ID gets in one call, and the tickets of the records it came from: the last one wins."""
+    """The change of one member in one call, and the tickets of its records, of which the last one wins."""
 
     change: AudienceChange
     tickets: list[Ticket]
 
     def encoded(self) -> bytes:
-        """Encode the member as an update takes it; attributes and tags come with an add only."""
+        """Encode the member for an update call; only an `add` has attributes and tags."""
         change = self.change
         member: dict[str, Any] = {"action": "add" if change.add else "remove", "id": change.member}
         if change.add and change.attributes:
@@ -61,10 +61,10 @@ class Member:
 
 @dataclass(slots=True, eq=False)
 class AudienceRequest:
-    """The members of one request, the line of the oldest record among them, and what is open of it.
+    """The members of one request, the input line of their oldest record, and what is still open.
 
-    It goes to every sender: `open_answers` counts those that have not answered, `open_indexes` those whose
-    index has not taken it in.
+    The request is sent by every sender: `open_answers` counts those without an answer so far,
+    `open_indexes` those for which Batch has not indexed it yet.
     """
 
     members: list[Member]
@@ -75,7 +75,7 @@ class AudienceRequest:
     _origins: Counter[tuple[Origin, ...]] = field(default_factory=Counter)
 
     def answered(self) -> None:
-        """Take note of an answer; after the last one nothing but numbers is kept, however slow the index."""
+        """Note an answer; after the last one only counts are kept, as indexing may take long."""
         self.open_answers -= 1
         if not self.open_answers:
             accepted = (member.tickets for member in self.members if member.tickets)
@@ -83,14 +83,14 @@ class AudienceRequest:
             self.members, self.bodies = [], []
 
     def delivered(self) -> Iterator[list[Ticket]]:
-        """Yield, for each member that was accepted, tickets that stand for those it came with."""
+        """Yield, for each accepted member, one ticket per record of it; these tickets have no content."""
         for origins, members in self._origins.items():
             yield from repeat([Ticket(origin, self.line, b"") for origin in origins], members)
 
 
 @dataclass(slots=True)
 class Gathered:
-    """What waits for one audience, and since when."""
+    """The changes that wait for one audience, and since when."""
 
     line: int
     since: float
@@ -100,7 +100,7 @@ class Gathered:
 
 
 class PendingChanges:
-    """What waits for every audience, bounded in records and in bytes; the audiences oldest first."""
+    """The changes that wait for all audiences, oldest audience first; limited in records and bytes."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -109,9 +109,9 @@ class PendingChanges:
         self._bytes = 0
 
     def put(self, change: AudienceChange, ticket: Ticket) -> str | None:
-        """Take a change in; return the audience that should leave now.
+        """Add a change; return the name of the audience that should be sent now, if any.
 
-        That is a matter of members: what bounds a call in bytes are their bodies, not whole records.
+        A call is full by its number of members; `take` splits calls by the size of their bodies.
         """
         gathered = self._audiences.get(change.audience)
         if gathered is None:
@@ -136,16 +136,16 @@ class PendingChanges:
         return self.fullest() if self.records >= MOST_WAITING else None
 
     def fullest(self) -> str:
-        """Return the audience that most records wait for."""
+        """Return the audience with the most waiting records."""
         return max(self._audiences, key=lambda name: self._audiences[name].records)
 
     def older_than(self, moment: float) -> list[str]:
-        """Return the audiences for which something has waited since before a moment."""
+        """Return the audiences with changes that have waited since `moment` or longer."""
         waited = takewhile(lambda found: found[1].since <= moment, self._audiences.items())
         return [name for name, _ in waited]
 
     def take(self, name: str) -> Iterator[AudienceRequest]:
-        """Take out what waits for an audience, in requests of at most 10,000 members and about 5 MB."""
+        """Take out the changes of an audience, in requests of at most 10,000 members and about 5 MB."""
         gathered = self._audiences.pop(name)
         self.records -= gathered.records
         self._bytes -= gathered.size
@@ -163,21 +163,18 @@ class PendingChanges:
         yield AudienceRequest(members, bodies, gathered.line)
 
     def names(self) -> list[str]:
-        """Return the audiences that changes wait for."""
+        """Return the audiences with waiting changes."""
         return list(self._audiences)
 
     def oldest_line(self) -> int | None:
-        """The input line of the oldest record that waits."""
+        """Return the input line of the oldest waiting record, if there is one."""
         return min((gathered.line for gathered in self._audiences.values()), default=None)
 
 
-BLOCKED_WAIT: Final = 0.5
-
-
 class AudienceDelivery:
-    """Delivers audience changes to one or more senders (an app audience goes to every key).
+    """Delivers audience changes through one or more senders (an app audience is sent with every key).
 
-    A change waits at most `longest_wait` seconds for others that go with it.
+    A change waits at most `longest_wait` seconds for others to share its call.
     """
 
     def __init__(
@@ -201,7 +198,7 @@ class AudienceDelivery:
         self._failure: StopRun | None = None
 
     def put(self, change: AudienceChange, ticket: Ticket) -> None:
-        """Take a change in.
+        """Add a change.
 
         Raises:
             StopRun: an earlier call could not be delivered.
@@ -216,7 +213,7 @@ class AudienceDelivery:
             self._dispatch(name)
 
     def checkpoint(self) -> None:
-        """Use an idle line for the fullest audience; a busy one is better kept for full calls."""
+        """Send the fullest audience if the thread is idle; a busy one is better kept for full calls."""
         if self._waiting.records and not self._threads.in_flight:
             self._dispatch(self._waiting.fullest())
 
@@ -258,17 +255,17 @@ class AudienceDelivery:
         self._failure = self._failure or self._fates.tripped()
 
     def settle(self, timeout: float = 0.0) -> None:
-        """Settle the answers that have arrived, and send what has waited long enough.
+        """Settle the answers that have arrived, and send changes that have waited long enough.
 
         Raises:
-            StopRun: a call could not be delivered, or the index took too long.
+            StopRun: a call could not be delivered, or indexing took too long.
         """
         self._progress(timeout)
         for name in self._waiting.older_than(self._now() - self._longest_wait):
             self._dispatch(name)
 
     def _progress(self, timeout: float) -> None:
-        """Settle answers, and ask for the index if it is time."""
+        """Settle answers, and poll the index if it is time."""
         self._threads.settle(timeout)
         if self._failure is not None:
             raise self._failure
@@ -293,7 +290,7 @@ class AudienceDelivery:
             self._failure = self._failure or error
 
     def finish(self) -> None:
-        """Send everything, wait for every answer and, if asked, for the index.
+        """Send everything, and wait for every answer and, if configured, for indexing.
 
         Raises:
             StopRun: something could not be delivered.
@@ -305,12 +302,12 @@ class AudienceDelivery:
             self._progress(BLOCKED_WAIT)
 
     def salvage(self) -> None:
-        """After a failure: settle one more answer of those on the wire."""
+        """After a failure, settle one more answer of the calls in flight."""
         self._threads.settle(BLOCKED_WAIT)
 
     @property
     def waiting(self) -> bool:
-        """Whether a change has not left yet."""
+        """Whether any change has not been sent yet."""
         return self._waiting.records > 0
 
     @property
@@ -320,11 +317,11 @@ class AudienceDelivery:
 
     @property
     def in_flight(self) -> int:
-        """Calls on the wire or in line."""
+        """The number of calls in flight or queued."""
         return self._threads.in_flight
 
     def oldest_line(self) -> int | None:
-        """The input line of the oldest record whose fate is open."""
+        """Return the input line of the oldest record whose fate is open, if there is one."""
         lines = [request.line for request in self._open]
         if (waiting := self._waiting.oldest_line()) is not None:
             lines.append(waiting)

@@ -1,4 +1,4 @@
-"""The states that may pass: received, unchanged, in order, and only what lies behind is confirmed."""
+"""States that may be emitted: as received, in order, and only once the records before them are settled."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections import deque
 from typing import Final
 
 MOST_WAITING: Final = 1000
-"""States kept while they wait; beyond that every second one is forgotten (a later one implies it)."""
+"""Maximum number of waiting states; beyond it every second one is dropped (a later one implies it)."""
 
 
 class Checkpoints:
-    """Holds states by input line until everything before them is delivered or on disk."""
+    """Waiting states by input line, held until everything before them is delivered or on disk."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[int, bytes, int]] = deque()
         self._records = -1
         self.covered = 0
-        """Records that lie before the newest state that was taken out."""
+        """Number of records before the newest state that was taken out."""
 
     def received(self, line: int, state: bytes, records: int) -> None:
-        """Keep a state; an empty one is passed over, for it must never replace a full one.
+        """Keep a state; an empty one is skipped, because it must never replace a full one.
 
-        `records` is how many were read before it: of states without a record between them one is kept.
+        `records` is the number of records read before it. Of several states without a record between them,
+        only the last is kept.
         """
         if b"".join(state.split()) in {b"{}", b"null", b""}:
             return
@@ -37,11 +38,11 @@ class Checkpoints:
 
     @property
     def waiting(self) -> bool:
-        """Whether a state waits to pass."""
+        """Whether a state is waiting to be emitted."""
         return bool(self._waiting)
 
     def confirmed(self, oldest_unconfirmed: int | None) -> bytes | None:
-        """Take out the newest state that lies before the oldest unconfirmed record."""
+        """Take out and return the newest state before the oldest unconfirmed record, if there is one."""
         newest = None
         while self._waiting and (oldest_unconfirmed is None or self._waiting[0][0] < oldest_unconfirmed):
             _, newest, self.covered = self._waiting.popleft()

@@ -1,4 +1,4 @@
-"""What delivers what: a delivery for profile updates, one per sort of audience, one per mirrored stream."""
+"""The deliveries of a run: one for profile updates, one per kind of audience, one per mirrored stream."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from target_batch.batch_api.client import Client
     from target_batch.common.clock import Clock, Stop
     from target_batch.common.operations import Ticket
+    from target_batch.common.redaction import Secret
     from target_batch.common.storage import Folder
     from target_batch.config.options import StreamOptions
     from target_batch.config.routing import Route
@@ -47,13 +48,13 @@ if TYPE_CHECKING:
 
 
 class Delivery(Protocol):
-    """What delivers one sort of operation, in order, and knows what is not confirmed."""
+    """Delivers one kind of operation, in order, and knows what is not confirmed yet."""
 
     def put(self, operation: Any, ticket: Ticket) -> None:
-        """Take an operation in."""
+        """Add an operation."""
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send what is waiting."""
 
     def settle(self, timeout: float = 0.0) -> None:
         """Settle the answers that have arrived."""
@@ -66,23 +67,23 @@ class Delivery(Protocol):
 
     @property
     def waiting(self) -> bool:
-        """Whether an operation has not left yet."""
+        """Whether any operation has not been sent yet."""
 
     @property
     def in_flight(self) -> int:
-        """Requests on the wire."""
+        """The number of requests in flight."""
 
     @property
     def failed(self) -> bool:
         """Whether something could not be delivered."""
 
     def oldest_line(self) -> int | None:
-        """The input line of the oldest record whose fate is open."""
+        """Return the input line of the oldest record whose fate is open, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What deliveries need of the run they are part of."""
+    """The parts of a run that its deliveries need."""
 
     run: str
     client: Client
@@ -96,7 +97,7 @@ class Surroundings:
 
 
 class Deliveries:
-    """Makes deliveries as streams ask for them; streams of one sort share one."""
+    """Creates deliveries when streams need them; streams of one kind share a delivery."""
 
     def __init__(self, settings: Settings, run: Surroundings) -> None:
         self._settings = settings
@@ -109,10 +110,10 @@ class Deliveries:
         self._time_asked = False
         self.mirrors: list[MirrorDelivery] = []
         self.sent_names: set[str] = set()
-        """Names of the profile attributes that were sent; kept where a ledger knows their values."""
+        """Names of the profile attributes that were sent; collected only if a ledger knows their values."""
 
     def __iter__(self) -> Iterator[Delivery]:
-        """Give the deliveries, those of mirrors behind the others, erasures last."""
+        """Return an iterator over the deliveries: mirrors after the others, erasures last."""
         mirrors = set(self.mirrors)
         last = self._deliveries.get("erasures")
         return iter(
@@ -121,16 +122,16 @@ class Deliveries:
 
     @property
     def limit(self) -> Quota:
-        """The custom IDs a second that bound the run at the moment, and the streams they bound."""
+        """The current limit in custom IDs per second, and the streams it applies to."""
         delivery = self._deliveries.get("profiles")
         endpoint = delivery.endpoint if isinstance(delivery, ProfileDelivery) else MASS_UPDATE
         return Quota(self._rate(endpoint.rate).per_second, frozenset(self._of_profiles))
 
     def erasures(self, stream: str) -> Erasures:
-        """Return what erases the people of a stream.
+        """Return the delivery of a stream's erasures.
 
         Raises:
-            ConfigurationError: a setting that this needs is missing.
+            ConfigurationError: a required setting is missing.
         """
         shown, settings = clean(stream, 60), self._settings
         if not settings.app_api_keys:
@@ -145,19 +146,24 @@ class Deliveries:
 
     def _erasures(self) -> Erasures:
         settings, run = self._settings, self._run
-        keys = list(dict.fromkeys(settings.app_api_keys))
         senders = [
             ErasureSender(
                 run.client,
                 App(settings.rest_api_key, key),
-                self._limiter(f"app {number}"),
+                self._limiter(name),
                 scope_of("app", settings.api_url, key.reveal()),
-                f"`app_api_keys`, key {number} of {len(keys)}",
+                where,
             )
-            for number, key in enumerate(keys, start=1)
+            for name, key, where in self._app_keys()
         ]
         forget = self._memory.forget if self._memory else lambda _: None
         return Erasures(senders, self._book, run.fates, settings.max_erasures_share, run.input_ended, forget)
+
+    def _app_keys(self) -> Iterator[tuple[str, Secret, str]]:
+        """Yield each app's name in this run, its key, and the words that point to the key in a message."""
+        keys = list(dict.fromkeys(self._settings.app_api_keys))
+        for number, key in enumerate(keys, start=1):
+            yield f"app {number}", key, f"`app_api_keys`, key {number} of {len(keys)}"
 
     @cached_property
     def _book(self) -> ErasureBook:
@@ -166,15 +172,17 @@ class Deliveries:
 
     @cached_property
     def _erased(self) -> ErasedPeople | None:
-        """Who was erased; None where that cannot be read, which stops only a run that erases itself."""
+        """The people who were erased; None if the record is unreadable, which stops only runs that erase."""
         try:
             return ErasedPeople(self._book, self._forget_cohorts)
         except DeliveryError as error:
-            self._run.inform(f"{error} Whom this run brings back, a later deletion may not erase again.")
+            self._run.inform(
+                f"{error} People whom this run brings back may not be erased again by a later deletion."
+            )
             return None
 
     def _forget_cohorts(self, custom_ids: list[str]) -> None:
-        """Make the ledger forget which boolean attributes people have, if there is a ledger."""
+        """Remove people's boolean attributes from the ledger, if there is a ledger."""
         from target_batch.ledger.database import is_missing_file  # noqa: PLC0415 - SQLAlchemy costs start-up
         from target_batch.ledger.members import forget_people  # noqa: PLC0415 - same
 
@@ -189,7 +197,7 @@ class Deliveries:
         return scope_of("attribute", self._settings.api_url, self._settings.project_key or "")
 
     def checkpoint(self) -> None:
-        """Send what waits; calls about audiences are too dear to leave half empty."""
+        """Send what is waiting, except that audience calls, which are scarce, are not sent half empty."""
         for delivery in self:
             if isinstance(delivery, AudienceDelivery):
                 delivery.checkpoint()
@@ -197,15 +205,15 @@ class Deliveries:
                 delivery.flush()
 
     def oldest_line(self) -> int | None:
-        """The input line of the oldest record whose fate is open."""
+        """Return the input line of the oldest record whose fate is open, if there is one."""
         lines = (delivery.oldest_line() for delivery in self._deliveries.values())
         return min((line for line in lines if line is not None), default=None)
 
     def of(self, route: Route) -> Delivery:
-        """Return what delivers the operations of a stream; streams of one sort share it.
+        """Return the delivery for a stream's operations; streams of one kind share it.
 
         Raises:
-            ConfigurationError: a setting that this sort of stream needs is missing.
+            ConfigurationError: a setting that this kind of stream requires is missing.
         """
         options = route.options
         membership = route.kind == "audiences"
@@ -241,14 +249,14 @@ class Deliveries:
         return BulkSender(self._run.client, self._project, limiters, self._probe)
 
     def _probe(self, send: Callable[..., Verdict] | None = None) -> Verdict:
-        """Make a read-only call to the project, which decides whether its keys and address are right."""
+        """Make a read-only call to the project; its answer shows whether keys and address are right."""
         platform = ProjectAudiences(self._project)
         limiter = self._listing("project", platform).limiter
         send = send or self._run.client.send
         return send(platform.list_call(limit=1), platform.classify_list, limiter)
 
     def _learn_time(self) -> None:
-        """Ask Batch once before the first event: its clock, not the machine's, decides which are too old."""
+        """Call Batch once before the first event: its clock, not this machine's, tells which are too old."""
         if not self._settings.dry_run and not self._time_asked:
             self._time_asked = True
             self._probe(self._run.client.glance)
@@ -267,7 +275,7 @@ class Deliveries:
 
     @cached_property
     def _memory(self) -> Memory | None:
-        """What Batch holds; every profile update of the run goes by it."""
+        """The record of what Batch holds, shared by all profile updates of the run; None if not kept."""
         settings = self._settings
         if not settings.skip_unchanged:
             return None
@@ -288,10 +296,10 @@ class Deliveries:
 
     @property
     def _most_entries(self) -> int:
-        """Entries in one request: at a low pace no more than a second's worth, to leave room to others.
+        """Entries in one request: at a low rate no more than one second's worth, to leave room for others.
 
-        For a pace beyond that of /profiles/update `auto` gathers more than a small drain: only the other
-        endpoint can keep it.
+        At a rate above that of /profiles/update, `auto` collects more than `SMALL_DRAIN` entries, because
+        only the other endpoint can reach that rate.
         """
         chosen = self._settings.max_updates_per_second
         if chosen is None:
@@ -316,21 +324,19 @@ class Deliveries:
         )
 
     def _audience_senders(self, options: StreamOptions) -> Iterator[tuple[AudienceSender, str]]:
-        """Yield a sender for the project, or one for each app, and its name in the ledger."""
+        """Yield the sender for the project, or one for each app, with its scope in the ledger."""
         settings = self._settings
         if options.destination == "project":
             scope = scope_of("project", settings.api_url, settings.project_key or "")
             yield self._audience_sender(scope, "project", ProjectAudiences(self._project)), scope
             return
-        keys = list(dict.fromkeys(settings.app_api_keys))
-        for number, key in enumerate(keys, start=1):
-            where = f"`app_api_keys`, key {number} of {len(keys)}"
+        for name, key, where in self._app_keys():
             platform = AppAudiences(App(settings.rest_api_key, key), options.id_type)
             scope = scope_of("app", settings.api_url, key.reveal(), options.id_type)
-            yield self._audience_sender(scope, f"app {number}", platform, where), scope
+            yield self._audience_sender(scope, name, platform, where), scope
 
     def _audience_sender(self, scope: str, key: str, platform: Platform, where: str = "") -> AudienceSender:
-        """Return the one sender for a scope; those of one key share its listing and its rate limiter."""
+        """Return the sender for a scope; senders with the same key share a listing and a rate limiter."""
         if scope not in self._senders:
             listing = self._listing(key, platform)
             self._senders[scope] = AudienceSender(self._run.client, platform, listing, where)
@@ -342,7 +348,7 @@ class Deliveries:
         return self._listings[key]
 
     def _limiter(self, key: str) -> RateLimiter:
-        """Return the one limiter of the audience calls and erasures with one key."""
+        """Return the rate limiter shared by the audience calls and erasures of one key."""
         if key not in self._limiters:
             rate = Rate(math.inf, math.inf) if self._settings.dry_run else AUDIENCE_RATE
             self._limiters[key] = RateLimiter(rate, self._run.clock)
@@ -351,13 +357,24 @@ class Deliveries:
     def _mirror_delivery(self, route: Route) -> MirrorDelivery:
         from target_batch.delivery.mirror.mirror import MirrorDelivery  # noqa: PLC0415 - SQLAlchemy costs start-up
 
-        settings, options = self._settings, route.options
-        destinations: list[Destination] = [
-            AudienceDestination(sender, scope, self._timing, asks=not settings.dry_run)
-            for sender, scope in self._audience_senders(options)
-        ]
+        delivery = MirrorDelivery(
+            route.stream,
+            route.options,
+            self._destinations(route.options),
+            ledger=self._ledger,
+            fates=self._run.fates,
+            max_shrink=self._settings.max_audience_shrink,
+            input_ended=self._run.input_ended,
+            tell=self._run.tell,
+            inform=self._run.inform,
+        )
+        self.mirrors.append(delivery)
+        return delivery
+
+    def _destinations(self, options: StreamOptions) -> list[Destination]:
+        settings = self._settings
         if options.as_attribute:
-            destinations = [
+            return [
                 AttributeDestination(
                     self._bulk,
                     self._attribute_scope,
@@ -367,19 +384,10 @@ class Deliveries:
                     self._erased,
                 )
             ]
-        delivery = MirrorDelivery(
-            route.stream,
-            options,
-            destinations,
-            ledger=self._ledger,
-            fates=self._run.fates,
-            max_shrink=settings.max_audience_shrink,
-            input_ended=self._run.input_ended,
-            tell=self._run.tell,
-            inform=self._run.inform,
-        )
-        self.mirrors.append(delivery)
-        return delivery
+        return [
+            AudienceDestination(sender, scope, self._timing, asks=not settings.dry_run)
+            for sender, scope in self._audience_senders(options)
+        ]
 
     @cached_property
     def _ledger(self) -> Ledger:
@@ -414,7 +422,7 @@ class Deliveries:
         if chosen is None:
             return documented
         if self._auto and documented.per_second < chosen <= MASS_UPDATE.rate.per_second:
-            return documented  # it lowers mass updates; no source says that Batch grants more here
+            return documented  # the setting lowers mass updates; no source says that Batch allows more here
         return Rate(chosen, documented.burst if chosen > documented.per_second else max(chosen, 1.0))
 
     def _needs_project(self, stream: str) -> None:

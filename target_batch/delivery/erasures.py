@@ -1,11 +1,12 @@
-"""Erasure: a person who was deleted at the source is removed at Batch, app by app, once.
+"""Erasure: people who were deleted at the source are removed from Batch, app by app, once.
 
-Requests leave at the end of the input, behind everything else: an update that overtook one would bring the
-person back, and only then is it known whether the stream asks for suspiciously many.
+Requests are sent at the end of the input, after everything else: an update sent later would bring the person
+back, and only then is it known whether the stream asks for suspiciously many erasures.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from target_batch.batch_api.answers import NOT_FOUND, Accepted, Denied, Failure, Malformed, leaves_doubt
@@ -24,19 +25,19 @@ if TYPE_CHECKING:
     from target_batch.report.erasures import ErasureBook
 
 ALWAYS_ALLOWED: Final = 10
-"""Erasures of a stream in one run that are allowed whatever their share: a short run may be all deletions."""
+"""Erasures of a stream in one run that are always allowed: a short run may consist of deletions only."""
 
 
 class Erasure(NamedTuple):
-    """A person to be removed."""
+    """A person to be erased."""
 
     custom_id: str
 
 
 class ErasedPeople:
-    """Who was erased, for everything that updates profiles: an update would create the person again.
+    """The people who were erased, for everything that updates profiles: an update would create them again.
 
-    `forget` makes the ledger forget in which cohorts people are whose attributes Batch has erased.
+    `forget` removes the cohorts of erased people from the ledger, as Batch has erased their attributes.
     """
 
     def __init__(self, book: ErasureBook, forget: Callable[[list[str]], None]) -> None:
@@ -44,14 +45,14 @@ class ErasedPeople:
         self._forget = forget
 
     def among(self, custom_ids: Sequence[str]) -> list[str]:
-        """Return those of some people who were erased and are not back."""
+        """Return those of the given people who were erased and have not come back since."""
         return self._book.erased(custom_ids)
 
     def come_back(self, custom_ids: Sequence[str]) -> None:
-        """Take note before an update leaves that these people will be there again.
+        """Record, before an update is sent, that it will create these people again.
 
         Raises:
-            StopRun: it could not be written down; nothing may be sent.
+            StopRun: it could not be recorded; nothing may be sent.
         """
         if back := self.among(custom_ids):
             self._forget(back)
@@ -59,13 +60,13 @@ class ErasedPeople:
 
 
 class AppRefusal(NamedTuple):
-    """What one app answered against the erasure of one person."""
+    """One app's refusal to erase one person."""
 
     sender: ErasureSender
     verdict: Failure
 
     def issue(self, ticket: Ticket) -> Issue:
-        """Return it as a reason of a reject."""
+        """Return the refusal as an issue for the rejects."""
         said = self.verdict.detail if isinstance(self.verdict, Malformed) else ""
         message = f"{self.sender.where}: {said or self.verdict.what}"
         if leaves_doubt(self.verdict):
@@ -74,22 +75,22 @@ class AppRefusal(NamedTuple):
 
 
 class Erasures:
-    """Gathers the erasures of a run and requests them at its end; holds the state from the first one on.
+    """Collects the erasures of a run and requests them at its end; holds the state from the first one on.
 
     Args:
-        senders: One for each app key.
-        book: What was requested before, and is requested now.
-        fates: Where the records' fates are settled.
-        max_share: The share of a stream's records that may be erasures.
-        input_ended: Whether the input was read to its end.
-        forget: Makes the ledger forget what Batch holds of people, before their erasure is requested.
+        senders: One sender for each app key.
+        book: The record of erasures requested earlier and in this run.
+        fates: Settles the fates of the records.
+        max_share: The maximum share of a stream's records that may be erasures.
+        input_ended: Returns whether the input was read to its end.
+        forget: Removes people's profiles from the ledger, before their erasure is requested.
     """
 
     waiting = False
-    """Never: a checkpoint sends no erasure."""
+    """Always false: a checkpoint does not send erasures."""
 
     in_flight = 0
-    """Nothing is on the wire between calls."""
+    """Always 0: requests are sent one at a time, and each waits for its answer."""
 
     def __init__(
         self,
@@ -113,11 +114,11 @@ class Erasures:
         self.failed = False
 
     def put(self, operation: Erasure, ticket: Ticket) -> None:
-        """Take one deleted record in."""
+        """Add one deleted record."""
         self._pending.setdefault((ticket.origin.stream, operation.custom_id), []).append(ticket)
 
     def returned(self, stream: str, custom_id: str) -> None:
-        """Take note that a person is there again in the stream: the last record decides."""
+        """Drop the erasure of a person whom the stream contains again: the last record decides."""
         for _ in self._pending.pop((stream, custom_id), ()):
             self._fates.ignored(stream, Reason.DELETED_AT_SOURCE.code)
 
@@ -125,20 +126,20 @@ class Erasures:
         """Do nothing: erasures wait for the end of the input."""
 
     def settle(self, timeout: float = 0.0) -> None:
-        """Do nothing: there is nothing on the wire."""
+        """Do nothing: no request is in flight."""
 
     def salvage(self) -> None:
-        """Do nothing: there is nothing on the wire."""
+        """Do nothing: no request is in flight."""
 
     def oldest_line(self) -> int | None:
-        """The line of the oldest record whose erasure is not requested."""
+        """Return the input line of the oldest record whose erasure was not requested yet, if there is one."""
         return min((tickets[0].line for tickets in self._pending.values()), default=None)
 
     def finish(self) -> None:
-        """Check the guard, then request what is not requested yet; once, even if it fails.
+        """Check the limits, then request the erasures not requested yet; only once, even if it fails.
 
         Raises:
-            ErasureRefusedError: too large a share, or the input has no end; nothing was requested.
+            ErasureRefusedError: the share is too large or the input incomplete; nothing was requested.
             StopRun: a request could not be delivered.
         """
         if self._finished:
@@ -153,11 +154,10 @@ class Erasures:
     def _check(self) -> None:
         if not self._input_ended():
             raise ErasureRefusedError(
-                "The input did not come to its end, so no erasure was requested. The state is held before "
+                "The input was not read to its end, so no erasure was requested. The state is held before "
                 "the first record that is deleted at its source: run again."
             )
-        for stream in {stream for stream, _ in self._pending}:
-            count = sum(1 for of_stream, _ in self._pending if of_stream == stream)
+        for stream, count in Counter(stream for stream, _ in self._pending).items():
             read = self._fates.tally(stream).read
             if count > ALWAYS_ALLOWED and count > self._max_share * read:
                 raise ErasureRefusedError(
@@ -167,7 +167,7 @@ class Erasures:
                 )
 
     def _request(self, key: tuple[str, str], tickets: list[Ticket]) -> None:
-        """Request one person's erasure from every app, even if one of them refuses."""
+        """Request the erasure of one person from every app, even if one of them refuses."""
         _, custom_id = key
         self._forget([custom_id])
         left = [sender for sender in self._senders if not self._book.has(sender.scope, custom_id)]
@@ -182,17 +182,17 @@ class Erasures:
         del self._pending[key]
 
     def _sent(self, sender: ErasureSender, custom_id: str, ticket: Ticket) -> AppRefusal | None:
-        """Request one erasure of one app; return what Batch says against this person.
+        """Request one erasure from one app; return its refusal, if it refused this person.
 
-        Nobody is unknown whom an attempt without an answer may just have erased.
+        A person reported as unknown counts as erased if an earlier, unanswered attempt may have erased them.
 
         Raises:
-            StopRun: it could not be delivered.
+            StopRun: the request could not be delivered.
         """
         verdict = sender.send(custom_id)
         unknown = not isinstance(verdict, Accepted) and verdict.status == NOT_FOUND and bool(verdict.code)
         if unknown and leaves_doubt(verdict):
-            self._book.write(sender.scope, custom_id, ticket.origin.stream, None)
+            self._book.write(sender.scope, custom_id, ticket.origin.stream, None, unknown=True)
             return None
         if isinstance(verdict, Accepted):
             self._book.write(sender.scope, custom_id, ticket.origin.stream, _request_id(verdict.document))
@@ -203,10 +203,10 @@ class Erasures:
         raise self._failure(sender, verdict)
 
     def _judge(self) -> None:
-        """Reject whom an app refused or does not know, where its key and the address are right.
+        """Reject the records of people whom an app refused or does not know, if key and address are right.
 
         Raises:
-            StopRun: they are not, or nothing shows that they are; these erasures are undelivered.
+            StopRun: they are wrong, or nothing shows that they are right; these erasures are undelivered.
         """
         refusing = {found.sender.scope: found for refusals in self._refused.values() for found in refusals}
         for scope, (sender, _) in refusing.items():
@@ -226,13 +226,13 @@ class Erasures:
         self.failed = True
         return DeliveryError(
             f"Batch refused every erasure, of {len(self._refused)} people ({verdict.what}), and has never "
-            "accepted one, so these requests may be wrong as such. They are undelivered and the state is "
+            "accepted one, so the requests themselves may be wrong. They are undelivered and the state is "
             "held. See `app_api_keys` and `api_url`; if Batch does not know these people, erase one whom "
             "it knows along with them."
         )
 
     def _failure(self, sender: ErasureSender, verdict: Failure) -> StopRun:
-        """Return the error that ends the run: nothing more is requested."""
+        """Return the error that ends the run; no further erasure is requested."""
         self.failed = True
         if isinstance(verdict, Denied):
             return AccessRefusedError(
@@ -245,6 +245,6 @@ class Erasures:
 
 
 def _request_id(document: dict[str, Any]) -> str | None:
-    """Return the name of a request; by which key Batch gives it is not documented where we looked."""
+    """Return the ID of a request; the key under which Batch returns it is not documented where we looked."""
     found = (document.get(key) for key in ("id", "request_id", "token"))
     return next((str(one) for one in found if isinstance(one, str | int) and one != ""), None)

@@ -1,8 +1,8 @@
-"""The one place that settles a record's fate.
+"""The one place where the fate of a record is settled.
 
-A record is delivered (Batch's answer says so), rejected (Batch or the mapping blames it, and it is
-written down) or undelivered, which it stays until it is settled here. `ignored` and `unchanged` are the
-two ways in which nothing had to be sent.
+A record is delivered (Batch's answer says so), rejected (by Batch or by the mapping, and written to the
+rejects) or undelivered, which is the default until its fate is settled here. `ignored` and `unchanged`
+records did not have to be sent.
 """
 
 from __future__ import annotations
@@ -24,29 +24,28 @@ if TYPE_CHECKING:
     from target_batch.common.operations import Ticket
 
 BREAKER_AFTER: Final = 1000
-"""Records of a stream that were read before the share of rejected ones can stop the run."""
-
+"""Records of a stream that must be read before the share of rejected ones can stop the run."""
 
 REFUSED: Final = Reason.REFUSED_BY_BATCH.code
 STOPPING_CODES: Final = frozenset(reason.code for reason in STOPPING)
 
 
 class Rejects(Protocol):
-    """Where what was refused is written down."""
+    """The place where rejected records, and rejected parts of records, are written."""
 
     def write(self, ticket: Ticket, issues: Sequence[Issue], *, whole: bool, replay: bool) -> None:
-        """Write one record, whole or only what was refused of it."""
+        """Write one record, either whole or only the rejected part."""
 
 
 class Fates:
-    """Counts every record once and writes down every refusal."""
+    """Counts every record once and writes every rejection."""
 
     def __init__(self, rejects: Rejects, max_rejected_share: float) -> None:
         self._rejects = rejects
         self._max_rejected_share = max_rejected_share
         self._tripped: DeliveryError | None = None
         self.tripped_by: str | None = None
-        """The stream of which too large a share was rejected."""
+        """The stream in which too large a share of the records was rejected."""
         self.tallies: dict[str, Tally] = {}
         self.spared = Spared()
 
@@ -55,15 +54,15 @@ class Fates:
         return self.tallies.setdefault(stream, Tally())
 
     def ignored(self, stream: str, reason: str) -> None:
-        """Settle a record that asks for nothing."""
+        """Settle a record that does not ask for anything."""
         tally = self.tally(stream)
         tally.ignored += 1
         tally.reasons[reason] += 1
 
     def rejected(self, ticket: Ticket, issues: Sequence[Issue], *, replay: bool = True) -> None:
-        """Settle a record that is refused as a whole.
+        """Settle a record that is rejected as a whole.
 
-        It counts once it is written; no state that covers it passes before it is on the disk.
+        It is counted once it is written. A state that covers it is emitted only after it is on disk.
         """
         self._rejects.write(ticket, issues, whole=True, replay=replay)
         tally = ticket.origin.tally
@@ -75,18 +74,18 @@ class Fates:
                 self._watch(ticket.origin.stream, tally)
 
     def went_without(self, ticket: Ticket, issues: Sequence[Issue], *, replay: bool = True) -> None:
-        """Write down what a record went without; its own fate is settled elsewhere."""
+        """Write the parts of a record that were dropped; the fate of the record is settled elsewhere."""
         written = [issue for issue in issues if not issue.counted_only]
         if written:
             self._rejects.write(ticket, written, whole=False, replay=replay)
         self._note(ticket, issues)
 
     def delivered(self, tickets: Sequence[Ticket]) -> None:
-        """Settle the records of one entry, or of one member, that Batch accepted."""
+        """Settle the records of one entry or one member that Batch accepted."""
         self.all_delivered((tickets,))
 
     def all_delivered(self, groups: Sequence[Sequence[Ticket]]) -> None:
-        """Settle the records of many entries that Batch accepted, a group of records an entry."""
+        """Settle the records of many entries that Batch accepted, one group of records per entry."""
         for origin, count in Counter([tickets[0].origin for tickets in groups]).items():
             origin.tally.delivered += count
         for tickets in [group for group in groups if len(group) > 1]:
@@ -95,7 +94,7 @@ class Fates:
                 ticket.origin.tally.merged += 1
 
     def unchanged(self, tickets: Sequence[Ticket]) -> None:
-        """Settle the records of an entry that Batch has already."""
+        """Settle records whose content Batch already has."""
         for ticket in tickets:
             ticket.origin.tally.unchanged += 1
 
@@ -109,15 +108,15 @@ class Fates:
         attributes: AbstractSet[str] = frozenset(),
         doubted: bool = False,
     ) -> None:
-        """Settle the records of one entry that Batch blames.
+        """Settle the records of one entry that Batch refused, wholly or in part.
 
-        `named` are the names of the tickets' events; `properties` the names inside them and `attributes`
-        those of the profile's attributes, as they were sent and bare.
+        `named` holds the names of the tickets' events, `properties` the names of the attributes inside
+        those events, and `attributes` the names of the profile's attributes, both as sent and bare.
 
-        An event that may have been applied must not be sent again. That is so where a refusal names neither
-        an attribute nor an event, what can be more than one of them, or an attribute of an event, and where
-        an attempt before was `doubted`: only a call that held nothing else and was refused as a whole at the
-        first attempt applied nothing.
+        An event that may have been applied must not be sent again. This is the case if a refusal names
+        neither an attribute nor an event, a name that fits more than one of them, or an attribute of an
+        event, and also if an earlier attempt was `doubted`. Only a call that contained nothing else and was
+        refused as a whole at the first attempt is certain not to have applied anything.
         """
         wholly: dict[int, list[Issue]] = {}
         partly: dict[int, list[Issue]] = {}
@@ -150,29 +149,30 @@ class Fates:
             self.rejected(ticket, (issue,), replay=replay)
 
     def mirrored(self, stream: str, *, unchanged: int, delivered: int, merged: int) -> None:
-        """Settle the staged rows of a mirror: those that were true already, and those that were sent."""
+        """Settle the staged rows of a mirror: those already up to date and those that were sent."""
         tally = self.tally(stream)
         tally.unchanged += unchanged
         tally.delivered += delivered
         tally.merged += merged
 
     def moved(self, stream: str, *, added: int = 0, removed: int = 0) -> None:
-        """Count members that a mirror added to an audience, or removed from it."""
+        """Count members that a mirror added to an audience or removed from it."""
         tally = self.tally(stream)
         tally.added += added
         tally.removed += removed
 
     def tripped(self) -> DeliveryError | None:
-        """Return the error to stop with, once too large a share of a stream was rejected."""
+        """Return the error to stop with if too large a share of a stream was rejected, else None."""
         return self._tripped
 
     def look_back(self) -> None:
-        """At the end of the input, look for streams of which nothing at all could be sent.
+        """Check at the end of the input for streams of which nothing at all could be sent.
 
-        What Batch refused is not among them: a call has shown then that keys and address are right.
+        Streams with records refused by Batch do not count: the call has shown that keys and address are
+        right.
 
         Raises:
-            DeliveryError: there is one, or too large a share of a stream was rejected.
+            DeliveryError: there is such a stream, or too large a share of a stream was rejected.
         """
         for stream, tally in self.tallies.items():
             is_nothing = tally.stopping == tally.judged > 0 and REFUSED not in tally.reasons
@@ -202,7 +202,7 @@ class Fates:
 def _traced(
     tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[str] = ()
 ) -> tuple[int | None, Issue]:
-    """Find the record that set the refused attribute of the profile: the last one of those that set it."""
+    """Return the index of the last record that set the refused profile attribute, and the issue."""
     attribute = refusal.attribute or ""
     for index in reversed(range(len(tickets))):
         if any(named[index : index + 1]) or (name := _source(tickets[index], attribute)) is None:
@@ -215,20 +215,21 @@ def _traced(
 def _with_property(
     tickets: Sequence[Ticket], refusal: Refusal, properties: Sequence[AbstractSet[str]]
 ) -> dict[int, Issue]:
-    """Return the records whose events have the refused attribute: it may be theirs, not the profile's.
+    """Return an issue for each record whose event has the refused attribute.
 
-    Batch documents neither words for `category` that would tell, nor at which depth an attribute is named.
+    The attribute may be the event's or the profile's: Batch documents neither the values of `category`,
+    which might distinguish them, nor at which depth an attribute is named.
     """
     attribute = refusal.attribute or ""
-    which = [index for index, names in enumerate(properties) if attribute in names]
     return {
         index: Issue(Reason.REFUSED_BY_BATCH, _source(tickets[index], attribute), attribute, refusal.reason)
-        for index in which
+        for index, names in enumerate(properties)
+        if attribute in names
     }
 
 
 def _with_nothing_else(tickets: Sequence[Ticket], refusal: Refusal) -> dict[int, Issue]:
-    """Return the records that asked for nothing but the refused attribute."""
+    """Return an issue for each record that sets only the refused attribute."""
     attribute = refusal.attribute or ""
     return {
         index: Issue(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
@@ -238,6 +239,6 @@ def _with_nothing_else(tickets: Sequence[Ticket], refusal: Refusal) -> dict[int,
 
 
 def _source(ticket: Ticket, attribute: str) -> str | None:
-    """Return the property from which a record has set an attribute: the first with a value, if any has."""
+    """Return the property from which a record set an attribute: the first one with a value, or the first."""
     names, record = ticket.origin.properties_of(attribute), ticket.record
     return next((name for name in names if value_at(record, name) is not None), next(iter(names), None))

@@ -1,4 +1,4 @@
-"""What Batch has accepted for audiences and not indexed yet, and when it is asked whether it has."""
+"""Audience requests that Batch has accepted but not indexed yet, and when to poll for them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from target_batch.delivery.audiences import AudienceRequest
 
 SHARE: Final = 0.1
-"""A poll comes after this share of the time waited so far: soon at first, less often later."""
+"""The next poll comes after this share of the time waited so far: soon at first, less often later."""
 
 LONGEST_PAUSE: Final = 10.0
+"""Maximum seconds between two polls."""
 
 BESIDE_CALLS: Final = 15.0
-"""Seconds between two polls while changes wait for their turn: one call in 15, so that the state passes on
-the way, too."""
+"""Seconds between two polls while changes are being sent: one call in 15, so that states can be emitted
+meanwhile, too."""
 
 
 class PollTiming:
-    """Waits at most `seconds`, and not beyond the deadline of a run that has to end.
+    """Timing of the polls: wait at most `seconds`, and not beyond the deadline of a run that has to end.
 
-    `waits` says whether a run waits for the index of its own changes at all.
+    `waits` is whether the run waits at all until its own changes are indexed.
     """
 
     def __init__(self, clock: Clock, seconds: float, stop: Stop, *, waits: bool = True) -> None:
@@ -37,27 +38,27 @@ class PollTiming:
         self.waits = waits
 
     def now(self) -> float:
-        """Return monotonic seconds."""
+        """Return the monotonic time in seconds."""
         return self._clock.monotonic()
 
     def next_poll(self, since: float) -> float:
-        """Return the moment of the next poll, where the index has been waited for `since` a moment."""
+        """Return the time of the next poll, if the wait for indexing began at `since`."""
         now = self.now()
         return now + min(LONGEST_PAUSE, (now - since) * SHARE)
 
     def is_due(self, moment: float) -> bool:
-        """Return whether a moment has come, or the run has to end."""
+        """Return whether the time has come, or the run has to end."""
         return self.now() >= moment or self._stop.requested
 
     def pause_until(self, moment: float) -> None:
-        """Wait until a moment; the end of the run cuts it short."""
+        """Wait until a given time, or until the run has to end."""
         self._stop.pause(moment - self.now())
 
     def check(self, since: float, name: str, state: str) -> None:
-        """End the waiting once it took too long.
+        """Stop the run once the wait has taken too long.
 
         Raises:
-            DeliveryError: the index is not done, and the state is held.
+            DeliveryError: the audience is not indexed in time, and the state is held.
         """
         now = self.now()
         audience = f"Audience '{clean(name)}' was accepted but not indexed"
@@ -72,7 +73,7 @@ class PollTiming:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """One audience: the sender for its platform (and key), and its name."""
+    """One audience: its name, and the sender for its platform (and key)."""
 
     sender: AudienceSender
     name: str
@@ -80,7 +81,7 @@ class Audience:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AcceptedRequest:
-    """An accepted request: its token (empty where Batch gave none), and when that was."""
+    """An accepted request, its token (empty if Batch returned none), and when it was accepted."""
 
     token: str
     since: float
@@ -89,14 +90,14 @@ class AcceptedRequest:
 
 @dataclass(slots=True)
 class Unindexed:
-    """The accepted requests of one audience, oldest first, and the one that was asked for last."""
+    """The accepted requests of one audience, oldest first, and the one polled last."""
 
     accepted: deque[AcceptedRequest] = field(default_factory=deque)
     next_poll: float = 0.0
     asked: AcceptedRequest | None = None
 
     def choose(self, *, newest: bool) -> AcceptedRequest:
-        """Choose what to ask for: the newest, or what was asked for until that is indexed."""
+        """Choose the request to poll: the newest one, or the one polled last until it is indexed."""
         if newest or self.asked is None or self.asked not in self.accepted:
             self.asked = self.accepted[-1]
         return self.asked
@@ -115,7 +116,7 @@ class IndexPolling:
 
     @property
     def next_poll(self) -> float:
-        """The moment before which nothing is asked."""
+        """The time before which no poll is due."""
         return min(unindexed.next_poll for unindexed in self._audiences.values())
 
     def accepted(self, audience: Audience, token: str, request: AudienceRequest) -> None:
@@ -128,7 +129,7 @@ class IndexPolling:
         unindexed.next_poll = now
 
     def due(self, *, busy: bool) -> tuple[Audience, AcceptedRequest] | None:
-        """Return what to ask for now; while changes wait for their turn that is rarely anything."""
+        """Return the request to poll now, if any; rarely while `busy`, when changes are being sent."""
         if not self._audiences:
             return None
         if busy:
@@ -143,10 +144,10 @@ class IndexPolling:
         return chosen, self._audiences[chosen].choose(newest=not busy)
 
     def seen(self, audience: Audience, asked: AcceptedRequest, look: Look) -> list[AudienceRequest]:
-        """Take in what Batch shows; return what is indexed: the request asked for, and all before it.
+        """Process the answer to a poll; return the indexed requests: the polled one and all before it.
 
         Raises:
-            StopRun: it takes too long.
+            StopRun: indexing takes too long.
         """
         unindexed = self._audiences[audience]
         if not look.indexed:
@@ -154,12 +155,8 @@ class IndexPolling:
             unindexed.next_poll = self._timing.next_poll(oldest)
             self._timing.check(oldest, audience.name, look.state)
             return []
-        indexed: list[AudienceRequest] = []
-        done = False
-        while not done:
-            first = unindexed.accepted.popleft()
-            indexed.append(first.request)
-            done = first is asked
+        count = unindexed.accepted.index(asked) + 1
+        indexed = [unindexed.accepted.popleft().request for _ in range(count)]
         if not unindexed.accepted:
             del self._audiences[audience]
         return indexed

@@ -1,6 +1,6 @@
-"""What has to be sent of some entries, by what the ledger knows, and what an answer teaches it.
+"""The ledger's part in delivery: which parts of entries must be sent, and recording Batch's answers.
 
-Both databases' tables, attributes and events, are looked at and marked in one step.
+The tables of attributes and of events are read and marked in one transaction.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Memory:
     """The ledger's part in the delivery of profile updates.
 
-    `spared` counts what is left out, `sent_names` gets the names of the attributes that are not, about
-    `MOST_NAMES` of them; `risks_twice`: an event that may have reached Batch is sent again.
+    `spared` counts what is left out. `sent_names` collects the names of the attributes that are sent, up to
+    about `MOST_NAMES`. With `risks_twice`, an event that may have reached Batch is sent again.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Memory:
         self._risks_twice = risks_twice
 
     def claim(self, entries: Sequence[Entry]) -> Sending:
-        """Leave out of entries what Batch holds, and mark in the ledger what is left of them as out.
+        """Remove from entries what Batch already holds, and mark the rest as in flight in the ledger.
 
         Raises:
             StopRun: the ledger cannot be used; nothing may be sent.
@@ -104,7 +104,7 @@ class Memory:
         sending.unchanged += entry.leave_attributes_out()
 
     def forget(self, custom_ids: list[str]) -> None:
-        """Forget what Batch holds of people who are about to be erased there.
+        """Forget the recorded profiles of people who are about to be erased in Batch.
 
         Raises:
             StopRun: the ledger cannot be used.
@@ -112,10 +112,10 @@ class Memory:
         self._profiles.forget(custom_ids)
 
     def settle(self, sending: Sending, receipt: Receipt) -> None:
-        """Take note of an answer.
+        """Record the outcome of a request.
 
         Raises:
-            StopRun: the ledger cannot be used; what was sent stays out there, and so is in doubt.
+            StopRun: the ledger cannot be used; what was sent stays marked as in flight, so it is in doubt.
         """
         outcome = _outcome(sending.entries, receipt)
         accepted, withdrawn = _events(sending, receipt)
@@ -127,30 +127,30 @@ class Memory:
 
 
 class _Verdict(NamedTuple):
-    """What a receipt says of one event: whether it was accepted, or certainly has not reached Batch."""
+    """The outcome of one event: it was accepted, it certainly did not reach Batch, or neither is known."""
 
     accepted: bool
     absent: bool
 
 
 def _outcome(entries: Sequence[Entry], receipt: Receipt) -> Outcome:
-    """Read a receipt for the attributes."""
+    """Return the outcome of a request for the attributes of its entries."""
     if receipt.doubted:
         return Outcome(doubted=True)
     alone = {index for index, found in receipt.refused.items() if found[0].alone}
-    blamed = receipt.refused.keys() - alone
-    refused = {index: _refused_names(entries[index], receipt.refused[index]) for index in blamed}
+    others = receipt.refused.keys() - alone
+    refused = {index: _refused_names(entries[index], receipt.refused[index]) for index in others}
     return Outcome(refused, unsent=alone | receipt.unconfirmed)
 
 
 def _refused_names(entry: Entry, refusals: Sequence[Refusal]) -> set[str]:
-    """Return the attributes that an entry was refused for; all where that is not sure."""
-    named = _blamed(entry, refusals)
+    """Return the attributes for which an entry was refused; all of them if that is not certain."""
+    named = _certainly_refused(entry, refusals)
     return set(entry.attributes) if named is None else named
 
 
-def _blamed(entry: Entry, refusals: Sequence[Refusal]) -> set[str] | None:
-    """Return the attributes and events of an entry that were refused; None where that is not sure."""
+def _certainly_refused(entry: Entry, refusals: Sequence[Refusal]) -> set[str] | None:
+    """Return the refused attributes and events of an entry; None if that is not certain."""
     named = {refusal.attribute or "" for refusal in refusals}
     known = spellings_of(entry.attributes) | (set(entry.named) - {""})
     return named if named <= known else None
@@ -181,7 +181,7 @@ def _of_event(index: int, name: str, event: dict[str, Any], entry: Entry, receip
         return _Verdict(accepted=True, absent=False)
     if refusals[0].alone:
         return _Verdict(accepted=False, absent=not receipt.doubted)
-    named = _blamed(entry, refusals)
+    named = _certainly_refused(entry, refusals)
     if named is None or named & spellings_within(event.get("attributes")):
         return _Verdict(accepted=False, absent=False)
     others = spellings_of(entry.attributes).union(*entry.properties())

@@ -1,8 +1,8 @@
-"""Profile updates that wait to be sent: merged per custom ID, in arrival order per custom ID.
+"""Profile updates that wait to be sent, merged per custom ID and kept in order per custom ID.
 
-Batch counts custom IDs, so what waits for the same one goes in one entry. An ID that is in flight is
-busy: what arrives for it meanwhile gathers here until the answer is there. That alone keeps the
-order, whatever the concurrency and the retries.
+Batch counts custom IDs, so the updates that wait for the same ID are sent as one entry. While an ID is in
+flight, it is busy: later updates for it are collected here until the answer arrives. That alone keeps the
+order, regardless of concurrency and retries.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _encoder: Final = msgspec.json.Encoder(decimal_format="number")
 _encode, _encode_lines = _encoder.encode, _encoder.encode_lines
 
 NOTHING: Final[dict[str, Any]] = {}
-"""The attributes of an entry that is sealed; attributes are never changed in place."""
+"""The attributes of a sealed entry; attributes are never changed in place."""
 
 NO_ATTRIBUTES: Final = b',"attributes":{}}'
 
 
 class Identifiers(msgspec.Struct, gc=False):
-    """Whom an entry is about, as Batch wants it."""
+    """The identifiers of an entry, as Batch expects them."""
 
     custom_id: str
 
 
 class Body(msgspec.Struct, gc=False, omit_defaults=True):
-    """An entry as Batch wants it."""
+    """An entry, as Batch expects it."""
 
     identifiers: Identifiers
     attributes: dict[str, Any] = {}
@@ -57,10 +57,10 @@ _decode: Final = msgspec.json.Decoder(Profile, float_hook=Decimal).decode
 
 
 class Entry(msgspec.Struct, gc=False):
-    """What one custom ID gets in one request, and the tickets of the records it came from.
+    """The update of one custom ID in one request, and the tickets of the records it came from.
 
-    `then` is what the same custom ID gets after it; `is_out` from its request to the answer.
-    An entry never refers to itself: it goes with its last user, the collector need not look at it.
+    `then` is the next entry for the same custom ID. `is_out` is true from the request to the answer.
+    Entries never form reference cycles, so the garbage collector does not have to track them.
     """
 
     custom_id: str
@@ -68,21 +68,21 @@ class Entry(msgspec.Struct, gc=False):
     events: list[dict[str, Any]]
     tickets: list[Ticket]
     size: int
-    """Bytes of the records it came from."""
+    """Size in bytes of the records the entry came from."""
     named: Sequence[str] = ()
-    """Names of the tickets' events, in their order; empty without events, "" where one has none."""
+    """The event name of each ticket, in order ("" for a ticket without an event); empty without events."""
     identities: Sequence[bytes] = ()
-    """What the events are known by in the ledger, in their order."""
+    """The keys of the events in the ledger, in order."""
     then: Entry | None = None
     is_out: bool = False
     body: bytes = b""
-    """The entry as Batch wants it, once it is sealed; its attributes are nowhere else then."""
+    """The entry as Batch expects it, once it is sealed; its attributes are then stored only here."""
 
     def seal(self) -> None:
-        """Encode the attributes while they are at hand, not a thousand records later.
+        """Encode the attributes now, while they are in the processor's cache, not a thousand records later.
 
-        Then they would have to be fetched from far away, and till then they would take twice the room.
-        What has no UTF-8 form stays as it is: the request's `seal` tells.
+        Until then they would also take twice the memory. Text that cannot be encoded as UTF-8 stays as it
+        is: the function `seal` reports it when the request is made.
         """
         try:
             self.body = _encode(Profile(Identifiers(self.custom_id), self.attributes))
@@ -94,7 +94,7 @@ class Entry(msgspec.Struct, gc=False):
             self.body = self.body.removesuffix(NO_ATTRIBUTES) + b"}"
 
     def without_events(self) -> bytes | None:
-        """Return the entry as Batch wants it, but for its events; None where nothing else is in it."""
+        """Return the encoded entry without its events; None if it contains nothing else."""
         return _encode(Body(Identifiers(self.custom_id), self.attributes)) if self.attributes else None
 
     def _open(self) -> None:
@@ -102,7 +102,7 @@ class Entry(msgspec.Struct, gc=False):
         self.body = b""
 
     def merge(self, update: ProfileUpdate, ticket: Ticket) -> bool:
-        """Take a later update in, attributes last-wins, events appended; False if it does not fit."""
+        """Merge a later update: its attributes win, its events are appended; False if it does not fit."""
         if len(self.events) + len(update.events) > EVENTS_PER_ENTRY:
             return False
         if self.body:
@@ -132,16 +132,16 @@ class Entry(msgspec.Struct, gc=False):
         return True
 
     def properties(self) -> list[frozenset[str]]:
-        """Return the names inside the tickets' events, in their order; none where a ticket has no event."""
+        """Return the names inside each ticket's event, in order; an empty set for a ticket without one."""
         within = (spellings_within(event.get("attributes")) for event in self.events)
         return [next(within) if name else frozenset() for name in self.named]
 
     def expire(self, before: str) -> list[Ticket]:
-        """Take out events whose own time lies before a moment (RFC 3339, UTC), and return their tickets."""
+        """Remove events with a time of their own before `before` (RFC 3339, UTC); return their tickets."""
         return self.leave_out([event.get("time", before) < before for event in self.events])
 
     def leave_out(self, which: Sequence[bool]) -> list[Ticket]:
-        """Take out some of the events, and return their tickets."""
+        """Remove the events whose flag in `which` is true; return their tickets."""
         if not any(which):
             return []
         whose = [place for place, name in enumerate(self.named) if name]
@@ -150,7 +150,7 @@ class Entry(msgspec.Struct, gc=False):
         return self._without({place for place, is_out in zip(whose, which, strict=True) if is_out})
 
     def leave_attributes_out(self) -> list[Ticket]:
-        """Take out the attributes, none of which has to be sent, and return the tickets of no event."""
+        """Remove all attributes; return the tickets that have no event, as they have nothing left to send."""
         self.attributes = {}
         named = self.named or [""] * len(self.tickets)
         return self._without({place for place, name in enumerate(named) if not name})
@@ -181,11 +181,11 @@ def _names(update: ProfileUpdate) -> list[str]:
 
 @dataclass
 class Sending:
-    """One request before it leaves: its entries, and what the ledger spared them.
+    """One request before it is sent: its entries, and what the ledger removed from them.
 
-    Of `unchanged` records nothing is left to send; `skipped` are events that may or may not have reached
-    Batch, and are not risked twice. `claim` stands for what is out in the ledger; `fresh` are the identities
-    of events that were never sent before.
+    `unchanged` records have nothing left to send. `skipped` are events that may have reached Batch and must
+    not be sent again. `claim` identifies in the ledger what is in flight. `fresh` holds the identities of
+    events that were never sent before.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -204,23 +204,24 @@ class Cut(NamedTuple):
 
 
 class ProfileBuffer:
-    """Waiting entries; `entries` and `records` count them, `bytes` is the size of those records.
+    """Waiting entries; `entries` and `records` are their counts, `bytes` is the size of the records.
 
-    Entries without events are sealed as they come, unless somebody wants to see their attributes.
+    With `seals`, entries without events are encoded as they arrive. Without it, their attributes stay
+    readable.
     """
 
     def __init__(self, *, seals: bool = True) -> None:
         self._seals = seals
         self._newest: dict[str, Entry] = {}
-        """Custom ID → the last of its entries that wait or are out."""
+        """Custom ID → the last of its entries that are waiting or in flight."""
         self._behind: dict[str, Entry] = {}
-        """Custom ID that is out → what it gets next."""
+        """Custom ID in flight → its next entry."""
         self.ready: deque[Entry] = deque()
-        """Entries that could leave now."""
+        """Entries that could be sent now."""
         self.entries = self.records = self.bytes = 0
 
     def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
-        """Take an update in: into an entry that waits for its custom ID, or as a new one."""
+        """Add an update, to the waiting entry of its custom ID or as a new entry."""
         custom_id = update.custom_id
         size = len(ticket.source)
         self.bytes += size
@@ -244,9 +245,9 @@ class ProfileBuffer:
                 self._behind[custom_id] = entry
 
     def cut(self, most_entries: int, most_bytes: int) -> Cut:
-        """Take out what can leave in one request, oldest first; its custom IDs are busy from now.
+        """Take out the entries of one request, oldest first; their custom IDs are busy from now on.
 
-        `most_bytes` are counted in the records it came from; one entry always leaves.
+        `most_bytes` limits the size of the records the entries came from. At least one entry is taken.
         """
         taken: list[Entry] = []
         line, records, size = 0, 0, 0
@@ -272,7 +273,7 @@ class ProfileBuffer:
         return Cut(taken, line, records)
 
     def free(self, entries: Iterable[Entry]) -> None:
-        """Take note that these are answered: what waited for their custom IDs can leave."""
+        """Free the custom IDs of answered entries, so that the entries waiting for them can be sent."""
         newest = self._newest
         for entry in entries:
             if entry.then is None:
@@ -281,16 +282,16 @@ class ProfileBuffer:
                 self.ready.append(self._behind.pop(entry.custom_id))
 
     def oldest_line(self) -> int | None:
-        """The input line of the oldest record that waits."""
+        """Return the input line of the oldest waiting record, if there is one."""
         first = [*self.ready, *self._behind.values()]
         return min([entry.tickets[0].line for entry in first], default=None)
 
 
 def seal(entries: list[Entry]) -> list[Entry]:
-    """Encode what is not sealed yet, each entry into its `body`; nothing is merged into it after.
+    """Encode each entry that is not sealed yet into its `body`; nothing may be merged into it afterwards.
 
     Returns:
-        Entries that have no UTF-8 form, and no body; a mapping that lets one through is to blame.
+        Entries that cannot be encoded as UTF-8, and so have no body; the mapping should have rejected them.
     """
     open_ones = [entry for entry in entries if not entry.body]
     try:

@@ -1,7 +1,7 @@
-"""The way of a batch: operations → requests → answers → fates. Read this page first.
+"""Delivery of profile updates: operations → requests → answers → fates. Read this module first.
 
-The main thread puts operations in, cuts requests and settles fates; a few threads carry requests.
-Nothing here knows of Singer, and nothing here decides what an answer means.
+The main thread adds operations, cuts requests and settles fates; a few threads carry the requests.
+This module does not depend on Singer, and does not decide what an answer means.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from target_batch.common.limits import BODY_BYTES, EVENT_AGE_SECONDS
 from target_batch.common.operations import spellings_of
 from target_batch.common.reasons import Issue, Reason
 from target_batch.delivery.profile_buffer import Entry, ProfileBuffer, Sending, seal
-from target_batch.delivery.workers import Workers
+from target_batch.delivery.workers import BLOCKED_WAIT, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,47 +29,46 @@ if TYPE_CHECKING:
     from target_batch.delivery.memory import Memory
 
 REQUESTS_IN_FLIGHT: Final = 16
-"""At 10,000 custom IDs a second and answers after 2 seconds, 10 requests of 2,000 are always out: 16 leave
-room for answers that take 3."""
+"""At 10,000 custom IDs per second and 2 seconds per answer, 10 requests of 2,000 are always in flight: 16
+leave room for answers that take 3 seconds."""
 
 MANY: Final = 6
 A_MOMENT: Final = 0.01
-"""Seconds for which reading pauses before another request is made of those that are `MANY` already: the
-senders need the interpreter, too, and what piles up before them would only fill memory."""
+"""Seconds for which reading pauses before another request is made while `MANY` are in flight: the senders
+need the interpreter, too, and requests that pile up would only fill memory."""
 
 ALONE: Final = 0.5
-"""Seconds for which the first request goes alone; a key or an address that is wrong is refused by then."""
+"""Seconds for which the first request is sent alone; a wrong key or address is refused by then."""
 
 MASS_UPDATE_CUT: Final = 2000
-"""Entries in one mass update: a fifth of what Batch allows, and of what it takes in a second. Smaller
-requests arrive more evenly, larger ones need fewer requests in flight."""
+"""Entries in one mass update: a fifth of what Batch allows in a request and of what it accepts per second.
+Smaller requests arrive more evenly, larger ones need fewer requests in flight."""
 
 SMALL_DRAIN: Final = 1000
-"""Custom IDs that /profiles/update takes at once (its burst): up to here `auto` prefers it."""
+"""Custom IDs that /profiles/update accepts at once (its burst); `auto` prefers it up to this number."""
 
 ON_ITS_WAY: Final = 60.0
-"""Seconds before the end of Batch's window for events at which we do not send one any more."""
+"""Seconds before the end of Batch's window for events within which an event is no longer sent."""
 
 TOO_LATE: Final = Issue(
     Reason.EVENT_OUTSIDE_WINDOW, message="It may reach Batch after the end of its window of 24 hours."
 )
-NO_UTF8: Final = Refusal("It holds text that has no UTF-8 form.", alone=True)
+NO_UTF8: Final = Refusal("It holds text that cannot be encoded as UTF-8.", alone=True)
 
 WAITING_ENTRIES: Final = 10_000
-"""Entries that may wait, most of them behind busy custom IDs, before reading has to wait too."""
+"""Entries that may wait, most of them behind busy custom IDs, before reading has to wait, too."""
 
 WAITING_BYTES: Final = 2 * BODY_BYTES
-BLOCKED_WAIT: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How to deliver.
+    """Options of the delivery.
 
-    `profile_endpoint` is `auto`, `update` or `mass_update`; `most_ahead` are the records that may be
-    confirmed behind an older one that is not: after a crash they are sent again. `most_entries` bound
-    one request. With `late_as_now` an event that became too old goes without its time. Without
-    `risks_events_twice` one whose answer was lost is not sent again.
+    `profile_endpoint` is `auto`, `update` or `mass_update`. `most_ahead` is the maximum number of records
+    confirmed after an older one that is not: after a crash they are sent again. `most_entries` limits one
+    request. With `late_as_now`, an event that has become too old is sent without its time. Without
+    `risks_events_twice`, an event whose answer was lost is not sent again.
     """
 
     profile_endpoint: str = "auto"
@@ -82,8 +81,8 @@ class Policy:
 class ProfileDelivery:
     """Delivers profile updates in order per custom ID, several requests at a time.
 
-    The first request goes alone for a while: a wrong key or address costs one, not as many as there
-    are threads.
+    The first request is sent alone for a while, so that a wrong key or address costs one request, not one
+    per thread.
     """
 
     def __init__(
@@ -112,7 +111,7 @@ class ProfileDelivery:
         self._cut = min(largest, policy.most_entries)
 
     def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
-        """Take an operation in; it leaves with the next request that has room for it.
+        """Add an operation; it is sent with the next request that has room for it.
 
         Raises:
             StopRun: an earlier request could not be delivered.
@@ -124,7 +123,7 @@ class ProfileDelivery:
             self._relieve()
 
     def _relieve(self) -> None:
-        """Send full requests; while too much waits behind busy IDs, wait for answers."""
+        """Send full requests, and wait for answers while too much waits behind busy custom IDs."""
         self.settle()
         while len(self._buffer.ready) >= self._cut or (
             self._buffer.ready and self._buffer.bytes >= BODY_BYTES
@@ -137,7 +136,7 @@ class ProfileDelivery:
                 self._dispatch()
 
     def flush(self) -> None:
-        """Send everything that can leave now."""
+        """Send everything that can be sent now."""
         self.settle()
         while self._buffer.ready:
             self._dispatch()
@@ -164,17 +163,17 @@ class ProfileDelivery:
             raise self._failure
 
     def salvage(self) -> None:
-        """After a failure: settle one more answer of those on the wire, even if others fail."""
+        """After a failure, settle one more answer of the requests in flight, even if others fail."""
         self._threads.settle(BLOCKED_WAIT)
 
     @property
     def endpoint(self) -> BulkEndpoint:
-        """The endpoint that bounds the rate of the moment."""
+        """The endpoint that currently limits the rate."""
         return MASS_UPDATE if self._mass_used else UPDATE
 
     @property
     def waiting(self) -> bool:
-        """Whether an operation has not left yet."""
+        """Whether any operation has not been sent yet."""
         return self._buffer.entries > 0
 
     @property
@@ -184,18 +183,18 @@ class ProfileDelivery:
 
     @property
     def in_flight(self) -> int:
-        """Requests on the wire."""
+        """The number of requests in flight."""
         return self._threads.in_flight
 
     def oldest_line(self) -> int | None:
-        """The input line of the oldest record whose fate is open."""
+        """Return the input line of the oldest record whose fate is open, if there is one."""
         lines = [line for line, _ in self._in_flight.values()]
         if (waiting := self._buffer.oldest_line()) is not None:
             lines.append(waiting)
         return min(lines, default=None)
 
     def _endpoint(self) -> BulkEndpoint:
-        """Choose: what went through the slow endpoint must not be overtaken by the quick one."""
+        """Choose the endpoint; updates sent to the slow one must not be overtaken through the quick one."""
         chosen = self._policy.profile_endpoint
         if chosen == "auto":
             small = self._buffer.entries <= SMALL_DRAIN and not self._mass_used
@@ -235,9 +234,9 @@ class ProfileDelivery:
         )
 
     def _sendable(self, entries: list[Entry]) -> Sending:
-        """Settle what must not, cannot or need not be sent, and return the rest with their bodies.
+        """Settle entries that must not, cannot or need not be sent; return the rest, encoded.
 
-        Until this returns, or if it raises, what was cut counts as in flight and holds the state.
+        Until this returns, and also if it raises, all entries count as in flight and hold the state.
         """
         left = self._timely(entries) if [entry for entry in entries if entry.events] else entries
         invalid = seal(left)
@@ -252,7 +251,7 @@ class ProfileDelivery:
         return sending
 
     def _timely(self, entries: list[Entry]) -> list[Entry]:
-        """Reject events that have waited past Batch's window, where they would vanish in a success."""
+        """Reject events that have waited past Batch's window: Batch would drop them and report success."""
         oldest = datetime.fromtimestamp(self._now() - EVENT_AGE_SECONDS + ON_ITS_WAY, timezone.utc)
         before = f"{oldest:%Y-%m-%dT%H:%M:%SZ}"
         for entry in entries:
@@ -273,7 +272,7 @@ class ProfileDelivery:
         return oldest is not None and self._newest - oldest - flying - waiting > self._policy.most_ahead
 
     def _changed(self, entries: list[Entry]) -> Sending:
-        """Settle what Batch has already, and return what has to be sent, with its bodies."""
+        """Settle what Batch already has, and return what has to be sent, encoded."""
         if self._memory is None or not entries:
             return Sending(entries)
         sending = self._memory.claim(entries)
@@ -285,7 +284,7 @@ class ProfileDelivery:
         return sending
 
     def _skip(self, tickets: list[Ticket]) -> None:
-        """Settle events that may have reached Batch, and are not risked twice."""
+        """Settle events that may have reached Batch and are not sent again."""
         for ticket in tickets:
             self._fates.ignored(ticket.origin.stream, Reason.EVENT_IN_DOUBT.code)
 
@@ -301,10 +300,10 @@ class ProfileDelivery:
         entries = sending.entries
         for index in receipt.events_lost - receipt.unconfirmed:
             self._skip(entries[index].leave_out([True] * len(entries[index].events)))
-        blamed = receipt.unconfirmed | receipt.refused.keys()
+        not_accepted = receipt.unconfirmed | receipt.refused.keys()
         accepted = entries
-        if blamed:
-            accepted = [entry for index, entry in enumerate(entries) if index not in blamed]
+        if not_accepted:
+            accepted = [entry for index, entry in enumerate(entries) if index not in not_accepted]
         self._fates.all_delivered([entry.tickets for entry in accepted if entry.tickets])
         for index in sorted(receipt.refused):
             entry = entries[index]

@@ -1,10 +1,10 @@
-"""The one place that holds threads: jobs run beside the main thread, their ends are settled on it."""
+"""The threads that carry requests: jobs run on them, and results are handled on the main thread."""
 
 from __future__ import annotations
 
 import threading
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 Job: TypeAlias = "Callable[[], Any]"
 Done: TypeAlias = "Callable[[Any], None]"
 
+BLOCKED_WAIT: Final = 0.5
+"""Seconds to wait for an answer at a time, when nothing else can be done without one."""
+
 
 class Workers:
-    """Daemon threads, started when first needed, so that a hung call cannot keep the process."""
+    """Threads, started when first needed; daemons, so that a hung call cannot keep the process alive."""
 
     def __init__(self, name: str, most: int) -> None:
         self._name = name
@@ -30,7 +33,7 @@ class Workers:
         return self.in_flight >= self._most
 
     def submit(self, job: Job, done: Done) -> None:
-        """Run `job` on a thread; `done` gets its result on the thread that calls `settle`."""
+        """Run `job` on a thread; `done` is called with its result by the thread that calls `settle`."""
         self.in_flight += 1
         if self._started < min(self.in_flight, self._most):
             name = f"{self._name}-{self._started}"
@@ -48,10 +51,10 @@ class Workers:
             self._ended.put((done, result, error))
 
     def settle(self, timeout: float = 0.0) -> bool:
-        """Settle what has ended, waiting at most `timeout` seconds for the first.
+        """Settle the jobs that have ended, waiting at most `timeout` seconds for the first one.
 
         Returns:
-            Whether anything had ended.
+            Whether any job had ended.
         """
         settled = False
         while self.in_flight:

@@ -1,1 +1,1 @@
-"""The memory of what was delivered, in a database: what Batch holds, who is in each audience, locks."""
+"""The database that remembers deliveries: what Batch holds, the members of each audience, locks."""

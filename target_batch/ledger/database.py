@@ -1,7 +1,7 @@
-"""The memory of what was delivered: who is in a mirrored audience, what Batch holds of a profile.
+"""The ledger database: the members of mirrored audiences, and the attributes that Batch holds per profile.
 
-It lives in SQLite or PostgreSQL. What a crash leaves unknown is stored as unknown before the call
-that may change it, never guessed afterwards.
+It is stored in SQLite or PostgreSQL. Before each call, the ledger marks as unknown everything the call may
+change, so that after a crash nothing has to be guessed.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 BUSY_SECONDS: Final = 60
-"""How long a run waits for another one at the same SQLite file, which may be sorting ten million rows."""
+"""Seconds to wait for another run's transaction, which may be sorting ten million rows."""
 
 CONNECT_SECONDS: Final = 10
 CACHE_KIB: Final = 8_000
-"""Pages that SQLite keeps in memory, and what it sorts at once; twice and eight times that were no faster."""
+"""KiB that SQLite uses to cache pages and to sort; two and eight times as much were not faster."""
 
 COPIED_AT_ONCE: Final = 10_000
 """Rows in one step of a copy."""
 
 MIGRATION_LOCK: Final = 7213984501
-"""Number of the lock that lets one run at a time make or migrate the tables in PostgreSQL."""
+"""Number of the PostgreSQL lock under which one run at a time creates or migrates the tables."""
 
 TURN_LOCK: Final = 7213984502
-"""Number of the lock that lets one run at a time look and mark in PostgreSQL, as SQLite does by itself."""
+"""Number of the PostgreSQL lock under which one run at a time reads and marks; SQLite needs none."""
 
 
 class Ledger:
-    """An open ledger; `begin()` gives a connection in a transaction.
+    """An open ledger; `begin()` yields a connection in a transaction.
 
-    `run` is a number of its own for as long as it is open: `locks` say which numbers are. One that is opened
-    `to_read` is not migrated, has no locks, and can be read and copied only.
+    `run` is a unique number that identifies this run while the ledger is open; `locks` tracks which runs are
+    alive. A ledger opened with `to_read` is not migrated, has no locks, and can only be read and copied.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Ledger:
         if to_read:
             return
         try:
-            with _trouble_told():
+            with _errors_reported():
                 self.locks = self._hold_a_lock()
             with self.begin() as connection:
                 self._migrate(connection)
@@ -84,7 +84,7 @@ class Ledger:
         return FileLocks(Path(self._engine.url.database or ""), self.run)
 
     def _migrate(self, connection: sa.Connection) -> None:
-        """Make the tables, or bring older ones up to date, in one transaction."""
+        """Create the tables, or bring older ones up to date, in one transaction."""
         newest = 1 + len(self._steps)
         if _version(connection) == newest:
             return
@@ -106,22 +106,22 @@ class Ledger:
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
-        """Give a connection in a transaction.
+        """Yield a connection in a transaction.
 
         Raises:
             DeliveryError: the database does not answer; the run stops and the state is held.
         """
-        with _trouble_told(), self._engine.begin() as connection:
+        with _errors_reported(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def turn(self) -> Iterator[sa.Connection]:
-        """Give a connection in a transaction that excludes every other one of this kind.
+        """Yield a connection in a transaction that excludes all others opened by this method.
 
-        What is looked up and marked in it is one step to all runs.
+        To other runs, everything read and marked within it is one atomic step.
 
         Raises:
-            DeliveryError: the database does not answer, or another run kept its turn for too long.
+            DeliveryError: the database does not answer, or another run's turn took too long.
         """
         with self.begin() as connection:
             if self.in_postgresql:
@@ -132,7 +132,7 @@ class Ledger:
     def rows(
         self, connection: sa.Connection, table: sa.Table, keys: Iterable[int]
     ) -> Iterator[tuple[Any, ...]]:
-        """Give the rows of a table whose `key` is one of many."""
+        """Yield the rows of a table whose `key` is one of `keys`."""
         columns = ", ".join(column.name for column in table.c)
         given: dict[str, Any] = {"keys": list(keys)}
         chosen = "= ANY(%(keys)b::int8[])"
@@ -144,7 +144,7 @@ class Ledger:
             yield tuple(row)
 
     def append(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert whole rows whose keys are new."""
+        """Insert complete rows whose keys are new."""
         if not rows:
             return
         if not self.in_postgresql:
@@ -158,16 +158,11 @@ class Ledger:
         except self._engine.dialect.loaded_dbapi.Error as error:
             raise sa.exc.OperationalError(None, None, error) from None
 
-    def upsert(
-        self,
-        connection: sa.Connection,
-        table: sa.Table,
-        rows: Sequence[tuple[Any, ...]],
-    ) -> None:
-        """Insert whole rows; one whose key is there becomes the new one.
+    def upsert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert complete rows; replace rows whose keys exist.
 
-        Many rows go to the driver as they are: SQLAlchemy would take longer to look at them than the
-        database to store them.
+        Rows are passed directly to the driver: SQLAlchemy would take longer to process them than the database
+        to store them.
         """
         if not rows:
             return
@@ -175,7 +170,7 @@ class Ledger:
         values = f"VALUES ({', '.join('?' * len(columns))})"
         given: Any = rows
         if self.in_postgresql:
-            # Binary (b): the driver would quote texts and bytes one by one.
+            # Binary format (b): in text format, the driver would quote strings and bytes one by one.
             arrays = (f"%({c.name})b::{c.type.compile(self._engine.dialect)}[]" for c in table.c)
             values = f"SELECT * FROM unnest({', '.join(arrays)})"  # noqa: S608 - names of ours
             given = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
@@ -186,18 +181,18 @@ class Ledger:
         connection.exec_driver_sql(statement, given)
 
     def take_stock(self, *tables: sa.Table) -> None:
-        """Let PostgreSQL count tables that have just grown: it would plan with what it knew before."""
+        """Update PostgreSQL's statistics of tables that have just grown: it would plan with outdated ones."""
         if self.in_postgresql:
             with self.begin() as connection:
                 connection.execute(sa.text("ANALYZE " + ", ".join(table.name for table in tables)))
 
     def copy_file(self, copy: Path) -> None:
-        """Copy a file of SQLite, which goes on being written meanwhile."""
-        with _trouble_told(), closing(self._engine.raw_connection()) as connection:
+        """Copy an SQLite ledger to a file, while other runs may write to it."""
+        with _errors_reported(), closing(self._engine.raw_connection()) as connection:
             connection.cursor().execute("VACUUM INTO ?", (str(copy),))
 
     def copy_rows(self, other: Ledger) -> None:
-        """Copy what is remembered into an empty ledger; this one stays as it is, and as old."""
+        """Copy the remembered rows into an empty ledger; this one is left unchanged, and not migrated."""
         with self.begin() as source, other.begin() as connection:
             self._migrate(source)
             for table in (audiences, members, profiles, requests, events):
@@ -207,36 +202,34 @@ class Ledger:
             source.rollback()
 
     def close(self) -> None:
-        """Close the database, and let others see that this run is over."""
+        """Close the database, and show other runs that this one is over."""
         if locks := getattr(self, "locks", None):
             locks.release()
         self._engine.dispose()
 
 
 def opened_copy(url: str, work_path: Path, folder: Path) -> Ledger:
-    """Open a copy of a ledger, for a dry run, which must not change it; one that is not there is empty.
+    """Open a copy of a ledger for a dry run, which must not change the original; empty if that is missing.
 
-    No run is alive beside the copy: who held an audience does so no longer.
+    No other run is alive in the copy, so audiences that runs hold in the original are free.
     """
     file = folder / "ledger.db"
-    ledger = None if is_missing_file(url, work_path) else Ledger(url, work_path, to_read=True)
-    try:
-        if ledger is not None and not ledger.in_postgresql:
+    if is_missing_file(url, work_path):
+        return Ledger(f"sqlite:///{file}", folder)
+    with closing(Ledger(url, work_path, to_read=True)) as ledger:
+        if not ledger.in_postgresql:
             ledger.copy_file(file)
         copy = Ledger(f"sqlite:///{file}", folder)
-        if ledger is not None and ledger.in_postgresql:
+        if ledger.in_postgresql:
             ledger.copy_rows(copy)
-    finally:
-        if ledger is not None:
-            ledger.close()
     return copy
 
 
 def opened_to_read(url: str, work_path: Path) -> Ledger | None:
-    """Open a ledger that will not be changed; None if it does not exist yet.
+    """Open a ledger for reading only; return None if it does not exist yet.
 
     Raises:
-        ConfigurationError: another version of target-batch has written it.
+        ConfigurationError: the ledger was written by another version of target-batch.
         DeliveryError: the database does not answer.
     """
     if is_missing_file(url, work_path):
@@ -260,7 +253,7 @@ def opened_to_read(url: str, work_path: Path) -> Ledger | None:
 
 
 def _version(connection: sa.Connection) -> int | None:
-    """Return the version of the tables; None if they do not exist."""
+    """Return the version of the tables, or None if they do not exist."""
     if not sa.inspect(connection).has_table(versions.name):
         return None
     found: int | None = connection.scalar(sa.select(sa.func.max(versions.c.version)))
@@ -268,7 +261,7 @@ def _version(connection: sa.Connection) -> int | None:
 
 
 def is_missing_file(url: str, work_path: Path) -> bool:
-    """Whether a URL names a file of SQLite that is not there."""
+    """Return whether a URL names an SQLite file that does not exist."""
     with suppress(sa.exc.ArgumentError):
         parsed = _parsed(url, work_path)
         return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
@@ -304,19 +297,21 @@ def _engine(url: str, work_path: Path, begin: str) -> sa.Engine:
 
 def _sqlite(url: sa.URL, begin: str) -> sa.Engine:
     if not url.database or url.database == ":memory:":
-        raise ConfigurationError("`ledger_url` names no file: a ledger in memory would remember nothing.")
+        raise ConfigurationError(
+            "`ledger_url` must name a file: a ledger in memory is lost when the run ends."
+        )
     _private_file(Path(url.database))
     arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     engine = sa.create_engine(url, connect_args=arguments)
     folder = Path(url.database).parent
     sa.event.listen(engine, "connect", lambda connection, _: _tune(connection, folder))
-    # A transaction that reads first and writes later would fail beside another run, without waiting.
+    # BEGIN IMMEDIATE: a transaction that reads before it writes would fail if another run writes meanwhile.
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
 
 
 def _private_file(path: Path) -> None:
-    with _trouble_told():
+    with _errors_reported():
         private_folder(path.parent)
         if not path.exists():
             flags = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -324,9 +319,10 @@ def _private_file(path: Path) -> None:
 
 
 def _tune(connection: Any, folder: Path) -> None:
-    """Keep everything in one file, which can be copied and lie on a network's volume: no WAL.
+    """Keep everything in one file without WAL, so that it can be copied and stored on a network volume.
 
-    What a sort cannot hold in the cache lies beside the ledger, where there is room and people's IDs may be.
+    Temporary files of large sorts are placed beside the ledger, where there is space and where personal IDs
+    may be stored.
     """
     connection.isolation_level = None
     beside = str(folder.absolute()).replace("'", "''")
@@ -339,8 +335,8 @@ def _tune(connection: Any, folder: Path) -> None:
 
 
 @contextmanager
-def _trouble_told() -> Iterator[None]:
-    """Report a database error by its type only: its message may hold a password or a member."""
+def _errors_reported() -> Iterator[None]:
+    """Report a database error by its type only: its message may contain a password or a member."""
     try:
         yield
     except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:

@@ -1,4 +1,4 @@
-"""Which events of the last day Batch has, so that none goes twice."""
+"""Memory of the last day's events, so that none is sent to Batch twice."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 HOUR: Final = 3600
 MARGIN_HOURS: Final = 6
 KEPT_HOURS: Final = EVENT_AGE_SECONDS // HOUR + MARGIN_HOURS
-"""Batch takes no event that is older than a day; the margin is for clocks, retries and what waits."""
+"""Batch accepts no event older than a day; the margin allows for clocks, retries and queues."""
 
 
 class Standing(Enum):
-    """What is known of an event before it is sent."""
+    """The state of an event before it is sent."""
 
     NEW = "new"
     ACCEPTED = "accepted"
@@ -32,7 +32,7 @@ class Standing(Enum):
 
 
 class EventMemory:
-    """The identities of one project's events, for `KEPT_HOURS`; connections are those of `Ledger.turn`."""
+    """The identities of one project's events, kept for `KEPT_HOURS`; connections come from `Ledger.turn`."""
 
     def __init__(self, ledger: Ledger, project: str, now: Callable[[], float]) -> None:
         self._ledger = ledger
@@ -41,9 +41,9 @@ class EventMemory:
         self._pruned = 0
 
     def claim(self, connection: sa.Connection, identities: Sequence[bytes]) -> list[Standing]:
-        """Look what is known of some events, and mark that those are out that Batch is not known to have.
+        """Return the standing of each event, and record the new ones as sent but not accepted.
 
-        Of those that are the same the first one counts; the others are as good as accepted.
+        Of identical events only the first one counts; the others are treated as accepted.
         """
         hour = self._prune(connection)
         numbers = list(map(self._numbers, identities))
@@ -74,7 +74,7 @@ class EventMemory:
         self._write(connection, map(self._numbers, identities), self._hour, accepted=True)
 
     def withdraw(self, connection: sa.Connection, identities: Iterable[bytes]) -> None:
-        """Note that some events, new when they were claimed, have certainly not reached Batch."""
+        """Note that some events, which were new when claimed, have certainly not reached Batch."""
         for some in batches([key for key, _ in map(self._numbers, identities)]):
             connection.execute(sa.delete(events).where(events.c.key.in_(some), ~events.c.accepted))
 
@@ -89,7 +89,7 @@ class EventMemory:
         return int(self._now() // HOUR)
 
     def _prune(self, connection: sa.Connection) -> int:
-        """Forget once an hour what Batch would not take any more; return the hour."""
+        """Forget, once an hour, events too old for Batch to accept; return the current hour."""
         hour = self._hour
         if hour != self._pruned:
             self._pruned = hour
@@ -97,6 +97,6 @@ class EventMemory:
         return hour
 
     def _numbers(self, identity: bytes) -> tuple[int, int]:
-        """Return 16 bytes as two numbers: the key of a row, and what tells events of one key apart."""
+        """Return an event's hash as two numbers: a row's key, and one to tell events of that key apart."""
         digest = blake2b(self._project + identity, digest_size=16).digest()
         return int.from_bytes(digest[:8], "big", signed=True), int.from_bytes(digest[8:], "big", signed=True)

@@ -1,8 +1,8 @@
-"""What Batch holds of one profile, as the ledger keeps it: for each attribute a short hash and a day.
+"""The attributes that Batch holds of a profile, as the ledger stores them: a short hash and a day for each.
 
-A profile is a number (`key`), an attribute is three bytes (`tag`), its value eight (`hash`) in which the
-profile takes part: where two profiles or two names ever share a number, they are sent more often, and none is
-skipped that should not be.
+A profile is a number (`key`), an attribute three bytes (`tag`), its value eight bytes (`hash`) that also
+depend on the profile. If two profiles or two attribute names collide, their values are sent more often, but
+no value is wrongly skipped.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ NO_HEAD: Final = bytes(HEAD_BYTES)
 _HELD: Final = Struct(f"{TAG_BYTES}s{HEAD_BYTES}s")
 LAST_CHARACTERS: Final = 2
 NEVER: Final = b"\xff\xff"
-"""Stands for the day of what does not age."""
+"""The day of values that do not expire."""
 
 NOT_HELD: Final = b"\0"
 _encode_lines: Final = msgspec.json.Encoder(decimal_format="number").encode_lines
 
 EARLIEST: Final = 0.75
-"""Share of the age limit after which the first profiles expire: not all of them on one day."""
+"""Share of the age limit after which the first profiles expire, so that not all expire on one day."""
 
 CLOCKS_APART: Final = 1
-"""Days by which an acceptance may lie in the future: another machine's clock may be past midnight."""
+"""Days by which an acceptance may be in the future: another machine's clock may be past midnight."""
 
 OPERATION: Final = b""
-"""Stands for the hash of `$add` and `$remove`: their result is unknown."""
+"""The hash of `$add` and `$remove`, whose result is unknown."""
 
 Pair: TypeAlias = tuple[int, bytes]
 """An attribute (`tag`) of a profile (`key`)."""
 
 Held: TypeAlias = "dict[bytes, bytes]"
-"""Tag → hash of what was last accepted, and behind it the day of that, as `day_of` writes it."""
+"""Tag → hash of the last accepted value, followed by the day of its acceptance as `day_of` writes it."""
 
 
 class Wanted(NamedTuple):
-    """What a profile is to get: tag and hash of each attribute, and a hash of them all."""
+    """The wanted state of a profile: tag and hash of each attribute, and a hash of the whole."""
 
     key: int
     tags: Sequence[bytes]
@@ -61,7 +61,7 @@ class Wanted(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """What a request carries of it: tag and hash of each attribute that is sent."""
+    """The part of a wanted state that a request carries: tag and hash of each attribute that is sent."""
 
     key: int
     tags: Sequence[bytes]
@@ -70,20 +70,20 @@ class Carried(NamedTuple):
 
 
 def scope_of(kind: str, *parts: str) -> str:
-    """Return the ledger's name of a place: the same each run, and no key can be read from it."""
+    """Return the ledger's name for a destination: the same in each run, and revealing no key."""
     return f"{kind}:{blake2b('|'.join(parts).encode(), digest_size=12).hexdigest()}"
 
 
 def project_hash(project: str) -> bytes:
-    """Return what tells the profiles of one project from those of another one."""
+    """Return a hash that distinguishes the profiles of one project from those of another."""
     return blake2b(project.encode(), digest_size=12).digest()
 
 
 def identity_of(project: bytes, custom_id: str) -> bytes:
-    """Return 16 bytes for a profile, whose first eight are its `key`.
+    """Return 16 bytes for a profile; the first eight are its `key`.
 
-    The keys of IDs that differ in their last characters only lie together: most sources count their IDs and
-    give them in order, and a request then touches a few pages of the index instead of as many as it has IDs.
+    IDs that differ only in their last `LAST_CHARACTERS` characters have neighbouring keys. Most sources
+    number their IDs and emit them in order, so a request touches a few pages of the index, not one per ID.
     """
     own = blake2b(project + custom_id.encode(), digest_size=12).digest()
     return _neighbours(project, custom_id[:-LAST_CHARACTERS]) + own
@@ -95,12 +95,12 @@ def _neighbours(project: bytes, beginning: str) -> bytes:
 
 
 def whole_of(identity: bytes, body: bytes) -> bytes:
-    """Return a hash of all that a profile is to get, by which most need no closer look; empty for no body."""
+    """Return a hash of an entry's body, which spares most profiles a closer look; empty without a body."""
     return blake2b(identity + body, digest_size=HASH_BYTES).digest() if body else b""
 
 
 def digested(identity: bytes, attributes: Mapping[str, Any], whole: bytes = b"") -> Wanted:
-    """Digest a profile's attributes, in their order."""
+    """Hash a profile's attributes, keeping their order."""
     lines = _encode_lines(list(attributes.items())).splitlines()
     hashes = [blake2b(identity + line, digest_size=HASH_BYTES).digest() for line in lines]
     if dict in map(type, attributes.values()):
@@ -116,7 +116,7 @@ def key_of(identity: bytes) -> int:
 
 @lru_cache(maxsize=10_000)
 def tag_of(name: str) -> bytes:
-    """Return three bytes for an attribute; `date(x)` and `x` are one attribute."""
+    """Return three bytes for an attribute; `date(x)` and `x` are the same attribute."""
     (bare,) = names_of({name: None})
     return blake2b(bare.encode(), digest_size=TAG_BYTES).digest()
 
@@ -127,38 +127,38 @@ def _tags_of(names: tuple[str, ...]) -> tuple[bytes, ...]:
 
 
 CONSENTS: Final = frozenset(map(tag_of, ("$email_marketing", "$sms_marketing")))
-"""Attributes that never expire: to send them again could undo what a person chose meanwhile."""
+"""Attributes that never expire: sending them again could undo a choice the person has made since."""
 
 
 def day_of(number: int) -> bytes:
-    """Write a day, counted from 1970; a later one is the greater."""
+    """Encode a day, counted from 1970; later days compare as greater."""
     return max(number, 0).to_bytes(DAY_BYTES, "big")
 
 
 def unpack(row: bytes) -> Held:
-    """Read a row."""
+    """Decode a row."""
     return dict(_HELD.iter_unpack(row[HEAD_BYTES:]))
 
 
 def unpack_whole(row: bytes) -> tuple[bytes, bytes]:
-    """Read the hash of all that was accepted last, and since which day it is held."""
+    """Decode the head of a row: the hash of the last accepted body, and the day since which it is held."""
     return row[:HASH_BYTES], row[HASH_BYTES:HEAD_BYTES]
 
 
 def pack(held: Held, head: bytes = NO_HEAD) -> bytes:
-    """Write a row, behind the `head` of all that was accepted last."""
+    """Encode a row, preceded by its `head`."""
     return head + b"".join(chain.from_iterable(held.items()))
 
 
 def head_of_sent(wanted: Wanted, today: bytes) -> bytes:
-    """Return what `head_of` does where all that is `wanted` was accepted `today`."""
+    """Return the same as `head_of` if everything `wanted` was accepted `today`."""
     if not wanted.whole:
         return NO_HEAD
     return wanted.whole + (NEVER if CONSENTS.issuperset(wanted.tags) else today)
 
 
 def head_of(held: Held, wanted: Wanted) -> bytes:
-    """Return the hash of all that is `wanted` and the oldest day of what ages, where all of it is held."""
+    """Return the hash of all that is `wanted` and its oldest expiring day; `NO_HEAD` unless all is held."""
     found = [one for one in map(held.get, wanted.tags) if one]
     if not wanted.whole or [one[:HASH_BYTES] for one in found] != wanted.hashes:
         return NO_HEAD
@@ -167,26 +167,26 @@ def head_of(held: Held, wanted: Wanted) -> bytes:
 
 
 class Age:
-    """Which attributes are too old to be taken for granted, `days` (may be a fraction) after acceptance."""
+    """Decides which attributes have expired, `days` (may be a fraction) after acceptance at the latest."""
 
     def __init__(self, days: float, today: int) -> None:
         self._days = days
         self.today = today
 
     def days_of(self, key: int) -> tuple[bytes, bytes]:
-        """Return the first and the last day of an acceptance that still counts; profiles differ."""
+        """Return the first and last day of acceptances that still count; the first depends on the profile."""
         share = EARLIEST + (1 - EARLIEST) * (key & 0xFF) / 0xFF
         first = self.today - math.ceil(self._days * share) + 1
         return day_of(first), day_of(self.today + CLOCKS_APART)
 
 
 def pack_carried(carried: Iterable[Carried]) -> bytes:
-    """Write which attributes of which profiles a request carries; at most 255 of each."""
+    """Encode which attributes of which profiles a request carries; at most 255 attributes per profile."""
     return b"".join([_packed_key(one.key) + bytes([len(one.tags)]) + b"".join(one.tags) for one in carried])
 
 
 def unpack_carried(packed: bytes) -> set[Pair]:
-    """Read the pairs that a request carries."""
+    """Decode the pairs that a request carries."""
     pairs: set[Pair] = set()
     at = 0
     while at < len(packed):
@@ -197,7 +197,7 @@ def unpack_carried(packed: bytes) -> set[Pair]:
 
 
 def pack_pairs(pairs: Iterable[Pair]) -> bytes:
-    """Write some pairs, as `pack_carried` does."""
+    """Encode pairs in the format of `pack_carried`."""
     return b"".join([_packed_key(key) + b"\1" + tag for key, tag in sorted(pairs)])
 
 

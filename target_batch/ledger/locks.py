@@ -1,4 +1,4 @@
-"""Which runs are alive: each one holds a lock that the system takes from it when it ends."""
+"""Detection of live runs: each run holds a lock that the system releases when the run ends."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SILENT_SECONDS: Final = 120
-"""How long PostgreSQL goes on believing in a run whose machine has gone without a word."""
+"""Seconds until PostgreSQL gives up on a run whose machine has disappeared without closing its connection."""
 
 KEEPALIVE: Final = {
     "tcp_keepalives_idle": f"{SILENT_SECONDS // 2}",
     "tcp_keepalives_interval": f"{SILENT_SECONDS // 8}",
     "tcp_keepalives_count": "4",
 }
-"""What a server is asked to do in each session: most systems would ask a silent machine after two hours."""
+"""Settings of each PostgreSQL session: most systems would probe a silent machine only after two hours."""
 
 
 class FileLocks:
-    """Which runs are alive beside a SQLite ledger: each holds a lock on a file of its own.
+    """The live runs of an SQLite ledger: each run holds a lock on its own file.
 
-    The system takes the lock from a process that has ended, however it ended; no clock is asked.
+    The system releases the lock when the process ends, however it ends; no clock is involved.
     """
 
     def __init__(self, database: Path, run: int) -> None:
@@ -40,12 +40,12 @@ class FileLocks:
         unlocked.rename(self._path)
 
     def is_alive(self, run: int, connection: sa.Connection) -> bool:
-        """Whether the process of a run is there."""
+        """Return whether the process of a run exists."""
         _ = connection
         return not _is_free(self._path_of(run))
 
     def release(self) -> None:
-        """Let others see that this run is over."""
+        """Show other runs that this one is over."""
         if self._file >= 0:
             with suppress(OSError):
                 self._path.unlink()
@@ -56,7 +56,7 @@ class FileLocks:
         return self._database.with_name(f"{self._database.name}-run-{run:x}")
 
     def _sweep(self) -> None:
-        """Remove what killed runs have left."""
+        """Remove the files of killed runs."""
         for path in self._database.parent.glob(f"{glob.escape(self._database.name)}-run-*"):
             if not path.name.endswith("-new") and _is_free(path):
                 with suppress(OSError):
@@ -64,22 +64,23 @@ class FileLocks:
 
 
 class ServerLocks:
-    """Which runs are alive at a PostgreSQL ledger: each connection of a run holds its number as a lock.
+    """The live runs of a PostgreSQL ledger: each connection of a run holds a lock on the run's number.
 
-    The server takes the lock from a session that has ended; no clock is asked. Two runs that ask about a
-    third at once would meet in its lock, so `is_alive` wants a connection of `Ledger.turn`.
+    The server releases the lock when the session ends; no clock is involved. Two runs that asked about a
+    third at the same time would contend for its lock, so `is_alive` needs a connection from `Ledger.turn`.
     """
 
     def __init__(self, engine: sa.Engine, run: int) -> None:
         self._run = run
         sa.event.listen(engine, "connect", lambda connection, _: self._lock(connection))
+        sa.event.listen(engine, "close", lambda connection, _: self._unlock(connection))
 
     def is_alive(self, run: int, connection: sa.Connection) -> bool:
-        """Whether a run has a session."""
+        """Return whether a run has a session."""
         return not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(run)))
 
     def release(self) -> None:
-        """Do nothing: the locks go with the connections."""
+        """Do nothing: each connection gives its lock up as it is closed."""
 
     def _lock(self, connection: Any) -> None:
         with connection.cursor() as cursor:
@@ -88,9 +89,15 @@ class ServerLocks:
             cursor.execute("SELECT pg_advisory_lock_shared(%s)", (self._run,))
         connection.commit()
 
+    @staticmethod
+    def _unlock(connection: Any) -> None:
+        """Give the lock up at once: the server itself does so a moment after it was told of the end."""
+        with suppress(Exception), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock_all()")
+
 
 def _is_free(path: Path) -> bool:
-    """Whether no process holds the lock on a file, or the file is gone."""
+    """Return whether no process holds the lock on a file, or the file does not exist."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

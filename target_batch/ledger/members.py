@@ -1,11 +1,12 @@
-"""One audience in one place, as the ledger knows it, beside the rows of a stream.
+"""One audience of one destination, as the ledger knows it, compared with the rows of a stream.
 
-Only the run that holds the audience changes what is written here, and it is written in pairs: before a
-call, that what it concerns is unknown; after its answer, what is known.
+Only the run that holds the audience writes here, and always twice: before a call, that the members it
+concerns are unknown; after the answer, the new state.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -19,25 +20,25 @@ from target_batch.ledger.staging import ARRIVED, batches
 from target_batch.ledger.tables import arrivals, audiences, members, staged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from target_batch.ledger.database import Ledger
     from target_batch.ledger.staging import Staging
 
 
 class TakenOverError(DeliveryError):
-    """Another run holds the audience by now, so this one must not touch it any more."""
+    """Another run holds the audience now, so this run must not change it any more."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"Another run took audience '{clean(name)}' over, so this one stops and the state is held. "
+            f"Another run took over audience '{clean(name)}', so this run stops and the state is held. "
             "Let only one run at a time mirror an audience."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a mirror would do: members to add (or update), to remove, and to leave as they are."""
+    """The size of a mirror: members to add (or update), to remove, unchanged, and in the audience before."""
 
     adds: int
     removes: int
@@ -49,25 +50,25 @@ class Size:
 
     @property
     def after(self) -> int:
-        """Members that the stream names."""
+        """Members that the stream puts in the audience."""
         return self.adds + self.same
 
 
 class Add(NamedTuple):
-    """A member to add, and what a call says of it."""
+    """A member to add, and its encoded form in a call."""
 
     member: str
     body: bytes
 
 
 class Span(NamedTuple):
-    """The members of one call: those behind one ID, up to another one or to the end."""
+    """The members of one call: those after one ID, up to and including another or to the end."""
 
     after: str
     last: str | None = None
 
     def holds(self, member: sa.Column[Any]) -> sa.ColumnElement[bool]:
-        """Choose what lies in the span."""
+        """Select the members within the span."""
         inside: sa.ColumnElement[bool] = member > self.after
         return inside if self.last is None else inside & (member <= self.last)
 
@@ -75,13 +76,13 @@ class Span(NamedTuple):
 Item = TypeVar("Item")
 
 AROUND_A_MEMBER: Final = 100
-"""Bytes that a call adds to a member at most: its action, or the keys of an update with an attribute."""
+"""Maximum bytes that a call adds to a member: its action, or the keys of an update with an attribute."""
 
 EVERYBODY: Final = Span("")
 
 
 class Snapshot:
-    """What the ledger knows of an audience, what the stream wants of it, and the difference."""
+    """The ledger's knowledge of an audience, and how it differs from the stream."""
 
     def __init__(self, ledger: Ledger, scope: str, name: str) -> None:
         self.name = name
@@ -91,9 +92,9 @@ class Snapshot:
         self._key = {"scope": scope, "name": name}
 
     def hold(self, stream: str) -> str | None:
-        """Hold the audience for this run; return why it cannot be held.
+        """Hold the audience for this run; return the reason if it cannot be held.
 
-        `fed_by` is then the stream that was mirrored to it until now.
+        Afterwards, `fed_by` is the stream that was mirrored to it until now.
         """
         row = {**self._key, "known": False}
         with self._ledger.turn() as connection:
@@ -109,12 +110,10 @@ class Snapshot:
             other = found.held_by is not None and found.held_by != self._run
             if other and self._ledger.locks.is_alive(found.held_by, connection):
                 return (
-                    "another run is at it. Let it end, then run again; one whose machine has gone is "
-                    f"waited for {SILENT_SECONDS} seconds"
+                    "another run is mirroring it. Run again once that has ended; a run whose machine has "
+                    f"gone keeps it for {SILENT_SECONDS} seconds"
                 )
-            connection.execute(
-                sa.update(audiences).where(audiences.c.id == self._id).values(held_by=self._run)
-            )
+            self._set(connection, held_by=self._run)
         return None
 
     def release(self) -> None:
@@ -124,12 +123,12 @@ class Snapshot:
             connection.execute(sa.update(audiences).filter_by(**self._key).where(held).values(held_by=None))
 
     def is_known(self) -> bool:
-        """Whether the ledger knows who may be in the audience."""
+        """Return whether the ledger knows all possible members of the audience."""
         with self._ledger.begin() as connection:
             return bool(connection.scalar(sa.select(audiences.c.known).where(audiences.c.id == self._id)))
 
     def size(self, staging: Staging) -> Size:
-        """Count what would be done."""
+        """Count the changes that a mirror would make."""
         with self._ledger.begin() as connection:
             adds = _count(self._adds(staging, EVERYBODY), connection)
             removes = _count(self._removes(staging, EVERYBODY), connection)
@@ -138,16 +137,16 @@ class Snapshot:
         return Size(adds, removes, total - adds, before)
 
     def has(self) -> sa.ColumnElement[bool]:
-        """Choose the staged members who are in for sure, just as the stream wants them."""
+        """Select the staged members that are certainly in the audience, with the wanted content."""
         here = self._mine & (members.c.member == staged.c.member)
         return sa.exists().where(here, members.c.hash == staged.c.hash)
 
     def lacks(self) -> sa.ColumnElement[bool]:
-        """Choose the staged members who are out for sure."""
+        """Select the staged members that are certainly not in the audience."""
         return ~sa.exists().where(self._mine, members.c.member == staged.c.member)
 
     def counts(self) -> tuple[int, int]:
-        """Count the members that are in for sure, and those that may be in as well as they."""
+        """Count the members that are certainly in the audience, and all that may be, including those."""
         sure = sa.select(members.c.member).where(self._mine, members.c.hash.is_not(None))
         with self._ledger.begin() as connection:
             return _count(sure, connection), self._count_members(connection)
@@ -156,9 +155,9 @@ class Snapshot:
         return _count(sa.select(members.c.member).where(self._mine), connection)
 
     def next_adds(self, staging: Staging, after: str, most: int) -> list[Add]:
-        """Return members to add behind `after`: those not known to be in as the stream has them.
+        """Return members to add after the ID `after`: those not known to be in the audience as wanted.
 
-        At most `most`, and no more than one call can hold.
+        Return at most `most`, and no more than fit into one call.
         """
         found = self._adds(staging, Span(after)).add_columns(arrivals.c.body).join(arrivals, ARRIVED)
         query = found.order_by(staged.c.member).limit(most)
@@ -167,73 +166,66 @@ class Snapshot:
             return _in_one_call(adds, lambda add: len(add.body))
 
     def next_removes(self, staging: Staging, after: str, most: int) -> list[str]:
-        """Return members to remove behind `after`: those that may be in and should not; as many as adds."""
+        """Return unwanted members after `after` that may be in the audience; limited like `next_adds`."""
         query = self._removes(staging, Span(after)).order_by(members.c.member).limit(most)
         with self._ledger.begin() as connection:
             return _in_one_call(connection.scalars(query), lambda member: len(member.encode()))
 
     def take_stock(self) -> None:
-        """Let the database see how many members there are by now."""
+        """Update the database's statistics of the members."""
         self._ledger.take_stock(members)
 
     def begin(self, stream: str, *, known: bool, changes: bool) -> bool:
-        """Note which stream is mirrored; without `known` anybody may be in the audience.
+        """Note which stream is mirrored; unless `known`, the audience may contain any members.
 
-        Returns whether the index may lack something once it is mirrored: from now on where it `changes`, or
-        since a run that did not see its index done.
+        Return whether the index may lack changes after the mirror: because it `changes` the audience now, or
+        because an earlier run ended before the index was complete.
         """
-        with self._ledger.begin() as connection:
-            self._check(connection)
-            mine = audiences.c.id == self._id
-            indexing = changes or bool(connection.scalar(sa.select(audiences.c.indexing).where(mine)))
-            new = {"stream": stream, "mirrored_by": self._run, "known": known, "indexing": indexing}
-            connection.execute(sa.update(audiences).where(mine).values(new))
+        with self._holding() as connection:
+            query = sa.select(audiences.c.indexing).where(audiences.c.id == self._id)
+            indexing = changes or bool(connection.scalar(query))
+            self._set(connection, stream=stream, mirrored_by=self._run, known=known, indexing=indexing)
             if not known:
                 connection.execute(sa.update(members).where(self._mine).values(hash=None))
         return indexing
 
     def indexed(self) -> None:
-        """Note that the index has everything."""
+        """Note that the index is complete."""
         with self._ledger.begin() as connection:
-            connection.execute(sa.update(audiences).where(audiences.c.id == self._id).values(indexing=False))
+            self._set(connection, indexing=False)
 
     def doubt_everybody(self) -> None:
-        """Note that anybody the ledger knows may be in or not, so that the next run adds them all."""
-        with self._ledger.begin() as connection:
-            self._check(connection)
+        """Note that every known member may or may not be in, so that the next run adds them all."""
+        with self._holding() as connection:
             connection.execute(sa.update(members).where(self._mine).values(hash=None))
 
     def doubt_named_exits(self, staging: Staging) -> None:
-        """Note that those may be in whom the stream names as out, where the ledger knows no member."""
-        scope: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
-        named = sa.select(*scope).where(staging.of(self.name), staged.c.hash.is_(None))
-        with self._ledger.begin() as connection:
-            self._check(connection)
+        """Note, for an audience without known members, that those the stream excludes may be in it."""
+        columns: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
+        named = sa.select(*columns).where(staging.unwanted(self.name))
+        with self._holding() as connection:
             self._insert(connection, named)
 
     def doubt_adds(self, staging: Staging, span: Span) -> None:
-        """Note before a call that the members it adds may be in or not from now on."""
-        scope: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
-        joining = self._adds(staging, span).with_only_columns(*scope)
-        with self._ledger.begin() as connection:
-            self._check(connection)
+        """Note, before a call, that the members it adds may or may not be in the audience from now on."""
+        columns: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
+        joining = self._adds(staging, span).with_only_columns(*columns)
+        with self._holding() as connection:
             self._insert(connection, joining)
 
     def added(self, staging: Staging, span: Span, refused: Sequence[str]) -> None:
-        """Note that Batch accepted the members in doubt, but for those it refused."""
+        """Note that Batch accepted the members in doubt, except for those it refused."""
         doubted = self._mine & members.c.hash.is_(None) & span.holds(members.c.member)
         rows = self._accepted(staging, span).join(members, doubted & (members.c.member == staged.c.member))
-        with self._ledger.begin() as connection:
-            self._check(connection)
+        with self._holding() as connection:
             self._insert(connection, rows)
             self._doubt(connection, refused)
 
     def replaced(self, staging: Staging, span: Span, refused: Sequence[str]) -> None:
-        """Note that Batch accepted a replace: these members but for the refused are in, and nobody else."""
-        with self._ledger.begin() as connection:
-            self._check(connection)
+        """Note that Batch accepted a replace: only these members, except the refused ones, are in."""
+        with self._holding() as connection:
             connection.execute(sa.delete(members).where(self._mine))
-            connection.execute(sa.update(audiences).where(audiences.c.id == self._id).values(known=True))
+            self._set(connection, known=True)
             self._insert(connection, self._accepted(staging, span))
             self._delete(connection, refused)
 
@@ -248,15 +240,13 @@ class Snapshot:
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new))
 
     def doubt_removes(self, ids: Sequence[str]) -> None:
-        """Note before a call that the members it removes may be in or not from now on."""
-        with self._ledger.begin() as connection:
-            self._check(connection)
+        """Note, before a call, that the members it removes may or may not be in the audience from now on."""
+        with self._holding() as connection:
             self._doubt(connection, ids)
 
     def removed(self, ids: Sequence[str]) -> None:
-        """Note members that are out for sure."""
-        with self._ledger.begin() as connection:
-            self._check(connection)
+        """Note members that are certainly not in the audience."""
+        with self._holding() as connection:
             self._delete(connection, ids)
 
     def _doubt(self, connection: sa.Connection, ids: Sequence[str]) -> None:
@@ -268,10 +258,21 @@ class Snapshot:
         for some in batches(ids):
             connection.execute(sa.delete(members).where(self._mine, members.c.member.in_(some)))
 
-    def _check(self, connection: sa.Connection) -> None:
+    @contextmanager
+    def _holding(self) -> Iterator[sa.Connection]:
+        """Yield a connection in a transaction.
+
+        Raises:
+            TakenOverError: another run holds the audience now.
+        """
         query = sa.select(audiences.c.held_by).where(audiences.c.id == self._id).with_for_update()
-        if connection.scalar(query) != self._run:
-            raise TakenOverError(self.name)
+        with self._ledger.begin() as connection:
+            if connection.scalar(query) != self._run:
+                raise TakenOverError(self.name)
+            yield connection
+
+    def _set(self, connection: sa.Connection, **values: Any) -> None:
+        connection.execute(sa.update(audiences).where(audiences.c.id == self._id).values(values))
 
     @property
     def _mine(self) -> sa.ColumnElement[bool]:
@@ -279,7 +280,7 @@ class Snapshot:
         return mine
 
     def _adds(self, staging: Staging, span: Span) -> sa.Select[Any]:
-        """Both tables are bound to the span: the database would walk through one of them up to it."""
+        """Limit both tables to the span, or the database would scan one of them from its start."""
         pair = self._mine & (members.c.member == staged.c.member) & span.holds(members.c.member)
         differs = members.c.hash.is_(None) | (members.c.hash != staged.c.hash)
         here = staging.wanted(self.name) & span.holds(staged.c.member)
@@ -293,7 +294,7 @@ class Snapshot:
 
 
 def _in_one_call(found: Iterable[Item], size_of: Callable[[Item], int]) -> list[Item]:
-    """Return the first of some members, as many as a body of about 5 MB holds; at least one."""
+    """Return the first members, as many as fit into a body of about 5 MB, but at least one."""
     taken: list[Item] = []
     size = 0
     for item in found:
@@ -309,14 +310,14 @@ def _count(query: sa.Select[Any], connection: sa.Connection) -> int:
 
 
 def fed_before(ledger: Ledger, scope: str, stream: str) -> set[str]:
-    """Return the audiences that a stream has mirrored in a place."""
+    """Return the audiences of a destination that a stream was mirrored to."""
     query = sa.select(audiences.c.name).filter_by(scope=scope, stream=stream)
     with ledger.begin() as connection:
         return set(connection.scalars(query))
 
 
 def forget_people(ledger: Ledger, scope: str, ids: Sequence[str]) -> None:
-    """Forget people in all audiences of a place: they count as out, so that a mirror adds them again."""
+    """Forget members in all audiences of a destination, so that a mirror adds them again."""
     here = members.c.audience.in_(sa.select(audiences.c.id).filter_by(scope=scope))
     with ledger.begin() as connection:
         for some in batches(ids):

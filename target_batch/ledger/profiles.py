@@ -1,8 +1,8 @@
-"""Which attributes Batch holds, so that only what differs is sent.
+"""The attributes that Batch holds, so that only differences are sent.
 
-An attribute is known only if the last request that carried it was the only one to carry it from its claim
-to its answer, and every attempt of that request was answered. What was not answered, since the answer was
-lost or the run died, counts as out until another request after it was answered.
+An attribute is known only if the last request that carried it was the only one to do so between its claim
+and its answer, and every attempt of that request was answered. If an answer was lost or the run died, the
+request counts as unanswered until a later request with the attribute has been answered.
 """
 
 from __future__ import annotations
@@ -52,26 +52,26 @@ DAY: Final = 86_400
 NOTHING_HELD: Final[Held] = {}
 NO_TAGS: Final[frozenset[bytes]] = frozenset()
 NOBODY: Final = 0
-"""Stands for the run of a request that will not be answered any more."""
+"""The run number of requests that will no longer be answered."""
 
 
 class Claim(NamedTuple):
-    """One request before it leaves: what it carries, by the index of each profile."""
+    """A request before it is sent: the attributes it carries, by the index of each profile."""
 
     number: int
     carried: dict[int, Carried]
 
     def pairs(self, chosen: Collection[int] | None = None) -> set[Pair]:
-        """Return what it carries, of all profiles or of chosen ones."""
+        """Return the pairs it carries, of all profiles or of the chosen ones."""
         which = self.carried if chosen is None else self.carried.keys() & set(chosen)
         return {(self.carried[index].key, tag) for index in which for tag in self.carried[index].tags}
 
 
 class Outcome(NamedTuple):
-    """What became of a request, by the index of each profile; what is not mentioned was accepted.
+    """The result of a request, by the index of each profile; anything not mentioned was accepted.
 
-    `refused` names attributes that Batch refused; `unsent` has certainly not reached Batch. `doubted`: some
-    attempt was not answered, and may still take effect.
+    `refused` contains attributes that Batch refused, `unsent` profiles that have certainly not reached Batch.
+    `doubted` means that an attempt was not answered and may still take effect.
     """
 
     refused: Mapping[int, Collection[str]] = {}
@@ -80,7 +80,7 @@ class Outcome(NamedTuple):
 
 
 class _Other(NamedTuple):
-    """A request of another run that is out."""
+    """An unanswered request of another run (for `forget`, of any run)."""
 
     run: int
     number: int
@@ -89,10 +89,10 @@ class _Other(NamedTuple):
 
 
 class ProfileMemory:
-    """What Batch holds of the profiles of one project.
+    """The attributes that Batch holds of one project's profiles.
 
-    One run never has two requests out for one profile, so its own are not compared. `max_age_days` is how
-    long an attribute is taken for granted, `now` gives epoch seconds.
+    A run never has two unanswered requests for the same profile, so its own requests are not compared.
+    Attributes expire after `max_age_days`; `now` returns epoch seconds.
     """
 
     def __init__(self, ledger: Ledger, project: str, max_age_days: float, now: Callable[[], float]) -> None:
@@ -104,11 +104,11 @@ class ProfileMemory:
     def claim(
         self, connection: sa.Connection, wanted: Sequence[tuple[str, dict[str, Any], bytes]]
     ) -> tuple[Claim | None, list[dict[str, Any]]]:
-        """Look what of each profile has to be sent, and mark that it is out.
+        """Find out which attributes of each profile have to be sent, and record them as unanswered.
 
-        `wanted` are custom ID, attributes, and the entry's body, if there is one. The connection is one of
-        `Ledger.turn`. Returns the claim, None where nothing has to be sent, and the attributes that are left
-        of each profile.
+        `wanted` contains custom ID, attributes, and the entry's body or `b""`. The connection comes from
+        `Ledger.turn`. Return the claim (None if nothing has to be sent), and the attributes to send for each
+        profile.
         """
         age = Age(self._max_age_days, self._today)
         others = self._others(connection)
@@ -141,7 +141,7 @@ class ProfileMemory:
         *,
         trusts_wholes: bool,
     ) -> tuple[dict[int, Wanted], dict[int, bytes]]:
-        """Return the profiles that need a closer look, by index, and their rows."""
+        """Return the profiles that need a closer look, by index, and their rows, by key."""
         identities = [identity_of(self._project, custom_id) for custom_id, _, _ in wanted]
         keys = [key_of(identity) for identity in identities]
         found = dict(self._ledger.rows(connection, profiles, sorted(keys)))
@@ -163,9 +163,9 @@ class ProfileMemory:
         return closer, rows
 
     def settle(self, connection: sa.Connection, claim: Claim, outcome: Outcome) -> None:
-        """Note what became of a claim: accepted attributes are known from now, unless another run crossed.
+        """Record the outcome of a claim: accepted attributes are now known, unless another run sent them too.
 
-        The connection is one of `Ledger.turn`.
+        The connection comes from `Ledger.turn`.
         """
         crossed = self._end(connection, claim)
         open_ = claim.pairs() if outcome.doubted else crossed & claim.pairs(outcome.unsent)
@@ -183,10 +183,11 @@ class ProfileMemory:
             profile = claim.carried[index]
             mine = held.setdefault(profile.key, {})
             mine.update(zip(profile.tags, [hash_ + today for hash_ in profile.hashes], strict=True))
-            refused = map(tag_of, outcome.refused.get(index, ()))
-            unclear = crossed_tags.get(profile.key, NO_TAGS).union(refused)
+            unclear: AbstractSet[bytes] = crossed_tags.get(profile.key, NO_TAGS)
+            if index in outcome.refused:
+                unclear = unclear | {tag_of(name) for name in outcome.refused[index]}
             if OPERATION in profile.hashes:
-                unclear = unclear.union(compress(profile.tags, map(OPERATION.__eq__, profile.hashes)))
+                unclear = unclear | {*compress(profile.tags, map(OPERATION.__eq__, profile.hashes))}
             for tag in unclear:
                 mine.pop(tag, None)
             is_whole = not unclear and profile.tags is profile.wanted.tags
@@ -220,9 +221,9 @@ class ProfileMemory:
         wanted: Iterable[Wanted],
         held: dict[int, Held],
     ) -> set[Pair]:
-        """Make unknown what other runs have out, for them and for us; return those pairs.
+        """Mark the wanted pairs in other runs' unanswered requests as unknown, for them and for this run.
 
-        What a dead run had out stays a reason for doubt until one request after it was answered.
+        Return those pairs. The requests of a dead run cause doubt until a later request is answered.
         """
         if not others:
             return set()
@@ -254,7 +255,7 @@ class ProfileMemory:
             connection.execute(_request(sa.update(requests), other.run, other.number).values(crossed=marks))
 
     def _shrink(self, connection: sa.Connection, other: _Other, answered: set[Pair]) -> None:
-        """Let a request without a run carry less: another one now stands for its doubt."""
+        """Remove pairs from a request without a live run: from now on, another request covers their doubt."""
         if left := other.carried - answered:
             less = {"carried": pack_pairs(left), "crossed": other.crossed + pack_pairs(answered)}
             connection.execute(_request(sa.update(requests), other.run, other.number).values(less))
@@ -262,9 +263,9 @@ class ProfileMemory:
             connection.execute(_request(sa.delete(requests), other.run, other.number))
 
     def _end(self, connection: sa.Connection, claim: Claim) -> set[Pair]:
-        """Take a request back; return the pairs that others crossed.
+        """Remove an answered request; return its pairs that requests of other runs also carried.
 
-        Where this run was taken for dead, the others may not know that it was still at them.
+        If this run was taken for dead, the other runs may not know that its request was still unanswered.
         """
         mine = (self._ledger.run, claim.number)
         found = connection.scalar(_request(sa.select(requests.c.crossed), *mine))
@@ -281,7 +282,7 @@ def _request(statement: Any, run: int, number: int) -> Any:
 
 
 def _differs(profile: Wanted, held: Held, age: Age) -> list[bool]:
-    """Say of each attribute whether it is not known to be what Batch holds."""
+    """Return for each attribute whether it has to be sent, because Batch is not known to hold it."""
     if not held:
         return [True] * len(profile.tags)
     first, last = age.days_of(profile.key)
@@ -293,25 +294,25 @@ def _differs(profile: Wanted, held: Held, age: Age) -> list[bool]:
 
 
 ROWS_AT_ONCE: Final = 10_000
-"""Rows of one look, so that runs beside this one need not wait for long."""
+"""Rows read in one transaction, so that other runs do not wait for long."""
 
 
 class KnownProfile(NamedTuple):
-    """Tag → hash of each attribute that Batch is known to hold of a profile."""
+    """The attributes that Batch is known to hold of a profile: `hashes` by tag."""
 
     identity: bytes
     hashes: dict[bytes, bytes]
 
     def holds(self, tag: bytes, spelling: str, value: Any) -> bool:
-        """Tell whether an attribute, with key and value as they are sent, was the last one accepted."""
+        """Return whether an attribute, with its key and value as sent, is the last one accepted."""
         (hash_,) = digested(self.identity, {spelling: value}).hashes
         return bool(hash_) and self.hashes.get(tag) == hash_
 
 
 class ProfileReader:
-    """Reads what Batch is known to hold of the profiles of one project.
+    """Reads the attributes that Batch is known to hold of one project's profiles.
 
-    What a request carries that is out, or whose run died before its answer, is not known.
+    Attributes carried by an unanswered request, or by one whose run died before the answer, are not known.
     """
 
     def __init__(self, ledger: Ledger, project: str) -> None:
@@ -323,7 +324,7 @@ class ProfileReader:
                 self._in_doubt |= unpack_carried(carried)
 
     def known(self, custom_ids: Sequence[str]) -> Iterator[KnownProfile]:
-        """Give what is known of each profile, in their order.
+        """Yield the known attributes of each profile, in the order of the IDs.
 
         Raises:
             DeliveryError: the database does not answer.
@@ -340,7 +341,7 @@ class ProfileReader:
             yield KnownProfile(identity, hashes)
 
     def count(self, tags: AbstractSet[bytes]) -> int:
-        """Count the profiles of which one of the attributes is known; those of every project.
+        """Count the profiles, of all projects, for which at least one of the attributes is known.
 
         Raises:
             DeliveryError: the database does not answer.

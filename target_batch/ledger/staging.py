@@ -1,4 +1,4 @@
-"""The rows of a mirror's stream, in the ledger until the stream has proved complete."""
+"""The rows of a mirror's stream, kept in the ledger until the stream is known to be complete."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from target_batch.ledger.database import Ledger
 
 ROWS: Final = 10_000
-"""Rows that wait in memory before they are written."""
+"""Maximum rows held in memory before they are written."""
 
 WAITING_BYTES: Final = 4_000_000
-"""Bytes of the records that wait in memory, at most."""
+"""Maximum bytes of the records held in memory."""
 
 ARRIVED: Final[sa.ColumnElement[bool]] = (arrivals.c.staging == staged.c.staging) & (
     arrivals.c.number == staged.c.number
 )
-"""Joins a member with the last row on it."""
+"""Condition that joins a member with its last row."""
 
 
 def digest(body: bytes) -> bytes:
@@ -32,7 +32,7 @@ def digest(body: bytes) -> bytes:
 
 
 class Row(NamedTuple):
-    """One member in the stream's latest word on it; without `body` it is out of the audience."""
+    """One row about a member; without `body`, the member does not belong in the audience."""
 
     name: str
     member: str
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
 
 class LastWord(NamedTuple):
-    """The last record on a member, how many there were, and whether Batch has refused them."""
+    """A member's last record, the number of its records, and whether Batch has refused the member."""
 
     line: int
     source: bytes
@@ -51,17 +51,17 @@ class LastWord(NamedTuple):
 
 
 class Count(NamedTuple):
-    """Members, and the records they came from."""
+    """A number of members, and of the records they came from."""
 
     members: int
     records: int
 
 
 class Staging:
-    """The rows of one run's mirror stream; the last row on a member wins.
+    """The rows of one run's mirror stream; the last row of each member counts.
 
-    They are appended as they come and sorted once, by the database: in the order of their arrival each would
-    touch another page of a sorted table, and that takes ever longer the more there are.
+    Rows are appended as they arrive and sorted once, by the database. Inserted into a sorted table in order
+    of arrival, each would touch a different page, which gets slower as the table grows.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -75,7 +75,7 @@ class Staging:
             self.id: int = key.id
 
     def put(self, row: Row) -> None:
-        """Take a row in."""
+        """Add a row."""
         name, member, body, line, source = row
         hash_ = None if body is None else digest(body)
         self._rows.append((self.id, self.records, name, member, hash_, body, line, source))
@@ -85,13 +85,13 @@ class Staging:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that wait."""
+        """Write the rows held in memory."""
         rows, self._rows, self._bytes = self._rows, [], 0
         with self._ledger.begin() as connection:
             self._ledger.append(connection, arrivals, rows)
 
     def sort(self) -> bool:
-        """Find the last row on each member; return whether the ledger holds every row that was put in."""
+        """Find the last row of each member; return whether the ledger holds every row that was added."""
         self.flush()
         with self._ledger.begin() as connection:
             columns = [column.name for column in staged.c]
@@ -110,7 +110,7 @@ class Staging:
         return sa.select(*kept, sa.false()).where(every.c.rank == 1).order_by(every.c.name, every.c.member)
 
     def names(self) -> list[str]:
-        """Return the audiences that rows have come for."""
+        """Return the names of the audiences that have rows."""
         query = sa.select(staged.c.name).where(self._mine).distinct().order_by(staged.c.name)
         with self._ledger.begin() as connection:
             return list(connection.scalars(query))
@@ -123,18 +123,18 @@ class Staging:
                 connection.execute(sa.update(staged).where(chosen).values(refused=True))
 
     def count(self, *conditions: sa.ColumnElement[bool]) -> Count:
-        """Count the members for whom some conditions hold."""
+        """Count the members that meet all conditions."""
         columns = (sa.func.count(), sa.func.coalesce(sa.func.sum(staged.c.records), 0))
         with self._ledger.begin() as connection:
             members, records = connection.execute(sa.select(*columns).where(self._mine, *conditions)).one()
         return Count(members, int(records))
 
     def refused(self) -> Count:
-        """Count the members whom Batch has refused."""
+        """Count the members that Batch has refused."""
         return self.count(staged.c.refused)
 
     def last_word(self, name: str, member: str) -> LastWord | None:
-        """Return the last record on a member; None if there is no record."""
+        """Return the last record of a member, or None if there is none."""
         columns = arrivals.c.line, arrivals.c.source, staged.c.records, staged.c.refused
         query = sa.select(*columns).join_from(staged, arrivals, ARRIVED)
         query = query.where(self.of(name), staged.c.member == member)
@@ -148,16 +148,16 @@ class Staging:
             _drop(connection, [self.id])
 
     def of(self, name: str) -> sa.ColumnElement[bool]:
-        """Choose the rows of one audience."""
+        """Select the rows of one audience."""
         rows: sa.ColumnElement[bool] = self._mine & (staged.c.name == name)
         return rows
 
     def wanted(self, name: str) -> sa.ColumnElement[bool]:
-        """Choose the members that belong in one audience."""
+        """Select the members that belong in one audience."""
         return self.of(name) & staged.c.hash.is_not(None)
 
     def unwanted(self, name: str) -> sa.ColumnElement[bool]:
-        """Choose the members that the stream names as out of one audience."""
+        """Select the members that the stream excludes from one audience."""
         return self.of(name) & staged.c.hash.is_(None)
 
     @property
@@ -167,7 +167,7 @@ class Staging:
 
 
 def _forget_the_dead(connection: sa.Connection, ledger: Ledger) -> None:
-    """Drop what killed runs have left."""
+    """Drop the rows of killed runs."""
     others = connection.scalars(sa.select(stagings.c.run).where(stagings.c.run != ledger.run).distinct())
     dead = [run for run in others.all() if not ledger.locks.is_alive(run, connection)]
     _drop(connection, list(connection.scalars(sa.select(stagings.c.id).where(stagings.c.run.in_(dead)))))
@@ -179,5 +179,5 @@ def _drop(connection: sa.Connection, ids: list[int]) -> None:
 
 
 def batches(rows: Sequence[Any], most: int = 2000) -> list[Sequence[Any]]:
-    """Cut rows into what one statement takes."""
+    """Split rows into batches for one statement each."""
     return [rows[start : start + most] for start in range(0, len(rows), most)]

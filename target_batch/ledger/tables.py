@@ -1,12 +1,13 @@
-"""The ledger's tables, and the steps that bring older ones up to date.
+"""The ledger's tables, and the steps that migrate older ones.
 
-A member without a hash may or may not be in its audience, and may have any attributes; an audience that
-is not `known` may hold anybody, and one that is `indexing` may lack what Batch has accepted. The rows of a
-mirror's stream lie in `arrivals` as they came, and in `staged` once the stream has ended: the last one on
-each member, without a hash if that says that it is out.
+A member without a hash may or may not be in its audience, with any attributes. An audience that is not
+`known` may contain any members, and one that is `indexing` may lack changes that Batch has accepted.
+`arrivals` contains the rows of a mirror's stream as they came. `staged` contains, once the stream has ended,
+the last row of each member, without a hash if the member does not belong in the audience.
 
-What Batch holds of a profile is one row of `profiles`, packed by `held.py`; `requests` are those that are
-out, with the attributes that each carries; an event that is not `accepted` may or may not have reached Batch.
+Each row of `profiles` contains the attributes that Batch holds of one profile, packed by `held.py`.
+`requests` are the unanswered requests, with the attributes that each carries. An event that is not
+`accepted` may or may not have reached Batch.
 """
 
 from __future__ import annotations
@@ -20,62 +21,62 @@ Step: TypeAlias = Callable[[sa.Connection], None]
 
 
 def _forget_staged(connection: sa.Connection) -> None:
-    """Drop rows of another shape, which only the run that staged them can use."""
+    """Drop a table of an old format, whose rows only the run that staged them can use."""
     connection.execute(sa.text("DROP TABLE target_batch_staged"))
 
 
 def _forget_payloads(connection: sa.Connection) -> None:
-    """Drop hashes of whole payloads: they say nothing of an attribute, so each is sent once more."""
+    """Drop hashes of whole payloads: they do not cover single attributes, so each is sent once more."""
     for table in ("target_batch_payloads", "target_batch_writers", "target_batch_scopes"):
         connection.execute(sa.text(f"DROP TABLE IF EXISTS {table}"))
 
 
 def _note_indexing(connection: sa.Connection) -> None:
-    """Let audiences say whether a change may be missing in their index."""
+    """Add a column that says whether an audience's index may lack a change."""
     connection.execute(sa.text("ALTER TABLE target_batch_audiences ADD COLUMN indexing BOOLEAN"))
 
 
 def _forget_runs(connection: sa.Connection) -> None:
-    """Drop the signs of life that runs gave, and what those have left that are named there."""
+    """Drop the heartbeats of runs, and the rows and holds of the runs listed there."""
     for table in ("runs", "arrivals", "staged", "stagings"):
         connection.execute(sa.text(f"DROP TABLE IF EXISTS target_batch_{table}"))
     connection.execute(sa.text("UPDATE target_batch_audiences SET held_by = NULL, mirrored_by = NULL"))
 
 
 STEPS: tuple[Step, ...] = (_forget_staged, _forget_payloads, _note_indexing, _forget_runs)
-"""Step n brings version n to n + 1. A released step never changes; a new one is added at the end.
+"""Step n migrates version n to n + 1. Released steps never change; new ones are added at the end.
 
-A step alters or drops what is there; tables that are missing afterwards are made as they are below.
+A step alters or drops existing tables; tables that are missing afterwards are created as defined below.
 """
 
 ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def _key(length: int) -> sa.types.TypeEngine[str]:
-    """Return text that is compared byte by byte, in PostgreSQL too: what is sorted there is sorted here."""
+    """Return a text type that is compared byte by byte, in PostgreSQL too, so that it sorts as in Python."""
     return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
 
 class Name(sa.TypeDecorator[str]):
-    """Text of foreign origin; a NUL, which PostgreSQL cannot hold, is kept as U+FFFD."""
+    """Text from outside; a NUL, which PostgreSQL cannot store, is stored as U+FFFD."""
 
     impl = sa.Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        """Return the text as every database takes it."""
+        """Return the text in a form that every database accepts."""
         del dialect
         return None if value is None else value.replace("\0", "\ufffd")
 
 
 class Run(sa.TypeDecorator[int]):
-    """The number of a run, in columns that have been texts from the first version on."""
+    """The number of a run, stored as text: the type of these columns since the first version."""
 
     impl = sa.String(64)
     cache_ok = True
 
     def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> str | None:
-        """Return the number as it is stored."""
+        """Return the number as text."""
         del dialect
         return None if value is None else str(value)
 
@@ -139,8 +140,8 @@ staged = sa.Table(
     sa.Column("refused", sa.Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
-# `BIGINT` and not `INTEGER`: SQLite then keeps rows in the order in which they came, and the keys, which come
-# in none, in an index of their own: the rows of a request lie on few pages.
+# `BIGINT`, not `INTEGER`: SQLite then stores rows in order of arrival, with the unordered keys in a separate
+# index, so that the rows of one request are on few pages.
 profiles = sa.Table(
     "target_batch_profiles",
     metadata,

@@ -1,4 +1,4 @@
-"""From a Singer record to what it asks of Batch: pure functions, compiled once per SCHEMA."""
+"""The mapping from Singer records to Batch operations: pure functions, compiled once per SCHEMA."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ def compile_plan(
     *,
     audience_names: dict[str, str] | None = None,
 ) -> Plan:
-    """Compile what becomes of a stream's records; once per SCHEMA.
+    """Return the plan that maps a stream's records, compiled once per SCHEMA.
 
     Args:
-        route: what the stream is.
+        route: the stream's kind, options and custom ID.
         schema: the JSON schema of its records.
         settings: the target's configuration.
-        audience_names: sort of place and cleaned name → original, the memory by which two audiences
-            never become one; shared, it outlasts a SCHEMA. It grows by one entry per audience.
+        audience_names: destination and cleaned name → original name, so that two audiences are never
+            merged into one. Shared by all plans of a run; grows by one entry per audience.
 
     Raises:
-        ConfigurationError: the stream's options name something that Batch does not take.
+        ConfigurationError: the stream's options name something that Batch does not accept, or leave out
+            something that cannot be guessed safely.
     """
     plan = _plan(route, schema, settings, {} if audience_names is None else audience_names)
     plan.notes = (*idle_options(plan), *plan.notes, *foreign_references(plan))

@@ -1,4 +1,4 @@
-"""The loop that runs a record through its columns, and what happens after it."""
+"""The loop that converts a record column by column, and the steps around it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def fill(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Issue]:
-    """Write what the record's properties become into `attributes`; return what could not be sent."""
+    """Convert the record's properties into `attributes`; return the issues of values that cannot be sent."""
     if columns.crowded:
         columns.forget()
     dead_ends: list[Issue] = []
@@ -29,7 +29,7 @@ def fill(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
     contested = columns.contested
     known_rivals = len(contested)
     issues = _run(columns, columns, record, attributes)
-    if len(contested) != known_rivals:  # seen too late, what went before must be undone
+    if len(contested) != known_rivals:  # a new collision was found midway: start over
         attributes.clear()
         issues = _run(columns, columns, record, attributes)
     if contested:
@@ -41,7 +41,7 @@ def cut(
     columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any], limit: int,
     reason: Reason = Reason.TOO_MANY_ATTRIBUTES, among: Iterable[str] | None = None,
 ) -> list[Issue]:  # fmt: skip
-    """Take what is beyond a limit out of `attributes`: natives stay first, then in schema order."""
+    """Remove the attributes beyond a limit; natives are kept first, then the others in schema order."""
     counted = attributes if among is None else [*among]
     if len(counted) <= limit:
         return []
@@ -50,13 +50,13 @@ def cut(
     for key in ranked[limit:]:
         del attributes[key]
         fed_by = [name for name in columns.feeders(key) if holds(record, name[len(columns.container.path) :])]
-        message = f"Batch takes {limit} of these; this one is beyond."
+        message = f"Batch takes at most {limit} of these; this one is beyond the limit."
         issues.append(Issue(reason, fed_by[0] if fed_by else None, key, message))
     return issues
 
 
 def _opened(columns: Columns, record: Mapping[str, Any], issues: list[Issue]) -> dict[str, Any]:
-    """Return a record in which what `attributes` name inside objects stands on top, under its path."""
+    """Return a copy with the nested values that `attributes` name at the top level, keyed by path."""
     found = dict(record)
     for path in columns.paths:
         head, rest = split(path, record)
@@ -67,7 +67,7 @@ def _opened(columns: Columns, record: Mapping[str, Any], issues: list[Issue]) ->
         except NotAnObjectError:
             if columns.expects(path):
                 invalid = InvalidValue(
-                    Reason.SCHEMA_VIOLATION, "Something else than an object is on the way to it."
+                    Reason.SCHEMA_VIOLATION, "The path to it leads through a value that is not an object."
                 )
                 issues.append(columns.issue(path, None, invalid))
             value = ABSENT
@@ -120,7 +120,7 @@ def _run(
 
 
 def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Issue]:
-    """Decide between properties of this record that want one name: the first that has a value is sent."""
+    """Resolve collisions within this record: for each name, send the first property that has a value."""
     issues: list[Issue] = []
     taken: dict[str, tuple[str, Any]] = {}
     nulls: dict[str, Any] = {}
@@ -133,12 +133,14 @@ def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, A
         for key in values.keys() - free.keys():
             winner, sent = taken[base_name(key)]
             if sent != values[key] and not free:
-                invalid = InvalidValue(Reason.NAME_COLLISION, f"`{winner}` of this record feeds the name.")
+                invalid = InvalidValue(
+                    Reason.NAME_COLLISION, f"`{winner}` of this record already feeds the name."
+                )
                 issues.append(columns.issue(name, record[name], invalid))
                 break
         attributes.update(free)
         taken.update({base_name(key): (name, value) for key, value in free.items()})
-    for key in nulls:  # one spelling of a name, as for values
+    for key in nulls:  # one spelling of each name, as for values
         if base_name(key) not in taken:
             attributes[key] = None
             taken[base_name(key)] = (key, None)
@@ -146,7 +148,7 @@ def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, A
 
 
 def _made_by_a_map(columns: Columns, name: str, value: Any) -> dict[str, Any]:
-    """Return a date that a stream map returned, under its name; taps have no such objects."""
+    """Return the attribute for a date object, which only stream maps create; empty for other values."""
     names = columns.targets(name)
     if not isinstance(value, date) or not names or names[0].startswith("$"):
         return {}

@@ -1,4 +1,4 @@
-"""One user in or out of one cohort → a change of an audience, or a boolean attribute (`as_attribute`)."""
+"""Plans for `audiences` streams: a row changes an audience, or a boolean attribute (`as_attribute`)."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class AudiencePlan(MembershipPlan):
             self.notes = (*self.notes, note)
 
     def refusal(self) -> Excluded | None:
-        """Return why members hold no attributes, None where they do."""
+        """Return why members cannot have attributes, or None if they can."""
         return attributes_refused(self.route.options)
 
     def clean(self, name: str) -> str:
-        """Return the name in ASCII letters, with every other character outside `[A-Za-z0-9_-]` as `_`.
+        """Return the name transliterated to ASCII, with characters outside `[A-Za-z0-9_-]` replaced by `_`.
 
         Raises:
-            InvalidValue: it is longer than 255 characters [doc], or nothing is left of it.
+            InvalidValue: the result is longer than 255 characters [doc], or empty.
         """
         cleaned = _OUTSIDE.sub("_", transliterated(name))
         if not 0 < len(cleaned) <= AUDIENCE_NAME_LENGTH:
@@ -68,7 +68,7 @@ class AudiencePlan(MembershipPlan):
         return cleaned
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
-        """Return the change of the audience that a row asks for."""
+        """Return the audience change that a row requests."""
         name, original = self.audience(record)
         add = self.adds(record)
         change = AudienceChange(name, self._display_name(record) or original, identity, add)
@@ -107,39 +107,39 @@ class AudiencePlan(MembershipPlan):
 
 
 def _drop_zones(attributes: dict[str, Any]) -> None:
-    """Write dates as app audiences take them: UTC to the second, without a zone [doc: a sample]."""
+    """Rewrite dates as app audiences accept them: UTC to the second, without a zone [doc: a sample]."""
     for name, value in attributes.items():
         if name.startswith("date(") and isinstance(value, str):
             attributes[name] = value[:_LOCAL_LENGTH]
 
 
 class CohortPlan(MembershipPlan):
-    """The plan of an `audiences` stream whose cohorts are attributes: true inside, false outside."""
+    """The plan of an `audiences` stream whose cohorts are attributes: true for members, otherwise false."""
 
     def refusal(self) -> Excluded | None:
-        """Return why nothing but the cohort is sent."""
+        """Return why only the cohort attribute is sent."""
         return COHORTS_HOLD_NOTHING
 
     def clean(self, name: str) -> str:
         """Return the snake_case form of the cohort's name, as Engage spells it.
 
         Raises:
-            InvalidValue: no attribute's name can be made of it.
+            InvalidValue: the name cannot be turned into an attribute name.
         """
         attribute = snake_case(name)
         if not is_name(attribute):
             raise InvalidValue(
-                Reason.INVALID_AUDIENCE_NAME, "No attribute's name comes of the cohort's name."
+                Reason.INVALID_AUDIENCE_NAME, "The cohort's name cannot be made a valid attribute name."
             )
         return attribute
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
-        """Return the profile update that a row asks for."""
+        """Return the profile update that a row requests."""
         attribute, _ = self.audience(record)
         return ProfileUpdate(identity, {attribute: self.adds(record)}, [])
 
     def only_attribute(self, record: dict[str, Any]) -> str | None:
-        """Return the attribute of the row's cohort."""
+        """Return the attribute of the row's cohort, or None if the cohort is invalid."""
         try:
             return self.audience(record)[0]
         except InvalidValue:

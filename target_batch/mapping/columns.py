@@ -1,4 +1,4 @@
-"""Every property's ready step, compiled from a schema or, where none announced it, at first sight."""
+"""The compiled conversion of each property: from the schema or, if undeclared, when it first appears."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
     from target_batch.mapping.names import Container, Excluded, PlanRow
 
     Fits: TypeAlias = Callable[[str], Any]
-    """A test of text, true for what can be sent as it is; false says nothing."""
+    """A quick test of text: true if it can be sent unchanged; false is inconclusive."""
 
     Column: TypeAlias = tuple[str, Fits | None, Convert, dict[str, None]]
-    """Batch's key (empty where the converter returns a dict of keys), the test by which text passes as it
-    is (None: no text does), the converter of all other values, what a null writes."""
+    """Batch's key (empty if the converter returns a dict of keys), the test for text that can be sent
+    unchanged (None: no text can), the converter for other values, and the attributes that a null writes."""
 
     class Dialect(Protocol):
-        """What differs between attributes of profiles, events and members."""
+        """The differences between attributes of profiles, events and audience members."""
 
         takes_objects: bool
-        """Whether an object may be an attribute."""
+        """Whether an attribute can be an object."""
 
         def column(self, target: AssignedNames, declared: Declared) -> Column:
-            """Return the ready step of a property."""
+            """Return the column of a property."""
             ...
 
 
@@ -62,15 +62,15 @@ _FROM_TEXT: dict[str, Convert] = {
 }
 _TEXT = frozenset({"string"})
 _DECIMALS = frozenset({"singer.decimal", "x-singer.decimal"})
-"""Formats by which taps of the SDK send a decimal number as text."""
+"""Formats with which SDK taps declare decimal numbers that they send as text."""
 
 _FIRST_OF_HTTP = ("h", "H")
 
 
 class Step(NamedTuple):
-    """How one property's values are read: Batch's key, the text that passes as it is, the converter.
+    """How one property is converted: Batch's key, the test for text sent unchanged, and the converter.
 
-    The key is empty where the converter returns the keys together with the values.
+    The key is empty if the converter returns keys together with values.
     """
 
     key: str
@@ -79,13 +79,13 @@ class Step(NamedTuple):
 
 
 def by_type(array: Convert, structure: Convert, truth: Convert = boolean) -> Mapping[type, Convert]:
-    """Return the converters by JSON type; only arrays, objects and booleans differ by place."""
+    """Return the converters by JSON type; only arrays, objects and booleans differ between dialects."""
     scalars: dict[type, Convert] = {str: text, int: number, Decimal: number, float: number}
     return {**scalars, bool: truth, list: array, dict: structure}
 
 
 def step(target: AssignedNames, declared: Declared, converters: Mapping[type, Convert]) -> Step:
-    """Return how the values of a property are read: as its mapping says, else as its SCHEMA says."""
+    """Return how to convert a property: as its mapping says, otherwise as its SCHEMA says."""
     name, wrap = target.names[0], target.wrap
     if wrap in _FROM_TEXT:
         convert = _FROM_TEXT[wrap]
@@ -106,12 +106,12 @@ def step(target: AssignedNames, declared: Declared, converters: Mapping[type, Co
 
 
 def admits_text(declared: Declared) -> bool:
-    """Tell whether text does not contradict the SCHEMA."""
+    """Return whether the SCHEMA allows text."""
     return not declared.kinds or "string" in declared.kinds
 
 
 def _then(convert: Convert, truth: Convert) -> Convert:
-    """Return a converter whose booleans go where those of JSON go: not every place takes them."""
+    """Return a converter that passes its booleans on to `truth`: not every dialect accepts them."""
 
     def both(value: Any) -> Any:
         found = convert(value)
@@ -121,12 +121,12 @@ def _then(convert: Convert, truth: Convert) -> Convert:
 
 
 def checked(declared: Declared, convert: Convert) -> Convert:
-    """Return a converter of text that refuses what contradicts the SCHEMA; cheap for plain text."""
+    """Return a text converter that rejects values contradicting the SCHEMA; at no cost for plain text."""
     return convert if not declared.kinds or declared.kinds == _TEXT else typed(declared, convert)
 
 
 def any_of(converters: Mapping[type, Convert]) -> Convert:
-    """Return a converter that goes by the JSON type of each value."""
+    """Return a converter that picks one by the JSON type of each value."""
 
     def convert(value: Any) -> Any:
         own = converters.get(type(value))
@@ -140,7 +140,7 @@ def any_of(converters: Mapping[type, Convert]) -> Convert:
 def by_value(
     name: str, converters: Mapping[type, Convert], wraps: Collection[str] = ("date", "url")
 ) -> Convert:
-    """Return a converter that knows dates and URLs by their looks; it returns key and value."""
+    """Return a converter that recognizes dates and URLs by their format; it returns key and value."""
     plain = any_of(converters)
     dates, urls = "date" in wraps, "url" in wraps
 
@@ -175,7 +175,7 @@ def _single(name: str, declared: Declared, converters: Mapping[type, Convert]) -
 
 
 class Columns(dict[str, "Column"]):
-    """Property → step. `contested` holds the steps of properties that want one name."""
+    """A dict of property → column. `contested` holds the columns of properties that compete for a name."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class Columns(dict[str, "Column"]):
         self.new_notes: list[str] = []
         self._dialect = dialect
         self._has_schema = properties is not None
-        self._told: set[str] = set()
+        self._noted: set[str] = set()
         self._open: set[str] = set()
         schema, properties = schema or Schema({}), properties or {}
         self._declared = {name: schema.declared(said) for name, said in properties.items()}
@@ -222,14 +222,14 @@ class Columns(dict[str, "Column"]):
             free = tuple(wanted for wanted in decision.names if wanted not in self._owners)
             decision = replace(decision, names=free) if free else lost(decision, self._owners)
         self._add(name, decision)
-        self._tell(name, decision)
+        self._note(name, decision)
         self.crowded = len(self) - self._announced > LEARNED_NAMES
         if isinstance(decision, AssignedNames):
             self._compare(name, decision)
         return self[name]
 
     def forget(self) -> None:
-        """Drop what was learned, once the columns are `crowded`; called between records."""
+        """Drop the columns of undeclared properties; called between records once `crowded`."""
         self.crowded = False
         for name in list(self)[self._announced :]:
             del self[name]
@@ -239,37 +239,37 @@ class Columns(dict[str, "Column"]):
             del self.contested[name]
 
     def expects(self, path: str) -> bool:
-        """Tell whether something was announced inside an object; if not, another value there is no issue."""
+        """Return whether a path is expected to lead into an object; if not, another value is not an issue."""
         return self.container.mapping[path] is not None and (path in self._declared or not self._has_schema)
 
     def opened(self, head: str) -> bool:
-        """Tell whether an object goes only by the parts of it that `attributes` name; reported once."""
+        """Return whether only the parts of an object that `attributes` name are sent; adds a note once."""
         if self._dialect.takes_objects or head in self.container.mapping:
             return False
         if head not in self._open:
             self._open.add(head)
             self.new_notes.append(
-                f"Of the object `{self.container.path}{head}` only what the stream's `attributes` name "
-                "is sent."
+                f"Only those parts of the object `{self.container.path}{head}` are sent that the stream's "
+                "`attributes` name."
             )
         return True
 
     def order(self, name: str) -> tuple[bool, int, bool, str]:
-        """Return who goes first where two properties want one name."""
+        """Return the sort key that decides which of several properties gets a name."""
         return self.container.order(self._targets[name])
 
     def targets(self, name: str) -> tuple[str, ...]:
-        """Return the Batch names that a property feeds, none if it is left out."""
+        """Return the Batch names that a property feeds; empty if it is left out."""
         target = self._targets.get(name)
         return target.names if target else ()
 
     def place(self, key: str) -> tuple[bool, int]:
-        """Return where a key stands: natives first, then in schema order, then the unannounced."""
+        """Return the sort key of a Batch key: natives, then schema order, then undeclared properties."""
         owner = self._owners.get(base_name(key), "")
         return (not key.startswith("$"), self._places.get(owner, len(self._places)))
 
     def feeders(self, attribute: str) -> tuple[str, ...]:
-        """Return the properties that feed a Batch name, however an answer spells it."""
+        """Return the properties that feed a Batch name, given with or without `date()` or `url()`."""
         name = base_name(attribute)
         return tuple(
             self.container.path + property_
@@ -278,7 +278,7 @@ class Columns(dict[str, "Column"]):
         )
 
     def issue(self, name: str, value: Any, invalid: InvalidValue) -> Issue:
-        """Return the issue of a value: first that it contradicts its SCHEMA, if it does."""
+        """Return the issue of a value; a contradiction of the SCHEMA takes precedence as its reason."""
         reason, target = invalid.reason, self._targets.get(name)
         said = self._declared.get(name, ANYTHING)
         if target is not None and not said.admits(value) and reason is not Reason.UNSUPPORTED_VALUE:
@@ -292,10 +292,10 @@ class Columns(dict[str, "Column"]):
             self._targets[name] = decision
             self[name] = self._dialect.column(decision, self._declared.get(name, ANYTHING))
         else:
-            self[name] = ("", None, nothing if decision.reason is None else refuse(decision), {})
+            self[name] = ("", None, refuse(decision), {})
 
     def _turn(self, name: str, decision: AssignedNames | Excluded) -> str:
-        """Say when a property is sent that feeds a native together with others."""
+        """Return a note on when a property that shares a native is sent; empty if it comes first."""
         wanted = decision.names if isinstance(decision, AssignedNames) else ()
         before = dict.fromkeys(self._owners[one] for one in wanted if self._owners[one] != name)
         listed = " and ".join(f"`{first}`" for first in before)
@@ -309,10 +309,10 @@ class Columns(dict[str, "Column"]):
                 self.contested.setdefault(rival, self[rival])
                 self[rival] = DEFERRED
 
-    def _tell(self, name: str, decision: AssignedNames | Excluded) -> None:
-        if name in self._told or len(self._told) > LEARNED_NAMES:
+    def _note(self, name: str, decision: AssignedNames | Excluded) -> None:
+        if name in self._noted or len(self._noted) > LEARNED_NAMES:
             return
-        self._told.add(name)
+        self._noted.add(name)
         found = row(self.container.path + name, decision, ANYTHING, self[name][0])
         self.rows.append(found)
         if self._has_schema and not self.container.is_silent(name, decision):
@@ -321,7 +321,7 @@ class Columns(dict[str, "Column"]):
 
 
 def refuse(decision: Excluded) -> Convert:
-    """Return the step of a property whose every value is a issue."""
+    """Return the converter of an excluded property: it rejects values, or skips them if it has no reason."""
     reason, note = decision.reason, decision.note
     if reason is None:
         return nothing
@@ -333,9 +333,9 @@ def refuse(decision: Excluded) -> Convert:
 
 
 def nothing(_: Any) -> Any:
-    """Return no attribute: the step of a property that feeds nothing."""
+    """Return `SKIP`: the converter of a property that feeds nothing."""
     return SKIP
 
 
 DEFERRED: Column = ("", None, nothing, {})
-"""The step of a contested property: it waits until the whole record is seen."""
+"""The column of a contested property, which is converted after the rest of the record."""

@@ -1,4 +1,4 @@
-"""What a property's JSON schema says about its values: the kinds of JSON and the format."""
+"""The types and formats that a JSON schema declares for its properties."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ KINDS_BY_TYPE: dict[type, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What a schema says of a value: its kinds without null (none: any kind), and the formats of its text."""
+    """The declared type of a value: its kinds except null (empty: any kind), and the formats of its text."""
 
     kinds: frozenset[str] = frozenset()
     formats: frozenset[str | None] = frozenset()
-    """The formats that the schema gives to text; None among them where it also leaves text free."""
+    """The formats declared for text; includes None if text without a format is also allowed."""
 
     properties: Mapping[str, Any] = field(default_factory=dict)
     """The schemas of an object's properties."""
 
     @property
     def format(self) -> str | None:
-        """The format of the value, if it can only be text of that format."""
+        """The format of the value, if it can only be text in that format."""
         if len(self.formats) == 1 and self.kinds == {"string"}:
             return next(iter(self.formats))
         return None
 
     @property
     def mixed(self) -> frozenset[str]:
-        """The formats that text may have, if it may also be free or of another format."""
+        """The possible formats of text, if `format` is None."""
         return frozenset() if self.format else frozenset(found for found in self.formats if found)
 
     @property
@@ -54,7 +54,7 @@ class Declared:
         return self.format or "|".join(sorted(self.kinds))
 
     def admits(self, value: Any) -> bool:
-        """Tell whether the kind of the value is one of those declared."""
+        """Return whether the kind of the value is one of those declared."""
         if not self.kinds:
             return True
         kind = KINDS_BY_TYPE.get(type(value), "")
@@ -63,7 +63,7 @@ class Declared:
         return kind == "number" and "integer" in self.kinds and is_whole(value)
 
     def both(self, other: Declared) -> Declared:
-        """Return what is declared where both hold, as in `allOf`."""
+        """Return the declaration that combines both, as in `allOf`."""
         formats = self.formats | other.formats
         if self.formats and other.formats:
             formats = formats - {None} or formats
@@ -72,17 +72,17 @@ class Declared:
 
 
 ANYTHING = Declared()
-"""A property about which nothing is declared."""
+"""The declaration of a property that the schema does not describe."""
 
 DEEPEST_REFERENCE: Final = 32
-"""References and unions followed inside each other; below that a schema announces nothing."""
+"""Maximum nesting of references and unions; anything deeper counts as undeclared."""
 
 
 class Schema:
-    """A SCHEMA's types, its inner references followed; nothing is ever fetched.
+    """The types of a SCHEMA, with its internal references resolved; nothing is ever fetched.
 
-    `foreign` are the references that lead out of the SCHEMA or to nothing: what they stand for announces
-    nothing. With `typed` false the kinds restrict nothing, formats still count.
+    `foreign` lists the references that point outside the SCHEMA or to nothing; they count as undeclared. If
+    `typed` is false, kinds restrict nothing, but formats still count.
     """
 
     def __init__(self, root: Mapping[str, Any], *, typed: bool = True) -> None:
@@ -92,12 +92,12 @@ class Schema:
         self.properties = self._read(root, 0).properties
 
     def declared(self, schema: Any) -> Declared:
-        """Return what a property's schema says: `type`, `format`, `anyOf`, `oneOf`, `allOf`, `$ref`."""
+        """Return what a property's `type`, `format`, `anyOf`, `oneOf`, `allOf` and `$ref` declare."""
         found = self._read(schema, 0)
         return found if self._typed else Declared(frozenset(), found.formats, found.properties)
 
     def at(self, path: str, properties: Mapping[str, Any]) -> Declared | None:
-        """Return what is said of the value at a path, None if the path leads to nothing that is announced."""
+        """Return the declaration of the value at a path, or None if the SCHEMA has no such path."""
         head, rest = split(path, properties)
         if head not in properties:
             return None
@@ -147,7 +147,7 @@ class Schema:
 
 
 def _own(schema: dict[str, Any]) -> Declared:
-    """Return what a schema says itself, apart from its references."""
+    """Return what a schema declares itself, apart from its references."""
     kinds = _types(schema.get("type"))
     properties = schema.get("properties")
     formats = {_text(schema.get("format"))} if "string" in kinds or "format" in schema else set()
@@ -167,19 +167,19 @@ def _is_null(schema: Any) -> bool:
 
 
 def kind_of(value: Any) -> str:
-    """Name the JSON kind of a value, for messages."""
+    """Return the name of a value's JSON kind, for messages."""
     return KINDS_BY_TYPE.get(type(value), "no JSON value")
 
 
 def is_whole(value: Decimal | float) -> bool:
-    """Tell whether a number has no fraction; NaN and infinities have none to speak of."""
+    """Return whether a number is whole; NaN and infinities are not."""
     if isinstance(value, Decimal):
         return value.is_finite() and value == value.to_integral_value()
     return type(value) is int or value.is_integer()
 
 
 def zero_or_one(value: Any) -> bool | None:
-    """Read a boolean, or a number that is 0 or 1; None for everything else."""
+    """Return a boolean, or a number that is 0 or 1 as a boolean; None for everything else."""
     if type(value) is bool:
         return value
     if type(value) in {int, float, Decimal} and is_whole(value) and value in {0, 1}:

@@ -1,4 +1,4 @@
-"""A flat event record → one event inside a profile update."""
+"""Plan for `events` streams: a flat record becomes one event in a profile update."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DEFAULT_NAME_PROPERTIES = ("event", "event_name")
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _SURELY_SMALL = 3_500
-"""This many characters always stay below the limit: JSON writes one in 6 bytes at most."""
+"""Up to this many characters are always within the limit: JSON needs at most 6 bytes for each."""
 _SMALL_INTEGER = 64
 
 
@@ -75,11 +75,11 @@ class EventPlan(Plan):
 
     @property
     def essential(self) -> frozenset[str]:
-        """Also the event's name and its time: without its time it would be dated now."""
+        """Also the event's name and its time; without a time, Batch would date the event now."""
         return super().essential | {self._name_property, *self.time_names}
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
-        """Return the profile update with the one event of a record."""
+        """Return a profile update with the record's event."""
         name = self._fixed or self._named(record)
         time = event_time(record, self.time_names, now, late_as_now=self._late_as_now)
         if not self._time_is_known:
@@ -95,7 +95,7 @@ class EventPlan(Plan):
         return event_name(record.get(name), name, self._name_of)
 
     def _find_name(self) -> tuple[str, str]:
-        """Return the fixed name, or the property of the name; the other of the two is empty."""
+        """Return the fixed name and the property that holds the name; one of the two is empty."""
         options = self.route.options
         if options.event is not None:
             return self._checked("event", options.event), ""
@@ -111,8 +111,8 @@ class EventPlan(Plan):
         name = self._name_of(text)
         if not is_name(name):
             raise ConfigurationError(
-                f"Stream '{self.route.stream}': no event name that Batch takes (1 to 30 of a-z, "
-                f"0-9 and _) comes of it. Set `streams.{self.route.stream}.{option}`."
+                f"Stream '{self.route.stream}': its name cannot be made a valid event name (1 to 30 of a-z, "
+                f"0-9 and _). Set `streams.{self.route.stream}.{option}`."
             )
         return name
 
@@ -140,7 +140,7 @@ def _without_time(stream: str, candidates: list[str]) -> ConfigurationError:
 
 
 def event_name(value: Any, where: str, naming: Callable[[str], str]) -> str:
-    """Return the name of an event as Batch takes it.
+    """Return the name of an event as Batch accepts it.
 
     Raises:
         InvalidValue: the name is missing, or cannot be made valid.
@@ -152,14 +152,14 @@ def event_name(value: Any, where: str, naming: Callable[[str], str]) -> str:
         raise InvalidValue(Reason.INVALID_EVENT_NAME, message, where)
     name = naming(value)
     if not is_name(name):
-        raise InvalidValue(Reason.INVALID_EVENT_NAME, "No name that Batch takes comes of it.", where)
+        raise InvalidValue(Reason.INVALID_EVENT_NAME, "The name cannot be made a valid event name.", where)
     return name
 
 
 def build(
     columns: Columns, container: Mapping[str, Any], name: str, time: str | None
 ) -> tuple[dict[str, Any], list[Issue]]:
-    """Return the event as Batch takes it, and what of the container could not be sent.
+    """Return the event as Batch accepts it, and the issues of values that cannot be sent.
 
     Raises:
         InvalidValue: the event is larger than 25 kB [read].

@@ -1,4 +1,4 @@
-"""The custom ID of a record, and by what an event is known again."""
+"""The custom ID of a record, and the identity of an event across runs."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ REFUSED_IDS = frozenset({
     "undefined", "null", "nil", "(null)", "[object object]", "true", "false", "nan", "infinity",
     "-infinity", "none",
 })  # fmt: skip
-"""Words in any case that stand for a value lost on its way.
+"""Words, in any case, that indicate a lost value.
 
-All but `none` are refused by Batch's SDKs [sdk]. `None` is what Python programs write for a missing ID: taken
-as an ID, it would join everybody without one in a single profile.
+Batch's SDKs reject all of them but `none` [sdk]. Python programs write `None` for a missing ID: accepted as
+an ID, it would merge everyone without one into a single profile.
 """
 
 _LONGEST_REFUSED = max(map(len, REFUSED_IDS))
@@ -36,12 +36,12 @@ _EXACT_IN_A_FLOAT = 2**53
 
 
 def custom_id(value: Any) -> str:
-    """Return the Custom User ID: text without surrounding blanks, whole numbers as their digits.
+    """Return the Custom User ID: text without surrounding whitespace, whole numbers as digits.
 
-    At most 512 characters [read]; case and inner blanks stay.
+    At most 512 characters [read]; case and inner whitespace are kept.
 
     Raises:
-        InvalidValue: the custom ID is missing, or Batch would refuse it.
+        InvalidValue: the custom ID is missing, or Batch would reject it.
     """
     if type(value) is int:
         return str(value) if -_EXACT_IN_A_FLOAT < value < _EXACT_IN_A_FLOAT else _digits(value)
@@ -61,7 +61,7 @@ def custom_id(value: Any) -> str:
 
 
 class Identity:
-    """Where the custom ID of a stream's records stands: in a property, or inside one that is an object."""
+    """The location of the custom ID in a stream's records: a property, or a path inside an object."""
 
     def __init__(self, path: str, properties: Collection[str]) -> None:
         self.property, self._rest = split(path, properties)
@@ -70,7 +70,7 @@ class Identity:
         """Return the custom ID of a record.
 
         Raises:
-            InvalidValue: the custom ID is missing, or Batch would refuse it.
+            InvalidValue: the custom ID is missing, or Batch would reject it.
         """
         value = record.get(self.property)
         return custom_id(value) if self._rest is None else custom_id(value_at(value, self._rest))
@@ -108,7 +108,7 @@ def _invalid(message: str) -> InvalidValue:
 
 
 OF_THE_PIPELINE: Final = ("_sdc_", "_batch_reject")
-"""How properties begin that a tap, or this target, adds: they differ from one reading to the next."""
+"""Prefixes of properties that a tap or this target adds; their values change each time a record is read."""
 
 _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 
@@ -120,11 +120,11 @@ def event_identity(
     update: ProfileUpdate,
     record: Mapping[str, Any],
 ) -> bytes:
-    """Return 16 bytes that are the same wherever the same event is read again.
+    """Return 16 bytes that are the same each time the same event is read.
 
-    They stand for the stream, the person, the event's name and own time, and the record's `keys` (the
-    stream's key properties but for the custom ID); without keys, or where one is empty, for the whole record.
-    The name and the time are among them so that a key which is not one loses no event.
+    They are a hash of the stream, the custom ID, the event's name and own time, and the record's `keys` (the
+    stream's key properties except the custom ID); without keys, or if one is null, of the whole record. The
+    name and the time are included so that no event is lost if the key is not unique.
     """
     values = [record.get(key) for key in keys]
     if not values or None in values:

@@ -1,4 +1,4 @@
-"""What both readings of an `audiences` stream share: which audience, in or out, members' attributes."""
+"""The base of plans for `audiences` streams: the audience, the action and members' attributes."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _CONTAINERS = frozenset({"membership", "member", "audience", "cohort", "segment"
 
 
 def looks_like_an_action(name: str) -> bool:
-    """Tell whether a property's name suggests that it says who is in and who is out.
+    """Return whether a property's name suggests that it says who is in and who is out.
 
-    `change_type`, `op`, `is_member`, `removed_at`, `membership_status` do.
+    Examples: `change_type`, `op`, `is_member`, `removed_at`, `membership_status`.
     """
     found = words(name)
     while len(found) > 1 and found[-1] in _OF_A_KIND:
@@ -72,10 +72,10 @@ _REMOVE = frozenset({
 
 
 def is_add(value: Any, where: str) -> bool:
-    """Tell whether the action adds (true) or removes (false), in any case.
+    """Return whether the action adds (true) or removes (false), regardless of case.
 
     Raises:
-        InvalidValue: it is another word, or none; a wrong guess would reach people by mistake.
+        InvalidValue: the action is unknown or missing; a wrong guess would message people by mistake.
     """
     flag = zero_or_one(value)
     if flag is not None:
@@ -94,7 +94,7 @@ def is_add(value: Any, where: str) -> bool:
 
 
 COHORTS_HOLD_NOTHING = Excluded(
-    "a cohort attribute (`as_attribute`) holds nothing beside", Reason.DESTINATION_WITHOUT_ATTRIBUTES
+    "a cohort attribute (`as_attribute`) has no attributes of its own", Reason.DESTINATION_WITHOUT_ATTRIBUTES
 )
 _ONLY_FOR_INSTALLS = Excluded(
     "app audiences hold attributes for `id_type: install_ids` only",
@@ -103,24 +103,24 @@ _ONLY_FOR_INSTALLS = Excluded(
 
 
 class MemberDialect:
-    """How properties become attributes of a member; a null leaves them out."""
+    """The rules for attributes of audience members; nulls are not sent."""
 
     takes_objects = False
 
     def column(self, target: AssignedNames, declared: Declared) -> Column:
-        """Return the ready step of a property."""
+        """Return the column of a property."""
         return *step(target, declared, _CONVERTERS), {}
 
 
 def attributes_refused(options: StreamOptions) -> Excluded | None:
-    """Return why members of this audience hold no attributes, None where they do."""
+    """Return why members of this audience cannot have attributes, or None if they can."""
     if options.destination == "app" and options.id_type != "install_ids":
         return _ONLY_FOR_INSTALLS
     return None
 
 
 def tags_refused(options: StreamOptions) -> str | None:
-    """Return why members of this audience hold no tags, None where they do."""
+    """Return why members of this audience cannot have tags, or None if they can."""
     if options.destination == "project":
         return "project audiences hold no tags"
     return "app audiences hold tags for `id_type: install_ids` only" if attributes_refused(options) else None
@@ -151,7 +151,7 @@ NAME_PROPERTIES = ("audience", "audience_name", "cohort", "cohort_name", "segmen
 
 
 class MembershipPlan(Plan):
-    """What the two readings of an `audiences` stream share: which audience, in or out."""
+    """The base of both plans for `audiences` streams: which audience, and whether a row adds or removes."""
 
     ignores_deleted = False
 
@@ -165,17 +165,14 @@ class MembershipPlan(Plan):
         super().__init__(route, schema, settings)
         options = route.options
         self._names = names
-        self._said: set[str] = set()
+        self._noted: set[str] = set()
         self._where = "attribute" if options.as_attribute else options.destination
         self.name_property = options.audience_property or find(NAME_PROPERTIES, self.properties)
         if options.audience is not None:
             self.name_property = None
-        known = find(ACTION_PROPERTIES, self.properties)
-        if options.action_property or known:
-            self._action_properties: tuple[str, ...] = (options.action_property or str(known),)
-            self._action_is_known = True
-        else:
-            self._action_properties, self._action_is_known = ACTION_PROPERTIES, False
+        action = options.action_property or find(ACTION_PROPERTIES, self.properties)
+        self._action_is_known = action is not None
+        self._action_properties = ACTION_PROPERTIES if action is None else (action,)
         self.columns = self._make_columns()
         self.notes = notes(self.columns)
         if self.properties and options.mode == "update" and not self._action_is_known:
@@ -189,29 +186,29 @@ class MembershipPlan(Plan):
 
     @property
     def essential(self) -> frozenset[str]:
-        """Also the audience and the action: a guess would reach people by mistake."""
+        """Also the audience and the action: a wrong guess would message people by mistake."""
         return super().essential | set(self._deciding())
 
     def _deciding(self) -> tuple[str, ...]:
         return (*self._action_properties, *([self.name_property] if self.name_property else []))
 
     def refusal(self) -> Excluded | None:
-        """Return why nothing but the membership can be sent, None where more can."""
+        """Return why only the membership can be sent, or None if attributes can be sent too."""
         raise NotImplementedError
 
     def clean(self, name: str) -> str:
-        """Return the name under which Batch knows the audience.
+        """Return the name of the audience at Batch.
 
         Raises:
-            InvalidValue: none can be made.
+            InvalidValue: the name cannot be made valid.
         """
         raise NotImplementedError
 
     def audience(self, record: Mapping[str, Any]) -> tuple[str, str]:
-        """Return the audience's name for Batch and the original one.
+        """Return the audience's name at Batch and its original name.
 
         Raises:
-            InvalidValue: the name is missing, or it would be mixed up with another one.
+            InvalidValue: the name is missing or invalid, or another audience has it already.
         """
         try:
             original = original_name(self._name_in(record))
@@ -224,11 +221,11 @@ class MembershipPlan(Plan):
         return name, original
 
     def known_as(self, name: str) -> str:
-        """Return the name with the sort of place it is in: only there can it be somebody else's."""
+        """Return the name prefixed by its kind of destination, within which it must be unique."""
         return f"{self._where} {name}"
 
     def adds(self, record: Mapping[str, Any]) -> bool:
-        """Tell whether the row adds; a row deleted at the source removes.
+        """Return whether the row adds its user; a row deleted at the source removes them.
 
         Raises:
             InvalidValue: the action is not understood.
@@ -245,11 +242,11 @@ class MembershipPlan(Plan):
         return find(self._action_properties, record) or self._action_properties[0]
 
     def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:
-        """Say once what it means that a removal does not say from where, or who."""
-        said = _WITHOUT.get(invalid.reason)
-        if said and said not in self._said and self.deletion.on(record):
-            self._said.add(said)
-            self.columns.new_notes.append(said)
+        """Reject the record; if a deleted row lacks its audience or custom ID, note once what that means."""
+        note = _WITHOUT.get(invalid.reason)
+        if note and note not in self._noted and self.deletion.on(record):
+            self._noted.add(note)
+            self.columns.new_notes.append(note)
         return super()._refused(record, invalid)
 
     def _name_in(self, record: Mapping[str, Any]) -> Any:
@@ -261,10 +258,10 @@ class MembershipPlan(Plan):
         return self.route.options.audience or self.route.stream
 
     def _stop_if_an_action_is_overlooked(self) -> None:
-        """Stop where every row would add although a property looks like an action.
+        """Stop if every row would add although a property looks like an action.
 
         Raises:
-            ConfigurationError: naming the property and what to set.
+            ConfigurationError: it names the property and what to set.
         """
         options = self.route.options
         named = (self.name_property, options.time, options.tags, options.display_name_property)
@@ -303,10 +300,10 @@ _WITHOUT = {Reason.MISSING_AUDIENCE: UNKNOWN_AUDIENCE, Reason.MISSING_CUSTOM_ID:
 
 
 def original_name(value: Any) -> str:
-    """Return the name of an audience as the source spells it, without surrounding blanks.
+    """Return the name of an audience as the source spells it, without surrounding whitespace.
 
     Raises:
-        InvalidValue: the name is missing, or it is not text.
+        InvalidValue: the name is missing, or neither text nor an integer.
     """
     if type(value) is int:
         value = custom_id(value)

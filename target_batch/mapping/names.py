@@ -1,4 +1,4 @@
-"""Which Batch names a property feeds, decided by names alone, and who feeds what once per SCHEMA."""
+"""The Batch names that properties feed, decided by name alone and once per SCHEMA."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _TYPED = re.compile(r"(?:date|url)\((.*)\)", re.DOTALL).fullmatch
 
 
 def is_name(name: str) -> bool:
-    """Tell whether Batch takes the name as it stands: 1 to 30 of `[a-z0-9_]` [read]."""
+    """Return whether Batch accepts the name unchanged: 1 to 30 of `[a-z0-9_]` [read]."""
     return _VALID(name) is not None
 
 
 @lru_cache(maxsize=CACHED_VALUES)
 def snake_case(name: str) -> str:
-    """Return the snake_case form; a name that is valid already stays as it is.
+    """Return the snake_case form; a valid name is returned unchanged.
 
-    The result may still be empty or too long: `is_name` tells.
+    The result may still be empty or too long: check it with `is_name`.
     """
     if _VALID(name):
         return name
@@ -45,42 +45,42 @@ def snake_case(name: str) -> str:
 
 @lru_cache(maxsize=CACHED_VALUES)
 def segment_name(name: str) -> str:
-    """Return the name Batch's destination on Segment gives, where it is valid, else snake_case."""
+    """Return the name that Batch's Segment destination would use, if valid, otherwise snake_case."""
     peer = _OUTSIDE.sub("", name.lower())
     return peer if _VALID(peer) else snake_case(name)
 
 
 @lru_cache(maxsize=CACHED_VALUES)
 def segment_event_name(name: str) -> str:
-    """Return the event name the same destination gives, where it is valid, else snake_case.
+    """Return the event name that Batch's Segment destination would use, if valid, otherwise snake_case.
 
-    It is written in JavaScript, where a character beyond the basic plane, such as an emoji, counts as two.
+    That is written in JavaScript, where a character beyond the basic plane, such as an emoji, counts as two.
     """
     peer = _OUTSIDE.sub(lambda found: "_" if found[0] <= _BASIC_PLANE else "__", name.lower())
     return peer if _VALID(peer) else snake_case(name)
 
 
 def attribute_namer(naming: Literal["snake_case", "segment"]) -> Callable[[str], str]:
-    """Return the rule of the setting `attribute_naming` for attributes."""
+    """Return the naming rule for attributes under the setting `attribute_naming`."""
     return segment_name if naming == "segment" else snake_case
 
 
 def event_namer(naming: Literal["snake_case", "segment"]) -> Callable[[str], str]:
-    """Return the rule of the setting `attribute_naming` for events."""
+    """Return the naming rule for events under the setting `attribute_naming`."""
     return segment_event_name if naming == "segment" else snake_case
 
 
 def base_name(attribute: str) -> str:
-    """Return the name inside `date(name)` and `url(name)`, or the name itself."""
+    """Return the name inside `date(name)` or `url(name)`, or the name itself."""
     typed = _TYPED(attribute)
     return typed[1] if typed else attribute
 
 
 def transliterated(name: str) -> str:
-    """Return a name in ASCII letters: `Été` is `Ete`."""
+    """Return a name transliterated to ASCII: `Été` becomes `Ete`."""
     if name.isascii():
         return name
-    from anyascii import anyascii  # noqa: PLC0415 - its tables load only where a name needs them
+    from anyascii import anyascii  # noqa: PLC0415 - its tables are loaded only if a name needs them
 
     return anyascii(name)
 
@@ -102,45 +102,45 @@ class AssignedNames:
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A property that feeds nothing; with a reason every value of it is a issue."""
+    """A property that feeds nothing; if it has a reason, each of its values is an issue."""
 
     note: str
     reason: Reason | None = None
 
 
 def is_bookkeeping(name: str) -> bool:
-    """Tell whether the pipeline itself wrote the property; such are never sent by default."""
+    """Return whether the pipeline itself added the property; by default, such properties are not sent."""
     return name.lower().startswith("_sdc_") or name == "_batch_reject"
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What decides about the properties of one container: a row, the traits, the properties."""
+    """The rules for the properties of one container: a row, `traits` or `properties`."""
 
     stream: str
     naming: Callable[[str], str]
     mapping: Mapping[str, str | None] = field(default_factory=dict)
     only_mapped: bool = False
     excluded: Mapping[str, str] = field(default_factory=dict)
-    """Property → what it is instead of an attribute; the stream's `attributes` overrule it."""
+    """Property → its role, if not an attribute; the stream's `attributes` take precedence."""
     natives: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Property, by its snake_case name → the names Batch reserves that it feeds by default."""
+    """snake_case name of a property → the reserved Batch names that it feeds by default."""
     reserved: frozenset[str] = frozenset()
-    """Names beginning with `$` that may be fed here."""
+    """Names beginning with `$` that are allowed here."""
     exact: bool = False
-    """Whether `natives` go by the property's exact name."""
+    """Whether `natives` are looked up by the property's exact name."""
     muted: frozenset[str] = frozenset()
     """Reserved names that a setting keeps from being sent."""
     refusal: Excluded | None = None
-    """Why nothing can be fed here at all, by any mapping."""
+    """Why no property can be sent from here, not even an explicitly mapped one."""
     path: str = ""
-    """Where the container stands, such as `traits.`; before every property's name."""
+    """The prefix of every property's path, such as `traits.`."""
 
     def decide(self, name: str) -> AssignedNames | Excluded:
         """Return what the property feeds, or why it feeds nothing.
 
         Raises:
-            ConfigurationError: the stream's `attributes` name something Batch does not take.
+            ConfigurationError: the stream's `attributes` name something that Batch does not accept.
         """
         mapped = self.mapping.get(name, "")
         if mapped is None:
@@ -153,15 +153,15 @@ class Container:
         return target
 
     def is_silent(self, name: str, decision: AssignedNames | Excluded) -> bool:
-        """Tell whether a property outside the SCHEMA needs no word to the user."""
+        """Return whether a property outside the SCHEMA needs no note to the user."""
         wanted = isinstance(decision, AssignedNames) or decision.reason is not None
         return not wanted or name in self.mapping
 
     def order(self, target: AssignedNames) -> tuple[bool, int, bool, str]:
-        """Say who goes first where two want one name.
+        """Return the sort key that decides which of several properties gets a name.
 
-        What the stream's `attributes` say, then the order of Batch's own names, then the property
-        that has the name already, then the alphabet: never the order of arrival.
+        Explicit `attributes` come first, then the order of natives, then a property that already has the
+        name, then the alphabet; never the order of arrival.
         """
         known = list(self.natives)
         default = snake_case(target.property)
@@ -207,10 +207,10 @@ def _taken_apart(mapped: str) -> tuple[str | None, str]:
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """One line of a printed plan: what becomes of one property.
+    """One line of a printed plan: how one property is mapped.
 
-    `target` is Batch's key (`date(signup)`, `$language, $region`), None where the property feeds
-    nothing; `reason` is set where its values are refused for it.
+    `target` is Batch's key (`date(signup)`, `$language, $region`), or None if the property feeds
+    nothing; `reason` is set if its values are rejected.
     """
 
     property: str
@@ -221,21 +221,21 @@ class PlanRow:
 
 
 class Assignments(NamedTuple):
-    """What the properties of a schema feed, and which of them take turns."""
+    """The names that the properties of a schema feed, and the properties that share one."""
 
     decisions: dict[str, AssignedNames | Excluded]
     owners: dict[str, str]
-    """Batch's name → the property that has it, or goes first."""
+    """Batch name → the property that feeds it, or the first of those that share it."""
 
     sharing: tuple[str, ...]
-    """Properties that feed one native; record by record, the first of them that has a value is sent."""
+    """Properties that share a native; in each record, the first one with a value is sent."""
 
 
 def assign(container: Container, properties: Iterable[str]) -> Assignments:
-    """Decide for every property what it feeds.
+    """Decide what each property feeds.
 
-    Several properties may feed one native, such as `language` and `locale`. Any other name belongs to one
-    property; the others that want it are left out.
+    Several properties may share a native, such as `language` and `locale`. Any other name belongs to one
+    property; others that would feed it are left out.
     """
     decisions = {name: container.decide(name) for name in properties}
     targets = [decision for decision in decisions.values() if isinstance(decision, AssignedNames)]
@@ -254,7 +254,7 @@ def assign(container: Container, properties: Iterable[str]) -> Assignments:
 
 
 def lost(target: AssignedNames, owners: Mapping[str, str]) -> Excluded:
-    """Return the decision about a property whose names are all taken."""
+    """Return the decision for a property whose names are all taken."""
     name = target.names[0]
     return Excluded(f"`{owners[name]}` feeds `{name}` already", Reason.NAME_COLLISION)
 
@@ -262,7 +262,7 @@ def lost(target: AssignedNames, owners: Mapping[str, str]) -> Excluded:
 def row(
     name: str, decision: AssignedNames | Excluded, declared: Declared, key: str, note: str = ""
 ) -> PlanRow:
-    """Return the line of a printed plan about one property."""
+    """Return the line of a printed plan for one property."""
     if isinstance(decision, Excluded):
         return PlanRow(name, None, declared.label, decision.reason, decision.note)
     return PlanRow(name, key or ", ".join(decision.names), declared.label, note=note)

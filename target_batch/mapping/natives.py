@@ -1,4 +1,4 @@
-"""Batch's own attributes: which properties feed them, and what their values must be."""
+"""Batch's native attributes: the properties that feed them and the values they accept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from target_batch.common.limits import ARRAY_ITEMS, CACHED_VALUES, EMAIL_LENGTH, TOPIC_LENGTH
 from target_batch.common.reasons import Reason
 from target_batch.mapping.converters import SKIP, InvalidValue
-from target_batch.mapping.converters.arrays import CHANGES, limited, texts
+from target_batch.mapping.converters.arrays import limited, texts, whole_or_change
 from target_batch.mapping.converters.locales import language, locale_reader, region, timezone
 from target_batch.mapping.converters.phones import is_e164, phone_reader
 from target_batch.mapping.converters.values import encodable
@@ -30,7 +30,7 @@ YES: Final = frozenset({
     "aceptado", "autorizado", "consentido", "s", "si", "suscrito", "verdadero",
     "accettato", "autorizzato", "concesso", "iscritto", "vero",
 })  # fmt: skip
-"""Words of someone who agreed, in lower case, without accents, hyphens and underscores as blanks."""
+"""Words that mean consent: lower case, no accents, with spaces for hyphens and underscores."""
 
 NO: Final = frozenset({
     "0", "0 0", "blocked", "declined", "denied", "deny", "disagree", "disagreed", "f",
@@ -42,7 +42,7 @@ NO: Final = frozenset({
     "denegado", "falso", "rechazado", "retirado", "revocado",
     "disiscritto", "negato", "revocato", "rifiutato",
 })  # fmt: skip
-"""Words of someone who refused or withdrew."""
+"""Words that mean refusal or withdrawal, in the same form."""
 
 _BETWEEN_WORDS: Final = re.compile(r"[\s_.-]+")
 
@@ -75,18 +75,18 @@ BY_PROPERTY: dict[str, tuple[str, ...]] = {
     "time_zone": ("$timezone",),
     "topic_preferences": ("$topic_preferences",),
 }
-"""Property, by its snake_case name → the natives it feeds; of several, the first that has a value is sent."""
+"""snake_case name of a property → the natives it feeds; of several, the first with a value is sent."""
 
 SEGMENT_PEER = {name: BY_PROPERTY[name] for name in ("email", "phone", "email_marketing", "sms_marketing")}
-"""The traits that Batch's destination on Segment takes as natives."""
+"""The traits that Batch's Segment destination maps to natives."""
 
 NAMES = frozenset(name for names in BY_PROPERTY.values() for name in names)
 
 usual_email = re.compile(r"[A-Za-z0-9_.+-]{1,64}@[a-z0-9]{1,30}\.[a-z]{2,30}").fullmatch
-"""Matches most addresses; what it does not match may be an address all the same."""
+"""Matches most addresses; text that it does not match may still be an address."""
 
 FITS = {"$email_address": usual_email, "$phone_number": is_e164}
-"""Native → the test by which most of its values pass as they are."""
+"""Native → the test for values that can be sent unchanged; most can."""
 
 _EMAIL = re.compile(r"[^@\s\ufeff]+@[A-Za-z0-9.-]+\.[A-Za-z0-9]+").fullmatch  # [sdk]
 _TOPIC = re.compile(rf"[a-z0-9_]{{1,{TOPIC_LENGTH}}}").fullmatch
@@ -107,12 +107,12 @@ def native_converter(names: tuple[str, ...], settings: Settings, *, locale: bool
 
 
 def email(value: Any) -> str | None:
-    """Return an address by the pattern of Batch's SDKs, 128 characters at most; an empty text is None.
+    """Return an address that matches the pattern of Batch's SDKs, at most 128 characters; None if empty.
 
-    A `mailto:` before it, as in links, is not part of the address.
+    A leading `mailto:`, as in links, is removed.
 
     Raises:
-        InvalidValue: Batch's SDKs would not take it.
+        InvalidValue: Batch's SDKs would reject the address.
     """
     if type(value) is not str:
         raise InvalidValue(Reason.INVALID_EMAIL, f"An address is text, not {kind_of(value)}.")
@@ -120,7 +120,7 @@ def email(value: Any) -> str | None:
 
 
 def consent_reader(policy: Literal["send", "unsubscribe_only", "ignore"]) -> Convert:
-    """Return what reads yes and no to marketing under the setting `consent`."""
+    """Return the converter of marketing consent under the setting `consent`."""
 
     def consent(value: Any) -> Any:
         answer = _answer(value)
@@ -134,15 +134,12 @@ def consent_reader(policy: Literal["send", "unsubscribe_only", "ignore"]) -> Con
 
 
 def topics(value: Any) -> Any:
-    """Return topic preferences: ≤ 25 names of `[a-z0-9_]`, or a change of them.
+    """Return topic preferences: at most 25 names of `[a-z0-9_]`, or a change to them.
 
     Raises:
-        InvalidValue: they are something else.
+        InvalidValue: the value is neither.
     """
-    if type(value) is dict and value and CHANGES.issuperset(value):
-        parts = {part: _topics(items) for part, items in value.items() if items is not None}
-        return {part: items for part, items in parts.items() if items} or SKIP
-    return _topics(value)
+    return whole_or_change(value, _topics)
 
 
 def _careful_email(address: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Attributes of events: scalars and arrays of text as on profiles, and objects three levels deep."""
+"""Attributes of events: scalars and arrays of text as on profiles, and objects up to three levels deep."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ RESERVED = frozenset({"$label", "$tags"})
 
 
 class EventDialect:
-    """How properties become attributes of an event; a null leaves them out.
+    """The rules for attributes of events; nulls are not sent.
 
-    Without a `schema`, as in Segment messages, dates and URLs are known by their looks.
+    Without a `schema`, as in Segment messages, dates and URLs are recognized by their format.
     """
 
     takes_objects = True
@@ -62,7 +62,7 @@ class EventDialect:
         self._undeclared: Columns | None = None
 
     def column(self, target: AssignedNames, declared: Declared) -> Column:
-        """Return the ready step of a property."""
+        """Return the column of a property."""
         name = target.names[0]
         if name in RESERVED:
             return name, None, label if name == "$label" else tags, {}
@@ -90,7 +90,7 @@ class EventDialect:
         return by_type(array, structure)
 
     def _inside(self, properties: Mapping[str, Any] | None = None) -> Columns:
-        """Return the columns of an object one level down; undeclared objects share theirs."""
+        """Return the columns of an object one level down; all undeclared objects share the same."""
         if properties is None and self._undeclared is not None:
             return self._undeclared
         container = Container(stream=self._stream, naming=self._naming)
@@ -102,10 +102,10 @@ class EventDialect:
 
 
 def one(columns: Columns, value: dict[str, Any]) -> dict[str, Any] | None:
-    """Return an object's attributes, None if there are none.
+    """Return an object's attributes, or None if there are none.
 
     Raises:
-        PartlyInvalid: some cannot be sent.
+        PartlyInvalid: some attributes cannot be sent.
     """
     attributes: dict[str, Any] = {}
     issues = fill(columns, value, attributes)
@@ -117,11 +117,11 @@ def one(columns: Columns, value: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
-    """Return an array of objects without its nulls and empty objects, None if none is left.
+    """Return an array of objects without nulls and empty objects, or None if nothing is left.
 
     Raises:
-        InvalidValue: other than objects are among them, or more than 25.
-        PartlyInvalid: some attributes of them cannot be sent.
+        InvalidValue: the array also has other values, or has more than 25 objects.
+        PartlyInvalid: some of their attributes cannot be sent.
     """
     objects = [item for item in items if item is not None]
     if not all(type(item) is dict for item in objects):
@@ -137,7 +137,7 @@ def many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
 
 
 def label(value: Any) -> str | None:
-    """Return an event's `$label`: text of at most 200 characters [sdk]; an empty one is None.
+    """Return an event's `$label`: text of at most 200 characters [sdk]; None if empty.
 
     Raises:
         InvalidValue: the text cannot be sent.
@@ -150,10 +150,10 @@ def label(value: Any) -> str | None:
 
 
 def tags(value: Any) -> list[str] | None:
-    """Return an event's `$tags`: at most 10 texts of at most 64 characters [sdk].
+    """Return an event's `$tags`: at most 10 strings of at most 64 characters [sdk].
 
     Raises:
-        InvalidValue: they are something else.
+        InvalidValue: the value is anything else.
     """
     if type(value) is not list:
         raise contradiction("array", value)
@@ -165,7 +165,7 @@ def tags(value: Any) -> list[str] | None:
 
 
 def _in_one_line(convert: Convert) -> Convert:
-    """Return a converter that also refuses what an event's text cannot be: several lines, only blanks."""
+    """Return a converter that also rejects text invalid in events: with line breaks or only whitespace."""
 
     def converted(value: Any) -> Any:
         fit = convert(value)
@@ -182,7 +182,7 @@ _STRUCTURES = (frozenset({"array"}), frozenset({"object"}))
 
 
 def _flat(value: list[Any]) -> list[str] | None:
-    """Return an array where no object can be."""
+    """Return an array of text, at a depth where objects are not allowed."""
     return _too_deep(value) if any(type(item) is dict for item in value) else strings(value)
 
 

@@ -1,4 +1,4 @@
-"""What every plan has: the custom ID, marks of deletion, the guards before the mapping, warnings."""
+"""The base of all plans: the custom ID, deletion marks, checks before the mapping, and warnings."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 
 DELETED_AT: Final = "_sdc_deleted_at"
 MARKS: Final = (DELETED_AT, "_sdc_lsn_deleted_at", "_ab_cdc_deleted_at", "_fivetran_deleted")
-"""The marks that Singer taps, Airbyte and Fivetran leave."""
+"""The deletion marks of Singer taps, Airbyte and Fivetran."""
 
 _NOT_DELETED: Final = frozenset({"", "0", "f", "false", "n", "no"})
 _LETTERS: Final = frozenset(map(letters, MARKS))
 
 
 class DeletionMarks:
-    """The properties that mark a record as deleted: the option `deleted_at`, and the usual ones."""
+    """The properties that mark a record as deleted: the option `deleted_at` and the common ones."""
 
     def __init__(self, chosen: str | None, properties: Collection[str]) -> None:
         known = [*matching(MARKS, properties), *([chosen] if chosen else [])]
         self.announced: frozenset[str] = frozenset(known)
-        """Those that the SCHEMA has."""
+        """The marks in the SCHEMA, and the option."""
         self.names: tuple[str, ...] = tuple(dict.fromkeys((*known, *MARKS)))
-        """All that are looked at in a record."""
+        """All marks checked in a record."""
         self._by_words = not properties
 
     def on(self, record: Mapping[str, Any]) -> bool:
-        """Tell whether one of the marks is set: a time, or true; empty and false are not."""
+        """Return whether one of the marks is set, to a time or true; empty and false do not count."""
         if not record.keys().isdisjoint(self.names) and any(_is_set(record.get(name)) for name in self.names):
             return True
-        if self._by_words:  # without a SCHEMA, other spellings are known by each record only
+        if self._by_words:  # without a SCHEMA, other spellings are found only in the record
             return any(letters(name) in _LETTERS and _is_set(record[name]) for name in record)
         return False
 
@@ -60,20 +60,20 @@ DELETED = Ignored(Reason.DELETED_AT_SOURCE.code)
 
 
 class Plan:
-    """What becomes of the records of one stream under one SCHEMA; called with each of them.
+    """The mapping of a stream's records under one SCHEMA; called with each record.
 
-    `custom_id` is where the custom ID stands, `notes` the warnings at the SCHEMA message,
-    `rows` the plan in words, a line per property.
+    `custom_id` locates the custom ID, `notes` are the warnings for the SCHEMA message, and
+    `rows` describe the plan, one line per property.
     """
 
     ignores_deleted = True
-    """Whether a record that is deleted at the source asks for nothing."""
+    """Whether records deleted at the source are ignored."""
 
     makes_events = False
-    """Whether an event may come of a record, which must not be sent twice."""
+    """Whether a record may become an event, which must not be sent twice."""
 
     columns: Columns
-    """The steps of the properties that become attributes."""
+    """The columns of the properties that become attributes."""
 
     def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
         self.schema = Schema(schema, typed=settings.validate_records)
@@ -87,10 +87,10 @@ class Plan:
         self.notes: tuple[str, ...] = ()
 
     def __call__(self, record: dict[str, Any], now: float) -> Operation:
-        """Return what the record asks of Batch; `now` in seconds since 1970.
+        """Return the operation for a record; `now` is in seconds since 1970.
 
-        The record is never changed, and never raises; what the operation holds may share the
-        record's own arrays.
+        An invalid record does not raise: it is returned as `Rejected`. The record is never changed,
+        but the operation may share its arrays.
         """
         if self.ignores_deleted and self.deletion.on(record):
             return DELETED
@@ -104,36 +104,36 @@ class Plan:
             return self._refused(record, invalid)
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
-        """Return what a record of a known custom ID asks of Batch.
+        """Return the operation for a record with a valid custom ID.
 
         Raises:
-            InvalidValue: it cannot be sent at all.
+            InvalidValue: the record cannot be sent at all.
         """
         raise NotImplementedError
 
     @property
     def not_attributes(self) -> dict[str, str]:
-        """Property → what it is instead of an attribute, in every kind of stream."""
+        """Property → its role, for properties that are not attributes in any kind of stream."""
         marks = dict.fromkeys(self.deletion.announced, "the mark of a deleted record")
         return {**marks, self.custom_id.property: "the custom ID"}
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The paths without which a record would mean another person, or another kind of thing."""
+        """The paths without which a record would refer to another person or mean something else."""
         return (self.route.custom_id,)
 
     @property
     def essential(self) -> frozenset[str]:
-        """The top-level properties without which a record cannot be sent, or not truly."""
+        """The top-level properties without which a record cannot be sent, or not correctly."""
         return frozenset({self.custom_id.property, *self.deletion.names})
 
     @property
     def rows(self) -> tuple[PlanRow, ...]:
-        """The plan in words, a line per property of the SCHEMA."""
+        """The plan in words, one line per property of the SCHEMA."""
         return tuple(self.columns.rows)
 
     def take_new_notes(self) -> tuple[str, ...]:
-        """Return what arose since the last call, such as properties that the SCHEMA lacks."""
+        """Return the notes since the last call, such as on properties missing from the SCHEMA."""
         if not self.columns.new_notes:
             return ()
         new_notes = tuple(self.columns.new_notes)
@@ -141,27 +141,27 @@ class Plan:
         return new_notes
 
     def properties_of(self, attribute: str) -> tuple[str, ...]:
-        """Return the source properties that feed a Batch attribute, as an API answer names it."""
+        """Return the source properties that feed a Batch attribute, named as in an API response."""
         return self.columns.feeders(attribute)
 
     def sets(self, record: dict[str, Any]) -> frozenset[str]:
-        """Return the names of the attributes that a record sets, with their type and without it."""
+        """Return the attributes that a record sets, with and without `date()` or `url()` around the name."""
         attributes: dict[str, Any] = getattr(self(record, 0.0), "attributes", {})
         return spellings_of(attributes)
 
     def only_attribute(self, record: dict[str, Any]) -> str | None:  # noqa: ARG002
-        """Return the attribute that a record sets, where that is all it asks for."""
+        """Return the attribute that a record sets, if the record does nothing else."""
         return None
 
     def identity_of(self, record: dict[str, Any]) -> str | None:
-        """Return the custom ID of a record as Batch would get it, None if it has no usable one."""
+        """Return the custom ID of a record as sent to Batch, or None if it has no valid one."""
         try:
             return self.custom_id.of(record)
         except InvalidValue:
             return None
 
     def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:  # noqa: ARG002
-        """Return the fate of a record that cannot be sent at all."""
+        """Return the rejection of a record that cannot be sent at all."""
         return Rejected(
             (Issue(invalid.reason, invalid.where or self.route.custom_id, None, invalid.message),)
         )

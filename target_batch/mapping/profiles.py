@@ -1,4 +1,4 @@
-"""A flat user record, or the traits of a Segment message → attributes of a profile update."""
+"""Plan for `profiles` streams, and the attribute rules for flat records and Segment traits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping import natives
 from target_batch.mapping.application import cut, fill
 from target_batch.mapping.columns import Columns, admits_text, by_type, by_value, checked, step
-from target_batch.mapping.converters.arrays import strings_or_change
+from target_batch.mapping.converters.arrays import whole_or_change
 from target_batch.mapping.converters.values import typed
 from target_batch.mapping.names import Container, attribute_namer
 from target_batch.mapping.plan import Plan
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from target_batch.mapping.declared import Declared
     from target_batch.mapping.names import AssignedNames
 
-CONVERTERS = by_type(strings_or_change, strings_or_change)
+CONVERTERS = by_type(whole_or_change, whole_or_change)
 
 
 class ProfileDialect:
-    """How properties become attributes of a profile."""
+    """The rules for attributes of profiles."""
 
     takes_objects = False
 
@@ -39,13 +39,14 @@ class ProfileDialect:
         self._schemaless = schemaless
 
     def column(self, target: AssignedNames, declared: Declared) -> Column:
-        """Return the ready step of a property."""
+        """Return the column of a property."""
         if target.names[0] in natives.NAMES:
             return self._native(target, declared)
         name = target.names[0]
         if self._schemaless and not target.wrap:
             return "", None, by_value(name, CONVERTERS), self._on_null(name)
-        return *(found := step(target, declared, CONVERTERS)), self._on_null(found.key or name)
+        key, fits, convert = step(target, declared, CONVERTERS)
+        return key, fits, convert, self._on_null(key or name)
 
     def _native(self, target: AssignedNames, declared: Declared) -> Column:
         convert = natives.native_converter(target.names, self._settings, locale=target.locale)
@@ -60,7 +61,7 @@ class ProfileDialect:
 
 
 def within_limits(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Issue]:
-    """Cut what one entry may not hold: 15 arrays [sdk], 50 attributes [read]."""
+    """Remove attributes beyond the limits of one entry: 15 arrays [sdk], 50 attributes [read]."""
     issues: list[Issue] = []
     kinds = [*map(type, attributes.values())]
     if kinds.count(list) + kinds.count(dict) > ARRAYS_PER_PROFILE:
@@ -70,7 +71,7 @@ def within_limits(columns: Columns, record: Mapping[str, Any], attributes: dict[
 
 
 def muted(settings: Settings) -> frozenset[str]:
-    """Return the natives that the setting `consent` keeps from being sent."""
+    """Return the natives that the setting `consent` excludes."""
     return frozenset(natives.CONSENTS if settings.consent == "ignore" else ())
 
 

@@ -1,4 +1,4 @@
-"""Warnings at the SCHEMA message; they hold names of properties, never values."""
+"""Warnings for the SCHEMA message; they contain property names, never values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from target_batch.mapping.plan import Plan
 
 ABOUT_PROPERTY: Final = "Property `"
-"""How the notes begin that say what becomes of one property."""
+"""The beginning of every note about a single property."""
 
 FOR_ALL: Final = frozenset({"kind", "custom_id", "attributes", "only_mapped", "time", "deleted_at"})
 FOR_KIND: Final = {
@@ -24,11 +24,11 @@ FOR_KIND: Final = {
     "events": frozenset({"event", "event_property"}),
     "segment": frozenset({"types"}),
 }
-"""Options that mean something; those that are neither here nor above are for audiences."""
+"""The options that apply to each kind, besides `FOR_ALL`; the remaining ones are for audiences."""
 
 
 def notes(columns: Columns) -> tuple[str, ...]:
-    """Return what the SCHEMA and the stream's `attributes` make of each other."""
+    """Return notes on properties that are left out or share a name, and on unknown `attributes`."""
     notes = [
         f"Property `{row.property}` is left out: {row.note}."
         for row in columns.rows
@@ -48,7 +48,7 @@ def notes(columns: Columns) -> tuple[str, ...]:
 
 
 def idle_options(plan: Plan) -> Iterator[str]:
-    """Yield which of the stream's options mean nothing for its kind."""
+    """Yield a note on the stream's options that do not apply to its kind."""
     stream, options = plan.route.stream, plan.route.options
     idle = list(_idle(options, plan.route.kind))
     if idle and stream in plan.settings.streams:
@@ -70,7 +70,7 @@ def _idle(options: StreamOptions, kind: str) -> Iterator[str]:
 
 
 def surplus(columns: Columns, limit: int, uncounted: Collection[str] = ()) -> tuple[str, ...]:
-    """Return which properties go without in a record that has them all; `uncounted` names take no place."""
+    """Return a note on the attributes beyond the limit if a record has all; `uncounted` ones do not count."""
     keys = [key for row in columns.rows if row.target for key in row.target.split(", ")]
     keys = [key for key in keys if key not in uncounted]
     beyond = sorted(keys, key=columns.place)[limit:]
@@ -81,7 +81,7 @@ def surplus(columns: Columns, limit: int, uncounted: Collection[str] = ()) -> tu
 
 
 def foreign_references(plan: Plan) -> Iterator[str]:
-    """Report the references that lead out of the SCHEMA: nothing is fetched, so they announce nothing."""
+    """Yield a note on each reference that points outside the SCHEMA; nothing is fetched."""
     for reference in plan.schema.foreign:
         yield (
             f"The SCHEMA refers to `{clean(reference, 80)}`, which is not inside it and is not fetched: the "

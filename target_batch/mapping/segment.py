@@ -1,4 +1,4 @@
-"""One message of the Segment spec → attributes (identify, group) or an event (track, page, screen)."""
+"""Plan for `segment` streams: attributes from identify and group, events from track, page and screen."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ ENVELOPE = frozenset({
     "category", "traits", "properties", "context", "integrations", "options", "channel", "version",
     "writeKey", "projectId", "_metadata", "timestamp", "originalTimestamp", "sentAt", "receivedAt",
 })  # fmt: skip
-"""What the Segment spec puts beside traits and properties."""
+"""The top-level fields of a message in the Segment spec."""
 
 
 class SegmentMessage:
-    """One message while it is mapped; remembers where each name really stood."""
+    """One message being mapped; remembers the original path of each value."""
 
     def __init__(self, record: dict[str, Any]) -> None:
         self._record = record
@@ -48,15 +48,15 @@ class SegmentMessage:
         self._issues: list[Issue] = []
 
     def object(self, name: str) -> dict[str, Any]:
-        """Return one object of the message, empty if it is missing.
+        """Return an object of the message, empty if it is missing.
 
         Raises:
-            InvalidValue: it is something else.
+            InvalidValue: the value is not an object.
         """
         return _object(self._record.get(name), name)
 
     def traits(self) -> dict[str, Any]:
-        """Return the traits; those inside `context` fill in what the message itself does not have."""
+        """Return the traits of the message, completed by the traits in its `context`."""
         traits = self.object("traits")
         inner = _object(self.object("context").get("traits"), "context.traits")
         if not inner:
@@ -67,26 +67,28 @@ class SegmentMessage:
         return {**inner, **traits}
 
     def device(self) -> dict[str, Any]:
-        """Return what `context` says of locale and time zone; null and blank say nothing of the user."""
+        """Return the locale and time zone in `context`, unless null or blank."""
         context = self.object("context")
         found = {name: context.get(name) for name in ("locale", "timezone")}
         return {name: value for name, value in found.items() if value is not None and str(value).strip()}
 
     def with_own(self, container: dict[str, Any], path: str, names: Iterable[str]) -> dict[str, Any]:
-        """Return the container with fields of the message itself; its own go before them."""
+        """Return the container with fields of the message added; the container's own values win."""
         merged = dict(container)
         for name in names:
             value = self._record.get(name)
-            if value is None or name not in container:
+            if value is None:
+                continue
+            if name not in container:
                 merged[name] = value
                 self._elsewhere[f"{path}.{name}"] = name
             elif value != container[name]:
-                message = f"`{path}.{name}` says something else and goes."
+                message = f"`{path}.{name}` differs, and is the one that is sent."
                 self._issues.append(Issue(Reason.NAME_COLLISION, name, None, message))
         return merged
 
     def located(self, issues: Iterable[Issue]) -> tuple[Issue, ...]:
-        """Return the issues with the paths at which their values stand in the message."""
+        """Return the issues with the original paths of their values in the message."""
         return (*self._issues, *map(self._located, issues))
 
     def _located(self, issue: Issue) -> Issue:
@@ -112,7 +114,7 @@ _EVERYWHERE = (*_TRAITS, *_PROPERTIES, "context.")
 
 
 def trait_columns(route: Route, settings: Settings, *, of_user: bool) -> Columns:
-    """Return the columns of `traits`; those of a group feed none of the user's natives."""
+    """Return the columns of `traits`; group traits never feed the user's natives."""
     peer = settings.attribute_naming == "segment"
     by_default = natives.SEGMENT_PEER if peer else natives.BY_PROPERTY
     reserved = natives.NAMES if of_user else frozenset[str]()
@@ -146,7 +148,7 @@ def event_columns(route: Route, settings: Settings) -> Columns:
 
 
 def context_columns(route: Route, settings: Settings) -> Columns:
-    """Return the columns of what `context` says of locale and time zone."""
+    """Return the columns of the locale and time zone in `context`."""
     container = Container(
         stream=route.stream,
         naming=attribute_namer("snake_case"),
@@ -159,7 +161,7 @@ def context_columns(route: Route, settings: Settings) -> Columns:
 
 
 def _concerning(route: Route, prefixes: tuple[str, ...], reserved: frozenset[str]) -> dict[str, str | None]:
-    """Return the mapping of one container: what names it, and what names none and fits here."""
+    """Return the `attributes` for one container: its own paths, and bare names with a target allowed here."""
     elsewhere = (natives.NAMES | RESERVED) - reserved
     attributes = route.options.attributes
     bare = {
@@ -187,7 +189,7 @@ NOT_SELECTED = Ignored(Reason.SEGMENT_TYPE_NOT_SELECTED.code)
 
 
 class SegmentPlan(Plan):
-    """The plan of a `segment` stream; traits and properties have no schema and go by value."""
+    """The plan of a `segment` stream; traits and properties have no schema and are converted by value."""
 
     makes_events = True
 
@@ -207,7 +209,7 @@ class SegmentPlan(Plan):
         self.notes = tuple(_not_sent(name) for name in self.properties if not self._is_known(name))
 
     def __call__(self, record: dict[str, Any], now: float) -> Operation:
-        """Return what the message asks of Batch; `now` in seconds since 1970."""
+        """Return the operation for a message; `now` is in seconds since 1970."""
         if self.deletion.on(record):
             return DELETED
         kind = record.get("type")
@@ -222,27 +224,27 @@ class SegmentPlan(Plan):
         if kind not in self._types:
             return NOT_SELECTED
         if not self._known.issuperset(record):
-            self._look_at(record)
+            self._note_unknown(record)
         return super().__call__(record, now)
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """Also the type, which says what the message asks for."""
+        """Also the type, which decides what the message means."""
         return (*super().identity, "type")
 
     @property
     def essential(self) -> frozenset[str]:
-        """Also the envelope that decides what the message becomes."""
+        """Also the fields that decide what the message becomes."""
         return super().essential | {"type", "event", "name", *self.time_names}
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
-        """Return the profile update of a message of a selected type."""
+        """Return the profile update for a message of a selected type."""
         kind = record["type"].strip().lower()
         if kind == "identify":
-            return self._identified(record, identity)
+            return self._identify_update(record, identity)
         if kind == "group":
-            return self._join(record, identity)
-        return self._happen(record, kind, identity, now)
+            return self._group_update(record, identity)
+        return self._event_update(record, kind, identity, now)
 
     def properties_of(self, attribute: str) -> tuple[str, ...]:
         """Return the paths of the message that may feed a Batch attribute."""
@@ -252,11 +254,11 @@ class SegmentPlan(Plan):
 
     @property
     def rows(self) -> tuple[PlanRow, ...]:
-        """The plan in words: what was seen of traits and properties so far."""
+        """The plan in words, for the traits and properties seen so far."""
         parts = (self.columns, self._context, self._group, self._events)
         return tuple(row for columns in parts for row in columns.rows)
 
-    def _identified(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
+    def _identify_update(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
         message = SegmentMessage(record)
         traits = message.traits()
         attributes: dict[str, Any] = {}
@@ -269,7 +271,7 @@ class SegmentPlan(Plan):
             issues += within_limits(self.columns, traits, attributes)
         return ProfileUpdate(identity, attributes, [], message.located(issues))
 
-    def _join(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
+    def _group_update(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
         message = SegmentMessage(record)
         traits = message.with_own(message.traits(), "traits", ("groupId",))
         attributes: dict[str, Any] = {}
@@ -278,7 +280,7 @@ class SegmentPlan(Plan):
             issues += within_limits(self._group, traits, attributes)
         return ProfileUpdate(identity, attributes, [], message.located(issues))
 
-    def _happen(self, record: dict[str, Any], kind: str, identity: str, now: float) -> ProfileUpdate:
+    def _event_update(self, record: dict[str, Any], kind: str, identity: str, now: float) -> ProfileUpdate:
         message = SegmentMessage(record)
         properties = message.object("properties")
         if kind in VIEWED:
@@ -295,7 +297,7 @@ class SegmentPlan(Plan):
             invalid = InvalidValue(Reason.ANONYMOUS_MESSAGE, "The message has only an `anonymousId`.")
         return super()._refused(record, invalid)
 
-    def _look_at(self, record: dict[str, Any]) -> None:
+    def _note_unknown(self, record: dict[str, Any]) -> None:
         for name in record:
             if not self._is_known(name) and len(self._known) < LEARNED_NAMES:
                 self._known.add(name)

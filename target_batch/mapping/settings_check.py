@@ -1,4 +1,4 @@
-"""What a configuration tells before the first SCHEMA: settings whose values only the mapping can judge."""
+"""Checks before the first SCHEMA, of settings that only the mapping can validate."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ LEDGER = re.compile(r"(sqlite(\+pysqlite)?|postgresql(\+psycopg)?)://")
 
 
 def ready(config: Mapping[str, Any]) -> Settings:
-    """Check a whole configuration: the target before it reads, a command before it begins.
+    """Return the settings of a configuration, checked before a target or command starts.
 
     Raises:
-        ConfigurationError: naming the setting that is wrong, never its value.
+        ConfigurationError: a setting is invalid; the message names it, but never contains its value.
     """
     settings = load(config)
     folder_at(settings.work_path)
@@ -62,14 +62,13 @@ def _check_stream(stream: str, options: StreamOptions, settings: Settings) -> No
 
 
 def _check_names(stream: str, options: StreamOptions) -> None:
-    """Check what `attributes` names; which of Batch's own names fit is known once the kind is."""
+    """Check the names in `attributes`; which natives are allowed depends on the kind, not yet known."""
     container = Container(stream, snake_case, options.attributes, reserved=natives.NAMES | objects.RESERVED)
     for name in options.attributes:
         container.decide(name)
 
 
 def _check_country(country: str) -> None:
-
     try:
         known = region(country)
     except InvalidValue:

@@ -1,4 +1,4 @@
-"""When a record is from: the property that says so, Batch's window for events, the replay's window."""
+"""The time of a record: the property that holds it, Batch's window for events, the replay window."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ FLAT_NAMES = (
     "datetime", "created", "created_on", "created_ts", "creation_time", "original_timestamp", "sent_at",
     "received_at", "recorded_at", "logged_at", "event_date", "date",
 )  # fmt: skip
-"""Usual names of a record's own time, compared by their words; the first that the SCHEMA has is used."""
+"""Common names of a record's own time, compared by their words; the first one in the SCHEMA is used."""
 SEGMENT_NAMES = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 
 OUTSIDE = Ignored(Reason.OUTSIDE_REPLAY_WINDOW.code)
 
 
 def time_names(chosen: str | None, properties: Collection[str]) -> tuple[str, ...]:
-    """Return where a record's own time stands: the stream's `time`, else a usual name.
+    """Return the properties that may hold a record's own time: the stream's `time`, else a common name.
 
-    Of the usual names the first in the SCHEMA; if it has none of them, the first in each record.
+    It is the first common name in the SCHEMA; if the SCHEMA has none, all are tried in each record.
     """
     if chosen:
         return (chosen,)
@@ -41,7 +41,7 @@ def time_names(chosen: str | None, properties: Collection[str]) -> tuple[str, ..
 
 
 def own_time(record: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
-    """Return the first of the properties that holds something, and what; else the first and None."""
+    """Return the first of the properties with a value, and the value; else the first and None."""
     for name in matching(names, record) if names is FLAT_NAMES else names:
         value = record.get(name)
         if value is not None and not (type(value) is str and not value.strip()):
@@ -52,13 +52,13 @@ def own_time(record: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, An
 def event_time(
     record: Mapping[str, Any], names: tuple[str, ...], now: float, *, late_as_now: bool
 ) -> str | None:
-    """Return an event's time as Batch takes it; None for an event that is to be dated by its arrival.
+    """Return an event's time as Batch accepts it, or None if Batch is to date the event on arrival.
 
-    Batch takes the last 24 hours and nothing of the future [read]. Clocks differ, so a time that is a few
-    seconds ahead is sent as the present moment, less what the clock itself may be ahead of Batch's.
+    Batch accepts the last 24 hours and no future times [read]. Clocks differ, so a time that is a few seconds
+    ahead is sent as the current time, minus the seconds by which this clock may be ahead of Batch's.
 
     Raises:
-        InvalidValue: the time is missing, cannot be read or lies outside, and `late_as_now` is not set.
+        InvalidValue: the time is missing, unreadable or outside the window, and `late_as_now` is not set.
     """
     name, value = own_time(record, names)
     if value is None:
@@ -78,7 +78,7 @@ def event_time(
 
 
 def _within(canonical: str, now: float) -> str | None:
-    """Return the time if Batch takes it, None if not."""
+    """Return the time as Batch accepts it, or None if it does not."""
     ahead = seconds_since_epoch(canonical) - now
     if 0 < ahead <= CLOCK_TOLERANCE_SECONDS:
         return moment_text(now - UNNOTICED_SECONDS)
@@ -104,7 +104,7 @@ class Replay:
             )
 
     def verdict(self, record: Mapping[str, Any], names: tuple[str, ...]) -> Ignored | Rejected | None:
-        """Return why the record is not let through, None if it is."""
+        """Return why the record is not loaded, or None if it is."""
         name, value = own_time(record, names)
         try:
             canonical = instant(value) if value is not None else None

@@ -1,1 +1,1 @@
-"""What a run shows and leaves behind: rejects, run log, progress, webhook."""
+"""The output of a run: rejects, run log, progress, metrics, webhook."""

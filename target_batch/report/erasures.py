@@ -1,4 +1,4 @@
-"""Which erasures were requested: hashes of custom IDs with Batch's names of the requests, never the IDs."""
+"""The record of requested erasures: hashes of custom IDs and Batch's request IDs, never the custom IDs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ErasureBook:
-    """The files `erasures/RUN.jsonl` of all runs; `now` gives epoch seconds."""
+    """The files `erasures/RUN.jsonl` of all runs; `now` returns seconds since the epoch."""
 
     def __init__(self, folder: Folder, run: str, now: Callable[[], float], *, dry: bool) -> None:
         self._folder = folder
@@ -32,10 +32,10 @@ class ErasureBook:
         self._read()
 
     def _read(self) -> None:
-        """Read what earlier runs left, in their order.
+        """Read the entries of earlier runs, in order.
 
         Raises:
-            DeliveryError: it cannot be read; everybody would be erased once more.
+            DeliveryError: they cannot be read; everyone would be erased once more.
         """
         try:
             files = self._folder.read("erasures/*.jsonl")
@@ -46,7 +46,7 @@ class ErasureBook:
                 "see `work_path`."
             ) from None
         for entry in sorted(entries, key=lambda entry: str(entry.get("at"))):
-            if entry.get("app"):
+            if entry.get("app") and not entry.get("unknown"):
                 self.apps.add(str(entry["app"]))
             if entry.get("returned"):
                 self._requested.pop(str(entry.get("person")), None)
@@ -54,41 +54,47 @@ class ErasureBook:
                 self._requested.setdefault(str(entry.get("person")), set()).add(str(entry.get("app")))
 
     def has(self, scope: str, custom_id: str) -> bool:
-        """Tell whether the erasure of a person was requested from an app."""
+        """Return whether the erasure of a person was requested from an app."""
         return scope in self._requested.get(_hash(custom_id), ())
 
     def erased(self, custom_ids: Iterable[str]) -> list[str]:
-        """Return whose erasure was requested from any app, of some people."""
+        """Return those of the given people whose erasure was requested from any app."""
         return [one for one in custom_ids if _hash(one) in self._requested] if self._requested else []
 
     def returned(self, custom_ids: Iterable[str]) -> None:
-        """Write down whom an update is about to bring back, so that their next deletion is requested anew.
+        """Record people whom an update is about to bring back, so that they can be erased again later.
 
         Raises:
-            DeliveryError: the disk did not take it; nothing may be sent.
+            DeliveryError: the entries could not be written; nothing may be sent.
         """
         for person in {_hash(custom_id) for custom_id in custom_ids} & self._requested.keys():
             del self._requested[person]
             self._append({"person": person, "returned": True})
         self.sync()
 
-    def write(self, scope: str, custom_id: str, stream: str, request: str | None) -> None:
-        """Write down that an erasure was requested, before anything else happens.
+    def write(
+        self, scope: str, custom_id: str, stream: str, request: str | None, *, unknown: bool = False
+    ) -> None:
+        """Record that an erasure was requested, before anything else happens.
+
+        `unknown`: the app did not know the person after an attempt that was not answered.
 
         Raises:
-            DeliveryError: the disk did not take it.
+            DeliveryError: the entry could not be written.
         """
         person = _hash(custom_id)
+        entry = {"person": person, "app": scope, "stream": stream, "request": request}
         self._requested.setdefault(person, set()).add(scope)
-        self.apps.add(scope)
-        self._append({"person": person, "app": scope, "stream": stream, "request": request})
+        if not unknown:
+            self.apps.add(scope)
+        self._append({**entry, "unknown": True} if unknown else entry)
         self.sync()
 
     def sync(self) -> None:
-        """Bring everything written onto the disk.
+        """Flush everything written to disk.
 
         Raises:
-            DeliveryError: the disk did not take it.
+            DeliveryError: the entries could not be written.
         """
         try:
             if self._file is not None:
@@ -109,7 +115,7 @@ class ErasureBook:
 
 
 def _entries(content: bytes) -> Iterator[dict[str, Any]]:
-    """Give the entries of a file; the end of a run that was killed may be torn."""
+    """Yield the entries of a file; the last line may be incomplete if its run was killed."""
     for line in content.splitlines():
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             yield msgspec.json.decode(line, type=dict[str, Any])

@@ -1,4 +1,4 @@
-"""The counts of a run as metrics: a file for Prometheus, and points in the log as the SDK writes them."""
+"""The counts of a run as metrics: a file for Prometheus, and points in the log in the SDK's format."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 WRITE_SECONDS: Final = 5.0
-"""How long one writing of the file may take behind a URL; the run waits for it."""
+"""Maximum seconds to write the file if it is a URL; the run waits for it."""
 
 LONGEST_LABEL: Final = 200
-"""Characters of a stream's name that a label has."""
+"""Maximum number of characters of a stream's name in a label."""
 
 FATES: Final = ("delivered", "unchanged", "ignored", "rejected", "undelivered")
 TOTALS: Final = {
@@ -34,11 +34,11 @@ TOTALS: Final = {
 
 
 class MetricsFile:
-    """The file of `metrics_path`, replaced as a whole each time, so that a reader never sees half of one.
+    """The file of `metrics_path`, replaced as a whole each time, so that readers never see a partial file.
 
     Args:
-        path: A file, or a URL that fsspec knows.
-        logger: Gets one warning where the file cannot be written; nothing is raised.
+        path: A file, or a URL that fsspec supports.
+        logger: Receives one warning if the file cannot be written; nothing is raised.
     """
 
     def __init__(self, path: str, logger: logging.Logger) -> None:
@@ -48,12 +48,12 @@ class MetricsFile:
         self._failed = False
 
     def update(self, entry: dict[str, Any], now: float) -> None:
-        """Write the counts that a run has so far, unless that failed before; `now` in seconds since 1970."""
+        """Write the counts so far, unless that failed before; `now` is in seconds since the epoch."""
         if not self._failed:
             self.close(entry, now)
 
     def close(self, entry: dict[str, Any], now: float) -> None:
-        """Write the counts once more, even after a failure."""
+        """Write the final counts, even after an earlier failure."""
         try:
             write_whole(self._path, as_text(entry, now, self._pipeline), WRITE_SECONDS)
         except OSError as error:
@@ -67,12 +67,12 @@ class MetricsFile:
 
 
 def as_text(entry: dict[str, Any], now: float, pipeline: str) -> bytes:
-    """Return an entry of the run log in Prometheus' text format; `now` in seconds since 1970.
+    """Return an entry of the run log in Prometheus' text format; `now` is in seconds since the epoch.
 
-    Every sample has `pipeline` as a label: a collector that reads several files refuses samples that are
-    alike.
+    Every sample has the label `pipeline`, because a collector that reads several files refuses identical
+    samples.
     """
-    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - only who asks for it
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - only with metrics_path
 
     class Collector:
         def collect(self) -> Iterator[Metric]:
@@ -87,7 +87,7 @@ def as_text(entry: dict[str, Any], now: float, pipeline: str) -> bytes:
 
 
 def _of_run(entry: dict[str, Any], now: float) -> Iterator[Metric]:
-    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - only who asks for it
+    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - only with metrics_path
 
     def gauge(name: str, help_: str, value: float) -> Metric:
         return GaugeMetricFamily(f"target_batch_{name}", help_, value=value)
@@ -107,7 +107,7 @@ def _of_run(entry: dict[str, Any], now: float) -> Iterator[Metric]:
 
 
 def _of_streams(streams: dict[str, dict[str, Any]]) -> Iterator[Metric]:
-    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - only who asks for it
+    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - only with metrics_path
 
     read = GaugeMetricFamily("target_batch_records_read", "Records read.", labels=("stream",))
     records = GaugeMetricFamily("target_batch_records", "Records by their fate.", labels=("stream", "fate"))
@@ -129,14 +129,14 @@ def _of_streams(streams: dict[str, dict[str, Any]]) -> Iterator[Metric]:
 
 
 def _label(stream: str) -> str:
-    """Return a stream's name as a label; the end of one without end is a number, so that no two are alike."""
+    """Return a stream's name as a label; a long one is cut and ends in a checksum, to stay unique."""
     if len(stream) <= LONGEST_LABEL:
         return stream
     return f"{stream[:LONGEST_LABEL]}-{zlib.crc32(stream.encode()):08x}"
 
 
 def log_points(entry: dict[str, Any]) -> None:
-    """Log the counts of a run as the points that Singer's tools know, through the SDK's own logger."""
+    """Log the counts of a run as metric points that Singer tools recognize, through the SDK's own logger."""
     logger = metrics.get_metrics_logger()
     sent = 0 if entry["dry_run"] else entry["requests"]
     for stream, counts in entry["streams"].items():

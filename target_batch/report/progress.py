@@ -1,4 +1,4 @@
-"""What a run is doing, as live lines; nothing if standard error is not a terminal, or a dumb one."""
+"""The progress of a run, as live lines; hidden unless standard error is a terminal with cursor control."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from target_batch.common.operations import Tally
 
 EVERY: Final = 0.5
-"""Seconds between two pictures."""
+"""Seconds between two updates of the live lines."""
 
 WINDOW: Final = 5.0
 """Seconds over which a rate is measured."""
@@ -32,32 +32,32 @@ MOST_STREAMS: Final = 12
 LONGEST_NAME: Final = 40
 USUAL_WIDTH: Final = 80
 LEGIBLE: Final = 12
-"""Columns that a name needs to be known."""
+"""Minimum width at which a stream's name can be recognized, in terminal columns."""
 
 LIVE: Final = (("read", 13), ("delivered", 13), ("rejected", 11), ("records/s", 11), ("of limit", 10))
-"""The columns of the live lines and how wide each is."""
+"""The columns of the live lines and their widths."""
 
 NARROW: Final = (("read", 10), ("delivered", 11), ("rejected", 10), ("records/s", 10), ("of limit", 9))
-"""The same where a terminal has few columns."""
+"""The same for a narrow terminal."""
 
 WIDE_ENOUGH: Final = 72
 
 ALWAYS: Final = ("read", "delivered", "rejected", "undelivered")
 COUNTS: Final = ("read", "delivered", "merged", "unchanged", "ignored", "rejected", "undelivered")
-"""The columns of the last table; those that are 0 in all streams and not among `ALWAYS` are left out."""
+"""The columns of the final table. Those that are 0 in all streams are hidden, unless they are in `ALWAYS`."""
 
 
 class Quota(NamedTuple):
-    """The custom IDs a second that Batch takes at the moment, and the streams that live on them."""
+    """The custom IDs per second that Batch currently accepts, and the streams that share them."""
 
     per_second: float
     streams: frozenset[str]
 
 
 class Pace(NamedTuple):
-    """How fast a stream is at the moment; `share` of the limit is None where it has another one.
+    """The current speed of a stream; `share` of the limit is None if a different limit applies.
 
-    Answers come in heaps, requests left within the limit: more than the whole of it is never shown.
+    Requests keep to the limit, but answers arrive in bursts, so the share is capped at 1.
     """
 
     records: float
@@ -65,7 +65,7 @@ class Pace(NamedTuple):
 
 
 class Progress:
-    """Draws a line per stream and one for the run."""
+    """Draws one line per stream and one for the run."""
 
     def __init__(
         self, clock: Clock, counters: Counters, output: TextIO | None = None, *, dry: bool = False
@@ -85,12 +85,12 @@ class Progress:
                 handler.addFilter(self._make_room)
 
     def _make_room(self, _: logging.LogRecord) -> bool:
-        """Take the live lines away before a log line is written; as a filter, let it pass."""
+        """Clear the live lines before a log line is written; used as a filter that accepts every line."""
         self.clear()
         return True
 
     def draw(self, tallies: dict[str, Tally], quota: Quota, size: tuple[int, int] | None = None) -> None:
-        """Draw the state of things, at most every half second; `size` is (bytes read, bytes in all)."""
+        """Draw the current state, at most every half second; `size` is (bytes read, bytes in total)."""
         now = self._clock.monotonic()
         if not self.live or now < self._next or not tallies:
             return
@@ -104,7 +104,7 @@ class Progress:
         self._drawn = len(lines)
 
     def clear(self) -> None:
-        """Take the live lines away, so that a log line or the end finds a clean place."""
+        """Clear the live lines, to make room for a log line or the final output."""
         if self._drawn:
             self._output.write(f"\x1b[{self._drawn}F\x1b[J")
             self._output.flush()
@@ -123,7 +123,7 @@ class Progress:
         heads, numbers = self._heads(shown), [[number(each[of]) for of in shown] for each in counts.values()]
         taken = sum(max(map(len, column)) + len(BETWEEN) for column in zip(heads, *numbers, strict=True))
         room = self._width() - taken
-        if room < LEGIBLE:  # each count has a line of its own then
+        if room < LEGIBLE:  # too narrow for columns: `table` then puts each count on a line of its own
             room = LONGEST_NAME
         rows = [[cut(name, room), *found] for name, found in zip(counts, numbers, strict=True)]
         right = " " + "r" * len(shown)
@@ -135,7 +135,7 @@ class Progress:
         self._output.write(spelled(text, self._output.encoding) + "\n")
 
     def _width(self) -> int:
-        """Return the terminal's columns as they are now: a line that wraps could not be taken away."""
+        """Return the current width of the terminal; a line that wraps could not be cleared."""
         try:
             return os.get_terminal_size(self._output.fileno()).columns or USUAL_WIDTH
         except OSError:
@@ -187,7 +187,7 @@ class Progress:
         return " · ".join(parts)
 
     def _heads(self, names: Sequence[str]) -> list[str]:
-        """Return the heads of columns; a dry run delivers nothing."""
+        """Return the headings of columns, which differ in a dry run, as it does not deliver anything."""
         return [self._words.get(name, name) for name in names]
 
     def _styled(self, line: str, **style: bool | str) -> str:
@@ -195,6 +195,6 @@ class Progress:
 
 
 def _line(name: str, longest: int, cells: list[str], columns: Sequence[tuple[str, int]]) -> str:
-    """Lay a live line out."""
+    """Return a live line with its columns aligned."""
     laid = (f"{cell:>{wide}}" for cell, (_, wide) in zip(cells, columns, strict=True))
     return (f"{name:{longest}}" + "".join(laid)).rstrip()

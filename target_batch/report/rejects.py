@@ -1,4 +1,4 @@
-"""What was refused, as Singer files that `target-batch --input` delivers once the cause is gone."""
+"""Rejected records, as Singer files that `target-batch --input` can deliver once the cause is fixed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from target_batch.common.storage import Appender, Folder
 
 MARK: Final = "_batch_reject"
-"""The property of a rejected record that says why, and of a SCHEMA that says: a rejects file."""
+"""The property that holds the reasons in a rejected record; in a SCHEMA it identifies a rejects file."""
 
 LONGEST_MESSAGE: Final = 300
 MARK_SCHEMA: Final[dict[str, Any]] = {"type": ["array", "null"], "items": {"type": "object"}}
 
 
 class RejectsFolder:
-    """One Singer file a stream under `rejects/`; `now` gives epoch seconds."""
+    """The folder `rejects/`, with one Singer file per stream; `now` returns seconds since the epoch."""
 
     def __init__(self, folder: Folder, run: str, now: Callable[[], float], scrub: Scrubber) -> None:
         self._folder = folder
@@ -39,7 +39,7 @@ class RejectsFolder:
         self._heads: dict[str, tuple[Origin, bytes]] = {}
         self._dirty: set[str] = set()
         self.failed = False
-        """Whether something could not be written: then nothing here vouches for a state any more."""
+        """Whether something could not be written; from then on no state may be emitted."""
         self._encode = msgspec.json.Encoder(decimal_format="number").encode
 
     @property
@@ -48,10 +48,10 @@ class RejectsFolder:
         return [name for file in self._files.values() for name in file.names]
 
     def write(self, ticket: Ticket, issues: Sequence[Issue], *, whole: bool, replay: bool) -> None:
-        """Write one record, whole or only the identity and what was refused of it.
+        """Write one record, either whole or only its identity and the rejected properties.
 
         Raises:
-            DeliveryError: the disk did not take it.
+            DeliveryError: the record could not be written.
         """
         origin = ticket.origin
         record = ticket.record
@@ -61,12 +61,12 @@ class RejectsFolder:
         at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
         record[MARK] = [self._described(issue, ticket.line, at, replay=replay) for issue in issues]
         message = {"type": "RECORD", "stream": origin.stream, "record": record}
-        with self._disk_trouble_told():
+        with self._raising_write_errors():
             self._file(origin.stream).write(self._head(origin), self._encode(message) + b"\n")
         self._dirty.add(origin.stream)
 
     def _described(self, issue: Issue, line: int, at: str, *, replay: bool) -> dict[str, Any]:
-        """Describe a issue; attribute and message may be Batch's words, which are foreign text."""
+        """Describe an issue; attribute and message may come from Batch, so they are scrubbed."""
         described: dict[str, Any] = {
             "code": issue.reason.code,
             "property": issue.property,
@@ -92,12 +92,12 @@ class RejectsFolder:
         return declared[1]
 
     def sync(self) -> None:
-        """Bring everything written onto the disk, before the state may pass.
+        """Flush everything written to disk, before a state may be emitted.
 
         Raises:
-            DeliveryError: the disk did not take it; the run must stop without a state.
+            DeliveryError: the rejects could not be written; the run must stop without a state.
         """
-        with self._disk_trouble_told():
+        with self._raising_write_errors():
             for stream in sorted(self._dirty):
                 self._files[stream].sync()
         self._dirty.clear()
@@ -106,14 +106,14 @@ class RejectsFolder:
         """Sync and close every file.
 
         Raises:
-            DeliveryError: the disk did not take it.
+            DeliveryError: the rejects could not be written.
         """
         for file in self._files.values():
-            with self._disk_trouble_told():
+            with self._raising_write_errors():
                 file.close()
 
     @contextmanager
-    def _disk_trouble_told(self) -> Iterator[None]:
+    def _raising_write_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

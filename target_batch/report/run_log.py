@@ -1,4 +1,4 @@
-"""`runs.jsonl`: one line a run, and the same totals in one line of the log."""
+"""`runs.jsonl`, with one line per run, and the same totals as one line of the log."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from target_batch.common.storage import Folder
 
 LONGEST_CAUSE: Final = 600
-"""Characters that are kept of why a run stopped."""
+"""Maximum number of characters kept of the reason why a run stopped."""
 
 
 def append(folder: Folder, run: str, entry: dict[str, Any]) -> None:
-    """Append one run to `runs.jsonl`; behind a URL each run is an object, `runs/RUN….jsonl`.
+    """Append one run to `runs.jsonl`; if the folder is a URL, each run is an object, `runs/RUN….jsonl`.
 
     Raises:
-        OSError: the disk did not take it.
+        OSError: the entry could not be written.
     """
     name = "runs.jsonl" if isinstance(folder, LocalFolder) else f"runs/{run}.jsonl"
     file = folder.append(name)
@@ -34,7 +34,7 @@ def append(folder: Folder, run: str, entry: dict[str, Any]) -> None:
 
 
 def summary(tallies: dict[str, Tally], spared: Spared, *, dry: bool = False) -> str:
-    """Return the totals of a run in one line, stream by stream, and what merging and the ledger saved."""
+    """Return the totals of a run in one line: per stream, and what merging and the ledger saved."""
     line = "; ".join(f"{clean(stream)}: {_counted(tally, dry=dry)}" for stream, tally in tallies.items())
     merged = sum(tally.merged for tally in tallies.values())
     if merged:
@@ -44,7 +44,7 @@ def summary(tallies: dict[str, Tally], spared: Spared, *, dry: bool = False) -> 
 
 
 def spared_text(counts: Mapping[str, Any]) -> str:
-    """Say what did not have to be sent; nothing where there is nothing to say."""
+    """Return a phrase that counts what did not have to be sent; empty if everything had to be."""
     units = {"profiles": "profile", "attributes": "attribute", "events": "event"}
     held = ", ".join(
         counted(count, unit)
@@ -55,7 +55,7 @@ def spared_text(counts: Mapping[str, Any]) -> str:
 
 
 def fully_rejected(tallies: dict[str, Tally], stopped: str | None) -> Iterator[str]:
-    """Give a sentence for each stream of which nothing was taken, but for the one that `stopped` the run."""
+    """Yield a sentence for each stream, other than `stopped`, of which every record was rejected."""
     for stream, tally in tallies.items():
         if stream == stopped:
             continue

@@ -10,35 +10,35 @@ if TYPE_CHECKING:
     import logging
 
 TIMEOUT_SECONDS: Final = 5.0
-"""How long the webhook has in all; the end of a run waits for it."""
+"""Maximum seconds for the whole notification; the end of a run waits for it."""
 
 HURRIED_SECONDS: Final = 0.8
 """The same after a signal."""
 
 FIELDS: Final = ("run", "started", "seconds", "exit", "cause", "dry_run", "streams", "requests", "retries")
-"""What a notification holds of the run log's entry."""
+"""The fields of the run log's entry that a notification contains."""
 
 
 def is_due(entry: dict[str, Any], rejected_more_than: int | None) -> bool:
-    """Tell whether a run has to be reported: it stopped, or rejected more records than is usual."""
+    """Return whether a run has to be reported: it stopped, or rejected more than `rejected_more_than`."""
     return entry["exit"] != 0 or (
         rejected_more_than is not None and _total(entry, "rejected") > rejected_more_than
     )
 
 
 def notify(url: str, entry: dict[str, Any], logger: logging.Logger, seconds: float = TIMEOUT_SECONDS) -> None:
-    """Post a run's counts; a failure is logged, and the run stays as it is."""
+    """Post a run's counts; a failure is logged and does not affect the run."""
     if problem := post(url, body_of(entry), seconds):
         logger.warning("%s", problem)
 
 
 def body_of(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return what the webhook gets of a run."""
+    """Return the body of a run's notification."""
     return {"text": _sentence(entry), "target": "target-batch"} | {name: entry[name] for name in FIELDS}
 
 
 def post(url: str, body: dict[str, Any], seconds: float = TIMEOUT_SECONDS) -> str:
-    """Post a notification; return what went wrong, without the address, or nothing."""
+    """Post a notification; return what went wrong, without the address, or an empty string."""
     try:
         status = _post(url, body, seconds)
     except TimeoutError:
@@ -52,12 +52,12 @@ def post(url: str, body: dict[str, Any], seconds: float = TIMEOUT_SECONDS) -> st
 
 
 def _post(url: str, body: dict[str, Any], seconds: float) -> int:
-    """Post under one deadline, read no more than the head of the answer, follow nothing.
+    """Post under one deadline, read only the headers of the answer, and do not follow redirects.
 
     Raises:
-        TimeoutError: the deadline is over.
+        TimeoutError: the deadline has passed.
     """
-    import requests  # noqa: PLC0415 - only runs that have something to tell
+    import requests  # noqa: PLC0415 - only runs that have something to report
 
     from target_batch.batch_api.deadline import DeadlineAdapter, Deadlines  # noqa: PLC0415 - same
 
@@ -74,7 +74,7 @@ def _post(url: str, body: dict[str, Any], seconds: float) -> int:
 
 
 def _sentence(entry: dict[str, Any]) -> str:
-    """Tell the run in one sentence; chats show the field `text`."""
+    """Summarize the run for the field `text`, which chat services show."""
     how = "ended" if entry["exit"] == 0 else f"stopped with exit code {entry['exit']}"
     words = {"delivered": "would be sent (dry run)"} if entry["dry_run"] else {}
     names = ("delivered", "rejected", "undelivered")

@@ -1,6 +1,7 @@
-"""Answers in the forms that Batch documents."""
+"""Answers in the formats that Batch documents."""
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Final
 
 import msgspec
@@ -9,9 +10,9 @@ from target_batch.sandbox.refusals import Refused
 from target_batch.sandbox.rules.entries import PartialError
 
 Headers = tuple[tuple[bytes, bytes], ...]
-"""Headers as ASGI wants them."""
+"""Headers in ASGI's format."""
 JSON: Final[Headers] = ((b"content-type", b"application/json"),)
-"""Headers of an answer in JSON."""
+"""Headers of a JSON answer."""
 _APP_CODES: Final = {
     400: "MISSING_PARAMETER",
     401: "AUTHENTICATION_INVALID",
@@ -20,7 +21,7 @@ _APP_CODES: Final = {
     500: "SERVER_ERROR",
     503: "MAINTENANCE_ERROR",
 }
-"""The only codes of errors that the app platform documents, by status."""
+"""Error codes of the app platform by status; no others are documented."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Answer:
 
     Attributes:
         status: HTTP status.
-        body: Body, complete.
-        headers: Headers without the length.
+        body: Complete body.
+        headers: Headers, without the content length.
         partial_errors: Number of partial errors in the body.
     """
 
@@ -51,12 +52,17 @@ def empty_answer(status: int) -> Answer:
 
 
 def text_answer(status: int, text: str) -> Answer:
-    """Make an answer whose body is a plain text."""
+    """Make a plain-text answer."""
     return Answer(status, text.encode(), ((b"content-type", b"text/plain"),))
 
 
+def time_text(moment: float) -> str:
+    """Return a Unix time as RFC 3339 with ``Z``, in whole seconds."""
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def success(errors: list[PartialError]) -> Answer:
-    """Make the 202 of a call on profiles, with its partial errors if there are some."""
+    """Make the 202 answer to a profile call, with any partial errors."""
     if not errors:
         return json_answer(202, {"code": "SUCCESS"})
     content = {"code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": errors}
@@ -64,11 +70,11 @@ def success(errors: list[PartialError]) -> Answer:
 
 
 def refusal(refused: Refused, *, is_app: bool = False) -> Answer:
-    """Make the answer of a call that is refused as a whole.
+    """Make the answer to a call that is refused as a whole.
 
     Args:
-        refused: Why.
-        is_app: Whether the call is one of the app platform, which has codes of its own.
+        refused: The refusal.
+        is_app: Whether the call is to the app platform, which has its own error codes.
     """
     code = _APP_CODES.get(refused.status, refused.code) if is_app else refused.code
     return json_answer(refused.status, {"error_code": code, "error_message": refused.message})

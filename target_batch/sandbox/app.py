@@ -1,4 +1,4 @@
-"""The ASGI application: Batch itself, the inspection API and the page."""
+"""The ASGI application: the Batch API, the inspection API and the page."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -17,15 +17,15 @@ from target_batch.web.guard import Guard
 from target_batch.web.serving import page_routes
 
 STATIC: Final = Path(__file__).parent / "static"
-"""Folder of the page."""
+"""Directory of the page's files."""
 _PAGE: Final = frozenset({"/", "/favicon.ico"})
 
 
 class Sandbox:
-    """The whole application.
+    """The complete ASGI application.
 
     Args:
-        batch: What it holds.
+        batch: The local Batch to serve.
     """
 
     def __init__(self, batch: LocalBatch) -> None:
@@ -35,7 +35,7 @@ class Sandbox:
         self._inspection = Guard(_make_inspection(batch))
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        """Answer one request; the paths of Batch never begin like those of the inspection."""
+        """Dispatch one request by its path; no path of Batch's API starts like the other ones."""
         path = scope["path"]
         if path in _PAGE or path.startswith(("/_/", "/static/")):
             await self._inspection(scope, receive, send)

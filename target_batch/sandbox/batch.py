@@ -1,4 +1,4 @@
-"""The local Batch itself: everything it holds, in one place."""
+"""The state of the local Batch."""
 
 from dataclasses import dataclass, field
 
@@ -17,16 +17,16 @@ from target_batch.sandbox.store.requests import Requests
 
 @dataclass
 class Options:
-    """How the local Batch behaves; what can be changed while it runs.
+    """Settings of the local Batch, most of which can be changed while it runs.
 
     Attributes:
-        latency: Seconds every call takes at least.
-        index_seconds: Seconds until an accepted change of an audience is indexed.
-        export_seconds: Seconds until an export has ended.
-        null: Answer at once and keep nothing but counts.
-        journal: Keep the journal of accepted entries.
+        latency: Minimum duration of every call, in seconds.
+        index_seconds: Seconds until an accepted audience change is indexed.
+        export_seconds: Seconds until an export is complete.
+        null: Answer immediately and keep only counts.
+        journal: Keep a journal of accepted entries.
         rates: Enforce the documented rates.
-        readings: What it answers where the documentation is silent.
+        readings: Behaviour where the documentation is silent.
     """
 
     latency: float = 0.0
@@ -40,17 +40,17 @@ class Options:
 
 @dataclass
 class Totals:
-    """What was accepted and what was not, in all.
+    """Running totals of accepted and refused data.
 
     Attributes:
-        entries: Entries of calls on profiles that were accepted, in part at least.
-        entries_refused: Entries refused as a whole inside a 202.
+        entries: Profile entries accepted, at least in part.
+        entries_refused: Profile entries refused as a whole inside a 202.
         events: Events accepted.
         events_late: Events refused because they are outside the last 24 hours.
         member_changes: Members added, removed or replaced.
         null_requests: Requests answered in null mode.
-        null_bytes: Bytes of their bodies.
-        keys_at_storage: Requests for an exported file that brought a key of Batch along.
+        null_bytes: Size of the bodies of those requests, in bytes.
+        keys_at_storage: Requests for an exported file that included a Batch key.
     """
 
     entries: int = 0
@@ -67,13 +67,12 @@ class Totals:
 class LocalBatch:
     """One local Batch.
 
-    All project keys open the same data; rates are counted for each of them. Each app has audiences
-    of its own.
+    All project keys share the same data, but rates are counted per key. Each app has its own audiences.
 
     Attributes:
-        options: How it behaves.
-        keys: Who is let in.
-        clock: Its time.
+        options: Its settings.
+        keys: The accepted keys.
+        clock: Its clock.
         faults: The scripted faults.
     """
 
@@ -86,7 +85,7 @@ class LocalBatch:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything received; options, keys and faults stay, their hits start anew."""
+        """Discard all data received; keep options, keys and faults, and reset the faults' counters."""
         self.started = self.clock.steady()
         self.rates = Rates(enforced=self.options.rates)
         self.profiles = Profiles()

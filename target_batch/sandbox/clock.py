@@ -1,4 +1,4 @@
-"""Time, injected so that tests can move it."""
+"""Clocks, injected so that tests can control time."""
 
 import time
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Clock(NamedTuple):
-    """Two clocks.
+    """A pair of clocks.
 
     Attributes:
-        wall: Unix time in seconds: event windows, what is shown.
-        steady: A clock that never goes back, in seconds: rates, indexing, durations.
+        wall: Unix time in seconds, for event windows and display.
+        steady: Monotonic time in seconds, for rates, indexing and durations.
     """
 
     wall: Callable[[], float] = time.time

@@ -8,17 +8,17 @@ import click
 from target_batch.sandbox.readings import describe_readings
 
 DEFAULT_PORT = 8765
-"""Port of the local Batch unless another is asked for."""
+"""Default port of the local Batch."""
 
 INDENT = 2
-"""Columns by which click indents what a help ends with."""
+"""Number of columns by which click indents an epilog."""
 
 
 class SandboxCommand(click.Command):
-    """The command, whose help ends with the readings."""
+    """The command, with a list of the readings at the end of its help."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the readings as wide as the rest."""
+        """Write the readings, wrapped to the width of the help."""
         self.epilog = describe_readings(formatter.width - INDENT)
         super().format_epilog(ctx, formatter)
 
@@ -38,10 +38,12 @@ class SandboxCommand(click.Command):
     show_default=True,
     help="Port to listen on; 0 for any that is free.",
 )
-@click.option("--rest-api-key", "rest", multiple=True, help="REST API key to accept; else any.")
-@click.option("--project-key", "projects", multiple=True, help="Project key to accept; else any.")
-@click.option("--app-key", "apps", multiple=True, help="App key to accept; else any.")
-@click.option("--latency", type=click.FloatRange(0), default=0.0, help="Seconds every call takes at least.")
+@click.option("--rest-api-key", "rest", multiple=True, help="REST API key to accept; default: any.")
+@click.option("--project-key", "projects", multiple=True, help="Project key to accept; default: any.")
+@click.option("--app-key", "apps", multiple=True, help="App key to accept; default: any.")
+@click.option(
+    "--latency", type=click.FloatRange(0), default=0.0, help="Minimum duration of a call in seconds."
+)
 @click.option(
     "--index-seconds",
     type=click.FloatRange(0),

@@ -1,4 +1,4 @@
-"""One call from its arrival to its answer."""
+"""One call, from its arrival to its answer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,29 +8,29 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from target_batch.sandbox.refusals import Refused
+from target_batch.sandbox.refusals import UNREADABLE, Refused
 from target_batch.sandbox.rules.limits import BODY_BYTES
 
 
 @dataclass
 class Exchange:
-    """What came in, and what is noted about it on the way.
+    """A request, and what is recorded about it while it is processed.
 
     Attributes:
-        number: From 1, in order of arrival.
+        number: Sequence number, from 1 in order of arrival.
         method: HTTP method.
         path: Path without the query, percent-decoded.
-        query: Query as it came.
-        headers: Headers as ASGI gives them: names in lower case, repeated ones repeated.
-        wall: Unix time of the arrival, in seconds.
-        steady: Time of the arrival on the steady clock, in seconds.
-        body: Body, complete.
-        endpoint: What was called; empty while unknown.
-        entries: Custom IDs or members in the body.
+        query: Raw query string.
+        headers: ASGI headers: names in lower case, repeated headers kept.
+        wall: Unix time of arrival, in seconds.
+        steady: Time of arrival on the steady clock, in seconds.
+        body: Complete body.
+        endpoint: Endpoint called; empty until it is known.
+        entries: Number of custom IDs or members in the body.
         partial_errors: Number of partial errors in the answer.
-        applied: Whether anything of it was applied.
+        applied: Whether any part of the call was applied.
         fault: Kind of the scripted fault that was applied.
-        scripted: Partial errors a script wants in the answer; what they name is not applied.
+        scripted: Partial errors that a script puts in the answer; the items they name are not applied.
     """
 
     number: int
@@ -50,39 +50,38 @@ class Exchange:
 
     @property
     def is_app(self) -> bool:
-        """Whether it is a call of the app platform, as far as its route is known."""
+        """Whether the call is to the app platform; False until its route is known."""
         return self.endpoint.startswith("app/")
 
     @cached_property
     def ids(self) -> frozenset[str]:
-        """The custom IDs and members' IDs in the body, read leniently."""
+        """The custom IDs and member IDs in the body; empty if it cannot be decoded."""
         try:
             content = msgspec.json.decode(self.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             return frozenset()
         return frozenset(_ids(content))
 
     def header(self, name: str) -> str | None:
-        """Return the only header of that name; None when it is absent or repeated."""
+        """Return the value of a header, or None if it is absent or repeated."""
         values = [value for key, value in self.headers if key == name.encode()]
         return values[0].decode("latin-1") if len(values) == 1 else None
 
     def parameters(self, *known: str) -> dict[str, str]:
-        """Return the query's parameters of a call without a body.
+        """Return the query parameters of a call that takes no body.
 
         Raises:
-            Refused: With 400, when one is unknown or repeated, or when there is a body.
+            Refused: With 400, if a parameter is unknown or repeated, or if there is a body.
         """
         if self.body:
             raise Refused.malformed(f"{self.method} takes no body")
-        self._check_query(known)
-        return dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True))
+        return self._parse_query(known)
 
     def check_body(self) -> None:
-        """Check how the body is sent.
+        """Check the format and size of the body.
 
         Raises:
-            Refused: With 415 unless it is plain JSON, with 413 when it is too large, with 400 when there
+            Refused: With 415 unless it is plain JSON, with 413 if it is too large, with 400 if there
                 is a query.
         """
         kind = (self.header("content-type") or "").partition(";")[0].strip().lower()
@@ -90,23 +89,30 @@ class Exchange:
             raise Refused(415, "UNSUPPORTED_MEDIA_TYPE", "send plain application/json")
         if len(self.body) > BODY_BYTES:
             raise Refused(413, "PAYLOAD_TOO_LARGE", f"a body has at most {BODY_BYTES} bytes")
-        self._check_query(())
+        self._parse_query(())
 
-    def _check_query(self, known: tuple[str, ...]) -> None:
+    def _parse_query(self, known: tuple[str, ...]) -> dict[str, str]:
         pairs = parse_qsl(self.query.decode("latin-1"), keep_blank_values=True)
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names) or not set(names) <= set(known):
+        parameters = dict(pairs)
+        if len(parameters) < len(pairs) or not parameters.keys() <= set(known):
             allowed = f"takes {' and '.join(known)}, once each" if known else "takes no parameters"
             raise Refused.malformed(f"the query {allowed}")
+        return parameters
+
+
+def entry_id(entry: Any) -> str | None:
+    """Return the custom ID or member ID of a decoded entry, or None if it has none."""
+    if not isinstance(entry, dict):
+        return None
+    identifiers = entry.get("identifiers")
+    found = identifiers.get("custom_id") if isinstance(identifiers, dict) else entry.get("id")
+    return found if isinstance(found, str) else None
 
 
 def _ids(content: Any) -> Iterator[str]:
-    """Find the IDs of a decoded body of any form."""
+    """Yield the IDs found in a decoded body of any shape."""
     members = content.get("ids") if isinstance(content, dict) else content
     for member in members if isinstance(members, list) else ():
-        if not isinstance(member, dict):
-            continue
-        identifiers = member.get("identifiers")
-        named = identifiers.get("custom_id") if isinstance(identifiers, dict) else member.get("id")
-        if isinstance(named, str):
-            yield named
+        found = entry_id(member)
+        if found is not None:
+            yield found

@@ -1,4 +1,4 @@
-"""The way of a call through the local Batch: read, faults, answer, log."""
+"""Processing of a call: reading the body, applying faults, answering and logging."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from target_batch.sandbox.store.requests import Content, RequestRow, Requests
 
 
 def respond(batch: LocalBatch, exchange: Exchange) -> Answer:
-    """Apply a call and make Batch's own answer, in the form that the readings ask for."""
+    """Apply a call and return Batch's answer, in the form chosen by the readings."""
     try:
         answer = _handle(batch, exchange)
     except Refused as refused:
@@ -30,7 +30,7 @@ def respond(batch: LocalBatch, exchange: Exchange) -> Answer:
 
 
 def _handle(batch: LocalBatch, exchange: Exchange) -> Answer:
-    """Apply a call: route, keys, then what the endpoint does."""
+    """Resolve the route, check the keys and call the endpoint's handler."""
     route = resolve(exchange.method, exchange.path)
     exchange.endpoint = route.endpoint
     owner = batch.keys.owner(route, exchange)
@@ -40,7 +40,7 @@ def _handle(batch: LocalBatch, exchange: Exchange) -> Answer:
 
 
 class Gateway:
-    """ASGI application for everything that is Batch.
+    """ASGI application for the Batch API.
 
     Args:
         batch: The local Batch.
@@ -69,14 +69,14 @@ class Gateway:
             log.leave(self._row(stage), _content(stage))
 
     def stop(self) -> None:
-        """End every pause and every connection on which a fault is acting."""
+        """End every pause, and abort every connection on which a fault is acting."""
         self._stopping.set()
         for stage in self._stages:
             if stage.exchange.fault:
                 stage.transport.abort()
 
     async def pause(self, seconds: float) -> None:
-        """Wait without holding up other requests, or not at all once the server stops."""
+        """Wait without blocking other requests; return early if the server stops."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -93,13 +93,13 @@ class Gateway:
             await stage.answer(stage.normal)
 
     def _respond(self, log: Requests, exchange: Exchange) -> Answer:
-        """Apply a call, unless everything was forgotten since it came: it does not belong to what follows."""
+        """Apply a call, or refuse it with 503 if the local Batch was reset after it arrived."""
         if log is not self.batch.requests:
-            return refusal(Refused(503, "RESET", "the local Batch was emptied meanwhile"))
+            return refusal(Refused(503, "RESET", "the local Batch was reset while the call was in progress"))
         return respond(self.batch, exchange)
 
     def _open(self, scope: Any, log: Requests, waited: float) -> Exchange:
-        """Take note of a call that came `waited` seconds ago."""
+        """Register a call that arrived `waited` seconds ago."""
         return Exchange(
             number=log.enter(),
             method=scope["method"],

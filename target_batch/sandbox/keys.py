@@ -1,4 +1,4 @@
-"""Keys: which calls are let in, and under which label an app is shown."""
+"""Keys: checking access, and labelling apps for display."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ _SHOWN_LENGTH: Final = 300
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys that open the local Batch; none of a kind given: any that is not blank.
+    """The keys that the local Batch accepts. If none of a kind is given, any non-blank key is accepted.
 
-    Keys are never shown; apps are called ``app-1``, ``app-2``, … in the order given, then in the order
-    of their first call.
+    Keys are never displayed. Apps are labelled ``app-1``, ``app-2``, … in the order given, then in the
+    order of their first call.
 
     Attributes:
         rest: REST API keys.
@@ -35,15 +35,15 @@ class Keys:
             self.label(key)
 
     def label(self, app_key: str) -> str:
-        """Return the label of an app, making one for an app not seen before."""
+        """Return the label of an app, creating one for a new app."""
         return self._labels.setdefault(app_key, f"app-{len(self._labels) + 1}")
 
     def platform(self, label_or_key: str) -> str:
-        """Return a platform's label for its label or its key."""
+        """Return a platform's label, given its label or its key."""
         return self._labels.get(label_or_key, label_or_key)
 
     def mask(self, path: str) -> str:
-        """Return a path as it may be shown: an app's key is replaced by its label."""
+        """Return a path that is safe to display: shortened, with an app's key replaced by its label."""
         match = _APP_PATH.match(path)
         if not match:
             return path[:_SHOWN_LENGTH]
@@ -54,10 +54,10 @@ class Keys:
         """Check the keys of a call.
 
         Returns:
-            The project or app whose rates count.
+            The project or app whose rates apply.
 
         Raises:
-            Refused: With 401, when a key is missing, repeated or wrong.
+            Refused: With 401, if a key is missing, repeated or wrong.
         """
         if route.platform == "app":
             _check(exchange.header("x-authorization"), self.rest, "X-Authorization")

@@ -1,4 +1,4 @@
-"""Null mode: answers at once and keeps nothing but counts, for benchmarks."""
+"""Null mode, for benchmarks: answers immediately and keeps only counts."""
 
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ class NullBatch:
     """ASGI application that accepts every call.
 
     Args:
-        batch: Where requests and bytes are counted.
+        batch: The local Batch in which requests and bytes are counted.
     """
 
     def __init__(self, batch: LocalBatch) -> None:
@@ -45,7 +45,7 @@ class NullBatch:
 
 
 def _answer(method: str, path: str) -> tuple[int, bytes]:
-    """Return the status and body for a path."""
+    """Return the status and body of the answer to a path."""
     if "/custom-audience" in path:
         if method == "GET":
             return 200, _APP_LIST if path.endswith("/custom-audience") else _APP_VIEW

@@ -1,4 +1,4 @@
-"""Documented rates: a token bucket each, a sliding second where no burst is allowed, and their use."""
+"""Documented rates: token buckets, one-second windows where no burst is allowed, and usage statistics."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ from target_batch.sandbox.rules.limits import (
 )
 
 HISTORY_SECONDS: Final = 120
-"""Seconds of use kept for the live picture."""
+"""Seconds of usage history kept for the live chart."""
 REFUSING_SECONDS: Final = 1 - RATE_TOLERANCE
-"""After a 429 "more calls keep failing" [doc]; how long is open, and at least as long as this."""
+"""Minimum seconds of refusals after a 429: "more calls keep failing" [doc]; for how long is open."""
 WINDOW_SECONDS: Final = 1 - RATE_TOLERANCE
-"""What counts as one second, for limits without a burst and for the peaks that are shown."""
+"""Length of the one-second window, for limits without a burst and for the peaks displayed."""
 
 
 class Budget(NamedTuple):
     """A documented rate.
 
     Attributes:
-        unit: What is counted.
+        unit: Unit that is counted.
         rate: Units per second.
-        burst: Units the bucket holds.
+        burst: Capacity of the bucket, in units.
     """
 
     unit: str
@@ -37,7 +37,7 @@ class Budget(NamedTuple):
 
     @property
     def has_burst(self) -> bool:
-        """Whether more than the units of one second may come at once."""
+        """Whether more than one second's worth of units may arrive at once."""
         return self.burst > self.rate
 
 
@@ -46,18 +46,18 @@ BUDGETS: Final = {
     "profiles/mass-update": Budget("custom IDs", MASS_UPDATE_RATE, MASS_UPDATE_BURST),
     "default": Budget("requests", DEFAULT_RATE, DEFAULT_BURST),
 }
-"""Budgets by endpoint; every endpoint without one shares ``default``."""
+"""Budgets by endpoint; all other endpoints share ``default``."""
 
 
 @dataclass
 class TokenBucket:
     """A bucket that starts full and fills at a constant rate.
 
-    A refused call takes nothing out. A call may come `RATE_TOLERANCE` early; what it takes then is a
-    debt, so the mean rate holds.
+    A refused call takes no tokens. A call may arrive `RATE_TOLERANCE` seconds early; the tokens it takes
+    then are a debt, so the mean rate holds.
 
     Args:
-        budget: Its rate and size.
+        budget: Rate and capacity.
         updated: Time of the last change, on the steady clock.
     """
 
@@ -69,7 +69,7 @@ class TokenBucket:
         self.tokens = self.budget.burst
 
     def take(self, units: int, now: float) -> bool:
-        """Take units out if they are there; return whether they were."""
+        """Take units out of the bucket if there are enough; return whether there were."""
         elapsed = max(0.0, now - self.updated)
         self.updated = max(now, self.updated)
         self.tokens = min(self.budget.burst, self.tokens + elapsed * self.budget.rate)
@@ -80,7 +80,7 @@ class TokenBucket:
 
 
 class Window:
-    """The units of the last second, and the most that any second held."""
+    """The number of units in the last second, and the highest number in any second."""
 
     def __init__(self) -> None:
         self.units = 0
@@ -88,23 +88,23 @@ class Window:
         self._counted: deque[tuple[float, int]] = deque()
 
     def move(self, now: float) -> None:
-        """Forget what came before the second that ends `now`."""
+        """Drop the units counted before the second that ends at `now`."""
         while self._counted and self._counted[0][0] <= now - WINDOW_SECONDS:
             self.units -= self._counted.popleft()[1]
 
     def add(self, units: int, now: float) -> None:
-        """Count units at `now`, to which the window was moved."""
+        """Count units at `now`; the window must have been moved there."""
         self._counted.append((now, units))
         self.units += units
         self.peak = max(self.peak, self.units)
 
 
 class Meter:
-    """What one project or app uses of one budget.
+    """The use that one project or app makes of one budget.
 
     Args:
         budget: The budget.
-        now: The time, on the steady clock.
+        now: The current time, on the steady clock.
     """
 
     def __init__(self, budget: Budget, now: float) -> None:
@@ -115,9 +115,9 @@ class Meter:
         self._refusing_until = now
 
     def take(self, units: int, now: float, *, enforced: bool) -> bool:
-        """Take units out if the budget allows it; return whether they are let through.
+        """Take units out of the budget if it allows them; return whether they are admitted.
 
-        Calls whose bodies arrive in another order than their headers count as simultaneous.
+        Calls whose bodies arrive in a different order from their headers count as simultaneous.
         """
         self._latest = max(self._latest, now)
         self.window.move(self._latest)
@@ -132,7 +132,7 @@ class Meter:
 
 
 class Usage:
-    """What was let through of one budget, second by second.
+    """The units admitted and refused under one budget, second by second.
 
     Args:
         budget: The budget.
@@ -145,7 +145,7 @@ class Usage:
         self._seconds: deque[list[int]] = deque(maxlen=HISTORY_SECONDS)
 
     def count(self, units: int, now: float, *, refused: bool) -> None:
-        """Count units that were let through or refused at `now`, on the steady clock."""
+        """Count units that were admitted or refused at `now`, on the steady clock."""
         second = int(now)
         if not self._seconds or self._seconds[-1][0] < second:
             self._seconds.append([second, 0, 0])
@@ -154,7 +154,7 @@ class Usage:
             self.total += units
 
     def history(self, now: float) -> tuple[list[int], list[int]]:
-        """Return units let through and units refused for each of the last 120 seconds."""
+        """Return the units admitted and the units refused in each of the last 120 seconds."""
         first = int(now) - HISTORY_SECONDS + 1
         used, refused = [0] * HISTORY_SECONDS, [0] * HISTORY_SECONDS
         for second, units, over in self._seconds:
@@ -167,24 +167,24 @@ class Rates:
     """The budgets of every project and app.
 
     Attributes:
-        enforced: Whether a call above its budget is refused.
-        usage: What was used, by the names of `BUDGETS` for all projects together, and by label for
-            each app. Its peak is the most that one project or app had within a second.
+        enforced: Whether calls above their budget are refused.
+        usage: Usage by name in `BUDGETS` for all projects together, and by label for each app. Its
+            peak is the maximum that a single project or app had within one second.
     """
 
     def __init__(self, *, enforced: bool) -> None:
         self.enforced = enforced
+        self.usage = {name: Usage(budget) for name, budget in BUDGETS.items()}
         self._meters: dict[tuple[str, str], Meter] = {}
-        self.clear()
 
     def admit(self, owner: str, endpoint: str, units: int, now: float) -> bool:
-        """Return whether a call is within its budget, and take it out of there.
+        """Count a call against its budget and return whether it is admitted.
 
         Args:
-            owner: The project or app whose budget it is.
-            endpoint: What is called.
-            units: Custom IDs in the body; counted as one request where requests are counted.
-            now: Time of the arrival, on the steady clock.
+            owner: The project or app that owns the budget.
+            endpoint: The endpoint called.
+            units: Custom IDs in the body; ignored if the budget counts requests.
+            now: Time of arrival, on the steady clock.
         """
         name = endpoint if endpoint in BUDGETS else "default"
         budget = BUDGETS[name]
@@ -198,8 +198,3 @@ class Rates:
         usage.count(counted, now, refused=not admitted)
         usage.peak = max(usage.peak, meter.window.peak)
         return admitted
-
-    def clear(self) -> None:
-        """Fill every bucket and forget what was used."""
-        self._meters.clear()
-        self.usage = {name: Usage(budget) for name, budget in BUDGETS.items()}

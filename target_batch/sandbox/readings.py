@@ -1,7 +1,7 @@
-"""How the local Batch answers where Batch's documentation leaves something open.
+"""Configurable behaviour of the local Batch where Batch's documentation leaves something open.
 
-Each `Reading` is one open point with every plausible answer, the default first: the one that the page of
-facts describes or settles on, and where it does neither the strictest.
+Each `Reading` is one open point with every plausible answer. The default comes first: it is the answer that
+the page of facts describes or settles on or, failing that, the strictest one.
 ``target-batch sandbox --reading NAME=VALUE`` chooses another.
 """
 
@@ -24,10 +24,11 @@ class Reading(NamedTuple):
     """One open point.
 
     Attributes:
-        name: What it is called on the command line.
-        page: The section of the page of facts that leaves it open, or several: keys of `SECTIONS`.
-        about: What is open.
-        values: What may be chosen, with its meaning; the first is the default.
+        name: Name on the command line.
+        page: Section, or comma-separated sections, of the page of facts that leave it open; keys of
+            `SECTIONS`.
+        about: Description of the open point.
+        values: Possible values and their meanings; the first is the default.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Reading(NamedTuple):
 
     @property
     def default(self) -> str:
-        """The value in force unless another is chosen."""
+        """The default value."""
         return next(iter(self.values))
 
 
@@ -253,17 +254,17 @@ _BY_NAME: Final = {reading.name: reading for reading in READINGS}
 
 
 class ReadingError(ValueError):
-    """A reading or one of its values is not known."""
+    """An unknown reading, or an unknown value of a reading."""
 
 
 class Readings:
     """The readings in force.
 
     Args:
-        chosen: Values by name; what is absent has its default.
+        chosen: Values by name; readings that are absent keep their default.
 
     Raises:
-        ReadingError: When a name or a value is not known.
+        ReadingError: If a name or value is unknown.
     """
 
     def __init__(self, chosen: Mapping[str, str] | None = None) -> None:
@@ -274,10 +275,10 @@ class Readings:
         return self._values[name]
 
     def choose(self, chosen: Mapping[str, str]) -> None:
-        """Choose other values; all or none.
+        """Change values; if one is invalid, none is changed.
 
         Raises:
-            ReadingError: When a name or a value is not known.
+            ReadingError: If a name or value is unknown.
         """
         for name, value in chosen.items():
             if name not in _BY_NAME:
@@ -287,19 +288,19 @@ class Readings:
         self._values.update(chosen)
 
     def show(self) -> dict[str, str]:
-        """Return every value by name."""
+        """Return all values by name."""
         return dict(self._values)
 
     def deviating(self) -> dict[str, str]:
-        """Return the values that are not the default ones, in the order of `READINGS`."""
+        """Return the values that differ from the default, by name, in the order of `READINGS`."""
         return {name: value for name, value in self._values.items() if value != _BY_NAME[name].default}
 
 
 def parse_readings(texts: Iterable[str]) -> Readings:
-    """Read ``NAME=VALUE`` texts of the command line.
+    """Parse ``NAME=VALUE`` arguments from the command line.
 
     Raises:
-        ReadingError: When one has another form, or a name or value that is not known.
+        ReadingError: If an argument is not ``NAME=VALUE``, or its name or value is unknown.
     """
     chosen = {}
     for text in texts:
@@ -311,7 +312,7 @@ def parse_readings(texts: Iterable[str]) -> Readings:
 
 
 def describe_readings(width: int) -> str:
-    """Describe every reading in lines of at most `width` characters, for the command's help."""
+    """Describe all readings in lines of at most `width` characters, for the command's help."""
     lines = ["Readings, where the documentation is silent (the first value is the default):"]
     for reading in READINGS:
         lines += ["", "\b", *wrap(f"{reading.name}: {reading.about}", width, subsequent_indent="  ")]

@@ -1,4 +1,4 @@
-"""Reading requests: when they came, and their bodies."""
+"""Reading requests: their time of arrival and their bodies."""
 
 import asyncio
 import socket
@@ -10,14 +10,14 @@ Receive = Callable[[], Awaitable[Any]]
 """ASGI's ``receive``."""
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
 _LAST_DATA_RECEIVED: Final = struct.Struct("52xI")
-"""Milliseconds since the last data came, in Linux's ``tcp_info``."""
+"""Milliseconds since the last data arrived, in Linux's ``tcp_info``."""
 
 
 def waited(transport: asyncio.Transport) -> float:
-    """Return for how many seconds the data of a connection has waited to be read.
+    """Return the number of seconds that a connection's data has waited to be read.
 
-    The documented rates count arrivals, and one process that applies a large call reads the next ones
-    late. Linux knows when they came; elsewhere this is 0.
+    The documented rates count arrivals, but a process that is busy with a large call reads the next ones
+    late. Linux records when they arrived; on other systems this returns 0.
     """
     connection = transport.get_extra_info("socket")
     if _TCP_INFO is None or connection is None:
@@ -30,7 +30,7 @@ def waited(transport: asyncio.Transport) -> float:
 
 
 async def read_body(receive: Receive) -> bytes | None:
-    """Read a body to its end; None when the other side goes before."""
+    """Read a complete body, or return None if the client disconnects first."""
     chunks = []
     while True:
         message = await receive()
@@ -42,7 +42,7 @@ async def read_body(receive: Receive) -> bytes | None:
 
 
 async def count_body(receive: Receive) -> int:
-    """Read a body to its end and keep nothing of it; return its length in bytes."""
+    """Read a complete body without keeping it; return its length in bytes."""
     total = 0
     while True:
         message = await receive()

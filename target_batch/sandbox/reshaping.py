@@ -1,4 +1,4 @@
-"""Giving Batch's answers the other forms that its documentation leaves open."""
+"""Rewriting answers into the alternative forms that Batch's documentation leaves open."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +11,10 @@ from target_batch.sandbox.answers import JSON, Answer
 from target_batch.sandbox.readings import Readings
 
 Rewrite = Callable[[dict[str, Any]], dict[str, Any]]
-"""Takes one object of an answer and returns it in another form."""
+"""Function that takes one JSON object of an answer and returns it in another form."""
 
 UNKNOWN_KEY: Final = "trace"
-"""The key added by ``extra_keys``."""
+"""Key added by the reading ``extra_keys``."""
 _OPTIONAL: Final = frozenset(
     {"category", "type", "display_name", "description", "created", "updated", "nb_ids"}
 )
@@ -22,18 +22,18 @@ _RETRY_AFTER: Final = ((b"retry-after", b"1"),)
 
 
 def reshape(answer: Answer, readings: Readings, *, is_app: bool) -> Answer:
-    """Give an answer the form that the readings ask for.
+    """Return an answer in the form chosen by the readings.
 
     Args:
         answer: The answer in its default form.
         readings: The readings in force.
-        is_app: Whether it is one of the app platform.
+        is_app: Whether the answer comes from the app platform.
     """
     chosen = readings.deviating()
     if not chosen:
         return answer
-    is_json = answer.headers[: len(JSON)] == JSON
-    content = msgspec.json.decode(answer.body) if is_json and answer.body else {}
+    has_json = bool(answer.body) and answer.headers[: len(JSON)] == JSON
+    content = msgspec.json.decode(answer.body) if has_json else {}
     if is_app and "app_errors" in chosen and isinstance(content, dict) and "error_code" in content:
         content = {"code": content["error_code"], "message": content["error_message"]}
     for (name, value), rewrite in _REWRITES.items():
@@ -44,12 +44,12 @@ def reshape(answer: Answer, readings: Readings, *, is_app: bool) -> Answer:
         status = int(readings["accepted_status"])
     if status == HTTPStatus.TOO_MANY_REQUESTS and "retry_after" in chosen:
         headers += _RETRY_AFTER
-    body = msgspec.json.encode(content) if is_json and answer.body else answer.body
+    body = msgspec.json.encode(content) if has_json else answer.body
     return replace(answer, status=status, body=body, headers=headers)
 
 
 def _everywhere(content: Any, rewrite: Rewrite) -> Any:
-    """Rewrite every object, the inner ones first."""
+    """Rewrite every JSON object, inner ones first."""
     if isinstance(content, list):
         return [_everywhere(item, rewrite) for item in content]
     if isinstance(content, dict):
@@ -70,7 +70,7 @@ def _with_an_unknown_key(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unnamed(category: str) -> Rewrite:
-    """Take the name of what was refused out of the partial errors of one category."""
+    """Remove ``attribute`` from the partial errors of one category."""
     unnamed = _without("attribute")
     return lambda one: unnamed(one) if one.get("category") == category else one
 
@@ -90,4 +90,4 @@ _REWRITES: Final[dict[tuple[str, str], Rewrite]] = {
     ("pending_state", "IN_PROCESS"): _in_process,
     ("extra_keys", "present"): _with_an_unknown_key,
 }
-"""What each reading makes of every object of an answer, in the order of application."""
+"""The rewrite of every JSON object for each reading and value, in the order of application."""

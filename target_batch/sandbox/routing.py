@@ -1,4 +1,4 @@
-"""Paths of Batch's API: which are known, and what they mean."""
+"""Routes of Batch's API."""
 
 import re
 from dataclasses import dataclass
@@ -36,14 +36,14 @@ _NAMED_APP_METHODS: Final = {
 
 @dataclass(frozen=True)
 class Route:
-    """What a call asks for.
+    """The route of a call.
 
     Attributes:
-        platform: Which of the two platforms.
+        platform: One of the two platforms.
         version: Version in the path.
-        endpoint: What is called: ``profiles/update``, ``audiences/create``, ``app/view``, …
-        app_key: Key of the app in the path; empty on the project platform.
-        name: Name of the audience, or of the request, in the path; empty where there is none.
+        endpoint: Endpoint called: ``profiles/update``, ``audiences/create``, ``app/view``, …
+        app_key: App key in the path; empty on the project platform.
+        name: Audience name or erasure request ID in the path; empty if there is none.
     """
 
     platform: Platform
@@ -57,7 +57,7 @@ def resolve(method: str, path: str) -> Route:
     """Find the route of a call.
 
     Raises:
-        Refused: With 404 for an unknown path or version, with 405 for a wrong method.
+        Refused: With 404 for an unknown path or version, or 405 for a wrong method.
     """
     if match := _PROJECT.fullmatch(path):
         version, endpoint = match.groups()

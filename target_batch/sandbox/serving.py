@@ -1,4 +1,4 @@
-"""Serving the local Batch on the loopback address until a signal says stop."""
+"""The HTTP server of the local Batch, on the loopback address."""
 
 import asyncio
 import socket
@@ -19,31 +19,31 @@ READ_SIZE: Final = 256 * 1024
 
 
 class Connection(H11Protocol, asyncio.BufferedProtocol):
-    """A connection that lets scripted faults reach its transport, and knows when a request came."""
+    """A connection that gives scripted faults access to its transport and records arrival times."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the transport into the state that each request's scope carries."""
+        """Add the transport to the state in each request's scope."""
         super().connection_made(transport)
-        # asyncio does this only for sockets that name their protocol; without it each answer waits
-        # 40 ms for an acknowledgement
+        # asyncio does this only for sockets created with an explicit protocol; without it each answer
+        # waits 40 ms for an acknowledgement
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray(READ_SIZE)
         self.wire = Wire(transport)
         self.app_state = {**self.app_state, "wire": self.wire}
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - the form of asyncio
-        """Note when a request came, before its data is read: reading lets more of it come."""
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - asyncio's signature
+        """Record when a request arrived, before its data is read: reading lets more data arrive."""
         if self.conn.their_state is h11.IDLE:
             self.wire.arrived = time.monotonic() - waited(self.wire.transport)
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Pass on what was read."""
+        """Pass on the data read."""
         self.data_received(bytes(self._buffer[:nbytes]))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note the end of the connection."""
+        """Record the end of the connection."""
         super().connection_lost(exc)
         self.wire.left.set()
 
@@ -53,7 +53,7 @@ class Server(LocalServer):
 
     Args:
         sandbox: The application.
-        port_file: Where to write the port once the server listens.
+        port_file: File to write the port to once the server is listening.
     """
 
     def __init__(self, sandbox: Sandbox, port_file: Path | None) -> None:
@@ -62,20 +62,20 @@ class Server(LocalServer):
         self._sandbox = sandbox
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End pauses and broken connections, let the other requests finish."""
+        """End pauses and connections with an active fault, and let all other requests finish."""
         self._sandbox.gateway.stop()
         await super().shutdown(sockets)
 
 
 def serve(batch: LocalBatch, port: int, port_file: Path | None = None) -> None:
-    """Serve until a signal.
+    """Serve until a signal stops the server.
 
     Args:
-        batch: What to serve.
-        port: TCP port, 0 for any that is free.
-        port_file: Where to write the port once the local Batch listens.
+        batch: The local Batch to serve.
+        port: TCP port; 0 for any free port.
+        port_file: File to write the port to once the server is listening.
 
     Raises:
-        OSError: When the port is taken.
+        OSError: If the port is taken.
     """
     Server(Sandbox(batch), port_file).serve_on(port)

@@ -1,4 +1,4 @@
-"""From the command's options to a running server."""
+"""Starting a server from the command's options."""
 
 import json
 from pathlib import Path
@@ -15,10 +15,10 @@ from target_batch.sandbox.serving import serve
 
 
 def make_batch(options: dict[str, Any]) -> LocalBatch:
-    """Make a local Batch from the options of the command.
+    """Make a local Batch from the command's options.
 
     Raises:
-        click.BadParameter: When the script of faults is malformed or a reading is not known.
+        click.BadParameter: If the fault script is malformed or a reading is unknown.
     """
     behaviour = Options(
         latency=options["latency"],
@@ -34,10 +34,10 @@ def make_batch(options: dict[str, Any]) -> LocalBatch:
 
 
 def read_readings(texts: tuple[str, ...]) -> Readings:
-    """Read the readings of the command line.
+    """Parse the readings given on the command line.
 
     Raises:
-        click.BadParameter: When one is not known.
+        click.BadParameter: If one is unknown.
     """
     try:
         return parse_readings(texts)
@@ -46,10 +46,10 @@ def read_readings(texts: tuple[str, ...]) -> Readings:
 
 
 def read_faults(path: Path | None) -> FaultBook:
-    """Read a file of scripted faults; no file, no faults.
+    """Read a file of scripted faults; without a file there are no faults.
 
     Raises:
-        click.BadParameter: When it is malformed.
+        click.BadParameter: If the file is malformed.
     """
     book = FaultBook()
     if path is None:
@@ -63,5 +63,5 @@ def read_faults(path: Path | None) -> FaultBook:
 
 
 def start(options: dict[str, Any]) -> None:
-    """Serve a local Batch until a signal."""
+    """Serve a local Batch until a signal stops it."""
     serve(make_batch(options), options["port"], options["port_file"])

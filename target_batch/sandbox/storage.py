@@ -1,9 +1,12 @@
-"""Where the links to exported files lead: a storage of its own, which is no part of Batch's API.
+"""File storage that the links to exported files point to; it is separate from Batch's API.
 
-A key of Batch that comes here has followed a redirect, which it must not.
+A Batch key in a request here means that the client sent its keys along when it followed the redirect,
+which it must not do.
 """
 
 from typing import Any, Final
+
+from starlette.responses import Response
 
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.faults.stage import Send
@@ -14,30 +17,25 @@ _KEYS: Final = frozenset({b"authorization", b"x-authorization", b"x-batch-projec
 
 
 class Storage:
-    """ASGI application that gives a file to whoever has a valid link.
+    """ASGI application that serves a file to anyone with a valid link.
 
     Args:
-        batch: The local Batch whose exports these are.
+        batch: The local Batch that holds the exports.
     """
 
     def __init__(self, batch: LocalBatch) -> None:
         self._batch = batch
 
-    async def __call__(self, scope: Any, _receive: Receive, send: Send) -> None:
-        """Answer 200 with the file, 400 where a key came along, 403 for a link that does not hold."""
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Answer 200 with the file, 400 if a Batch key was sent, or 403 if the link is not valid."""
         token = scope["path"].removeprefix(PREFIX)
         content = self._batch.exports.content(token, self._batch.clock.steady())
         names = {name for name, _ in scope["headers"]}
         if names & _KEYS:
             self._batch.totals.keys_at_storage += 1
-            status, body = 400, b"a key of Batch came along"
+            status, body = 400, b"the request holds a key of Batch"
         elif scope["method"] != "GET" or content is None:
             status, body = 403, b"the link is unknown or has expired"
         else:
             status, body = 200, content
-        headers = [
-            (b"content-type", b"application/x-ndjson"),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await Response(body, status, media_type="application/x-ndjson")(scope, receive, send)

@@ -1,7 +1,7 @@
-"""Archives as a stream of messages: files of rows in, SCHEMA, RECORD and STATE out, to be resumed.
+"""Archives read as Singer messages: rows in; SCHEMA, RECORD and STATE out, so that a replay can resume.
 
-An archive has no Singer envelope: JSON lines, CSV or Parquet, of Segment messages or of flat rows. Read by
-this reader they take the same path as a tap's messages: same mapping, counts, rejects and state.
+An archive has no Singer envelope: it is JSON lines, CSV or Parquet, of Segment messages or of flat rows. This
+reader sends them along the same path as a tap's messages: same mapping, counts, rejects and state.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 SAMPLE_ROWS: Final = 1000
-"""Rows from which the properties of flat rows are learned where no schema is given."""
+"""Rows from which the properties of flat rows are learned if no schema is given."""
 
 TYPED_ROWS: Final = 10_000
-"""Rows of CSV from which the types of columns are learned: those that `explain` looks at."""
+"""Rows of CSV from which the types of columns are learned: the same ones that `explain` looks at."""
 
 SEGMENT_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -53,11 +53,11 @@ SEGMENT_SCHEMA: Final[dict[str, Any]] = {
         )
     },
 }
-"""What messages of the Segment spec carry; values go by their JSON type."""
+"""Properties of messages of the Segment spec, untyped: the JSON type of each value decides."""
 
 
 class Rows:
-    """The rows of one file: `row` is being looked at, `done` of them are behind us."""
+    """The rows of one file: `row` is the number of the current one, `done` of them are finished."""
 
     def __init__(
         self,
@@ -87,14 +87,14 @@ class Rows:
 
     @property
     def skipping(self) -> bool:
-        """Whether an earlier run has done this row."""
+        """Whether an earlier run has finished this row."""
         return self.row <= self._first
 
     def check_end(self) -> None:
-        """Check that the file held what an earlier run has done of it.
+        """Check that the file has all the rows that an earlier run finished.
 
         Raises:
-            InputError: it is another file by now, and what is new in it would be passed over.
+            InputError: the file is a different one by now, and its new rows would be skipped.
         """
         if self.row < self._first:
             raise InputError(
@@ -103,24 +103,24 @@ class Rows:
             )
 
     def state(self) -> Message:
-        """Make the state that says how far the reading came."""
+        """Return a state that says how far the reading has come."""
         value = msgspec.json.encode({"replay": {"file": self.file, "rows": self.done}})
         return Message("STATE", value=msgspec.Raw(value))
 
 
 def sizes_of(files: Sequence[str]) -> list[int]:
-    """Return the bytes of every file; none at all where a place does not tell."""
+    """Return the size of every file in bytes; an empty list if a storage does not report it."""
     import fsspec  # noqa: PLC0415 - only those who read files pay for it
 
     try:
         found = [fsspec.core.url_to_fs(located(file)) for file in files]
         return [int(place.size(path) or 0) for place, path in found]
-    except Exception:  # noqa: BLE001 - only the forecast suffers; the reading tells what is wrong
+    except Exception:  # noqa: BLE001 - only progress suffers; reading reports what is wrong
         return []
 
 
 def learned(file: str) -> dict[str, Any]:
-    """Learn the properties of rows from the first ones; Segment messages have theirs already."""
+    """Return a schema learned from the first rows; that of Segment messages is known."""
     if is_csv(file):
         schema = schema_of(typed_columns(list(islice(csv_rows(file), TYPED_ROWS))))
         schema["properties"] = {name: {} for name in csv_names(file)} | schema["properties"]
@@ -134,17 +134,17 @@ def learned(file: str) -> dict[str, Any]:
 
 
 STATE_ROWS: Final = 1000
-"""Rows between two states: the run passes them on at its own cadence, this is how fine they can be."""
+"""Rows between two states, of which the run passes on only some, at its own cadence."""
 
 
 class ArchiveReader(LineReader):
-    """Reads files one after the other as one stream; a state says how far it came.
+    """A reader of files, one after the other, as one stream; its states say how far it has come.
 
     Args:
-        stream: the stream's name, which `streams` may give options.
+        stream: the stream's name, which may have options in `streams`.
         files: paths or URLs, in the order of their replay.
-        schema: the rows' schema; learned from the first rows of the first file if None.
-        after: file and rows of it that an earlier run has done, from its last state.
+        schema: the rows' schema; if None, it is learned from the first rows of the first file.
+        after: a file and the number of its rows that an earlier run finished, from its last state.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class ArchiveReader(LineReader):
         return stats
 
     def _beginning(self) -> tuple[int, int]:
-        """Return the number of the file to begin with, and its rows that are done."""
+        """Return the index of the file to begin with, and the number of its rows that are finished."""
         if not self._files:
             raise ConfigurationError(
                 "No file was found to replay: see that the names and patterns are right."
@@ -199,7 +199,7 @@ class ArchiveReader(LineReader):
         return self._files.index(file), done
 
     def _hand_over(self, rows: Rows, callbacks: dict[str, Callable[[Any], None]]) -> int:
-        """Hand over one file; wherever its reading ends, the last state says how far it came."""
+        """Hand over the rows of one file; wherever reading ends, the last state says how far it has come."""
         handed = 0
         try:
             for line in rows:
@@ -223,7 +223,7 @@ class ArchiveReader(LineReader):
         return handed
 
     def _ends(self, rows: Rows) -> bool:
-        """Whether a signal ends the reading; now and then the run gets its tick."""
+        """Return whether a signal ends the reading; give the run its tick every `TICK_ROWS` rows."""
         if rows.row % TICK_ROWS == 0 and not rows.skipping:
             return not self.goes_on()
         return self.stopped

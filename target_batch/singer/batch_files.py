@@ -1,4 +1,4 @@
-"""Records in files: the manifests of BATCH messages, and archives; row by row, never a whole file."""
+"""Records in the files of BATCH messages and of archives, read row by row, never a whole file at once."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 Given = TypeVar("Given")
 
 TOLD_AFTER: Final = 2000
-"""Rows after which the place in a file of text is reported again."""
+"""Rows of a text file between two reports of the position in it."""
 
 
 class OddLine(bytes):
-    """A RECORD line made of a row of Parquet that JSON cannot hold; `record` is the row, to be judged."""
+    """A RECORD line of a Parquet row that JSON cannot hold; `record` is the row itself, to be validated."""
 
     record: dict[str, Any]
 
@@ -51,21 +51,21 @@ def lines(
     goes_on: Callable[[], bool] = lambda: True,
     at: Callable[[int], None] = lambda _: None,
 ) -> Iterator[bytes]:
-    """Give the rows of a file as RECORD lines.
+    """Yield the rows of a file as RECORD lines.
 
-    JSON lines (plain, gzip, zstd, bzip2, xz) and Parquet are recognised by the file's first bytes. Of a
-    compressed file nothing is given before its checksums were compared to the end.
+    JSON lines (plain, gzip, zstd, bzip2, xz) and Parquet are recognised by the file's first bytes. All
+    checksums of a compressed file are verified before its first row is yielded.
 
     Args:
-        uri: a path, `file://…`, or any URL that fsspec knows.
-        encoding: what BATCH says: `format` and `compression`; only a file without a byte is judged by it.
-        line_number: the input line that names the file, for errors; None where no line does.
-        goes_on: asked now and then while a compressed file is checked; False ends it without a row.
-        at: hears now and then at which byte of the file the reading is.
+        uri: a path, `file://…`, or any URL that fsspec supports.
+        encoding: `format` and `compression` of the BATCH message; used only to judge an empty file.
+        line_number: the input line that names the file, for errors; None if there is none.
+        goes_on: called now and then while a compressed file is checked; False ends it without a row.
+        at: called now and then with the position in the file, in bytes.
 
     Raises:
         InputError: the file cannot be read, or a row of it is not a JSON object.
-        ConfigurationError: a package for its format or place is missing.
+        ConfigurationError: a package for its format or storage is missing.
     """
     whence = described(uri, line_number)
     yield from _reading(_rows(uri, encoding, whence, goes_on, at), whence)
@@ -74,13 +74,13 @@ def lines(
 def csv_rows(
     uri: str, *, goes_on: Callable[[], bool] = lambda: True, at: Callable[[int], None] = lambda _: None
 ) -> Iterator[dict[str, str]]:
-    """Give the rows of a CSV file, every cell as text; arguments and errors are those of `lines`."""
+    """Yield the rows of a CSV file, every cell as text; arguments and errors are those of `lines`."""
     whence = described(uri, None)
     yield from _reading(_csv(uri, whence, goes_on, at), whence)
 
 
 def csv_names(uri: str) -> list[str]:
-    """Return the names of a CSV file's columns; raises as `csv_rows`."""
+    """Return the names of a CSV file's columns; errors are those of `csv_rows`."""
     whence = described(uri, None)
 
     def head() -> Iterator[str]:
@@ -91,7 +91,7 @@ def csv_names(uri: str) -> list[str]:
 
 
 def is_csv(uri: str) -> bool:
-    """Tell whether a file's name says that it is CSV, plain or packed, and its first bytes agree."""
+    """Return whether a file's name says that it is CSV, plain or compressed, and it is not Parquet."""
     name = uri.lower()
     for packed in PACKED_NAMES:
         name = name.removesuffix(packed)
@@ -101,11 +101,11 @@ def is_csv(uri: str) -> bool:
 
 
 def _reading(rows: Iterator[Given], whence: str) -> Iterator[Given]:
-    """Give what a reader gives; its errors say which file it is about.
+    """Yield what a reader yields; turn its errors into ones that name the file.
 
     Raises:
         InputError: the file cannot be read.
-        ConfigurationError: a package for its format or place is missing.
+        ConfigurationError: a package for its format or storage is missing.
     """
     given = 0
     try:
@@ -145,12 +145,12 @@ def _rows(
 
 
 def _is_plain(encoding: Mapping[str, Any]) -> bool:
-    """Whether a file of this encoding may be empty: JSON lines that are not compressed."""
+    """Return whether a file of this encoding may be empty: only uncompressed JSON lines may."""
     return encoding.get("format") != "parquet" and (encoding.get("compression") or "none") == "none"
 
 
 def described(uri: str, line_number: int | None) -> str:
-    """Name a file for an error: by the line that names it, or by itself."""
+    """Describe a file for an error, by the input line that names it or by its own name."""
     return f"file '{clean(uri, 200)}'" if line_number is None else f"a file that line {line_number} names"
 
 
@@ -172,7 +172,7 @@ def _jsonl(uri: str, packing: str | None, whence: str, at: Callable[[int], None]
 
 
 def _lines_of(file: IO[bytes], whence: str) -> Iterator[bytes]:
-    """Give the lines of a file, each within the bound that those of the input have."""
+    """Yield the lines of a file, each within the limit for lines of the input."""
     for row in count(1):
         line = file.readline(LONGEST_LINE + 1)
         if len(line) > LONGEST_LINE:
@@ -208,7 +208,7 @@ def _parquet(uri: str, at: Callable[[int], None]) -> Iterator[bytes]:
 
 
 def _plain(value: Any) -> Any:
-    """Make what Parquet holds and JSON does not plain: dates and times as ISO text, text as text."""
+    """Convert values of Parquet that JSON lacks: dates and times to ISO text, bytes to text."""
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -221,7 +221,7 @@ def _plain(value: Any) -> Any:
 
 
 def _text_in(value: bytes) -> str | bytes:
-    """Return the text that old writers of Parquet keep as bytes; other bytes as they are."""
+    """Return the text that old Parquet writers store as bytes; return other bytes as they are."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -243,7 +243,7 @@ def _is_odd(value: Any) -> bool:
 
 
 def _finite(value: Any) -> Any:
-    """Write out as text what JSON has not: encoded as null it would delete something."""
+    """Convert to text what JSON lacks: encoded as null it would delete an attribute."""
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -254,7 +254,7 @@ def _finite(value: Any) -> Any:
 
 
 def decoded(line: bytes, line_number: int | None, row: int, uri: str = "") -> Row:
-    """Decode a line that `lines` gave.
+    """Decode a line that `lines` yielded.
 
     Raises:
         InputError: it is not JSON in UTF-8.

@@ -1,7 +1,7 @@
-"""Flattening as the SDK does it, except that arrays stay arrays and a null object empties what it held.
+"""Flattening as the SDK does it, except that arrays stay arrays and a null object sets its columns to null.
 
-The SDK turns arrays into JSON text, which no attribute of Batch can use, and leaves the flattened columns of
-a null object out, so that their old values would stay.
+The SDK turns arrays into JSON text, which attributes in Batch cannot use, and omits the flattened columns of
+a null object, so that their old values would stay.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def with_arrays(stream_map: StreamMap, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Let a stream map keep arrays, and return its SCHEMA with their types.
+    """Make a stream map keep arrays, and return its SCHEMA with their types.
 
     Args:
         stream_map: the map, with flattening enabled.
-        schema: the SCHEMA before it.
+        schema: the SCHEMA before flattening.
     """
     options: Any = stream_map.flattening_options
     separator: str = options.separator
@@ -58,7 +58,7 @@ def _flattened(
 
 
 def _as_tuples(value: Any) -> Any:
-    """Turn the lists of a record into tuples, which the SDK passes on as they are."""
+    """Turn the lists of a record into tuples, which the SDK leaves as they are."""
     if type(value) is dict:
         return {name: _as_tuples(item) for name, item in value.items()}
     return tuple(value) if type(value) is list else value

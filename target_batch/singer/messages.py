@@ -1,4 +1,4 @@
-"""Singer messages from their bytes and back, and what a line may hold that is not strict JSON."""
+"""Decoding and encoding of Singer messages, including lines that are not strict JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
 class Message(msgspec.Struct, gc=False):
-    """One Singer message; `value` is kept as the bytes it came in."""
+    """One Singer message; `value` keeps its original bytes."""
 
     type: str
     stream: str | None = None
@@ -32,7 +32,7 @@ class Message(msgspec.Struct, gc=False):
 
 
 class Row(NamedTuple):
-    """A record, its line as strict JSON, and whether the line was `odd`: whether it was not."""
+    """A record, its line as strict JSON, and whether the original line was `odd` (not strict JSON)."""
 
     record: dict[str, Any]
     line: bytes
@@ -40,11 +40,11 @@ class Row(NamedTuple):
 
 
 UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ArithmeticError)
-"""What `decode` raises for a line that needs a second look."""
+"""Errors of `decode` for a line that needs a second look."""
 
 
 def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Return what reads a number, and NaN for one that is too much for it: that is refused alone."""
+    """Wrap a number reader to return NaN for what it cannot read, so that only that value is refused."""
 
     def number(text: str) -> Any:
         try:
@@ -56,7 +56,7 @@ def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def _kind_only(value: Any) -> str:
-    """Stand in for what JSON does not have, such as a set that a stream map returned."""
+    """Return a placeholder for a value that JSON lacks, such as a set returned by a stream map."""
     return f"({type(value).__name__})"
 
 
@@ -71,12 +71,12 @@ def record_in(source: bytes) -> dict[str, Any]:
 
 
 def row_line(text: bytes) -> bytes:
-    """Make a RECORD line of a row of JSON lines."""
+    """Make a RECORD line from a row of JSON lines."""
     return b'{"type":"RECORD","record":' + text + b"}"
 
 
 def row_in(line: bytes) -> Row:
-    """Decode the record of a RECORD line that was made of a row of a file.
+    """Decode the record of a RECORD line that was made from a row of a file.
 
     Raises:
         ValueError: it is not JSON in UTF-8 at all.
@@ -89,7 +89,7 @@ def row_in(line: bytes) -> Row:
 
 
 def is_utf8(value: bytes) -> bool:
-    """Whether bytes are UTF-8: what a message keeps as bytes is not checked by its decoder."""
+    """Return whether bytes are UTF-8; the decoder does not check what a message keeps as bytes."""
     try:
         value.decode()
     except UnicodeDecodeError:
@@ -100,7 +100,7 @@ def is_utf8(value: bytes) -> bool:
 def record_line(record: dict[str, Any], *, odd: bool = False) -> bytes:
     """Encode a record that stream maps have changed, so that `record_in` finds it again.
 
-    `odd` records may hold NaN, which would become null, and null deletes.
+    `odd` records may hold NaN, which would become null and delete the attribute.
     """
     message = {"type": "RECORD", "record": record}
     if odd:
@@ -112,7 +112,7 @@ def record_line(record: dict[str, Any], *, odd: bool = False) -> bytes:
 
 
 def without_utf8(record: dict[str, Any]) -> list[str]:
-    """Return the properties that hold text, at any depth, which has no UTF-8 form."""
+    """Return the properties that contain, at any depth, text without a UTF-8 form."""
     return [name for name, value in record.items() if _is_broken(value)]
 
 
@@ -120,7 +120,7 @@ def odd_message(line: bytes) -> tuple[Message, bytes]:
     """Decode a line that is not strict JSON: NaN, lone surrogates, numbers too large for any program.
 
     Returns:
-        The message, its record with what is odd in it, and the line as strict JSON.
+        The message, whose record keeps the odd values, and the line as strict JSON.
 
     Raises:
         ValueError: it is not JSON in UTF-8 at all.
@@ -146,13 +146,11 @@ def _is_broken(value: Any) -> bool:
 
 
 def _representable(value: Any) -> Any:
-    """Make what Python's JSON lets through strict: lone surrogates → U+FFFD, NaN → its name."""
+    """Replace what only Python's JSON accepts: lone surrogates → U+FFFD, NaN → its name."""
     if isinstance(value, str):
         return SURROGATES.sub("\ufffd", value)
     if isinstance(value, dict):
         return {_representable(key): _representable(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_representable(item) for item in value]
-    if isinstance(value, float):
-        return str(value)
-    return value
+    return str(value) if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""Files as they are: found by path or URL, recognised by their first bytes, unpacked, checked as a whole."""
+"""Files as bytes: found by path or URL, recognised by their first bytes, decompressed, checked as a whole."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 PARQUET: Final = b"PAR1"
 PACKINGS: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
-"""First bytes → compression: names and labels are often wrong, these never are."""
+"""First bytes → compression: file names and labels are often wrong, first bytes are not."""
 
 PACKED_NAMES: Final = (".gz", ".zst", ".bz2", ".xz", ".parquet")
 CHUNK: Final = 1024 * 1024
 
 
 def located(uri: str) -> str:
-    """Return where a `file:` URL leads: names in it may be percent-encoded, or plain as some taps write them.
+    """Resolve a `file:` URL, whose names may be percent-encoded or, as some taps write them, plain.
 
-    What exists as it is written comes first. Other URLs and paths are returned as they are.
+    A plain name that exists takes precedence. Other URLs and paths are returned as they are.
     """
     if not uri.startswith("file:"):
         return uri
@@ -32,29 +32,29 @@ def located(uri: str) -> str:
 
 
 def first_bytes(uri: str) -> bytes:
-    """Return as many of the first bytes of a file as it takes to recognise its kind."""
+    """Return enough of a file's first bytes to recognise its kind."""
     with opened(uri) as file:
         found: bytes = file.read(max(map(len, PACKINGS)))
     return found
 
 
 def packing_of(first: bytes) -> str | None:
-    """Return the compression that a file of these first bytes has, None for a plain one."""
+    """Return the compression of a file with these first bytes; None for a plain one."""
     return next((name for sign, name in PACKINGS.items() if first.startswith(sign)), None)
 
 
 def opened(uri: str) -> Any:
-    """Open a file as it is, wherever it lies, as a context manager."""
+    """Return a context manager that opens a file at a path or URL, without decompressing it."""
     import fsspec  # noqa: PLC0415 - only those who read files pay for it
 
     return fsspec.open(located(uri), "rb")
 
 
 def unpacked(file: IO[bytes], packing: str | None) -> IO[bytes]:
-    """Return what is packed in an open file.
+    """Return the decompressed stream of an open file.
 
     Raises:
-        ImportError: the package that unpacks it is missing.
+        ImportError: the package that decompresses it is missing.
     """
     if packing == "zstd":
         import pyarrow as pa  # noqa: PLC0415 - an extra
@@ -67,15 +67,15 @@ def unpacked(file: IO[bytes], packing: str | None) -> IO[bytes]:
 
 
 def is_whole(uri: str, first: bytes, goes_on: Callable[[], bool]) -> bool:
-    """Unpack a file to its end, so that all its checksums are compared, and keep nothing of it.
+    """Decompress a file to its end, keeping nothing, so that all its checksums are verified.
 
-    Bytes that a broken file unpacks to can be wrong long before its checksum, which stands behind them, says
-    so. A file that is not packed is taken as whole. `goes_on` is asked between chunks of 1 MiB; False means
-    that it ended the check.
+    A broken file can yield wrong bytes long before the checksum that follows them reveals it. A file that is
+    not compressed counts as whole. `goes_on` is called between chunks of 1 MiB; if it returns False, the
+    check ends and the result is False.
 
     Raises:
-        EOFError: its name says that it is packed, and it is empty.
-        Exception: of the compression's own kind; the file is broken.
+        EOFError: the file is empty, though its name says that it is compressed.
+        Exception: the file is broken; the type depends on the compression.
     """
     if not first and uri.lower().endswith(PACKED_NAMES):
         raise EOFError

@@ -1,4 +1,4 @@
-"""Rows of Parquet files: what Python cannot hold costs a value its type, never the run."""
+"""Rows of Parquet files: a value that Python cannot hold becomes text, and does not end the run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROWS: Final = 2000
-"""Rows that are in memory at once, beside their row group's columns."""
+"""Rows that are in memory at once, in addition to the columns of their row group."""
 
 
 def rows_of(file: IO[bytes]) -> Iterator[list[dict[str, Any]]]:
-    """Give the rows of an open file in batches.
+    """Yield the rows of an open file in batches.
 
-    Times are read to the microsecond. A value that Python has no type for, such as a date after the
-    year 9999, is given as its text.
+    Times are read to the microsecond. A value that no Python type can hold, such as a date after the
+    year 9999, is read as text.
     """
     import pyarrow as pa  # noqa: PLC0415 - an extra
     import pyarrow.parquet as pq  # noqa: PLC0415 - same

@@ -1,4 +1,4 @@
-"""Singer lines in, as bytes and fast; a signal means "end of input", an idle tap gets a tick."""
+"""A fast reader of Singer lines as bytes: signals end the input, and an idle tap still produces ticks."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 256 * 1024
 LONGEST_LINE: Final = 256 * MIB
-"""Bytes of one line; a record that Batch takes is a thousandth of it."""
+"""Bytes of one line, about a thousand times the size of a record that Batch accepts."""
 TICK_SECONDS: Final = 0.2
 TICK_ROWS: Final = 500
-"""Rows of a file after which answers are settled and checkpoints looked at."""
+"""Rows of a file between two ticks, which settle answers and check whether a checkpoint is due."""
 
 BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = b" \t\r"
 WRONG_KEY: Final = re.compile(
     r"Expected `(?P<expected>[^`]+)`, got `(?P<got>\w+)` - at `\$\.(?P<key>\w+)[^`]*`"
 )
-"""What msgspec says of a message whose keys have the wrong types."""
+"""Error of msgspec about a message with a key of the wrong type."""
 
 FOR_ROWS: Final = (
     "Rows are not Singer messages: `target-batch explain` shows what they would become, and "
@@ -44,10 +44,10 @@ SEGMENT_TYPES: Final = frozenset({"identify", "track", "page", "screen", "group"
 
 
 class LineReader(GenericSingerReader[bytes]):
-    """Hands every message to its callback; `line` and `line_number` tell what is being read.
+    """A reader that hands every message to its callback; `line` and `line_number` are those being read.
 
-    `odd` tells that the line was not strict JSON, so its record may hold NaN or half a surrogate pair.
-    `size` is (bytes read, bytes in all) where the input is a file, None where the end is unknown.
+    `odd` is whether the line was not strict JSON, so that its record may hold NaN or half a surrogate pair.
+    `size` is (bytes read, bytes in all) if the input is a file, None if its end is unknown.
     """
 
     def __init__(self) -> None:
@@ -63,13 +63,13 @@ class LineReader(GenericSingerReader[bytes]):
         self._unknown_types: set[str] = set()
 
     def goes_on(self) -> bool:
-        """Give the run its tick during long work; False once a signal has ended the reading."""
+        """Give the run its tick during long work; return False once a signal has ended the reading."""
         self.tick()
         return not self.stopped
 
     @property
     def default_input(self) -> IO[bytes]:
-        """Standard input, as bytes: text would follow the locale.
+        """Standard input as bytes; text would be decoded by the locale's encoding.
 
         Raises:
             InputError: it is closed.
@@ -88,7 +88,7 @@ class LineReader(GenericSingerReader[bytes]):
         """Read until the end of the input or until `stopped` is set.
 
         Raises:
-            InputError: a line is not a Singer message; the error names its number only.
+            InputError: a line is not a Singer message; the error contains only its number.
         """
         counts = dict.fromkeys(callbacks, 0)
         for line in self._lines(file_input or self.default_input):
@@ -143,7 +143,7 @@ class LineReader(GenericSingerReader[bytes]):
         )
 
     def _last(self, line: bytes) -> Iterator[bytes]:
-        """A last line without a line break is complete, or it is where the tap died."""
+        """Yield a last line without a line break; in a rejects file, skip it if it is cut off."""
         try:
             msgspec.json.decode(line)
         except (msgspec.DecodeError, RecursionError):
@@ -180,11 +180,11 @@ class LineReader(GenericSingerReader[bytes]):
         return message
 
     def _no_tap(self) -> str:
-        """Say what rows are for, where the input begins with something else than a message."""
+        """Return a hint about rows if the input begins with something other than a message."""
         return f" {FOR_ROWS}" if self.line_number == 1 else ""
 
     def incomplete(self, kind: str, needed: str) -> InputError:
-        """Make the error for a message that lacks what its type needs."""
+        """Return the error for a message that lacks what its type needs."""
         return InputError(
             f"Line {self.line_number} is a {kind} message without `{needed}`. Correct the tap and run again."
         )
@@ -206,7 +206,7 @@ def _what_is_wrong(error: msgspec.ValidationError) -> str:
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield what is there, and an empty chunk now and then while nothing comes."""
+    """Yield what is available, and an empty chunk now and then while nothing arrives."""
     stream = getattr(stream, "buffer", stream)
     try:
         descriptor = stream.fileno()
@@ -225,13 +225,13 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _read_whole(stream: IO[Any]) -> Iterator[bytes]:
-    """Read a stream that is not a file, as tests pass it."""
+    """Yield the chunks of a stream that is not a file, such as those in tests."""
     while chunk := stream.read(CHUNK):
         yield chunk.encode() if isinstance(chunk, str) else chunk
 
 
 def _size(stream: IO[bytes]) -> int:
-    """Return the bytes of a file, 0 for a pipe."""
+    """Return the size of a file in bytes; 0 for a pipe."""
     try:
         return os.fstat(stream.fileno()).st_size
     except (OSError, ValueError, AttributeError):

@@ -1,6 +1,6 @@
-"""Rows that bring no schema: CSV's names and texts, and types inferred from what the values are.
+"""Rows without a schema: the names and cells of CSV, and types inferred from values.
 
-A tap's own SCHEMA says more and may say otherwise, so whoever shows a result says where it is from.
+A tap's own SCHEMA says more and may differ, so a command that shows inferred types says where they are from.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TRUTHS: Final = {"true": True, "false": False}
 
 
 def schema_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return a JSON schema that every row fits; every property may be null."""
+    """Return a JSON schema that fits every row, with every property nullable."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {
         "type": "object",
@@ -52,16 +52,16 @@ def _property(values: Iterable[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"type": [*sorted(kinds), "null"]}
     if kinds == {"string"}:
         texts = [value for value in present if value]
-        form = next((name for name, pattern in FORMATS if texts and _all(pattern, texts)), None)
+        form = next((name for name, pattern in FORMATS if _all(pattern, texts)), None)
         if form:
             found["format"] = form
     return found
 
 
 def typed_columns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows of text with numbers and booleans where a whole column holds nothing else.
+    """Convert rows of text: columns that hold only numbers or only booleans get that type.
 
-    Leading zeros and signs stay text: they are identifiers and phone numbers.
+    Values with leading zeros or a plus sign stay text: they are identifiers and phone numbers.
     """
     names = dict.fromkeys(name for row in rows for name in row)
     readers = {name: _reader([row[name] for row in rows if row.get(name)]) for name in names}
@@ -81,14 +81,14 @@ def _all(pattern: re.Pattern[str], texts: list[str]) -> bool:
 
 
 DELIMITERS: Final = ",;\t|"
-"""What may stand between two cells: the one that the head has most of."""
+"""Possible delimiters of cells: the one most frequent in the head is used."""
 
 
 class Table:
-    """A table: `names` from its head, and rows with the number of the line that each ends on.
+    """A CSV table: `names` from its head, and rows with the number of the line that each ends on.
 
     Raises:
-        InputError: it is not CSV in UTF-8, two columns have one name, or a row has more cells than the head.
+        InputError: it is not CSV in UTF-8, two columns share a name, or a row has more cells than the head.
     """
 
     def __init__(self, lines: Iterable[bytes], whence: str) -> None:
@@ -132,7 +132,7 @@ def _text(line: bytes, number: int, whence: str) -> str:
 
 
 def typed(row: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with the types of its schema; an empty cell is null, one that does not fit stays text."""
+    """Convert a row to the types of its schema; empty cells become null, those that do not fit stay text."""
     declared = schema.get("properties") or {}
     return {name: _typed(text, declared.get(name)) if text else None for name, text in row.items()}
 

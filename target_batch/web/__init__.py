@@ -1,14 +1,14 @@
-"""What the two local pages share: the look, the parts of the page, the guard before them and the server.
+"""Shared by the two local pages: their style, page components, access guard and server.
 
-The local Batch (`target_batch.sandbox`) and `target-batch runs --web` each serve a page of their own on the
-loopback address. Both read this package, and it imports nothing of the rest of target-batch.
+The local Batch (`target_batch.sandbox`) and `target-batch runs --web` each serve their own page on the
+loopback address. Both use this package, which imports nothing else from target-batch.
 
 =============  ==================================================================================
-what           where
+topic          module
 =============  ==================================================================================
-who is let in  `guard`: only this machine, under its own name
-answers        `guard`: JSON, errors, the bounds of lists
-the page       `serving`: ``index.html`` and the files beside it; the shared ones lie in ``static``
-serving        `serving`: on the loopback address, until a signal
+access         `guard`: only from this machine, under its own name
+responses      `guard`: JSON, errors, the bounds of lists
+the page       `serving`: ``index.html`` and the files beside it; shared files are in ``static``
+serving        `serving`: on the loopback address, until a signal arrives
 =============  ==================================================================================
 """

@@ -1,4 +1,4 @@
-"""Keeping the pages of other sites away from a page of this machine; parameters in, JSON out."""
+"""Protecting local pages from other sites; reading query parameters, writing JSON responses."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ if TYPE_CHECKING:
 LARGEST_PAGE: Final = 10_000
 """Largest ``limit`` of a list."""
 ALL: Final = 2**62
-"""Stands for no bound at all."""
+"""Upper bound of a number that has none."""
 _LONGEST_NUMBER: Final = 18
 
 
 def show(content: Any, status: int = 200) -> Response:
-    """Answer with `content` as JSON."""
+    """Return a response with `content` as JSON."""
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     return Response(msgspec.json.encode(content), status, headers, "application/json")
 
 
 def fail(status: int, message: str) -> Response:
-    """Answer with an error."""
+    """Return an error response."""
     return show({"error": message}, status)
 
 
 def whole(request: Request, name: str, default: int, most: int = LARGEST_PAGE) -> int:
-    """Read a whole number of the query; nonsense counts as the default."""
+    """Read a whole number from the query; missing or invalid ones become the default."""
     number = number_in(request.query_params.get(name, ""))
     return default if number is None else min(number, most)
 
 
 def number_in(text: str) -> int | None:
-    """Read a whole number of at most 18 digits; None for anything else."""
+    """Parse a whole number of at most 18 digits; return None for anything else."""
     is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
     return int(text) if is_number else None
 
 
 def position(request: Request) -> int:
-    """Read ``from`` of the query, which has no upper bound."""
+    """Read ``from`` from the query; it has no upper bound."""
     return whole(request, "from", 0, ALL)
 
 
 def flag(request: Request, name: str) -> bool:
-    """Read a yes or no of the query: ``1`` is yes."""
+    """Return whether a parameter of the query is ``1``."""
     return request.query_params.get(name) == "1"
 
 
@@ -57,14 +57,14 @@ _NAVIGATION: Final = b"navigate"
 
 
 class Guard:
-    """ASGI application that lets in only what this machine asks under its own name.
+    """ASGI middleware that only accepts requests made to this machine under its own name.
 
-    A page elsewhere could otherwise send requests to the loopback address from the user's browser: by a
-    name that resolves to it, by a form, or as a script or picture of its own. A link that leads here is
-    followed.
+    Otherwise a page of another site could send requests to the loopback address from the user's browser:
+    through a name that resolves to it, with a form, or by embedding it as a script or an image. Following
+    a link to this page is allowed.
 
     Args:
-        app: What is guarded.
+        app: The application to protect.
     """
 
     def __init__(self, app: ASGIApp) -> None:

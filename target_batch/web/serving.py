@@ -1,4 +1,4 @@
-"""A page's files as routes, and its server on the loopback address until a signal says stop."""
+"""Routes for the files of a page, and a server on the loopback address that runs until a signal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 SHARED: Final = Path(__file__).parent / "static"
-"""Folder of what both pages use."""
+"""Folder of the files that both pages use."""
 _POLICY: Final = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _HEADERS: Final = {
     "content-security-policy": _POLICY,
@@ -30,7 +30,7 @@ _HEADERS: Final = {
 
 
 def page_routes(folder: Path) -> list[BaseRoute]:
-    """Make the routes of the page whose `index.html` and other files lie in a folder."""
+    """Return the routes of a page whose `index.html` and other files are in a folder."""
 
     async def page(_request: Any) -> FileResponse:
         return FileResponse(folder / "index.html", headers=_HEADERS)
@@ -43,19 +43,19 @@ def page_routes(folder: Path) -> list[BaseRoute]:
 
 
 HOST: Final = "127.0.0.1"
-"""The only address that is listened on."""
+"""The only address to listen on."""
 _BACKLOG: Final = 256
 _SECONDS_TO_STOP: Final = 3
 
 
 class LocalServer(uvicorn.Server):
-    """A server that ends quietly, with exit code 0, on the first signal.
+    """A server that stops quietly, with exit code 0, on the first signal.
 
     Args:
         app: The application.
-        greeting: What to say once the server listens; ``{url}`` in it becomes the address.
-        port_file: Where to write the port then.
-        options: More options of uvicorn.
+        greeting: Text to print once the server listens; ``{url}`` is replaced by the address.
+        port_file: File to which the port is written then.
+        options: Further options for uvicorn.
     """
 
     def __init__(self, app: Any, greeting: str, port_file: Path | None = None, **options: Any) -> None:
@@ -76,23 +76,23 @@ class LocalServer(uvicorn.Server):
         self._port_file = port_file
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen, then say where."""
+        """Start to listen, then print the address."""
         await super().startup(sockets)
         port = self.servers[0].sockets[0].getsockname()[1]
         if self._port_file:
             write_port(self._port_file, port)
         click.echo(self._greeting.format(url=f"http://{HOST}:{port}"))
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's form
-        """Stop on a signal; a second one stops harder."""
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Stop on a signal; a second one does not wait for open requests."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
     def serve_on(self, port: int) -> None:
-        """Serve until a signal.
+        """Serve until a signal arrives.
 
         Args:
-            port: TCP port, 0 for any that is free.
+            port: TCP port, 0 for any free one.
 
         Raises:
             OSError: When the port is taken.
@@ -103,7 +103,7 @@ class LocalServer(uvicorn.Server):
 
 
 def write_port(path: Path, port: int) -> None:
-    """Write a port to a file at once, so that a reader never sees half of it."""
+    """Write a port to a file atomically, so that a reader never sees part of it."""
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
     scratch.write_text(f"{port}\n", encoding="ascii")
     scratch.replace(path)

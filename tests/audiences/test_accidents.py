@@ -122,7 +122,7 @@ def test_an_old_copy_of_the_ledger_removes_nobody_who_belongs(vip: Loader) -> No
     assert found.code == 0, found.log
     assert vip.members() == set(numbered(2, 15))
     assert "Batch counts 14 members in 'vip' where 13 are expected" in found.log
-    assert "whom the ledger does not know stays in it" in found.log
+    assert "members unknown to the ledger stay in it" in found.log
 
 
 def test_members_that_vanish_in_batch_are_added_again(vip: Loader) -> None:

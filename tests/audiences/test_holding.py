@@ -26,7 +26,7 @@ def test_an_audience_is_held_until_its_run_ends(ledger_url: str, tmp_path: Path)
     first, second = Ledger(ledger_url, tmp_path), Ledger(ledger_url, tmp_path)
     held, wanted = Snapshot(first, "place", "vip"), Snapshot(second, "place", "vip")
     assert held.hold("cohort") is None
-    assert "another run is at it" in (wanted.hold("cohort") or "")
+    assert "another run is mirroring it" in (wanted.hold("cohort") or "")
     assert Snapshot(second, "place", "other").hold("cohort") is None
     first.close()
     assert wanted.hold("cohort") is None
@@ -44,7 +44,7 @@ def test_a_run_that_was_taken_for_dead_touches_nothing_more(ledger_url: str, tmp
         with second.begin() as connection:
             connection.execute(sa.text(f"{others} AND datname = current_database()"))
     assert wanted.hold("cohort") is None
-    with pytest.raises(TakenOverError, match="Another run took audience 'vip' over"):
+    with pytest.raises(TakenOverError, match="Another run took over audience 'vip'"):
         held.doubt_removes(["u1"])
     held.release()
     with second.begin() as connection:

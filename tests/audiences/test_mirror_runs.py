@@ -211,7 +211,7 @@ def test_a_list_that_cannot_be_trusted_stops_the_mirror(loader: Loader, answer: 
     loader.batch.fault({"answer": {"status": 200, "json": answer}}, path="*/audiences/list*")
     found = loader.mirror(numbered(1, 2))
     assert found.code == 1
-    assert "otherwise than documented" in found.log
+    assert "is not one that it documents" in found.log
     assert loader.members() == set(numbered(1, 10))
 
 
@@ -359,7 +359,7 @@ def test_a_run_that_is_alive_keeps_others_away(mirror: Loader) -> None:
     wait_for(mirror.batch.hits)
     found = mirror.mirror(numbered(2, 9))
     assert found.code == 1
-    assert "another run is at it" in found.log
+    assert "another run is mirroring it" in found.log
     assert process.wait(30) == 0
     kill(process)
     assert mirror.members() == set(numbered(3, 9))

@@ -128,7 +128,7 @@ def test_audiences_are_as_their_streams_say(
     if name != "install_creation" and stops_at in {"", *places}:
         told = {
             "optional_keys": f"how many members audience 'vip_{places[0]}' has",
-            "old_replace": "takes additions and no replacement of all its members",
+            "old_replace": "accepts additions, but no replacement of all its members",
         }
         assert (first.code, first.states, first.codes()) == (1, [], []), first.log
         assert told[name] in first.log

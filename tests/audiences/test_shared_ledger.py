@@ -112,7 +112,7 @@ def test_runs_that_mirror_one_audience_at_once_leave_it_true(crowd: Crowd, loade
         assert {one.code for one in found} <= {0, 1}
         assert any(one.code == 0 for one in found), found[0].log
         for one in found:
-            assert one.code == 0 or "another run is at it" in one.log, one.log
+            assert one.code == 0 or "another run is mirroring it" in one.log, one.log
         assert loader.members() in [set(ids) for ids in wanted]
     final = crowd.run([cohort(wanted[0])], streams=streams)[0]
     assert final.code == 0, final.log

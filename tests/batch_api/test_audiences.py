@@ -322,7 +322,7 @@ def test_a_replacement_that_is_refused_as_such_blames_no_member() -> None:
     sender.vouch()
     receipt = sender.replace("vip", "vip", MANY)
     assert isinstance(receipt.failure, DeliveryError)
-    assert "takes additions and no replacement of all its members" in str(receipt.failure)
+    assert "accepts additions, but no replacement of all its members" in str(receipt.failure)
     assert (receipt.refused, len(receipt.unconfirmed)) == ({}, len(MANY))
     assert len(transport.calls) < 20
 

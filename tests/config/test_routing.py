@@ -25,6 +25,7 @@ def properties(*names: str) -> dict[str, Any]:
         ("users", "profiles"),
         ("public-customers", "profiles"),
         ("CustomerProfiles", "profiles"),
+        ("CRMUsers", "profiles"),
         ("crm_people", "profiles"),
         ("identifies", "profiles"),
         ("app.Subscriber", "profiles"),

@@ -345,6 +345,20 @@ def test_where_everybody_is_refused_it_is_not_their_fault(tmp_path: Path, batch:
     assert len(people(batch)) == 10
 
 
+def test_a_person_unknown_after_a_lost_answer_does_not_prove_the_requests_right(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """Nothing was ever accepted: the state is held, in this run and in the next one."""
+    answer = {"status": 404, "json": {"error_code": "ROUTE_NOT_FOUND", "error_message": "why"}}
+    batch.fault({"accept_then": "reset"}, "*/gdpr/request", nth=[1])
+    batch.fault({"answer": answer}, "*/gdpr/request")
+    lines = stream(*(gone(f"g{number}") for number in range(6)))
+    for _ in range(2):
+        ended = run_quickly(tmp_path, batch.url, lines, **{**ERASING, "app_api_keys": APPS[:1]})
+        assert (ended.code, ended.codes("users"), ended.states) == (1, [], []), ended.log
+        assert "Batch refused every erasure, of 5 people (404" in ended.log
+
+
 def test_where_one_was_accepted_before_the_people_are_refused_and_not_the_requests(
     tmp_path: Path, batch: LocalBatch
 ) -> None:

@@ -85,6 +85,24 @@ def test_a_replay_of_a_table_goes_on_where_its_state_ends(tmp_path: Path, batch:
     assert batch.summary()["profiles"] == 5
 
 
+@pytest.mark.parametrize("content", [None, b"PAR1\xff\xfe"], ids=["folder", "not-text"])
+def test_a_state_that_is_no_text_is_a_wrong_use(
+    tmp_path: Path, batch: LocalBatch, content: bytes | None
+) -> None:
+    """A sentence and exit code 2, nothing is sent."""
+    path, state = tmp_path / "users.csv", tmp_path / "state"
+    path.write_text("user_id,n\nu1,1\n")
+    if content is None:
+        state.mkdir()
+    else:
+        state.write_bytes(content)
+    done = replayed(tmp_path, batch.url, "--state", str(state), str(path))
+    assert done.returncode == 2
+    assert "cannot be read as text" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert batch.summary()["profiles"] == 0
+
+
 def test_a_table_of_a_head_only_is_an_empty_load(tmp_path: Path, batch: LocalBatch) -> None:
     path = tmp_path / "users.csv"
     path.write_text("user_id,Email\n")

@@ -80,9 +80,7 @@ def test_a_path_works_where_no_schema_announces_it(plan_of: Callable[..., Plan])
         operation = plan(record, 0)
         assert isinstance(operation, ProfileUpdate)
         assert operation.attributes == {"plan": "pro"}
-        assert plan.take_new_notes()[-1].startswith(
-            "Of the object `extra` only what the stream's `attributes` name"
-        )
+        assert plan.take_new_notes()[-1].startswith("Only those parts of the object `extra` are sent")
     plan = plan_of("segment", {}, options={"attributes": {"traits.address.city": "city"}, "custom_id": "id"})
     operation = plan({"id": "u1", "type": "identify", "traits": {"address": {"city": "Lyon"}, "x": 1}}, 0)
     assert isinstance(operation, ProfileUpdate)

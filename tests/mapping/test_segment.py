@@ -151,6 +151,13 @@ def test_a_fault_says_where_in_the_message_it_is(
         pytest.param({"type": "group", "groupId": "g1", "traits": {"industry": "Tech", "email": "c@d.co"}},
                      ProfileUpdate("u", {"industry": "Tech", "email": "c@d.co", "group_id": "g1"}, []),
                      id="group-feeds-no-natives"),
+        pytest.param({"type": "page", "name": None, "properties": {"name": "Home", "category": "Docs"}},
+                     ProfileUpdate("u", {}, [{"name": "page_viewed", "time": TIME, "attributes": {
+                         "name": "Home", "category": "Docs"}}]), id="page-named-by-its-properties"),
+        pytest.param({"type": "group", "groupId": None, "traits": {"groupId": "g1"}},
+                     ProfileUpdate("u", {"group_id": "g1"}, []), id="group-named-by-its-traits"),
+        pytest.param({"type": "group", "traits": {"industry": "Tech"}},
+                     ProfileUpdate("u", {"industry": "Tech"}, []), id="group-without-a-name-deletes-none"),
     ],
 )  # fmt: skip
 def test_page_screen_and_group_only_where_types_ask(

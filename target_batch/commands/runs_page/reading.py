@@ -1,6 +1,6 @@
-"""What the page shows of `work_path`: the run log, and what each run refused, by stream and reason.
+"""Reading `work_path` for the page: the run log, and the rejects of each run by stream and reason.
 
-What was read is kept for a while, since a page asks again and again.
+Results are cached for a while, because a page asks for them repeatedly.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from target_batch.commands import history
-from target_batch.commands.rejects import EXAMPLES, Group
-from target_batch.common.reasons import Reason
+from target_batch.commands.rejects import EXAMPLES, REASONS, UNKNOWN, Group
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
@@ -21,16 +20,14 @@ if TYPE_CHECKING:
 
     from target_batch.commands.history import RejectMark
 
-UNKNOWN: Final = "A reason that this version does not know."
 LONGEST_FILE: Final = 1000
 NAMES: Final = {"batch": "Batch", "id": "ID", "url": "URL", "segment": "Segment"}
 """Words that keep their capitals."""
-BY_CODE: Final = {reason.code: reason for reason in Reason}
 
 
 @dataclass
 class Refused:
-    """What the rejects files of one run hold; `files` says of each whether anything in it can be replayed."""
+    """The contents of one run's rejects files; `files` maps each to whether any of it can be replayed."""
 
     groups: dict[str, dict[str, Group]] = field(default_factory=dict)
     examples: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
@@ -38,7 +35,7 @@ class Refused:
 
 
 def gathered(refusals: Iterable[RejectMark]) -> Refused:
-    """Gather refusals; of each group a few are kept as examples, without the record."""
+    """Group the marks of rejects, and keep a few of each group as examples, without the record."""
     found = Refused()
     for refusal in refusals:
         code = str(refusal.mark.get("code", "unknown"))
@@ -52,9 +49,9 @@ def gathered(refusals: Iterable[RejectMark]) -> Refused:
 
 
 def reason(found: Refused, stream: str, code: str, counted: int) -> dict[str, Any]:
-    """Describe one reason of a stream; `counted` is what the run log says, the files may know otherwise."""
+    """Describe one reason of a stream; `counted` is the run log's count, which may differ from the files."""
     group = found.groups.get(stream, {}).get(code) or Group()
-    known = BY_CODE.get(code)
+    known = REASONS.get(code)
     return {
         "code": clean(code, 60),
         "label": _label(clean(code, 60)),
@@ -69,7 +66,7 @@ def reason(found: Refused, stream: str, code: str, counted: int) -> dict[str, An
 
 
 def _label(code: str) -> str:
-    """Return the words of a code."""
+    """Return the code of a reason in words."""
     words = [NAMES.get(word, word) for word in code.split("_")]
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
@@ -89,17 +86,17 @@ def _example(refusal: RejectMark) -> dict[str, Any]:
 T = TypeVar("T")
 
 FRESH_SECONDS: Final = 1.0
-"""How long what was read from a disk is kept."""
+"""Time for which results from a disk are cached."""
 FRESH_SECONDS_BEHIND_URL: Final = 30.0
-"""The same behind a URL, where each run is an object of its own."""
+"""The same for a URL, where every run is a separate object to read."""
 FRESH_SECONDS_ENDED: Final = 60.0
-"""How long the rejects of a run that ended are kept: they may be many, and change only by being deleted."""
+"""The same for rejects of runs that have ended: they may be many, and can only be deleted."""
 RUNS_KEPT: Final = 8
-"""Runs whose rejects are kept."""
+"""Number of runs whose rejects are cached."""
 
 
 class Work:
-    """What runs left behind; may be asked from several threads.
+    """Cached access to what runs left under `work_path`. Thread-safe.
 
     Args:
         path: The setting `work_path`: a folder, or a URL that fsspec knows.
@@ -115,7 +112,7 @@ class Work:
         self._kept: OrderedDict[tuple[str, ...], tuple[float, Any]] = OrderedDict()
 
     def runs(self) -> list[dict[str, Any]]:
-        """Return the entries of the run log, the newest first.
+        """Return the entries of the run log, newest first.
 
         Raises:
             ConfigurationError: the folder cannot be read.
@@ -123,7 +120,7 @@ class Work:
         return self._read((), lambda: history.runs(self._path)[::-1], self._fresh)
 
     def run(self, name: str) -> dict[str, Any] | None:
-        """Return the entry of one run; None for an unknown one.
+        """Return the entry of one run, None if it is unknown.
 
         Raises:
             ConfigurationError: the folder cannot be read.
@@ -131,7 +128,7 @@ class Work:
         return next((entry for entry in self.runs() if entry["run"] == name), None)
 
     def refused(self, entry: dict[str, Any]) -> Refused:
-        """Return what a run of the log refused; the rejects of one that ended only go away.
+        """Return the rejects of a run in the log.
 
         Raises:
             ConfigurationError: the folder cannot be read.

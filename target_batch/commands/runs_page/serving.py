@@ -1,4 +1,4 @@
-"""The page's routes, and its server."""
+"""The routes and the server of the page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 STATIC: Final = Path(__file__).parent / "static"
-"""Folder of the page."""
+"""Folder of the page's files."""
 LARGEST_PAGE: Final = 100
 """Largest ``limit`` of a list."""
 GREETING: Final = "The runs are shown at {url} (Ctrl-C ends it)"
@@ -32,8 +32,8 @@ class RunsPage:
     """The views.
 
     Args:
-        work: What runs left behind.
-        target: How the target is called, such as ``target-batch --config batch.json``.
+        work: The run log and the rejects.
+        target: The command line that calls the target, such as ``target-batch --config batch.json``.
     """
 
     def __init__(self, work: Work, target: str) -> None:
@@ -41,7 +41,7 @@ class RunsPage:
         self._target = target
 
     def runs(self, request: Request) -> Response:
-        """List or search the runs, the newest first."""
+        """List or search the runs, newest first."""
         everything = self._work.runs()
         text = request.query_params.get("search", "")
         found = [entry for entry in everything if not text or entries.matches(entry, text)]
@@ -52,7 +52,7 @@ class RunsPage:
         return show({"total": len(everything), "found": len(found), **_totals(everything), "runs": shown})
 
     def run(self, request: Request) -> Response:
-        """Show one run: its streams, what each refused and why, and how to replay that."""
+        """Show one run: its streams, what was refused and why, and how to replay it."""
         entry = self._work.run(request.path_params["run"])
         if entry is None:
             return fail(404, "run not found")
@@ -71,17 +71,16 @@ class RunsPage:
         )
 
     def _replays(self, entry: dict[str, Any], refused: Refused) -> dict[str, Any]:
-        """Say how to deliver what was refused; what a dry run refused was never meant to be sent."""
+        """Return the rejects files and the commands that replay them; there are none for a dry run."""
         files = [clean(path, 1000) for path in refused.files]
-        ready = (
-            [] if entry.get("dry_run") is True else [path for path, again in refused.files.items() if again]
-        )
+        is_dry = entry.get("dry_run") is True
+        ready = [path for path, repeatable in refused.files.items() if repeatable and not is_dry]
         commands = [f"{self._target} --input {shlex.quote(path)}" for path in ready[:LARGEST_PAGE]]
         return {"files": files[:LARGEST_PAGE], "replay": commands}
 
 
 def _totals(everything: list[dict[str, Any]]) -> dict[str, Any]:
-    """Count the runs by how they ended, and what the live ones delivered, refused and spared."""
+    """Count the runs that failed or did not end, and sum up the counts of live runs."""
     outcomes = [entries.outcome(entry) for entry in everything]
     live = [entry for entry in everything if entry.get("dry_run") is not True]
     tallies = [counts for entry in live for _, counts in entries.streams(entry)]
@@ -105,19 +104,19 @@ def _stream(
 
 
 def application(work_path: str, target: str) -> Guard:
-    """Make the application."""
+    """Return the application."""
     page = RunsPage(Work(work_path), target)
     routes = [Route("/_/runs", page.runs), Route("/_/runs/{run:path}", page.run), *page_routes(STATIC)]
     return Guard(Starlette(routes=routes, exception_handlers={ConfigurationError: _unreadable}))
 
 
 def serve(work_path: str, target: str, port: int) -> None:
-    """Serve the page until a signal.
+    """Serve the page until a signal arrives.
 
     Args:
-        work_path: The setting of that name.
-        target: How the target is called.
-        port: TCP port, 0 for any that is free.
+        work_path: The setting `work_path`.
+        target: The command line that calls the target.
+        port: TCP port, 0 for any free one.
 
     Raises:
         OSError: the port is taken.

@@ -1,1 +1,1 @@
-"""Mirrors: a stream is the whole truth of its audiences; only the differences are sent."""
+"""Mirrors: a stream contains all members of its audiences, and only the differences are sent."""

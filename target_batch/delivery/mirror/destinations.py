@@ -1,4 +1,4 @@
-"""Where a mirror takes effect: an audience of a project or app, or a boolean attribute of profiles."""
+"""Destinations of a mirror: an audience of a project or app, or a boolean attribute of profiles."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ _encode = msgspec.json.encode
 
 
 class Destination(Protocol):
-    """One destination that a mirror makes like its stream.
+    """A destination that a mirror makes equal to its stream.
 
-    `scope` names it in the ledger, `where` in the log if there are several; neither holds a key.
+    `scope` identifies it in the ledger, `where` in the log if there are several; neither contains a key.
+    `chunk` is the maximum number of members in one call.
     """
 
     scope: str
@@ -39,29 +40,32 @@ class Destination(Protocol):
     can_replace: bool
 
     def exists(self, name: str) -> bool:
-        """Return whether there is such an audience."""
+        """Return whether the audience exists."""
 
     def size(self, name: str) -> int | None:
-        """Return how many members there are now; None if the audience does not exist."""
+        """Return the current number of members; None if the audience does not exist."""
 
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
-        """Add members, or update them."""
+        """Add or update members."""
 
     def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
         """Remove members."""
 
     def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
-        """Remove everybody, then add members."""
+        """Remove all members, then add the given ones."""
 
     def settle(self, name: str, token: str) -> int | None:
-        """Wait until what was accepted has taken effect; return the size, None where that is not asked."""
+        """Wait until accepted changes have taken effect; return the size, or None if it is not requested."""
 
     def vouch(self) -> None:
-        """Take note that members were accepted here before: where one is refused, it is not the settings."""
+        """Note that members were accepted here before, so new refusals are not due to the settings."""
 
 
 class AudienceDestination:
-    """An audience behind one key; a dry run gets no answers, so it takes for granted what it would ask."""
+    """An audience, accessed with one key.
+
+    Without `asks`, as in a dry run, Batch is not asked whether an audience exists: it is assumed to.
+    """
 
     chunk = AUDIENCE_ENTRIES
     can_replace = True
@@ -78,30 +82,30 @@ class AudienceDestination:
         """Return whether Batch lists the audience.
 
         Raises:
-            StopRun: Batch does not tell.
+            StopRun: Batch did not return it.
         """
         if not self._asks:
             self._sender.assume(name)
-        return _told(self._sender.exists(name))
+        return _answer_of(self._sender.exists(name))
 
     def size(self, name: str) -> int | None:
-        """Return the members that Batch counts, once its index is done; None for no such audience.
+        """Return the number of members that Batch reports once indexed; None if the audience does not exist.
 
         Raises:
-            StopRun: Batch does not say, and without that number no member may be replaced.
+            StopRun: Batch did not return the number, without which no member may be replaced.
         """
-        if not _told(self._sender.exists(name)):
+        if not _answer_of(self._sender.exists(name)):
             return None
         members = self._indexed(name, "").members
         if members is None:
             raise DeliveryError(
                 f"Batch does not say how many members audience '{clean(name)}' has (its answer lacks "
-                "`nb_ids`), so nobody is replaced."
+                "`nb_ids`), so no member was replaced."
             )
         return members
 
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
-        """Add members, or update them."""
+        """Add or update members."""
         return self._sender.change(name, label, [adding(body) for body in bodies])
 
     def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
@@ -109,36 +113,36 @@ class AudienceDestination:
         return self._sender.change(name, label, [_encode({"action": "remove", "id": id_}) for id_ in ids])
 
     def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
-        """Remove everybody, then add members."""
+        """Remove all members, then add the given ones."""
         return self._sender.replace(name, label, bodies)
 
     def settle(self, name: str, token: str) -> int | None:
-        """Poll until the index has everything, and return the size.
+        """Poll until everything is indexed, and return the size; None if the run does not wait for indexing.
 
         Raises:
-            StopRun: it took too long, or Batch does not tell.
+            StopRun: indexing took too long, or Batch did not return its state.
         """
         return self._indexed(name, token).members if self._timing.waits else None
 
     def _indexed(self, name: str, token: str) -> Look:
         begun = self._timing.now()
-        while not (look := _told(self._sender.look(name, token))).indexed:
+        while not (look := _answer_of(self._sender.look(name, token))).indexed:
             self._timing.check(begun, name, look.state)
             self._timing.pause_until(self._timing.next_poll(begun))
         return look
 
 
-def _told(found: Answer | Receipt) -> Answer:
-    """Return what Batch answered, or raise why it did not."""
+def _answer_of(found: Answer | Receipt) -> Answer:
+    """Return Batch's answer, or raise the error that prevented it."""
     if isinstance(found, Receipt):
-        raise found.failure or DeliveryError("Batch does not tell what an audience is like.")
+        raise found.failure or DeliveryError("Batch did not return the state of an audience.")
     return found
 
 
 class AttributeDestination:
-    """A boolean attribute of the project's profiles: true for members, false for those who left.
+    """A boolean attribute of the project's profiles: true for members, false for former members.
 
-    `endpoint` is the setting `profile_endpoint`, `most_entries` what leaves room to others in one call.
+    `endpoint` is the setting `profile_endpoint`. `most_entries` limits one call, to leave room for others.
     """
 
     can_replace = False
@@ -162,7 +166,7 @@ class AttributeDestination:
         self.chunk = min(most_entries, UPDATE.entries if endpoint == "update" else MASS_UPDATE.entries)
 
     def exists(self, name: str) -> bool:
-        """Return True: an attribute is there as soon as a profile has it."""
+        """Return True: an attribute exists as soon as a profile has it."""
         _ = name
         return True
 
@@ -172,12 +176,12 @@ class AttributeDestination:
         return None
 
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
-        """Set the attribute."""
+        """Set the attribute to true."""
         _ = label
         return self._set(name, [msgspec.json.decode(body)["id"] for body in bodies], value=True)
 
     def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
-        """Set the attribute to false, but for who was erased: it would bring them back."""
+        """Set the attribute to false, except for people who were erased: it would bring them back."""
         _ = label
         return self._set(name, ids, value=False)
 
@@ -201,7 +205,7 @@ class AttributeDestination:
         receipt = self._sender.deliver(endpoint, [entry.body for entry in sending.entries])
         if self._memory:
             self._memory.settle(sending, receipt)
-        destinations = {custom_id: destination for destination, custom_id in enumerate(ids)}
-        moved = [destinations[entry.custom_id] for entry in sending.entries]
+        positions = {custom_id: position for position, custom_id in enumerate(ids)}
+        moved = [positions[entry.custom_id] for entry in sending.entries]
         refused = {moved[index]: found for index, found in receipt.refused.items()}
         return replace(receipt, refused=refused, unconfirmed={moved[i] for i in receipt.unconfirmed})

@@ -1,12 +1,12 @@
-"""Mirror: the stream is the whole truth of its audiences; only the differences are sent.
+"""Mirror: the stream contains all members of its audiences, and only the differences are sent.
 
-Nothing is changed before the input has proved complete and every guard has let every plan pass. What a
-call may change is unknown in the ledger from before the call until its answer, so that the next run
-heals what a crash leaves.
+Nothing is changed before the input has proved complete and every plan has passed every guard. The members
+that a call may change are marked as unknown in the ledger from before the call until its answer, so that the
+next run repairs the effects of a crash.
 
-A STATE after the last record proves a stream complete, and so does an ACTIVATE_VERSION, unless a tap has
-marked the state as one from the middle, or the state is empty, as taps write it when they are terminated.
-A stream without a record proves less by itself: for it the last word must come after every record.
+A stream is complete if a STATE or an ACTIVATE_VERSION comes after its last record. A STATE does not count if
+the tap has marked it as written in the middle of a stream, or if it is empty, as taps write it when they are
+terminated. For a stream without records, the message must come after the last record of the whole input.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Completeness:
-    """What speaks for the completeness of one stream; `tallies` count the records of all of them."""
+    """The evidence that one stream is complete; `tallies` count the records of all streams."""
 
     def __init__(self, stream: str, tallies: Mapping[str, Tally]) -> None:
         self._stream = stream
@@ -44,10 +44,10 @@ class Completeness:
         self._read_before = -1
         self._input_before = -1
         self.is_under_way = False
-        """Whether the last STATE says that the tap was still at work."""
+        """Whether the last STATE was written while the tap was still working on the stream."""
 
     def state(self, value: bytes) -> None:
-        """Take a STATE in."""
+        """Process a STATE."""
         self.is_under_way = self._under_way(value)
         if not self.is_under_way:
             self._read_before = self._read()
@@ -55,12 +55,12 @@ class Completeness:
                 self._input_before = self._read_in_all()
 
     def activated(self) -> None:
-        """Take an ACTIVATE_VERSION of the stream in: the first one stands before its records."""
+        """Process an ACTIVATE_VERSION of the stream; one before its first record is ignored."""
         if self._read():
             self._read_before = self._read()
 
     def holds(self) -> bool:
-        """Whether nothing of the stream came after the proof, and nothing at all if it is empty."""
+        """Return whether no record of the stream (of any stream, if it is empty) came after the evidence."""
         if self._read_before != self._read():
             return False
         return self._read() > 0 or self._input_before == self._read_in_all()
@@ -73,7 +73,7 @@ class Completeness:
         return sum(tally.read for tally in self._tallies.values())
 
     def _under_way(self, state: bytes) -> bool:
-        """Tell whether a state was written in the middle of a stream, as taps mark it."""
+        """Return whether a state comes from the middle of a stream: it is marked so, empty, or unreadable."""
         try:
             value = msgspec.json.decode(state)
         except msgspec.DecodeError:
@@ -91,12 +91,12 @@ class Completeness:
         return any(_holds_markers(bookmarks[name]) for name in found)
 
     def _may_be_mine(self, name: Any) -> bool:
-        """Whether a tap may mean this stream: a stream map can have given it another name."""
+        """Return whether a tap may mean this stream: a stream map may have given it another name."""
         return name == self._stream or not isinstance(name, str) or name not in self._tallies
 
 
 def _holds_markers(bookmark: Any) -> bool:
-    """Tell whether a bookmark, or that of one of its partitions, is marked as unfinished."""
+    """Return whether a bookmark, or one of its partitions, is marked as unfinished."""
     if not isinstance(bookmark, dict):
         return False
     partitions = bookmark.get("partitions")
@@ -105,11 +105,11 @@ def _holds_markers(bookmark: Any) -> bool:
 
 
 _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
-"""A column that has moved in its schema changes no hash."""
+"""Deterministic, so that a column that has moved in its schema does not change any hash."""
 
 
 class MirrorDelivery:
-    """Stages the rows of one stream and, at the end, makes its audiences like it."""
+    """Stages the rows of one stream and, at the end, makes its audiences equal to it."""
 
     def __init__(  # noqa: PLR0913 - it is where the ledger, the destinations and the run meet
         self,
@@ -150,18 +150,18 @@ class MirrorDelivery:
         self._staging.put(row)
 
     def state(self, line: int, value: bytes) -> None:
-        """Take a STATE as proof that the stream was whole, unless it says that it is under way."""
+        """Take a STATE as evidence that the stream is complete, unless it was written in the middle."""
         self._since(line)
         self._completeness.state(value)
 
     def activated(self, stream: str, line: int) -> None:
-        """Take an ACTIVATE_VERSION as proof that its stream was whole."""
+        """Take an ACTIVATE_VERSION as evidence that its stream is complete."""
         _ = line
         if stream == self._stream:
             self._completeness.activated()
 
     def _since(self, line: int) -> None:
-        """Hold the states from here on: that a stream is empty is something to deliver, too."""
+        """Hold the states from this line on: an empty stream has to be delivered, too."""
         if self._open_since is None:
             self._open_since = line
 
@@ -172,27 +172,27 @@ class MirrorDelivery:
         """Do nothing: a mirror waits for the end of its stream."""
 
     def salvage(self) -> None:
-        """Do nothing: there is nothing on the wire."""
+        """Do nothing: no request is in flight."""
 
     @property
     def waiting(self) -> bool:
-        """Never: a checkpoint does not send a mirror."""
+        """Always false: a checkpoint does not send a mirror."""
         return False
 
     @property
     def in_flight(self) -> int:
-        """Nothing is on the wire between calls."""
+        """Always 0: calls are made one at a time, and each waits for its answer."""
         return 0
 
     def oldest_line(self) -> int | None:
-        """The line of the first row or STATE, until the mirror is done."""
+        """Return the input line of the first row or STATE, until the mirror is done."""
         return self._open_since
 
     def finish(self) -> None:
-        """Guard, plan, send, and commit; once, for afterwards no row is there any more.
+        """Check the guards, plan, and send; only once, because the staged rows are dropped afterwards.
 
         Raises:
-            MirrorRefusedError: a guard refused it; nothing was changed.
+            MirrorRefusedError: a guard refused the mirror; nothing was changed.
             StopRun: a call could not be delivered.
         """
         if self._finished:
@@ -208,7 +208,7 @@ class MirrorDelivery:
         self._let_go()
 
     def _let_go(self) -> None:
-        """Leave the ledger to others; where it does not answer, the next run finds this one dead."""
+        """Release the ledger for others; if it does not answer, the next run finds this run dead."""
         for snapshot in self._held:
             snapshot.release()
         self._staging.drop()
@@ -233,7 +233,7 @@ class MirrorDelivery:
         self._count(unchanged)
 
     def _guard_completeness(self) -> None:
-        """Only a stream that was read to its end is the whole truth of its audiences."""
+        """Refuse a stream that was not read to its end, because members may be missing from it."""
         option = f"streams.{clean(self._stream)}.complete_at"
         if not self._input_ended():
             self._refuse(
@@ -256,7 +256,7 @@ class MirrorDelivery:
         )
 
     def _guard_emptiness(self) -> None:
-        """An empty stream removes everybody, or it is a failed one: only the user can know."""
+        """Refuse an empty stream unless `allow_empty` is set: only the user can know whether it is right."""
         tally = self._fates.tally(self._stream)
         if tally.rejected:
             self._refuse(
@@ -275,7 +275,7 @@ class MirrorDelivery:
             self.tell(f"no row came for {shown}{more}: their members stay as they are.")
 
     def _plan(self, destination: Destination, name: str) -> MirrorPlan:
-        """Hold an audience and let its plan pass the guards."""
+        """Hold an audience for this run, plan its changes, and check the plan against the guards."""
         snapshot = Snapshot(self._ledger, destination.scope, name)
         if (why := snapshot.hold(self._stream)) is not None:
             self._refuse(f"audience '{clean(name)}': {why}")
@@ -292,7 +292,7 @@ class MirrorDelivery:
         return plan
 
     def _guards(self) -> Guards:
-        """Rows without a usable ID cannot be about members."""
+        """Return the guards; rejected rows without a usable ID do not count, as they cannot name members."""
         tally = self._fates.tally(self._stream)
         nameless = sum(tally.reasons[reason.code] for reason in NAMELESS)
         return Guards(self._max_shrink, self._options.allow_empty, max(0, tally.rejected - nameless))
@@ -307,13 +307,13 @@ class MirrorDelivery:
         self._tell(self._stream, note)
 
     def moved(self, *, added: int = 0, removed: int = 0) -> None:
-        """Count members that were added, or removed."""
+        """Count members that were added or removed."""
         self._fates.moved(self._stream, added=added, removed=removed)
 
     def refused(self, name: str, member: str, refusals: Sequence[Refusal]) -> bool:
         """Settle the records of a member that Batch refused; return whether there are any.
 
-        What one destination has refused is sent to the others all the same, and is settled once.
+        A member refused by one destination is still sent to the others, but settled only once.
         """
         found = self._staging.last_word(name, member)
         if found is None or self._origin is None:
@@ -324,14 +324,14 @@ class MirrorDelivery:
         return True
 
     def _unchanged(self, plans: Sequence[tuple[MirrorPlan, str]], name: str) -> Count:
-        """Count the rows that are true already in every destination, before anything is sent."""
+        """Count the rows that are already up to date in every destination, before anything is sent."""
         every = [plan.unchanged() for plan, planned in plans if planned == name]
         there = self._staging.count(self._staging.wanted(name), *(one.there for one in every))
         gone = self._staging.count(self._staging.unwanted(name), *(one.gone for one in every))
         return Count(there.members + gone.members, there.records + gone.records)
 
     def _count(self, unchanged: Sequence[Count]) -> None:
-        """Settle every staged record: true already, refused before, or delivered."""
+        """Settle every staged record as unchanged or delivered; refused ones are settled already."""
         every, refused = self._staging.count(), self._staging.refused()
         kept = sum(count.records for count in unchanged)
         sent = every.records - refused.records - kept
@@ -343,7 +343,7 @@ NAMELESS = (Reason.MISSING_CUSTOM_ID, Reason.INVALID_CUSTOM_ID)
 
 
 def _row(operation: AudienceChange | ProfileUpdate, ticket: Ticket) -> tuple[Row, str]:
-    """Read a membership from either form: a change of an audience, or a boolean attribute."""
+    """Return the row and the label of a membership, from an audience change or a boolean attribute."""
     if hasattr(operation, "custom_id"):
         ((name, value),) = operation.attributes.items()
         body = _encode({"id": operation.custom_id}) if value else None

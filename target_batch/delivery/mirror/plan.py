@@ -1,4 +1,4 @@
-"""The plan of one audience in one destination: what it would do, which guard refuses it, and doing it."""
+"""The plan for one audience in one destination: finds the differences, checks the guards, sends changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """What a plan must not do: lose more than a share, or anybody because of rows that could not be read."""
+    """The limits of a plan: the share of members it may remove; none if rows could not be read."""
 
     max_shrink: float
     allow_empty: bool
@@ -30,14 +30,14 @@ class Guards:
 
 
 class Unchanged(NamedTuple):
-    """Which rows are true already, of those who should be in and of those who should be out."""
+    """Conditions for rows that are up to date: of members to be in the audience, and of those to be out."""
 
     there: sa.ColumnElement[bool]
     gone: sa.ColumnElement[bool]
 
 
 class Journal(Protocol):
-    """Where a plan notes what it does: for the log, and for the records that Batch refuses."""
+    """The interface to which a plan reports its actions and the members that Batch refuses."""
 
     def tell(self, note: str) -> None:
         """Report something that the user should act upon."""
@@ -46,14 +46,14 @@ class Journal(Protocol):
         """Report what is about to happen."""
 
     def moved(self, *, added: int = 0, removed: int = 0) -> None:
-        """Count members that were added, or removed."""
+        """Count members that were added or removed."""
 
     def refused(self, name: str, member: str, refusals: Sequence[Refusal]) -> bool:
         """Settle the records of a member that Batch refused; return whether there are any."""
 
 
 class MirrorPlan:
-    """Makes one audience in one destination like the stream."""
+    """Makes one audience in one destination equal to the stream."""
 
     def __init__(
         self, destination: Destination, snapshot: Snapshot, staging: Staging, journal: Journal
@@ -67,7 +67,7 @@ class MirrorPlan:
         self._shown = f"'{clean(snapshot.name)}'{where}"
 
     def look(self) -> None:
-        """Find out what there is and what would be done, and say so."""
+        """Find out the current members and the changes to make, and log them."""
         name = self._name
         in_ledger = self._snapshot.is_known()
         there = in_ledger and self._destination.exists(name)
@@ -89,13 +89,13 @@ class MirrorPlan:
         self._journal.inform(f"Audience {self._shown}: {self.text}{news}")
 
     def unchanged(self) -> Unchanged:
-        """Choose the staged rows about which nothing has to be sent; a replace sends all who are in."""
+        """Return the conditions for staged rows that need not be sent; a replacement sends every member."""
         if not self._by_difference:
             return Unchanged(sa.false(), sa.true())
         return Unchanged(self._snapshot.has(), self._snapshot.lacks())
 
     def objection(self, guards: Guards) -> str | None:
-        """Return why a guard refuses the plan."""
+        """Return why a guard refuses the plan, or None if all guards allow it."""
         size, before = self._size, self._before
         losing = size.removes if self._by_difference else before - size.after
         if losing <= 0 or self._strangers:
@@ -120,10 +120,10 @@ class MirrorPlan:
         return None
 
     def apply(self, stream: str, label: str) -> None:
-        """Send what is different and wait until it has taken effect, and what an earlier run sent with it.
+        """Send the differences, and wait until they and the changes of earlier runs have taken effect.
 
         Raises:
-            StopRun: a call could not be delivered; what it concerns is unknown in the ledger.
+            StopRun: a call could not be delivered; its members are marked as unknown in the ledger.
         """
         changes = not self._by_difference or self._size.adds + self._size.removes > 0
         indexing = self._snapshot.begin(stream, known=self._by_difference, changes=changes)
@@ -141,7 +141,10 @@ class MirrorPlan:
             self._snapshot.indexed()
 
     def _add(self, label: str) -> tuple[str | None, bool]:
-        """Add in calls that fit, the first one a replace where the ledger does not know the members."""
+        """Add members; if the ledger does not know the present ones, the first call replaces them all.
+
+        Return the last token, and False if Batch refused every member of such a replacement.
+        """
         token, after, calls = None, "", 0
         replaced = self._by_difference or not self._size.after
         if self._by_difference and not self._size.adds:
@@ -182,25 +185,25 @@ class MirrorPlan:
         return token
 
     def _reject(self, refused: dict[str, Any]) -> int:
-        """Reject the records of members that Batch refuses; return how many members have none."""
+        """Reject the records of members that Batch refused; return the number of members without records."""
         named = [self._journal.refused(self._name, member, found) for member, found in refused.items()]
         self._staging.refuse(self._name, list(refused))
         return named.count(False)
 
     def _not_removed(self, refused: dict[str, Any]) -> None:
-        """Report members without a record of their own; the next run tries again."""
+        """Settle members whose removal was refused, and report those without records; a later run retries."""
         if silent := self._reject(refused):
             self._journal.tell(f"Batch refused to remove {silent} members of {self._shown}; they stay in it.")
 
     def _settle(self, token: str) -> None:
-        """Wait for the index, and compare what Batch counts: others may change the audience, too."""
+        """Wait for indexing, and compare the size with the ledger: others may change the audience, too."""
         counted = self._destination.settle(self._name, token)
         sure, possible = self._snapshot.counts()
         if counted is None or sure <= counted <= possible:
             return
         what = f"Batch counts {counted} members in {self._shown} where {possible} are expected"
         if counted > possible:
-            what += ": something else adds to this audience, and whom the ledger does not know stays in it"
+            what += ": something else adds to this audience, and members unknown to the ledger stay in it"
         elif self._size.same and self._by_difference:
             self._snapshot.doubt_everybody()
             what += ": something else took members out. The next run adds them all again"
@@ -210,7 +213,7 @@ class MirrorPlan:
 
 
 def _accepted(receipt: Receipt) -> Receipt:
-    """Raise what has kept a call from being delivered."""
+    """Return the receipt, or raise the error that prevented the delivery."""
     if receipt.failure is not None:
         raise receipt.failure
     return receipt

@@ -1,4 +1,4 @@
-"""Converters of values, from what a record holds to what Batch takes, and how each says that it cannot."""
+"""Converters from values of a record to values that Batch accepts, and the errors they raise."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ if TYPE_CHECKING:
     from target_batch.common.reasons import Issue, Reason
 
     Convert: TypeAlias = Callable[[Any], Any]
-    """A value of the record → what is sent; None for what counts as null, `SKIP` for nothing."""
+    """A value of a record → the value to send; None if it counts as null, `SKIP` to send nothing."""
 
 
 class _Skip:
-    """The type of `SKIP`; it has one value."""
+    """The type of `SKIP`, its only instance."""
 
 
 SKIP: Final = _Skip()
-"""What a converter returns for a value that asks for nothing, such as an empty `$add`."""
+"""Returned by a converter if there is nothing to send, such as for an empty `$add`."""
 
 
-class InvalidValue(Exception):  # noqa: N818 - what the value is, caught one call above
-    """The value cannot be sent; the message holds nothing of it."""
+class InvalidValue(Exception):  # noqa: N818 - named for the value, caught one call above
+    """A value cannot be sent; the message never contains any of it."""
 
     def __init__(self, reason: Reason, message: str, where: str | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.where = where
-        """The guilty property, where who raises it knows."""
+        """The property at fault, if known where the error is raised."""
 
 
 class PartlyInvalid(Exception):  # noqa: N818 - same
-    """Some of an object cannot be sent: `value` is what can, the issues name paths inside it."""
+    """Part of an object cannot be sent: `value` is the rest, and the issues name paths inside it."""
 
     def __init__(self, value: Any, issues: list[Issue]) -> None:
         super().__init__()

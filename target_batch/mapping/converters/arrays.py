@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import ARRAY_ITEMS, STRING_LENGTH
 from target_batch.common.reasons import Reason
@@ -12,16 +12,19 @@ from target_batch.mapping.converters import SKIP, InvalidValue
 from target_batch.mapping.converters.values import contradiction, text
 from target_batch.mapping.declared import kind_of
 
+if TYPE_CHECKING:
+    from target_batch.mapping.converters import Convert
+
 CHANGES = frozenset({"$add", "$remove"})
 
 
 def strings(value: Any) -> list[str] | None:
-    """Return an array of at most 25 texts [sdk]; numbers and booleans become text.
+    """Return an array of at most 25 strings [sdk]; numbers and booleans become text.
 
-    Nulls and empty texts hold nothing and are passed over; what is then empty is None.
+    Nulls and empty strings are dropped; an array without other items becomes None.
 
     Raises:
-        InvalidValue: it is not an array, or has arrays, objects, too many or too long items.
+        InvalidValue: the value is not an array, or has arrays, objects, too many or too long items.
     """
     if type(value) is not list:
         if type(value) is dict:
@@ -31,22 +34,22 @@ def strings(value: Any) -> list[str] | None:
     return items if 0 < len(items) <= ARRAY_ITEMS else limited(items, ARRAY_ITEMS)
 
 
-def strings_or_change(value: Any) -> Any:
-    """Return what `strings` does, or `{"$add": […], "$remove": […]}` without its empty parts.
+def whole_or_change(value: Any, convert: Convert = strings) -> Any:
+    """Return the converted array, or `{"$add": […], "$remove": […]}` without its empty parts.
 
-    A change of nothing is `SKIP`.
+    A change that adds and removes nothing becomes `SKIP`.
 
     Raises:
-        InvalidValue: as `strings`; or an object that is not change.
+        InvalidValue: `convert` rejects an array, or an object that is not a change.
     """
     if type(value) is dict and value and CHANGES.issuperset(value):
-        parts = {part: strings(items) for part, items in value.items() if items is not None}
+        parts = {part: convert(items) for part, items in value.items() if items is not None}
         return {part: items for part, items in parts.items() if items} or SKIP
-    return strings(value)
+    return convert(value)
 
 
 def _all_short(items: list[Any]) -> bool:
-    """Tell whether the items are surely texts that `text` returns as they are: short ones, together, too."""
+    """Return whether all items are certainly text that `text` returns unchanged: ASCII, short in total."""
     try:
         joined = "".join(items)
     except TypeError:
@@ -55,16 +58,16 @@ def _all_short(items: list[Any]) -> bool:
 
 
 def texts(items: list[Any]) -> list[str]:
-    """Return the items as text, without those that hold nothing.
+    """Return the items as text, without nulls and empty strings.
 
     Raises:
-        InvalidValue: an item is an array, an object, too long or no number.
+        InvalidValue: an item is an array, an object, too long or not a finite number.
     """
     return [item for item in map(_item, items) if item]
 
 
 def limited(items: list[str], limit: int) -> list[str] | None:
-    """Return the items, None if there are none.
+    """Return the items, or None if there are none.
 
     Raises:
         InvalidValue: there are more than `limit`.

@@ -1,4 +1,4 @@
-"""Dates of every spelling that taps emit → RFC 3339 in UTC, and the seconds they stand for."""
+"""Conversion of dates in all formats that taps emit to RFC 3339 in UTC, and to seconds since 1970."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ as_sent = re.compile(
     r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:Z|[.](?!000000)\d\d\d\d\d\dZ)",
     re.ASCII,
 ).fullmatch
-"""Matches moments of the calendar in the spelling that `utc` returns, but for those of 29 February."""
+"""Matches valid times in the format that `utc` returns, except those of 29 February."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other times known to be UTC
 _EPOCH_UTC = _EPOCH.replace(tzinfo=timezone.utc)
 _DATE_LENGTH = len("2000-01-01")
 _MIDNIGHT_AFTER = 24
 _LEAP_SECOND = 60
 _SMALLEST_MILLISECONDS = 10**11
-"""As seconds this is the year 5138, as milliseconds 1973: an event's time is nearer to today."""
+"""In seconds this is the year 5138, in milliseconds 1973, which is closer to the time of any event."""
 _FINER = (10**17, 10**9), (10**14, 10**6), (_SMALLEST_MILLISECONDS, 10**3)
-"""From which number on it is nanoseconds, microseconds, milliseconds, and how many make a second."""
+"""The smallest numbers read as nanoseconds, microseconds and milliseconds, and how many make a second."""
 
 
 def utc(value: Any) -> str | None:
     """Return the instant as RFC 3339 with `Z`; fractions are rounded to microseconds.
 
-    A date is its midnight, a date-time without zone is taken as UTC. An empty text is None.
+    A date becomes its midnight; a date-time without a zone is read as UTC. Empty text is None.
 
     Raises:
-        InvalidValue: the value is not a date, or none of the calendar.
+        InvalidValue: the value is not a date, or does not exist in the calendar.
     """
     if type(value) is str:
         if len(value) == _DATE_LENGTH:
@@ -63,10 +63,10 @@ def utc(value: Any) -> str | None:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """Return the instant in UTC; without a zone it is taken as UTC.
+    """Return the instant in UTC; without a zone it is read as UTC.
 
     Raises:
-        InvalidValue: in UTC the calendar has no such date.
+        InvalidValue: the calendar has no such date in UTC.
     """
     try:
         return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
@@ -76,24 +76,24 @@ def in_utc(moment: datetime) -> datetime:
 
 @lru_cache(maxsize=CACHED_VALUES)
 def midnight(day: str) -> str | None:
-    """Return the midnight of a date as `utc` does; days repeat, so they are remembered.
+    """Return the midnight of a date as `utc` does; cached, because days repeat.
 
     Raises:
-        InvalidValue: the text is not a date, or none of the calendar.
+        InvalidValue: the text is not a date, or does not exist in the calendar.
     """
     return _respelled(day.strip())
 
 
 def looks_like_a_date(text: str) -> bool:
-    """Tell whether the text has the shape of an ISO 8601 date or date-time, of the calendar or not.
+    """Return whether the text has the format of an ISO 8601 date or date-time, even of a nonexistent day.
 
-    A month above 12 or a day above 31 is none: such a text is a number of something.
+    Text with a month above 12 or a day above 31 does not count: it is some other number.
     """
     return _LIKE_A_DATE(text) is not None
 
 
 def instant(value: Any) -> str | None:
-    """Return a record's own time as `utc` does; numbers count from 1970, in seconds or finer.
+    """Return a record's own time as `utc` does; numbers count seconds or smaller units since 1970.
 
     Raises:
         InvalidValue: the value is not a time.
@@ -110,18 +110,18 @@ def instant(value: Any) -> str | None:
 
 
 def moment_text(seconds: float) -> str:
-    """Return the text of an instant, as `utc` spells it, never later than the instant."""
+    """Return the text of an instant in the format of `utc`, never later than the instant."""
     return _spelled(_EPOCH_UTC + timedelta(microseconds=int(seconds * 1_000_000)))
 
 
 def seconds_since_epoch(canonical: str) -> float:
-    """Return the seconds since 1970 of a text that `utc` returned."""
+    """Return the seconds since 1970 of a time in the format of `utc`."""
     whole = (datetime.fromisoformat(canonical[:19]) - _EPOCH).total_seconds()
     return whole + float("0" + canonical[19:-1]) if len(canonical) > len("2000-01-01T00:00:00Z") else whole
 
 
 def _quick(text: str) -> str | None:
-    """Read the spellings that databases write with msgspec, None for all others."""
+    """Return the time in a format that msgspec reads, as databases write; None for all others."""
     try:
         return _spelled(in_utc(msgspec.convert(text, datetime)))
     except msgspec.ValidationError:
@@ -154,7 +154,7 @@ def _time_of_day(hour: int, minute: int, second: int) -> timedelta:
 
 
 def _offset(sign: str, hours: int, minutes: int, seconds: int) -> timedelta:
-    """Return an offset; those of local mean times, before time zones, have seconds."""
+    """Return a UTC offset; those of local mean times, from before time zones, have seconds."""
     if hours > 23 or minutes > 59 or seconds > 59:  # noqa: PLR2004 - a clock's numbers
         raise ValueError
     ahead = timedelta(hours=hours, minutes=minutes, seconds=seconds)
@@ -162,7 +162,7 @@ def _offset(sign: str, hours: int, minutes: int, seconds: int) -> timedelta:
 
 
 def _spelled(moment: datetime) -> str:
-    """Spell an instant in UTC: with `Z`, its microseconds if it has any."""
+    """Return the text of an instant in UTC: with `Z`, and with microseconds if it has any."""
     return _encode(moment)[1:-1].decode()
 
 

@@ -1,4 +1,4 @@
-"""Locales, languages, regions and time zones of any usual spelling; all of them repeat, so cached."""
+"""Converters of locales, languages, regions and time zones; cached, because values repeat."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 _POSIX_SUFFIX = re.compile(r"[.@].*|[_-]posix$", re.DOTALL | re.IGNORECASE)
 _LANGUAGE = re.compile(r"(?!bh)[a-z]{2}").fullmatch  # bh was withdrawn from ISO 639-1
 _WITHOUT_TWO_LETTERS = re.compile(r"(?!mis|mul|und|zxx|q[a-t])[a-z]{3}").fullmatch
-"""Codes of ISO 639 that stand for a language, and not for several, an unknown or a private one."""
+"""ISO 639 codes of a single language, not of several, an unknown or a private one."""
 _WIDER = {"fil": "tl"}
 _COUNTRY = re.compile(r"[A-Z]{2}").fullmatch
 _NOT_A_COUNTRY = re.compile(r"AA|AC|CP|CQ|DG|EA|EU|EZ|IC|Q[M-Z]|TA|UN|X[A-Z]|ZZ").fullmatch
 """Codes that ISO 3166-1 reserves or leaves to private use, such as EU; Batch documents countries only."""
 _NO_ZONE = frozenset({"localtime", "factory"})
-"""Names in the data base that stand for a machine's own setting."""
+"""Names in the zone database that refer to a machine's own setting."""
 _TWO_LETTERS = 2
 
 
 def locale_reader(names: tuple[str, ...]) -> Convert:
-    """Return what reads a locale into those of `$language` and `$region` that it feeds."""
+    """Return the converter of a locale into those of `$language` and `$region` that are in `names`."""
 
     @lru_cache(maxsize=CACHED_VALUES)
     def read(word: str) -> dict[str, str] | None:
@@ -47,10 +47,10 @@ def locale_reader(names: tuple[str, ...]) -> Convert:
 
 
 def language(value: Any) -> str | None:
-    """Return the ISO 639 code of a language or a locale, two letters if it has them; an empty text is None.
+    """Return the ISO 639 code of a language or locale, in two letters if possible; None for empty text.
 
     Raises:
-        InvalidValue: it is neither.
+        InvalidValue: the value is neither.
     """
     parts = _parts(_word(value, Reason.INVALID_LANGUAGE))
     if parts is None:
@@ -61,10 +61,10 @@ def language(value: Any) -> str | None:
 
 
 def region(value: Any) -> str | None:
-    """Return the ISO 3166 code, upper case, of a country or of a locale's; an empty text is None.
+    """Return the upper-case ISO 3166 code of a country, or of a locale's country; None for empty text.
 
     Raises:
-        InvalidValue: it is neither.
+        InvalidValue: the value is neither.
     """
     word = _word(value, Reason.INVALID_REGION)
     parts = _parts(f"und-{word}" if len(word) == _TWO_LETTERS else word)
@@ -76,7 +76,7 @@ def region(value: Any) -> str | None:
 
 
 def timezone(value: Any) -> str | None:
-    """Return the IANA name, in its own case; an empty text is None.
+    """Return the IANA name of a zone in its official case; None for empty text.
 
     Raises:
         InvalidValue: the zone does not exist.
@@ -100,7 +100,7 @@ def _word(value: Any, reason: Reason) -> str:
 def _parts(locale: str) -> tuple[str, str] | None:
     if not locale:
         return None
-    import langcodes  # noqa: PLC0415 - its tables load only where a stream has locales
+    import langcodes  # noqa: PLC0415 - its tables are loaded only if a stream has locales
 
     tag = _POSIX_SUFFIX.sub("", locale)
     try:
@@ -112,9 +112,9 @@ def _parts(locale: str) -> tuple[str, str] | None:
 
 
 def _language_of(plain: Any, usual: Any) -> str:
-    """Return two letters: `fra` is `fr`, `iw` is `he`, `cmn` is `zh`; `tl` stays, and `fil` is `tl`.
+    """Return the two-letter code: `fra` → `fr`, `iw` → `he`, `cmn` → `zh`, `fil` → `tl`; `tl` is kept.
 
-    A language that has only three, such as `haw`, keeps them.
+    A language that has only three letters, such as `haw`, keeps them.
     """
     if not usual.is_valid():
         return ""
@@ -132,7 +132,7 @@ def _country_of(usual: Any) -> str:
 
 @lru_cache(maxsize=1)
 def _zones() -> dict[str, str]:
-    from zoneinfo import available_timezones  # noqa: PLC0415 - reads the whole data base
+    from zoneinfo import available_timezones  # noqa: PLC0415 - reads the whole database
 
     zones = sorted(available_timezones())
     return {name.lower(): name for name in zones if name.lower() not in _NO_ZONE}

@@ -1,4 +1,4 @@
-"""Phone numbers of any spelling → E.164."""
+"""Conversion of phone numbers in any format to E.164."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from target_batch.mapping.converters import Convert
 
 is_e164 = re.compile(r"\+[1-9]\d\d\d\d\d\d\d{0,8}", re.ASCII).fullmatch
-"""Matches a number that Batch takes as it stands: `+` and 7 to 15 digits."""
-_LONGEST_SPELLING = 250  # what the parser itself looks at
+"""Matches a number that Batch accepts unchanged: `+` and 7 to 15 digits."""
+_LONGEST_SPELLING = 250  # the parser's own limit
 _AS_NUMBER = re.compile(r"([1-9][0-9]*)\.0+").fullmatch
 _WITHOUT_GROUPS = str.maketrans("", "", " .-")
 _BARE = re.compile(r"\+?[0-9]+").fullmatch
-"""Matches a number without the marks between groups of digits, which the parser takes longer to pass over."""
+"""Matches a number without separators between its digits, which slow the parser down."""
 _TOO_LARGE = 10**15
 _FEWEST_INTERNATIONAL = 11
 
 
 def phone_reader(country: str | None) -> Convert:
-    """Return what reads phone numbers; national ones in `country` (ISO 3166, upper case), refused without.
+    """Return the converter of phone numbers; without a `country`, national ones are rejected.
 
-    A number such as 33612345678.0, as spreadsheets and integer columns hold it, is read by its digits.
+    `country` is an upper-case ISO 3166 code. A number such as 33612345678.0, as spreadsheets and integer
+    columns store it, is read by its digits.
     """
 
     def phone(value: Any) -> str | None:
@@ -48,10 +49,10 @@ def phone_reader(country: str | None) -> Convert:
 
 
 def _digits(value: Any) -> str:
-    """Return a phone number that was kept as a number in the spelling of spreadsheets, `33612345678.0`.
+    """Return a phone number stored as a number, in the format of spreadsheets: `33612345678.0`.
 
     Raises:
-        InvalidValue: it is not a whole number.
+        InvalidValue: the value is not a whole number of at most 15 digits above 0.
     """
     if type(value) in {int, float, Decimal} and is_whole(value) and 0 < value < _TOO_LARGE:
         return f"{int(value)}.0"
@@ -67,10 +68,10 @@ def _read(spelling: str, country: str | None) -> str | None:
 
 @lru_cache(maxsize=CACHED_VALUES)
 def _of_digits(digits: str, country: str | None) -> str | None:
-    """Read a number whose `+` and leading zeros were lost: in the country, else as an international one.
+    """Read a number that lost its `+` or leading zeros: as a national one, else as an international one.
 
-    A national number read as an international one would reach somebody else. So an international one must be
-    valid, not merely possible, and have the eleven digits that few national numbers have.
+    A national number read as an international one would reach someone else. An international one must
+    therefore be valid, not merely possible, and have at least 11 digits, which few national numbers have.
     """
     national = _e164(digits, country, strict=True) if country else None
     if national or len(digits) < _FEWEST_INTERNATIONAL:
@@ -80,7 +81,7 @@ def _of_digits(digits: str, country: str | None) -> str | None:
 
 @lru_cache(maxsize=CACHED_VALUES)
 def _e164(spelling: str, region: str | None, *, strict: bool = False) -> str | None:
-    import phonenumbers  # noqa: PLC0415 - its tables load only where a number is not E.164 already
+    import phonenumbers  # noqa: PLC0415 - its tables are loaded only if a number is not E.164 already
 
     try:
         number = phonenumbers.parse(spelling, region)

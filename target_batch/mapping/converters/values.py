@@ -1,4 +1,4 @@
-"""Converters of single values: text, numbers, booleans, URLs; none changes a value's sense."""
+"""Converters of single values: text, numbers, booleans, URLs; none changes a value's meaning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from target_batch.mapping.declared import Declared
 
 _BLANK = r"\s\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff"
-"""Blanks, visible or not, control characters, and what has no UTF-8 form; joiners are part of words."""
+"""Whitespace, zero-width or not, control characters and surrogates; joiners are part of words."""
 _URL = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://[^/?#{_BLANK}]+[^{_BLANK}]*").fullmatch
 _AUTHORITY = re.compile(
     r"(?:[^@\[\]\\]*@)?"
@@ -33,14 +33,14 @@ _WEB = ("http://", "https://")
 
 
 is_short = re.compile(rf".{{1,{STRING_LENGTH}}}", re.DOTALL).fullmatch
-"""Matches text that `text` returns as it is, if it has a UTF-8 form."""
+"""Matches text that `text` returns unchanged, if UTF-8 can encode it."""
 
 
 def text(value: Any) -> str | None:
-    """Return text of 1 to 300 characters [read]; an empty one is None.
+    """Return text of 1 to 300 characters [read]; None for empty text.
 
     Raises:
-        InvalidValue: it is not text, too long, or has no UTF-8 form.
+        InvalidValue: the value is not text, is too long, or UTF-8 cannot encode it.
     """
     if type(value) is not str:
         raise contradiction("string", value)
@@ -50,10 +50,10 @@ def text(value: Any) -> str | None:
 
 
 def encodable(value: str) -> str:
-    """Return the text if UTF-8 can hold it.
+    """Return the text if UTF-8 can encode it.
 
     Raises:
-        InvalidValue: it holds a lone surrogate.
+        InvalidValue: the text contains a lone surrogate.
     """
     if not value.isascii():
         try:
@@ -64,19 +64,19 @@ def encodable(value: str) -> str:
 
 
 def has_line_break(value: str) -> bool:
-    """Tell whether a text has more than one line, or ends with a line break of any kind."""
+    """Return whether a text has more than one line, or ends with a line break of any kind."""
     return len(f"{value}.".splitlines()) > 1
 
 
 is_short_line = re.compile(rf"\S[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]{{0,{STRING_LENGTH - 1}}}").fullmatch
-"""Matches text that both `text` and `one_line` return as it is, if it has a UTF-8 form."""
+"""Matches text that both `text` and `one_line` return unchanged, if UTF-8 can encode it."""
 
 
 def one_line(value: str) -> str:
-    """Return a text that Batch takes in an event: not only blanks, without line breaks [sdk].
+    """Return a text that Batch accepts in an event: not only whitespace, and without line breaks [sdk].
 
     Raises:
-        InvalidValue: it has line breaks or only blanks.
+        InvalidValue: the text has line breaks or only whitespace.
     """
     if value.isspace():
         raise InvalidValue(Reason.INVALID_TEXT, "In an event, a text cannot consist of blanks only.")
@@ -86,10 +86,10 @@ def one_line(value: str) -> str:
 
 
 def number(value: Any) -> Any:
-    """Return a number as it came, no digit lost.
+    """Return a number unchanged, with all its digits.
 
     Raises:
-        InvalidValue: it is not a number, NaN, beyond a finite double, or an integer beyond 64 bits.
+        InvalidValue: the value is not a number, is not finite as a double, or is an integer beyond 64 bits.
     """
     if type(value) is int:
         return value if SMALLEST_INTEGER <= value <= LARGEST_INTEGER else _within_64_bits(value)
@@ -111,10 +111,10 @@ def _large(value: Decimal) -> Decimal:
 
 
 def integer(value: Any) -> Any:
-    """Return a whole number; 7.0 is one, as in JSON Schema, and becomes 7.
+    """Return a whole number; as in JSON Schema, 7.0 is one, and becomes 7.
 
     Raises:
-        InvalidValue: it is not a number, has a fraction, or needs more than 64 bits.
+        InvalidValue: the value is not a number, has a fraction, or needs more than 64 bits.
     """
     if type(value) is int:
         return value if SMALLEST_INTEGER <= value <= LARGEST_INTEGER else _within_64_bits(value)
@@ -126,7 +126,7 @@ def integer(value: Any) -> Any:
 
 
 def decimal_text(value: Any) -> Any:
-    """Return the number that a text of format `singer.decimal` holds; an empty one is None.
+    """Return the number in a text of format `singer.decimal`; None for empty text.
 
     Raises:
         InvalidValue: the text is not a number.
@@ -143,7 +143,7 @@ def boolean(value: Any) -> bool:
     """Return true or false.
 
     Raises:
-        InvalidValue: it is neither; 0 and 1 are numbers.
+        InvalidValue: the value is not a boolean; 0 and 1 are numbers.
     """
     if type(value) is not bool:
         raise contradiction("boolean", value)
@@ -151,12 +151,12 @@ def boolean(value: Any) -> bool:
 
 
 def url(value: Any) -> str | None:
-    """Return a URL with scheme and host, 2,048 characters at most [read]; an empty one is None.
+    """Return a URL with scheme and host, at most 2,048 characters [read]; None for empty text.
 
-    An address without a host, such as `mailto:`, is not one for Batch.
+    Batch does not accept an address without a host, such as `mailto:`.
 
     Raises:
-        InvalidValue: Batch would refuse the URL.
+        InvalidValue: Batch would reject the URL.
     """
     if type(value) is not str:
         raise InvalidValue(Reason.INVALID_URL, f"A URL is text, not {kind_of(value)}.")
@@ -171,7 +171,7 @@ def url(value: Any) -> str | None:
 
 
 def looks_like_a_url(value: str) -> bool:
-    """Tell whether the text is an http(s) address, of any length."""
+    """Return whether the text is an http(s) URL, of any length."""
     return value[:8].lower().startswith(_WEB) and _URL(value) is not None and _parses(value)
 
 
@@ -183,7 +183,7 @@ def _parses(address: str) -> bool:
         if found and found["ipv4"]:
             IPv4Address(found["ipv4"])
         return found is not None and int(found["port"] or 0) <= _LARGEST_PORT
-    except ValueError:  # of an address, or of a port with more digits than Python reads
+    except ValueError:  # an invalid IP address, or a port with more digits than Python reads
         return False
 
 
@@ -201,7 +201,7 @@ def _as_double(value: Decimal) -> float:
 
 
 def typed(declared: Declared, convert: Convert) -> Convert:
-    """Return a converter that first refuses a value of another kind than declared."""
+    """Return a converter that first rejects values of an undeclared kind."""
 
     def checked(value: Any) -> Any:
         if not declared.admits(value):
@@ -212,7 +212,7 @@ def typed(declared: Declared, convert: Convert) -> Convert:
 
 
 def contradiction(expected: str, value: Any) -> InvalidValue:
-    """Return the refusal of a value of another kind than the SCHEMA says."""
+    """Return the error for a value of another kind than the SCHEMA declares."""
     if kind_of(value) == "no JSON value":
         return InvalidValue(Reason.UNSUPPORTED_VALUE, "The value is of a kind that JSON does not have.")
     return InvalidValue(
@@ -221,7 +221,7 @@ def contradiction(expected: str, value: Any) -> InvalidValue:
 
 
 def too_long(what: str, limit: int) -> InvalidValue:
-    """Return the refusal of a text longer than Batch takes."""
+    """Return the error for text that is longer than Batch accepts."""
     return InvalidValue(Reason.VALUE_TOO_LONG, f"The {what} is longer than {limit} characters.")
 
 
@@ -230,10 +230,10 @@ FALSE: Final = frozenset({"false", "f", "no", "n", "off", "0"})
 
 
 def number_in_text(value: Any) -> Any:
-    """Return the number that a text holds, with every digit; an empty text is None.
+    """Return the number in a text, with all its digits; None for empty text.
 
     Raises:
-        InvalidValue: the text is not a decimal number, or Batch cannot hold it.
+        InvalidValue: the text is not a decimal number, or one that Batch cannot store.
     """
     if type(value) is not str:
         return number(value)
@@ -247,20 +247,20 @@ def number_in_text(value: Any) -> Any:
 
 
 def integer_in_text(value: Any) -> Any:
-    """Return the whole number that a text holds (`7` and `7.0`); an empty text is None.
+    """Return the whole number in a text (`7` or `7.0`); None for empty text.
 
     Raises:
-        InvalidValue: the text is not a whole number, or Batch cannot hold it.
+        InvalidValue: the text is not a whole number, or one that Batch cannot store.
     """
     found = number_in_text(value)
     return None if found is None else integer(found)
 
 
 def boolean_in_text(value: Any) -> bool | None:
-    """Return the boolean that a text, or 0 or 1, stands for; an empty text is None.
+    """Return the boolean that a text, 0 or 1 represents; None for empty text.
 
     Raises:
-        InvalidValue: it stands for neither true nor false.
+        InvalidValue: the value represents neither true nor false.
     """
     flag = zero_or_one(value)
     if flag is not None:

@@ -1,4 +1,4 @@
-"""What a scripted fault does: literal answers and broken connections."""
+"""Actions of scripted faults: literal answers and broken connections."""
 
 import time
 from email.utils import formatdate
@@ -14,27 +14,27 @@ from target_batch.sandbox.faults.stage import Stage
 from target_batch.sandbox.refusals import Refused
 
 Status = Annotated[int, Meta(ge=200, le=599)]
-"""An HTTP status that ends a request."""
+"""A final HTTP status."""
 Seconds = Annotated[float, Meta(ge=0)]
-"""A duration."""
+"""A duration in seconds."""
 Size = Annotated[int, Meta(ge=0)]
 """A number of bytes."""
 
 
 class Act(Struct, forbid_unknown_fields=True):
-    """Something done to a request instead of the normal answer."""
+    """Base class of actions that replace the normal answer to a request."""
 
     def concerns(self, _exchange: Exchange) -> bool:
-        """Return whether the request gives a reason to act."""
+        """Return whether the action applies to the request."""
         return True
 
     async def perform(self, stage: Stage) -> None:
-        """Act."""
+        """Perform the action."""
         raise NotImplementedError
 
 
 class Literal(Act):
-    """``answer``: exactly what the script says."""
+    """``answer``: the literal answer given in the script."""
 
     status: Status = 200
     headers: dict[str, str] = {}
@@ -43,7 +43,7 @@ class Literal(Act):
     cut: Size | None = None
 
     async def perform(self, stage: Stage) -> None:
-        """Answer, whole or cut short."""
+        """Send the complete answer, or cut it short and close the connection."""
         answer = Answer(self.status, self._body(), self._headers())
         if self.cut is None:
             await stage.answer(answer)
@@ -62,12 +62,12 @@ class Literal(Act):
 
 
 class AcceptThen(Act):
-    """``accept_then``: a lie about acceptance."""
+    """``accept_then``: the call is accepted, but the answer does not say so."""
 
     then: Any
 
     async def perform(self, stage: Stage) -> None:
-        """Apply the request fully, then do something else than saying so."""
+        """Apply the request fully, then perform another action instead of the normal answer."""
         _ = stage.normal
         await self.then.perform(stage)
 
@@ -76,7 +76,7 @@ class Reset(Act):
     """``reset``."""
 
     async def perform(self, stage: Stage) -> None:
-        """Break the connection."""
+        """Reset the connection."""
         await stage.reset()
 
 
@@ -95,7 +95,7 @@ class Delay(Act):
     then: Any = None
 
     async def perform(self, stage: Stage) -> None:
-        """Wait, then go on."""
+        """Wait, then perform another action or answer normally."""
         await stage.pause(self.seconds)
         if self.then:
             await self.then.perform(stage)
@@ -110,7 +110,7 @@ class Redirect(Act):
     status: Status = 307
 
     async def perform(self, stage: Stage) -> None:
-        """Send the client elsewhere."""
+        """Redirect the client."""
         await stage.answer(Answer(self.status, b"", ((b"location", self.to.encode()),)))
 
 
@@ -120,7 +120,7 @@ class PartialErrors(Act):
     errors: list[Any]
 
     async def perform(self, stage: Stage) -> None:
-        """Answer with these errors; what they name is not applied."""
+        """Answer with these errors, without applying the items they name."""
         stage.exchange.scripted = self.errors
         await stage.answer(stage.normal)
 
@@ -132,7 +132,7 @@ class RetryAfter(Act):
     status: Status = 429
 
     async def perform(self, stage: Stage) -> None:
-        """Refuse and say when to come back."""
+        """Refuse the call, with a ``Retry-After`` header."""
         answer = refusal(Refused(self.status, "TOO_MANY_REQUESTS", "scripted"))
         wait = (b"retry-after", self._text().encode())
         await stage.answer(Answer(self.status, answer.body, (*JSON, wait)))
@@ -144,12 +144,12 @@ class RetryAfter(Act):
 
 
 class RefuseIds(Act):
-    """``refuse_ids``: guilty entries that make a whole call fail."""
+    """``refuse_ids``: IDs that cause a whole call to be refused."""
 
     ids: list[str]
 
     def concerns(self, exchange: Exchange) -> bool:
-        """Return whether the body names one of the IDs."""
+        """Return whether the body contains one of the IDs."""
         return not exchange.ids.isdisjoint(self.ids)
 
     async def perform(self, stage: Stage) -> None:
@@ -163,7 +163,7 @@ class MaxBody(Act):
     bytes: Size
 
     def concerns(self, exchange: Exchange) -> bool:
-        """Return whether the body is larger."""
+        """Return whether the body is larger than the limit."""
         return len(exchange.body) > self.bytes
 
     async def perform(self, stage: Stage) -> None:
@@ -172,7 +172,7 @@ class MaxBody(Act):
 
 
 def _on_the_wire(answer: Answer, cut: int) -> bytes:
-    """Write an answer as HTTP, with its full length announced and only a part of its body."""
+    """Return an answer as raw HTTP, with its full content length but only part of its body."""
     head = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}".encode()]
     head += [name + b": " + value for name, value in answer.headers]
     head += [b"content-length: " + str(len(answer.body)).encode(), b"", b""]

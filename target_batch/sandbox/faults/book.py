@@ -1,4 +1,4 @@
-"""The faults in force: which acts on a request, and how often each did."""
+"""The faults in force, their counters, and the choice of the one that acts on a request."""
 
 from fnmatch import fnmatchcase
 from random import Random
@@ -14,10 +14,10 @@ class Fault:
 
     Args:
         number: Its ID, from 1.
-        raw: The rule as it was given.
+        raw: The decoded JSON rule.
 
     Raises:
-        ScriptError: When the rule is malformed.
+        ScriptError: If the rule is malformed.
     """
 
     def __init__(self, number: int, raw: Any) -> None:
@@ -29,13 +29,13 @@ class Fault:
         self.rewind()
 
     def rewind(self) -> None:
-        """Count and draw from the beginning."""
+        """Reset the counters and the random generator."""
         self.seen = 0
         self.hits = 0
         self._random = Random(self.rule.match.seed)  # noqa: S311 - repeatable, not secret
 
     def is_due(self, exchange: Exchange) -> bool:
-        """Count a request and return whether it is this rule's turn."""
+        """Count a request if it matches, and return whether the rule acts on it."""
         match = self.rule.match
         if not self.enabled or not self._fits(exchange):
             return False
@@ -46,7 +46,7 @@ class Fault:
         return drawn and placed and left and self.act.concerns(exchange)
 
     def show(self) -> dict[str, Any]:
-        """Describe the rule and its counts."""
+        """Describe the rule and its counters."""
         return {
             "id": self.number,
             "name": self.rule.name or self.kind,
@@ -74,10 +74,10 @@ class FaultBook:
         self._last = 0
 
     def add(self, rules: list[Any]) -> list[int]:
-        """Add rules at the end, all or none; return their IDs.
+        """Append rules and return their IDs; if one is malformed, none is added.
 
         Raises:
-            ScriptError: When one is malformed.
+            ScriptError: If a rule is malformed.
         """
         added = [Fault(number, raw) for number, raw in enumerate(rules, self._last + 1)]
         self._last += len(added)
@@ -85,15 +85,15 @@ class FaultBook:
         return [fault.number for fault in added]
 
     def find(self, number: int) -> Fault | None:
-        """Return the fault with this ID."""
+        """Return the fault with this ID, or None if there is none."""
         return next((fault for fault in self.faults if fault.number == number), None)
 
     def remove(self, number: int | None = None) -> None:
-        """Remove one fault, or all."""
+        """Remove one fault, or all faults if no ID is given."""
         self.faults = [f for f in self.faults if number is not None and f.number != number]
 
     def pick(self, exchange: Exchange) -> Act | None:
-        """Count a request with every rule; return what to do with it, None for nothing."""
+        """Let every rule count a request; return the action to perform on it, or None."""
         due = [fault for fault in self.faults if fault.is_due(exchange)]
         if not due:
             return None
@@ -102,6 +102,6 @@ class FaultBook:
         return due[0].act
 
     def rewind(self) -> None:
-        """Let every rule count from the beginning."""
+        """Reset the counters of every rule."""
         for fault in self.faults:
             fault.rewind()

@@ -1,4 +1,4 @@
-"""What a scripted fault does: answers without an end or without measure."""
+"""Actions of scripted faults: endless or oversized answers."""
 
 import zlib
 from functools import lru_cache
@@ -19,7 +19,7 @@ class Trickle(Act):
     status: Status = 202
 
     async def perform(self, stage: Stage) -> None:
-        """Send the headers, then blanks until the other side goes."""
+        """Send the headers, then spaces until the client disconnects."""
         await stage.begin(self.status, [(b"content-type", b"application/json")])
         while not stage.has_left():
             await stage.body(b" ")
@@ -34,7 +34,7 @@ class TrickleHeaders(Act):
     status: Status = 202
 
     async def perform(self, stage: Stage) -> None:
-        """Send a status line and headers, byte by byte, until the other side goes."""
+        """Send a status line and headers, byte by byte, until the client disconnects."""
         text = f"HTTP/1.1 {self.status} Slow\r\n".encode()
         while not stage.has_left():
             for byte in text:
@@ -47,13 +47,13 @@ class TrickleHeaders(Act):
 
 
 class Huge(Act):
-    """``huge``: a body of many bytes, or an endless one."""
+    """``huge``: a very large body, or an endless one."""
 
     bytes: Size | None = None
     status: Status = 202
 
     async def perform(self, stage: Stage) -> None:
-        """Send blanks until it is enough or the other side goes."""
+        """Send spaces until the size is reached or the client disconnects."""
         await stage.begin(self.status, [(b"content-type", b"application/json")])
         left = self.bytes
         while not stage.has_left() and left != 0:
@@ -68,13 +68,13 @@ class Huge(Act):
 
 
 class GzipBomb(Act):
-    """``gzip_bomb``: a small answer that becomes a large one."""
+    """``gzip_bomb``: a small answer that unpacks to a large one."""
 
     bytes: Size = 50_000_000
     status: Status = 202
 
     async def perform(self, stage: Stage) -> None:
-        """Answer with blanks, packed."""
+        """Answer with gzipped spaces."""
         packed = _packed(self.bytes)
         headers = [
             (b"content-type", b"application/json"),
@@ -87,7 +87,7 @@ class GzipBomb(Act):
 
 @lru_cache(maxsize=4)
 def _packed(size: int) -> bytes:
-    """Pack so many blanks, a million at a time."""
+    """Return `size` spaces in gzip format, compressed a million at a time."""
     packer = zlib.compressobj(9, zlib.DEFLATED, _GZIP)
     million = b" " * 1_000_000
     parts = [packer.compress(million) for _ in range(size // len(million))]

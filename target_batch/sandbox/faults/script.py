@@ -1,4 +1,4 @@
-"""Reading a script: JSON in, checked rules out."""
+"""Parsing and validation of fault scripts."""
 
 from typing import Annotated, Any, Final
 
@@ -9,15 +9,15 @@ from target_batch.sandbox.faults import acts, floods
 from target_batch.sandbox.faults.acts import Act
 
 Position = Annotated[int, Meta(ge=1)]
-"""A place among the requests that match, from 1."""
+"""A position among the matching requests, from 1."""
 
 
 class ScriptError(Exception):
-    """A script, or one of its rules, is not what `target_batch.sandbox.faults` describes."""
+    """A script or rule that differs from the format described in `target_batch.sandbox.faults`."""
 
 
 class Span(Struct, forbid_unknown_fields=True):
-    """``nth`` as a span: both ends included, without ``to`` it has no end."""
+    """``nth`` as a span, including both ends; without ``to`` it has no end."""
 
     to: Position | None = None
     start: Position = msgspec.field(name="from", default=1)
@@ -29,7 +29,7 @@ class Span(Struct, forbid_unknown_fields=True):
 
 
 class Match(Struct, forbid_unknown_fields=True):
-    """Which requests a rule is about; see `target_batch.sandbox.faults`."""
+    """The requests that a rule matches; see `target_batch.sandbox.faults`."""
 
     path: str = "*"
     method: str | None = None
@@ -65,14 +65,14 @@ KINDS: Final[dict[str, tuple[type[Act], str]]] = {
     "refuse_ids": (acts.RefuseIds, "ids"),
     "max_body": (acts.MaxBody, "bytes"),
 }
-"""What each word of ``do`` makes, and the field that may stand alone."""
+"""The action of each keyword of ``do``, and the field whose value may be given alone."""
 
 
 def read_rule(raw: Any) -> tuple[Rule, Act]:
-    """Check one rule.
+    """Parse and check one rule.
 
     Raises:
-        ScriptError: When it is malformed; the message says where.
+        ScriptError: If it is malformed; the message says where.
     """
     try:
         rule = msgspec.convert(raw, Rule)
@@ -82,15 +82,15 @@ def read_rule(raw: Any) -> tuple[Rule, Act]:
 
 
 def kind_of(do: Any) -> str:
-    """Return the word of a ``do``, such as ``reset``."""
+    """Return the keyword of a ``do``, such as ``reset``."""
     return do if isinstance(do, str) else next(iter(do))
 
 
 def read_act(do: Any) -> Act:
-    """Check one ``do``.
+    """Parse and check one ``do``.
 
     Raises:
-        ScriptError: When it is malformed; the message says where.
+        ScriptError: If it is malformed; the message says where.
     """
     if isinstance(do, str):
         do = {do: {}}

@@ -1,4 +1,4 @@
-"""Where a fault acts: one request, its connection and the way back to the normal answer."""
+"""The context in which a fault acts: one request, its connection and its normal answer."""
 
 import asyncio
 import socket
@@ -15,19 +15,20 @@ from target_batch.sandbox.exchange import Exchange
 Send = Callable[[Any], Awaitable[None]]
 """ASGI's ``send``."""
 ANSWER_KEPT: Final = 4 * 1024 * 1024
-"""Bytes of an answer that are kept to be looked at."""
+"""Maximum bytes of an answer kept for inspection."""
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 _NO_BODY: Final = frozenset({204, 304})
 
 
 @dataclass
 class Wire:
-    """A connection, past HTTP.
+    """The raw connection below HTTP.
 
     Attributes:
-        transport: Where bytes are written.
-        left: Set when the server has noticed the connection's end.
-        arrived: When the first bytes of the newest request came, on the system's steady clock.
+        transport: Transport that bytes are written to.
+        left: Set when the server has noticed the end of the connection.
+        arrived: Time at which the first bytes of the latest request arrived, on the system's monotonic
+            clock.
     """
 
     transport: asyncio.Transport
@@ -36,14 +37,14 @@ class Wire:
 
 
 class Stage:
-    """One request on its way to an answer.
+    """One request that is being answered.
 
     Args:
         exchange: The request.
-        send: ASGI's way to answer.
-        wire: The connection itself.
-        normally: Applies the request and makes Batch's own answer.
-        pause: Waits for so many seconds, or less when the server stops.
+        send: ASGI's ``send``.
+        wire: The raw connection.
+        normally: Function that applies the request and returns Batch's own answer.
+        pause: Function that waits for a number of seconds, or less if the server stops.
     """
 
     def __init__(
@@ -66,11 +67,11 @@ class Stage:
 
     @cached_property
     def normal(self) -> Answer:
-        """Batch's own answer; the request is applied once, when this is first asked for."""
+        """Batch's own answer; the request is applied on first access, and only once."""
         return self._normally(self.exchange)
 
     def has_left(self) -> bool:
-        """Return whether the connection is being closed, from either side."""
+        """Return whether the connection is closing, from either side."""
         return self.transport.is_closing()
 
     async def answer(self, answer: Answer) -> None:
@@ -86,29 +87,29 @@ class Stage:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def body(self, chunk: bytes, *, more: bool = True) -> None:
-        """Send a part of the body."""
+        """Send part of the body."""
         self._keep(chunk)
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def write(self, status: int, data: bytes) -> None:
-        """Write bytes to the connection, past HTTP."""
+        """Write raw bytes to the connection, bypassing HTTP."""
         self.status = status
         self._keep(data)
         self.transport.write(data)
 
     def _keep(self, data: bytes) -> None:
-        """Keep what was sent, up to a bound: an answer may have no end."""
+        """Keep the data sent, up to `ANSWER_KEPT` bytes, because an answer may be endless."""
         self.sent_bytes += len(data)
         if room := ANSWER_KEPT - len(self.sent):
             self.sent += data[:room]
 
     async def close(self) -> None:
-        """Close the connection after what was written."""
+        """Close the connection once all written data is sent."""
         self.transport.close()
         await self.gone()
 
     async def reset(self) -> None:
-        """Break the connection with RST."""
+        """Reset the connection with RST."""
         connection = self.transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
@@ -116,5 +117,5 @@ class Stage:
         await self.gone()
 
     async def gone(self) -> None:
-        """Let the server notice that the connection is closed, so that it adds no answer."""
+        """Wait until the server notices that the connection is closed, so that it sends no answer."""
         await self._left.wait()

@@ -1,4 +1,4 @@
-"""Calls that passed the check of their keys: what each endpoint does with them."""
+"""Handlers of the endpoints, called once a call's keys have been checked."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,7 +10,7 @@ from target_batch.sandbox.handlers import apps, audiences, erasures, exports, pr
 from target_batch.sandbox.routing import Route
 
 Handler = Callable[[LocalBatch, Route, Exchange, str], Answer]
-"""Takes the local Batch, the route, the call and the owner of the rates; answers the call."""
+"""Function that answers a call, given the local Batch, the route, the call and the owner of the rates."""
 
 HANDLERS: Final[dict[str, Handler]] = {
     "profiles/update": profiles.update,
@@ -33,4 +33,4 @@ HANDLERS: Final[dict[str, Handler]] = {
     "app/erase": erasures.request,
     "app/erasure": erasures.view,
 }
-"""What answers each endpoint of `routing`."""
+"""Handlers by endpoint, as named in `routing`."""

@@ -1,4 +1,4 @@
-"""Bodies of calls on app audiences, by version."""
+"""Bodies of app audience calls, by version."""
 
 from typing import Any, Literal, TypeAlias
 
@@ -10,14 +10,14 @@ OldType: TypeAlias = Literal["custom_ids", "advertising_ids"]
 
 
 class OldCreate(Struct, forbid_unknown_fields=True):
-    """Body of a creation in 1.0."""
+    """Body of a create call in 1.0."""
 
     type: OldType
     description: str = ""
 
 
 class NewCreate(Struct, forbid_unknown_fields=True):
-    """Body of a creation in 1.1."""
+    """Body of a create call in 1.1."""
 
     type: Literal["install_ids"]
     description: str = ""

@@ -1,17 +1,16 @@
 """``/custom-audience/…``: audiences of one app, by custom, advertising or installation ID.
 
-Version 1.0 takes ``custom_ids`` and ``advertising_ids``, version 1.1 ``install_ids``; attributes and
-tags of members exist in 1.1 only. Both versions show the same audiences of an app. A creation answers
-200 and an empty object; lists have offsets instead of cursors.
+Version 1.0 takes ``custom_ids`` and ``advertising_ids``, version 1.1 ``install_ids``; only 1.1 supports
+attributes and tags of members. Both versions show all audiences of an app. Creating an audience answers
+200 and an empty object; lists use offsets instead of cursors.
 """
 
 import sys
-from datetime import datetime, timezone
 from typing import Any
 
 from msgspec import UNSET
 
-from target_batch.sandbox.answers import Answer, empty_answer, json_answer, text_answer
+from target_batch.sandbox.answers import Answer, empty_answer, json_answer, text_answer, time_text
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.handlers import audience_calls
@@ -39,9 +38,8 @@ def create(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> A
     audience_calls.admit(batch, exchange, owner)
     name = audience_calls.check_name(route.name)
     old = route.version == "1.0"
-    body: OldCreate | NewCreate = (
-        audience_calls.decode(exchange, OldCreate) if old else audience_calls.decode(exchange, NewCreate)
-    )
+    form: type[OldCreate | NewCreate] = OldCreate if old else NewCreate
+    body = audience_calls.decode(exchange, form)
     if not old and batch.options.readings["install_creation"] == "refused":
         raise Refused.malformed("an audience of installation IDs is not created here")
     now = exchange.wall
@@ -53,10 +51,8 @@ def create(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> A
 def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
     """Add and remove members."""
     audience_calls.admit(batch, exchange, owner)
-    old = route.version == "1.0"
-    body: OldUpdate | NewUpdate = (
-        audience_calls.decode(exchange, OldUpdate) if old else audience_calls.decode(exchange, NewUpdate)
-    )
+    form: type[OldUpdate | NewUpdate] = OldUpdate if route.version == "1.0" else NewUpdate
+    body = audience_calls.decode(exchange, form)
     audience_calls.check_count(batch, exchange, body.ids, "update")
     audience = _target(batch, route, exchange, owner, body)
     members = [_change(batch, member.action, member) for member in body.ids]
@@ -67,9 +63,8 @@ def replace(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> 
     """Replace all members."""
     audience_calls.admit(batch, exchange, owner)
     old = route.version == "1.0"
-    body: OldReplace | NewReplace = (
-        audience_calls.decode(exchange, OldReplace) if old else audience_calls.decode(exchange, NewReplace)
-    )
+    form: type[OldReplace | NewReplace] = OldReplace if old else NewReplace
+    body = audience_calls.decode(exchange, form)
     audience_calls.check_count(batch, exchange, body.ids, "replace")
     refused = batch.options.readings["old_replace"]
     if old and refused != "accepted":
@@ -88,7 +83,7 @@ def remove(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> A
 
 
 def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
-    """List a page of the app's audiences by offset, the newest first."""
+    """List a page of the app's audiences by offset, newest first."""
     audience_calls.admit(batch, exchange, owner)
     parameters = exchange.parameters("from", "limit")
     offset = audience_calls.whole(parameters, "from", 0, 0, sys.maxsize)
@@ -98,7 +93,7 @@ def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -
 
 
 def view(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
-    """Show an audience and the state of its index."""
+    """Show an audience and its indexing state."""
     audience_calls.admit(batch, exchange, owner)
     token = exchange.parameters("indexing_token").get("indexing_token")
     audience = audience_calls.find(batch, exchange, owner, route.name)
@@ -113,7 +108,11 @@ def _target(
     platform: str,
     body: OldUpdate | OldReplace | NewUpdate | NewReplace,
 ) -> Audience:
-    """Find the audience of a call and check the call's type against it."""
+    """Find the audience of a call and check that the call's type matches it.
+
+    Raises:
+        Refused: With 404 or 400 if there is no such audience, with 400 if its type differs.
+    """
     audience = audience_calls.find(batch, exchange, platform, route.name)
     kind = body.type if isinstance(body, OldUpdate | OldReplace) else "install_ids"
     if kind != audience.kind:
@@ -122,7 +121,7 @@ def _target(
 
 
 def _changed(batch: LocalBatch, token: str) -> Answer:
-    """Answer an update or a replace as the readings want it."""
+    """Answer an update or a replace in the form chosen by the readings."""
     reading = batch.options.readings["app_change"]
     status = int(reading.partition("_")[0])
     if reading.endswith("_without_body"):
@@ -135,7 +134,11 @@ def _changed(batch: LocalBatch, token: str) -> Answer:
 def _change(
     batch: LocalBatch, action: str, member: OldMember | OldAction | NewMember | NewAction
 ) -> MemberChange:
-    """Check one member."""
+    """Check one member and return the change.
+
+    Raises:
+        Refused: With 400, if it breaks a rule.
+    """
     extra: dict[str, Any] = {}
     if isinstance(member, NewMember | NewAction):
         if isinstance(member.attributes, dict):
@@ -164,5 +167,5 @@ def _shown(batch: LocalBatch, audience: Audience) -> dict[str, Any]:
 
 
 def _time(moment: float) -> str:
-    """Write a time without its zone, as the app platform does."""
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    """Return a Unix time without a zone, as the app platform writes it."""
+    return time_text(moment).removesuffix("Z")

@@ -1,4 +1,4 @@
-"""What project audiences and app audiences have in common."""
+"""Helpers shared by the handlers, mainly those of project and app audiences."""
 
 from typing import Any, Final, TypeVar
 
@@ -6,7 +6,7 @@ import msgspec
 
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
-from target_batch.sandbox.refusals import Refused
+from target_batch.sandbox.refusals import UNREADABLE, Refused
 from target_batch.sandbox.rules.audiences import audience_name_violation, count_violation
 from target_batch.sandbox.rules.limits import LIST_DEFAULT, LIST_LIMIT
 from target_batch.sandbox.store.audiences import Action, Audience, MemberChange
@@ -14,57 +14,57 @@ from target_batch.sandbox.store.audiences import Action, Audience, MemberChange
 Body = TypeVar("Body")
 
 _UNKNOWN: Final = {"audiences/update": 400, "audiences/replace": 400, "audiences/remove": 400}
-"""A project's writes, if it goes `by_route`; the others answer 404 for an unknown audience."""
+"""Statuses for an unknown audience with the reading ``by_route``; all other endpoints answer 404."""
 
 
 def admit(batch: LocalBatch, exchange: Exchange, owner: str) -> None:
     """Count a call against the default budget.
 
     Raises:
-        Refused: With 429.
+        Refused: With 429, if the call exceeds the budget.
     """
     if not batch.rates.admit(owner, exchange.endpoint, 1, exchange.steady):
         raise Refused.too_many()
 
 
 def decode(exchange: Exchange, form: type[Body]) -> Body:
-    """Read a body of the form given.
+    """Decode a body of the given type.
 
     Raises:
-        Refused: With 400, when it has another form.
+        Refused: With 400, if it does not match the type, or as described in `Exchange.check_body`.
     """
     exchange.check_body()
     try:
         return msgspec.json.decode(exchange.body, type=form)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused.malformed(str(error)) from None
 
 
 def check_name(name: str) -> str:
-    """Check the name of an audience.
+    """Check the name of an audience and return it.
 
     Raises:
-        Refused: With 400.
+        Refused: With 400, if the name is invalid.
     """
     check(audience_name_violation(name))
     return name
 
 
 def check(violation: str | None) -> None:
-    """Refuse the call with 400 when there is a violation.
+    """Refuse the call if there is a violation.
 
     Raises:
-        Refused: With the violation as its message.
+        Refused: With 400 and the violation as its message.
     """
     if violation:
         raise Refused.malformed(violation)
 
 
 def check_count(batch: LocalBatch, exchange: Exchange, ids: list[Any], action: Action) -> None:
-    """Note how many members a call names, and check the number.
+    """Record the number of members in a call, and check it.
 
     Raises:
-        Refused: With 400, when there are none or too many.
+        Refused: With 400, if there are none or too many.
     """
     exchange.entries = len(ids)
     may_be_empty = action == "replace" and batch.options.readings["empty_replace"] == "accepted"
@@ -73,10 +73,10 @@ def check_count(batch: LocalBatch, exchange: Exchange, ids: list[Any], action: A
 
 
 def find(batch: LocalBatch, exchange: Exchange, platform: str, name: str) -> Audience:
-    """Find an audience and index what is due.
+    """Find an audience and index its due changes.
 
     Raises:
-        Refused: With 404 or 400, when there is none of that name.
+        Refused: With 404 or 400, if there is no audience of that name.
     """
     audience = batch.audiences.of(platform).get(check_name(name))
     if audience is None:
@@ -88,10 +88,10 @@ def find(batch: LocalBatch, exchange: Exchange, platform: str, name: str) -> Aud
 
 
 def make(batch: LocalBatch, exchange: Exchange, platform: str, audience: Audience) -> str:
-    """Create an empty audience; return the creation's indexing token.
+    """Create an empty audience; return the indexing token of the call.
 
     Raises:
-        Refused: With 400, 403 or 409, when the name is taken.
+        Refused: With 400, 403 or 409, if the name is taken.
     """
     existing = batch.audiences.of(platform).get(audience.name)
     if existing is None:
@@ -111,7 +111,7 @@ def write(
     action: Action,
     members: list[MemberChange],
 ) -> str:
-    """Accept a change of an audience, to be indexed later; return its indexing token."""
+    """Accept an audience change, to be indexed later; return its indexing token."""
     now = batch.clock.steady()
     audience.settle(now)
     token = audience.accept(action, members, now + batch.options.index_seconds)
@@ -122,7 +122,11 @@ def write(
 
 
 def drop(batch: LocalBatch, exchange: Exchange, platform: str, name: str) -> str:
-    """Delete an audience, at once; return the deletion's indexing token."""
+    """Delete an audience immediately; return the indexing token of the call.
+
+    Raises:
+        Refused: With 404 or 400, if there is no audience of that name.
+    """
     find(batch, exchange, platform, name)
     del batch.audiences.of(platform)[name]
     _note(batch, exchange, platform, name, "delete", [])
@@ -133,16 +137,16 @@ def limit(parameters: dict[str, str]) -> int:
     """Read the ``limit`` of a list.
 
     Raises:
-        Refused: With 400, when it is not a whole number from 1 to 100.
+        Refused: With 400, if it is not a whole number from 1 to 100.
     """
     return whole(parameters, "limit", LIST_DEFAULT, 1, LIST_LIMIT)
 
 
 def whole(parameters: dict[str, str], name: str, default: int, least: int, most: int) -> int:
-    """Read a whole number of a query.
+    """Read a whole number from the query.
 
     Raises:
-        Refused: With 400, when it is none or out of bounds.
+        Refused: With 400, if it is not a whole number or is out of bounds.
     """
     text = parameters.get(name, str(default))
     is_number = text.isascii() and text.isdigit() and len(text) <= len(str(most))
@@ -153,10 +157,10 @@ def whole(parameters: dict[str, str], name: str, default: int, least: int, most:
 
 
 def state(audience: Audience, token: str | None) -> str:
-    """Return the indexing state of a call or of the whole audience.
+    """Return the indexing state of the call with this token, or of the last call.
 
     Raises:
-        Refused: With 400, when the token is unknown.
+        Refused: With 400, if the token is unknown.
     """
     found = audience.state(token)
     if found is None:
@@ -172,7 +176,7 @@ def _note(
     action: str,
     members: list[MemberChange],
 ) -> None:
-    """Write an accepted call into the journal: a line per member, or one for the audience."""
+    """Write an accepted call to the journal: one line per member, or one line if it has no members."""
     exchange.applied = True
     head = {
         "request": exchange.number,

@@ -1,11 +1,10 @@
 """``/audiences/…``: static lists of custom IDs on the project platform."""
 
-from datetime import datetime, timezone
 from typing import Any, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from target_batch.sandbox.answers import Answer, json_answer
+from target_batch.sandbox.answers import Answer, json_answer, time_text
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.handlers import audience_calls
@@ -102,7 +101,7 @@ def remove(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> 
 def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
     """List a page of the project's audiences, in order of creation.
 
-    The first page is asked for without ``from``, the others with the cursor of the page before.
+    The first page is requested without ``from``, each further page with the cursor of the previous one.
     """
     audience_calls.admit(batch, exchange, owner)
     parameters = exchange.parameters("from", "limit")
@@ -123,7 +122,7 @@ def list_all(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -
 
 
 def view(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
-    """Show an audience and the state of its index."""
+    """Show an audience and its indexing state."""
     audience_calls.admit(batch, exchange, owner)
     parameters = exchange.parameters("name", "indexing_token")
     audience = audience_calls.find(batch, exchange, PLATFORM, parameters.get("name", ""))
@@ -131,7 +130,11 @@ def view(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> An
 
 
 def _change(action: str, identifier: str, attributes: dict[str, Any] | UnsetType) -> MemberChange:
-    """Check one member."""
+    """Check one member and return the change.
+
+    Raises:
+        Refused: With 400, if it breaks a rule.
+    """
     given = attributes if isinstance(attributes, dict) else None
     if action == "remove" and given is not None:
         raise Refused.malformed("attributes come only with add")
@@ -144,7 +147,7 @@ def _accepted(token: str) -> Answer:
 
 
 def _shown(batch: LocalBatch, audience: Audience, token: str | None = None) -> dict[str, Any]:
-    """Show an audience as a list and a view do; the state is that of one change or of the last."""
+    """Describe an audience for a list or view, with the state of the given change or of the last one."""
     audience.settle(batch.clock.steady())
     return {
         "name": audience.name,
@@ -152,10 +155,6 @@ def _shown(batch: LocalBatch, audience: Audience, token: str | None = None) -> d
         "type": audience.kind,
         "nb_ids": len(audience.members),
         "indexing_state": audience_calls.state(audience, token),
-        "created": _time(audience.created),
-        "updated": _time(audience.updated),
+        "created": time_text(audience.created),
+        "updated": time_text(audience.updated),
     }
-
-
-def _time(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

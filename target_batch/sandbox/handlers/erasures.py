@@ -1,4 +1,4 @@
-"""``/1.0/APP_KEY/gdpr/request``: the removal of a person, asked for of one app."""
+"""``/1.0/APP_KEY/gdpr/request``: requests to one app to erase a person."""
 
 from typing import Final, Literal
 
@@ -18,25 +18,25 @@ _NAMELESS: Final = {
     "text": text_answer(200, "OK"),
     "null": json_answer(200, None),
 }
-"""Answers that do not name the request, by the reading ``erasure_id``."""
+"""Answers without an ID of the request, by the reading ``erasure_id``."""
 
 
 class Person(msgspec.Struct, forbid_unknown_fields=True):
-    """Who is to be removed."""
+    """The person to erase."""
 
     type: Literal["custom_id"]
     value: str
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """What is asked for."""
+    """Body of an erasure request."""
 
     request_type: Literal["remove"]
     id: Person
 
 
 def request(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
-    """Take a request; the person's profile is gone at once, the other apps still know them."""
+    """Accept a request and remove the person's profile at once; the other apps still know the person."""
     admit(batch, exchange, owner)
     body = decode(exchange, Body)
     check(id_violation(body.id.value))
@@ -48,18 +48,17 @@ def request(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) ->
     batch.profiles.remove(body.id.value)
     exchange.applied = True
     key = batch.options.readings["erasure_id"]
-    nameless = _NAMELESS.get(key)
-    return nameless or json_answer(200, {key: name})
+    return _NAMELESS.get(key) or json_answer(200, {key: name})
 
 
 def _is_known(batch: LocalBatch, owner: str, custom_id: str) -> bool:
-    """Return whether an app knows a person: by a profile, or by one that another app has removed."""
+    """Return whether a person has a profile, or had one that was erased through another app."""
     elsewhere = any(one.custom_id == custom_id and one.app != owner for one in batch.erasures.requests)
     return elsewhere or batch.profiles.detail(custom_id, 0) is not None
 
 
 def view(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
-    """Show the state of a request."""
+    """Show the status of a request."""
     admit(batch, exchange, owner)
     exchange.parameters()
     if batch.erasures.find(owner, route.name) is None:

@@ -1,12 +1,11 @@
-"""``/profiles/export``, ``/exports/view`` and ``/exports/download``: what profiles hold, as files."""
+"""``/profiles/export``, ``/exports/view`` and ``/exports/download``: exports of profiles as files."""
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from typing import Any, Final, Literal
 
 import msgspec
 
-from target_batch.sandbox.answers import Answer, json_answer
+from target_batch.sandbox.answers import JSON, Answer, json_answer, time_text
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import Exchange
 from target_batch.sandbox.handlers.audience_calls import admit, decode
@@ -17,15 +16,13 @@ from target_batch.sandbox.rules.natives import NATIVES
 from target_batch.sandbox.store.exports import Export
 
 STATES: Final = ("CREATED", "PENDING", "RUNNING")
-"""States of an export before it ends, each a third of the time that it takes."""
-
-
+"""States of an export before it is complete; each lasts a third of its duration."""
 DOWNLOAD: Final = "https://api.batch.com/{}/exports/download?id="
-"""What the address of a file begins with."""
+"""Start of a file's URL, with a placeholder for the version."""
 
 
 class ExportBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What an export is asked for."""
+    """Body of an export request."""
 
     export_type: Literal["ATTRIBUTES"]
     attributes: list[str]
@@ -33,7 +30,7 @@ class ExportBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def request(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
-    """Begin an export; what the profiles hold now is what it will hold."""
+    """Start an export, which contains the profiles as they are now."""
     admit(batch, exchange, owner)
     body = decode(exchange, ExportBody)
     _check_names(body.attributes)
@@ -55,30 +52,31 @@ def request(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) ->
 
 def _check_names(names: Sequence[str]) -> None:
     if not names or len(set(names)) < len(names):
-        raise Refused.malformed("attributes names at least one attribute, each once")
+        raise Refused.malformed("attributes must name at least one attribute, each of them once")
     for name in names:
-        if name.startswith("$") and name not in NATIVES:
-            raise Refused.malformed("an attribute is named that is not a native one")
-        _, kind, reason = ("", "plain", None) if name.startswith("$") else split_key(name)
+        if name.startswith("$"):
+            if name not in NATIVES:
+                raise Refused.malformed("an attribute that is not a native one")
+            continue
+        _, kind, reason = split_key(name)
         if kind != "plain" or reason:
             raise Refused.malformed(reason or "attributes are named without their type")
 
 
 def view(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
-    """Show how far an export is, and its files once it has ended."""
+    """Show the state of an export, and its files once it is complete."""
     admit(batch, exchange, owner)
     export = batch.exports.find(_id(exchange))
     return json_answer(200, _shown(export, batch.clock.steady(), route.version))
 
 
 def download(batch: LocalBatch, _route: Route, exchange: Exchange, owner: str) -> Answer:
-    """Lead to a link that holds a file for 20 minutes, and that takes no key."""
+    """Redirect to a link to a file that is valid for 20 minutes and accepts no keys."""
     admit(batch, exchange, owner)
     token = batch.exports.link(_id(exchange), batch.clock.steady())
     host = exchange.header("host") or "127.0.0.1"
     location = f"http://{host}/storage/{token}".encode("latin-1")
-    answer = json_answer(307, {})
-    return Answer(answer.status, answer.body, (*answer.headers, (b"location", location)))
+    return Answer(307, b"{}", (*JSON, (b"location", location)))
 
 
 def _id(exchange: Exchange) -> str:
@@ -93,9 +91,9 @@ def _shown(export: Export, now: float, version: str) -> dict[str, Any]:
     share = 0.0 if ended else (now - export.begun) / (export.ready - export.begun)
     shown: dict[str, Any] = {
         "id": export.id,
-        "request_date": _time(export.requested),
-        "start_date": _time(export.requested) if ended or share >= 1 / 3 else None,
-        "completion_date": _time(export.requested + export.ready - export.begun) if ended else None,
+        "request_date": time_text(export.requested),
+        "start_date": time_text(export.requested) if ended or share >= 1 / 3 else None,
+        "completion_date": time_text(export.requested + export.ready - export.begun) if ended else None,
         "scope": "profiles",
         "status": "SUCCESS" if ended else STATES[int(share * len(STATES))],
         "files": [],
@@ -111,7 +109,3 @@ def _shown(export: Export, now: float, version: str) -> dict[str, Any]:
             for part, file in enumerate(export.files, 1)
         ]
     return shown
-
-
-def _time(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -21,7 +21,7 @@ _ENTRIES: Final = {
 
 
 def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> Answer:
-    """Take a call on profiles: refuse it as a whole, or accept what is valid of each entry."""
+    """Handle a profile call: refuse it as a whole, or accept the valid parts of each entry."""
     exchange.check_body()
     raw = split_entries(exchange.body)
     exchange.entries = len(raw)
@@ -39,10 +39,10 @@ def update(batch: LocalBatch, route: Route, exchange: Exchange, owner: str) -> A
 
 
 def _check_call(entries: list[Entry | str], readings: Readings) -> None:
-    """Check what refuses a whole call.
+    """Check the entries for errors that refuse the whole call.
 
     Raises:
-        Refused: With 400.
+        Refused: With 400, if there is one.
     """
     if readings["bad_entry"] != "partial_error":
         rules_too = readings["bad_entry"] == "call"
@@ -55,7 +55,7 @@ def _check_call(entries: list[Entry | str], readings: Readings) -> None:
 
 
 def _accept(batch: LocalBatch, exchange: Exchange, entries: list[Entry | str]) -> list[PartialError]:
-    """Apply the entries in order; return everything refused."""
+    """Apply the entries in order; return the partial errors."""
     errors: list[PartialError] = []
     lines: list[dict[str, Any]] = []
     for index, entry in enumerate(entries):
@@ -74,7 +74,7 @@ def _accept(batch: LocalBatch, exchange: Exchange, entries: list[Entry | str]) -
 
 
 def _apply(batch: LocalBatch, exchange: Exchange, entry: Entry, verdict: Verdict, index: int) -> None:
-    """Apply what is accepted of an entry; what the profile's state forbids joins the errors."""
+    """Apply the accepted parts of an entry; add an error for each change the profile's state forbids."""
     held_back = batch.profiles.apply(entry.profile_id, verdict.attributes, verdict.events, exchange.wall)
     for key, reason in held_back:
         del verdict.attributes[key]
@@ -98,7 +98,7 @@ def _line(exchange: Exchange, entry: Entry, verdict: Verdict) -> dict[str, Any]:
 
 
 def _take_out_scripted(scripted: list[Any] | None, index: int, verdict: Verdict) -> bool:
-    """Take out of a verdict what scripted partial errors name; return whether that is everything."""
+    """Remove the items named by scripted partial errors; return whether they name the whole entry."""
     for error in scripted or ():
         if not isinstance(error, dict) or error.get("bulk_index") != index:
             continue

@@ -1,4 +1,4 @@
-"""Profiles, audiences, the journal and the log of requests, as the inspection API shows them."""
+"""Views of profiles, audiences, the journal and the request log."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def profiles(batch: LocalBatch, request: Request) -> Response:
 
 
 def profile(batch: LocalBatch, request: Request) -> Response:
-    """Show the profile that the path or the query names."""
+    """Show the profile named in the path or the query."""
     asked = request.path_params.get("id") or request.query_params.get("id", "")
     events, after = whole(request, "events", ALL, ALL), whole(request, "events_from", 0, ALL)
     found = batch.profiles.detail(asked, events, after)
@@ -31,7 +31,7 @@ def profile(batch: LocalBatch, request: Request) -> Response:
 
 
 def journal(batch: LocalBatch, request: Request) -> Response:
-    """Write out the journal from a line on."""
+    """Return the journal, starting at a given line."""
     if not batch.journal.keep:
         return fail(404, "the journal is not kept")
     blocks = batch.journal.read(position(request))
@@ -39,7 +39,7 @@ def journal(batch: LocalBatch, request: Request) -> Response:
 
 
 def requests(batch: LocalBatch, request: Request) -> Response:
-    """List requests, from a number on or the most recent ones."""
+    """List requests, starting at a given number, or the most recent ones."""
     log, limit = batch.requests, whole(request, "limit", 100)
     asked = "from" in request.query_params
     rows = log.page(position(request), limit) if asked else log.latest(limit)
@@ -47,7 +47,7 @@ def requests(batch: LocalBatch, request: Request) -> Response:
 
 
 def log(batch: LocalBatch, request: Request) -> Response:
-    """Search the requests kept, the newest first."""
+    """Search the requests kept, newest first."""
     search = Search(request.query_params.get("search", ""), flag(request, "problems"))
     found, rows = batch.requests.find(search, position(request), whole(request, "limit", 100))
     counts = {"total": batch.requests.total, "kept": len(batch.requests), "problems": batch.requests.problems}
@@ -67,20 +67,17 @@ def audiences(batch: LocalBatch, request: Request) -> Response:
 
 def audience(batch: LocalBatch, request: Request) -> Response:
     """Show one audience with its members."""
-    platform = batch.keys.platform(request.path_params["platform"])
+    wanted = batch.keys.platform(request.path_params["platform"]), request.path_params["name"]
     now = batch.clock.steady()
-    found = [
-        one
-        for where, one in batch.audiences.settled(now)
-        if where == platform and one.name == request.path_params["name"]
-    ]
-    if not found:
+    settled = batch.audiences.settled(now)
+    found = next((one for platform, one in settled if (platform, one.name) == wanted), None)
+    if found is None:
         return fail(404, "audience not found")
     text = request.query_params.get("search", "")
-    total, members = found[0].page(position(request), whole(request, "limit", 100), text)
-    if found[0].holds_custom_ids:
+    total, members = found.page(position(request), whole(request, "limit", 100), text)
+    if found.holds_custom_ids:
         members = [_with_email(batch, member) for member in members]
-    return show({**_audience(platform, found[0], now), "total": total, "ids": members})
+    return show({**_audience(wanted[0], found, now), "total": total, "ids": members})
 
 
 def _with_email(batch: LocalBatch, member: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One request as the inspection API shows it: what was sent, and what was answered to each part of it."""
+"""View of one request: its entries, its answer and the partial errors of each entry."""
 
 from collections import defaultdict
 from typing import Any, Final, NamedTuple
@@ -8,23 +8,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from target_batch.sandbox.batch import LocalBatch
+from target_batch.sandbox.exchange import entry_id
+from target_batch.sandbox.refusals import UNREADABLE
 from target_batch.sandbox.store.requests import Content
 from target_batch.web.guard import fail, flag, number_in, position, show, whole
 
 LARGEST_PAGE: Final = 100
 """Largest ``limit`` of a request's entries."""
 LONGEST_TEXT: Final = 20_000
-"""Characters shown of one entry, of what stands around the entries, and of an answer."""
+"""Maximum characters shown of an entry, of the body around the entries, and of an answer."""
 ERRORS_SHOWN: Final = 100
-"""Partial errors shown of one entry."""
-_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""Maximum partial errors shown per entry."""
 
 Errors = dict[int, list[Any]]
-"""Partial errors by the place of the entry that they name."""
+"""Partial errors by the index of the entry that they name."""
 
 
 class Page(NamedTuple):
-    """Which entries to show: from which on, how many, and whether only those with partial errors."""
+    """The entries to show: start, maximum number, and whether only those with partial errors."""
 
     start: int
     limit: int
@@ -32,7 +33,7 @@ class Page(NamedTuple):
 
 
 def exchange(batch: LocalBatch, request: Request) -> Response:
-    """Show the request that the path names, with a page of its entries."""
+    """Show the request named in the path, with a page of its entries."""
     number = number_in(request.path_params["number"])
     found = None if number is None else batch.requests.one(number)
     if found is None:
@@ -50,11 +51,11 @@ def exchange(batch: LocalBatch, request: Request) -> Response:
 
 
 def _body(body: bytes) -> tuple[dict[str, Any], list[Any] | None]:
-    """Describe a body, and return its entries; without entries its text is shown."""
+    """Describe a body and return its entries; a body without entries is shown as text."""
     shown: dict[str, Any] = {"bytes": len(body)}
     try:
         decoded = msgspec.json.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return shown | {"text": _raw(body)}, None
     if isinstance(decoded, list):
         return shown | {"around": ""}, decoded
@@ -65,11 +66,11 @@ def _body(body: bytes) -> tuple[dict[str, Any], list[Any] | None]:
 
 
 def _answer(content: Content, entries: int) -> tuple[dict[str, Any], Errors]:
-    """Describe an answer; its partial errors come apart, to stand beside the entries that they name."""
+    """Describe an answer, and return its partial errors separately, by the index of their entry."""
     shown: dict[str, Any] = {"bytes": content.answer_bytes}
     try:
         decoded = msgspec.json.decode(content.answer)
-    except _UNREADABLE:
+    except UNREADABLE:
         return shown | {"text": _raw(content.answer)}, {}
     if not isinstance(decoded, dict) or not isinstance(decoded.get("errors"), list):
         return shown | {"text": _text(decoded)}, {}
@@ -93,35 +94,26 @@ def _entries(entries: list[Any], errors: Errors, page: Page) -> dict[str, Any]:
 
 
 def _place(error: Any) -> int | None:
-    """Return the place of the entry that a partial error names, however the number is written."""
+    """Return the index of the entry that a partial error names, given as a number or as text."""
     return number_in(str(error.get("bulk_index"))) if isinstance(error, dict) else None
 
 
 def _entry(place: int, entry: Any, errors: Errors) -> dict[str, Any]:
     return {
         "index": place,
-        "id": _id(entry),
+        "id": entry_id(entry),
         "text": _text(entry),
         "errors": errors.get(place, [])[:ERRORS_SHOWN],
     }
 
 
-def _id(entry: Any) -> str | None:
-    """Return whom an entry is about: the custom ID, or a member's."""
-    if not isinstance(entry, dict):
-        return None
-    identifiers = entry.get("identifiers")
-    found = identifiers.get("custom_id") if isinstance(identifiers, dict) else entry.get("id")
-    return found if isinstance(found, str) else None
-
-
 def _text(content: Any) -> str:
-    """Write content as JSON for people, cut where it is very long."""
+    """Return content as indented JSON, cut off if it is very long."""
     return _cut(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
 
 
 def _raw(content: bytes) -> str:
-    """Write bytes that are not JSON as text, cut where it is very long."""
+    """Return bytes that are not JSON as text, cut off if it is very long."""
     return _cut(content[: 4 * LONGEST_TEXT + 4].decode(errors="replace"))
 
 

@@ -1,4 +1,4 @@
-"""``/_/faults``: scripted faults listed, added, switched and removed."""
+"""``/_/faults``: listing, adding, switching and removing scripted faults."""
 
 from typing import Any, Final
 
@@ -36,17 +36,17 @@ READY: Final[list[dict[str, Any]]] = [
     {"name": "Slow answers (2 s)", "do": {"delay": 2}},
     {"name": "A trickling answer", "times": 1, "do": {"trickle": 0.5}},
 ]
-"""Faults ready to be added from the page."""
+"""Predefined faults that can be added from the page."""
 
 
 class Switch(Struct, forbid_unknown_fields=True):
-    """Body that switches a fault."""
+    """Body of a call that switches a fault on or off."""
 
     enabled: bool
 
 
 def listed(batch: LocalBatch) -> Response:
-    """List the faults in force with their counts, and those ready to be added."""
+    """List the faults in force with their counters, and the predefined ones."""
     return show({"faults": [fault.show() for fault in batch.faults.faults], "ready": READY})
 
 

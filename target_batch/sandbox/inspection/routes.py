@@ -1,6 +1,7 @@
-"""The inspection API's routes."""
+"""Routes of the inspection API."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,9 +13,9 @@ from target_batch.sandbox.inspection.summary import change_settings, rates, sett
 from target_batch.web.guard import show
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-"""What starlette calls."""
+"""A Starlette endpoint."""
 View = Callable[[LocalBatch, Request], Response]
-"""A view of the local Batch."""
+"""A synchronous view of the local Batch."""
 
 
 def make_routes(batch: LocalBatch) -> list[Route]:
@@ -23,7 +24,7 @@ def make_routes(batch: LocalBatch) -> list[Route]:
         Route("/summary", _bind(batch, lambda b, _: show(summary(b)))),
         Route("/rates", _bind(batch, lambda b, _: show(rates(b)))),
         Route("/settings", _bind(batch, lambda b, _: show(settings(b))), methods=["GET"]),
-        Route("/settings", _bind_async(batch, change_settings), methods=["POST"]),
+        Route("/settings", partial(change_settings, batch), methods=["POST"]),
         Route("/profiles", _bind(batch, contents.profiles)),
         Route("/profile", _bind(batch, contents.profile)),
         Route("/profiles/{id:path}", _bind(batch, contents.profile)),
@@ -36,10 +37,10 @@ def make_routes(batch: LocalBatch) -> list[Route]:
         Route("/audiences/{platform}/{name:path}", _bind(batch, contents.audience)),
         Route("/reset", _bind(batch, _reset), methods=["POST"]),
         Route("/faults", _bind(batch, lambda b, _: faulting.listed(b)), methods=["GET"]),
-        Route("/faults", _bind_async(batch, faulting.add), methods=["POST"]),
-        Route("/faults", _bind(batch, _clear), methods=["DELETE"]),
-        Route("/faults/{number}", _bind_async(batch, faulting.switch), methods=["POST"]),
-        Route("/faults/{number}", _bind(batch, _remove), methods=["DELETE"]),
+        Route("/faults", partial(faulting.add, batch), methods=["POST"]),
+        Route("/faults", _bind(batch, lambda b, _: faulting.clear(b)), methods=["DELETE"]),
+        Route("/faults/{number}", partial(faulting.switch, batch), methods=["POST"]),
+        Route("/faults/{number}", _bind(batch, faulting.remove), methods=["DELETE"]),
     ]
 
 
@@ -48,23 +49,10 @@ def _reset(batch: LocalBatch, _request: Request) -> Response:
     return show(summary(batch))
 
 
-def _clear(batch: LocalBatch, _request: Request) -> Response:
-    return faulting.clear(batch)
-
-
-def _remove(batch: LocalBatch, request: Request) -> Response:
-    return faulting.remove(batch, request)
-
-
 def _bind(batch: LocalBatch, view: View) -> Endpoint:
+    """Turn a view into a coroutine function; Starlette would run a plain function in a thread."""
+
     async def endpoint(request: Request) -> Response:
         return view(batch, request)
-
-    return endpoint
-
-
-def _bind_async(batch: LocalBatch, view: Callable[[LocalBatch, Request], Awaitable[Response]]) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        return await view(batch, request)
 
     return endpoint

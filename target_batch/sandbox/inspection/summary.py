@@ -1,4 +1,4 @@
-"""``/_/summary``, ``/_/rates`` and ``/_/settings``: counts, use of the rates, behaviour."""
+"""``/_/summary``, ``/_/rates`` and ``/_/settings``: counts, usage of the rates, and settings."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -14,11 +14,11 @@ from target_batch.sandbox.readings import ReadingError
 from target_batch.web.guard import fail, show
 
 Seconds = Annotated[float, Meta(ge=0)]
-"""A duration."""
+"""A duration in seconds."""
 
 
 class SettingsBody(Struct, forbid_unknown_fields=True):
-    """What can be changed at run time; what is absent stays."""
+    """Settings that can be changed at run time; absent ones stay unchanged."""
 
     rates: bool | UnsetType = UNSET
     latency: Seconds | UnsetType = UNSET
@@ -28,7 +28,7 @@ class SettingsBody(Struct, forbid_unknown_fields=True):
 
 
 def summary(batch: LocalBatch) -> dict[str, Any]:
-    """Count everything.
+    """Return all counts.
 
     Returns:
         ``profiles``, ``entries``, ``entries_refused``, ``events``, ``events_late``,
@@ -59,7 +59,7 @@ def summary(batch: LocalBatch) -> dict[str, Any]:
 
 
 def settings(batch: LocalBatch) -> dict[str, Any]:
-    """Show how the local Batch behaves, as far as it can be changed."""
+    """Return the settings that can be changed at run time."""
     options = batch.options
     return {
         "rates": batch.rates.enforced,
@@ -71,7 +71,7 @@ def settings(batch: LocalBatch) -> dict[str, Any]:
 
 
 def rates(batch: LocalBatch) -> dict[str, Any]:
-    """Show limits and use, second by second."""
+    """Return the limits and their usage, second by second."""
     shown = []
     for name, usage in batch.rates.usage.items():
         used, refused = usage.history(batch.clock.steady())
@@ -91,7 +91,7 @@ def rates(batch: LocalBatch) -> dict[str, Any]:
 
 
 async def change_settings(batch: LocalBatch, request: Request) -> Response:
-    """Change the behaviour at run time."""
+    """Change settings at run time."""
     try:
         body = msgspec.json.decode(await request.body(), type=SettingsBody)
         if body.readings is not UNSET:

@@ -1,5 +1,5 @@
-"""What Batch accepts, as pure functions: no I/O, no clock, nothing kept.
+"""Batch's rules, as pure functions without I/O, clock or state.
 
-A function called ``…_violation`` returns the reason of a refusal, or ``None`` for a valid value.
+Functions named ``…_violation`` return the reason for a refusal, or ``None`` if the value is valid.
 The limits are in `limits`, one constant each.
 """

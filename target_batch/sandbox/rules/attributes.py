@@ -1,4 +1,4 @@
-"""Attributes of profiles: the rule for each key, found once and kept."""
+"""Rules for profile attributes, by key."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -16,16 +16,16 @@ from target_batch.sandbox.rules.values import (
 )
 
 Check = Callable[[Any], str | None]
-"""Says why a value is refused, or returns None."""
+"""Function that returns why a value is refused, or None."""
 
 
 class AttributeRule(NamedTuple):
-    """What a key stands for.
+    """The rule for one key.
 
     Attributes:
         name: The attribute's name.
-        kind: What the key announces.
-        violation: Says why a value is refused under this key.
+        kind: The kind of value that the key declares.
+        violation: Function that returns why a value is refused under this key, or None.
     """
 
     name: str
@@ -35,7 +35,7 @@ class AttributeRule(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def attribute_rule(key: str) -> AttributeRule:
-    """Find the rule for a key of a profile's attributes, as sent."""
+    """Return the rule for a key of a profile's attributes, as sent."""
     if key.startswith("$"):
         return AttributeRule(key, "plain", partial(native_violation, key))
     name, kind, reason = split_key(key)
@@ -69,5 +69,5 @@ _PLAIN: Final[dict[type, Check]] = {
     dict: change_violation,
     type(None): _anything,
 }
-"""Checks of values by their JSON type; null deletes."""
+"""Checks by JSON type of the value; null deletes the attribute."""
 _KINDS: Final[dict[Kind, Check]] = {"plain": _plain, "date": _date, "url": _url}

@@ -1,4 +1,4 @@
-"""Audiences: names, members and their attributes; a broken rule refuses the whole call."""
+"""Rules for audiences, their members and attributes; a broken rule refuses the whole call."""
 
 import re
 from collections.abc import Callable
@@ -11,20 +11,20 @@ from target_batch.sandbox.rules.times import date_violation
 from target_batch.sandbox.rules.values import texts_violation, value_violation
 
 DateRules = tuple[Callable[[object], str | None], ...]
-"""Forms of a date: one of them must be met."""
+"""Checks of the permitted date formats; a date must pass one of them."""
 
 _NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{AUDIENCE_NAME_LENGTH}}}")
 
 
 def audience_name_violation(name: str) -> str | None:
-    """Say why the name of an audience is refused."""
+    """Return why the name of an audience is refused, or None."""
     if _NAME.fullmatch(name):
         return None
     return f"an audience's name is 1 to {AUDIENCE_NAME_LENGTH} characters of A-Z, a-z, 0-9, _ and -"
 
 
 def count_violation(count: int) -> str | None:
-    """Say why a call with this many members is refused."""
+    """Return why a call with this many members is refused, or None."""
     if count == 0:
         return "the array of IDs is empty"
     if count > AUDIENCE_ENTRIES:
@@ -35,12 +35,12 @@ def count_violation(count: int) -> str | None:
 def member_violation(
     identifier: str, attributes: dict[str, Any] | None = None, dates: DateRules = (date_violation,)
 ) -> str | None:
-    """Say why one member is refused, and with it the call.
+    """Return why one member, and with it the whole call, is refused, or None.
 
     Args:
         identifier: The member's ID.
-        attributes: Its attributes for personalisation, where it has some.
-        dates: The forms that a date may have.
+        attributes: Its personalisation attributes, if any.
+        dates: Checks of the permitted date formats.
     """
     if reason := id_violation(identifier):
         return reason
@@ -55,7 +55,7 @@ def member_violation(
 
 
 def tags_violation(tags: Any) -> str | None:
-    """Say why the tags of an app's member are refused: they are texts in an array."""
+    """Return why a member's tags are refused, or None; they must be an array of texts."""
     return texts_violation(tags)
 
 

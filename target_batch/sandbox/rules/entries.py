@@ -1,4 +1,4 @@
-"""One entry of a call on profiles: what of it is accepted, dropped or refused."""
+"""Validation of one entry of a profile call."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,15 +14,15 @@ from target_batch.sandbox.rules.shapes import Entry, Event
 from target_batch.sandbox.rules.times import is_outside_window
 
 Category = Literal["profile", "attribute", "event"]
-"""What a partial error is about; Batch's own words are not documented."""
+"""Kind of item refused by a partial error; Batch's own terms are not documented."""
 
 
 class PartialError(Struct, omit_defaults=True):
-    """A partial error, as Batch writes it.
+    """A partial error, in Batch's format.
 
     Attributes:
-        category: What it is about.
-        bulk_index: The entry's place in the call, from 0.
+        category: Kind of item that is refused.
+        bulk_index: Index of the entry in the call, from 0.
         reason: The rule that is broken.
         attribute: The attribute's key as sent, or the event's name; absent for a whole entry.
     """
@@ -35,13 +35,13 @@ class PartialError(Struct, omit_defaults=True):
 
 @dataclass
 class Verdict:
-    """What becomes of one entry.
+    """The result of validating one entry.
 
     Attributes:
-        attributes: Accepted, with their keys as sent.
-        events: Accepted.
-        late: Refused because they are outside the last 24 hours.
-        errors: Everything refused.
+        attributes: Accepted attributes, by key as sent.
+        events: Accepted events.
+        late: Events refused because they are outside the last 24 hours.
+        errors: Errors for all refused items.
     """
 
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -61,13 +61,13 @@ def refuse(index: int, reason: str) -> Verdict:
 
 
 def judge(entry: Entry, index: int, now: float, readings: Readings) -> Verdict:
-    """Judge one entry.
+    """Validate one entry.
 
     Args:
-        entry: The entry, of the right shape.
-        index: Its place in the call, from 0.
-        now: Unix time of the arrival, in seconds.
-        readings: What to do where the documentation is silent.
+        entry: The decoded entry.
+        index: Its index in the call, from 0.
+        now: Unix time of arrival, in seconds.
+        readings: Behaviour where the documentation is silent.
     """
     if reason := entry_violation(entry):
         return refuse(index, reason)
@@ -81,7 +81,7 @@ def judge(entry: Entry, index: int, now: float, readings: Readings) -> Verdict:
 
 
 def entry_violation(entry: Entry) -> str | None:
-    """Say why an entry is refused as a whole."""
+    """Return why an entry is refused as a whole, or None."""
     if isinstance(entry.identifiers.custom_id, str) and (reason := id_violation(entry.identifiers.custom_id)):
         return reason
     if isinstance(entry.attributes, dict) and len(entry.attributes) > ATTRIBUTES_PER_ENTRY:

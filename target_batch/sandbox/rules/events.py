@@ -1,4 +1,4 @@
-"""Events of a profile: one that breaks a rule is refused alone."""
+"""Rules for events; only the event that breaks a rule is refused, not its entry."""
 
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
@@ -33,7 +33,7 @@ class EventViolation(NamedTuple):
 
     Attributes:
         reason: The rule it breaks.
-        where: The attribute at fault, or None when it is the event itself.
+        where: The attribute that breaks it, or None if it is the event itself.
     """
 
     reason: str
@@ -41,7 +41,7 @@ class EventViolation(NamedTuple):
 
 
 def event_violation(event: Event) -> EventViolation | None:
-    """Say why Batch refuses an event, its age apart; None when it is valid."""
+    """Return why Batch refuses an event, apart from its age, or None if it is valid."""
     reason = name_violation(event.name)
     if not reason and event.time is not UNSET:
         reason = time_violation(str(event.time))
@@ -55,7 +55,7 @@ def event_violation(event: Event) -> EventViolation | None:
 
 
 def _level(attributes: dict[str, Any], depth: int) -> Iterator[EventViolation]:
-    """Find what is wrong on one level of objects and below; ``attributes`` itself has depth 0."""
+    """Yield the violations on one level of attributes and below; ``attributes`` itself has depth 0."""
     if depth > EVENT_DEPTH:
         yield EventViolation(f"an event has at most {EVENT_DEPTH} levels below its attributes")
         return
@@ -73,7 +73,7 @@ def _level(attributes: dict[str, Any], depth: int) -> Iterator[EventViolation]:
 
 
 def _attribute(key: str, value: Any, depth: int) -> str | None:
-    """Say why one attribute of a level is refused, the objects below it apart."""
+    """Return why one attribute is refused, or None, without checking the objects below it."""
     if key.startswith("$"):
         return _native(key, value, depth)
     _name, kind, reason = split_key(key)
@@ -95,7 +95,7 @@ def _native(key: str, value: Any, depth: int) -> str | None:
 
 
 def _line_violation(value: Any) -> str | None:
-    """Say why a value that a profile would take is refused in an event."""
+    """Return why an event refuses a value that a profile would accept, or None."""
     texts = value if isinstance(value, list) else [value]
     for text in texts:
         if isinstance(text, str) and (not text.strip() or has_line_break(text)):

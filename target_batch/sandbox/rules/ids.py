@@ -1,4 +1,4 @@
-"""Which IDs Batch refuses."""
+"""Rules for custom IDs."""
 
 from typing import Final
 
@@ -19,17 +19,14 @@ FORBIDDEN: Final = frozenset(
         "-infinity",
     }
 )
-"""Texts that stand for a programming error, refused in any case (published SDKs)."""
+"""Texts that indicate a programming error, refused in upper and lower case (published SDKs)."""
 
 
 def id_violation(identifier: str) -> str | None:
-    """Say why Batch refuses a custom ID, or the ID of an audience's member.
+    """Return why Batch refuses a custom ID or the ID of an audience member, or None.
 
     Args:
-        identifier: The ID as sent; case and blanks matter. 1 to 512 characters.
-
-    Returns:
-        The reason, or None.
+        identifier: The ID as sent; 1 to 512 characters are valid, case and blanks matter.
     """
     if not identifier.strip():
         return "the ID is blank"

@@ -1,42 +1,42 @@
-"""Every limit the local Batch enforces, once, with where it comes from.
+"""All limits that the local Batch enforces, with their sources.
 
-Marks: **doc** Batch's documentation; **sdk** code that Batch publishes; **read** a third party
-that quotes the documentation; **open** not documented, the strictest reading is enforced.
+Sources: **doc** Batch's documentation; **sdk** code published by Batch; **read** a third party
+quoting the documentation; **open** not documented, so the strictest reading is enforced.
 """
 
 from typing import Final
 
 UPDATE_ENTRIES: Final = 200
-"""Entries per call of ``/profiles/update``; more refuse the whole call (doc)."""
+"""Entries per call of ``/profiles/update``; with more, the whole call is refused (doc)."""
 MASS_UPDATE_ENTRIES: Final = 10_000
-"""Entries per call of ``/profiles/mass-update``; more refuse the whole call (doc)."""
+"""Entries per call of ``/profiles/mass-update``; with more, the whole call is refused (doc)."""
 AUDIENCE_ENTRIES: Final = 10_000
 """Members per call of an audience update or replace (doc)."""
 
 UPDATE_RATE: Final = 300.0
 """Custom IDs per second on ``/profiles/update`` (doc)."""
 UPDATE_BURST: Final = 1_000.0
-"""Custom IDs the bucket of ``/profiles/update`` holds: what may come at once after a pause (doc)."""
+"""Custom IDs that ``/profiles/update`` accepts at once after a pause (doc)."""
 MASS_UPDATE_RATE: Final = 10_000.0
 """Custom IDs per second on ``/profiles/mass-update`` (doc)."""
 MASS_UPDATE_BURST: Final = 10_000.0
-"""Custom IDs within any one second on ``/profiles/mass-update``: no burst beyond the rate (doc)."""
+"""Custom IDs per one-second window on ``/profiles/mass-update``: no burst beyond the rate (doc)."""
 DEFAULT_RATE: Final = 1.0
-"""Requests per second on everything else, one budget per project (read)."""
+"""Requests per second to all other endpoints, one budget per project (read)."""
 DEFAULT_BURST: Final = 1.0
-"""Requests the default bucket holds (read)."""
+"""Requests that fit into the default bucket (read)."""
 RATE_TOLERANCE: Final = 0.010
-"""Seconds a call may come early, for the granularity of clocks (the local Batch's own choice)."""
+"""Seconds by which a call may be early, for the granularity of clocks (the local Batch's own choice)."""
 
 BODY_BYTES: Final = 5_000_000
-"""Bytes of a request body; more are answered 413 (open)."""
+"""Bytes of a request body; larger ones are answered with 413 (open)."""
 
 CUSTOM_ID_LENGTH: Final = 512
 """Characters of a custom ID: the smaller of the two figures published (read)."""
 NAME_LENGTH: Final = 30
 """Characters of an attribute's or event's name (read)."""
 STRING_LENGTH: Final = 300
-"""Characters of a string attribute; empty is refused (read)."""
+"""Characters of a string attribute; an empty one is refused (read)."""
 URL_LENGTH: Final = 2_048
 """Characters of a URL attribute (read)."""
 ARRAY_ITEMS: Final = 25
@@ -44,7 +44,7 @@ ARRAY_ITEMS: Final = 25
 ARRAYS_PER_PROFILE: Final = 15
 """Array attributes one profile may hold (sdk)."""
 ATTRIBUTES_PER_ENTRY: Final = 50
-"""Attributes per entry, native ones counted too (read; counting natives: open)."""
+"""Attributes per entry, including native ones (read; counting natives: open)."""
 EVENTS_PER_ENTRY: Final = 15
 """Events per entry (read)."""
 INTEGER_MAX: Final = 2**63 - 1
@@ -64,11 +64,11 @@ TOPIC_LENGTH: Final = 300
 EVENT_BYTES: Final = 25_000
 """Bytes of one event as compact JSON (read: 25 kB)."""
 EVENT_WINDOW_SECONDS: Final = 86_400.0
-"""How old an event may be; an older or a future one is refused alone (read)."""
+"""Maximum age of an event, in seconds; if it is older or in the future, only the event is refused (read)."""
 EVENT_DEPTH: Final = 3
 """Levels of objects below an event's ``attributes`` (sdk)."""
 EVENT_LEVEL_ATTRIBUTES: Final = 20
-"""Attributes on each level of an event, ``$label`` and ``$tags`` not counted (sdk)."""
+"""Attributes per level of an event, not counting ``$label`` and ``$tags`` (sdk)."""
 LABEL_LENGTH: Final = 200
 """Characters of an event's ``$label`` (sdk)."""
 TAGS: Final = 10
@@ -86,6 +86,6 @@ LIST_DEFAULT: Final = 10
 """Audiences listed when no ``limit`` is given (doc)."""
 
 PROJECT_VERSIONS: Final = frozenset(f"2.{minor}" for minor in (*range(1, 9), 10, 11, 13))
-"""Versions of the project API that were seen (doc)."""
+"""Known versions of the project API (doc)."""
 APP_VERSIONS: Final = frozenset({"1.0", "1.1"})
 """Versions of the app API (doc)."""

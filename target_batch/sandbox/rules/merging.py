@@ -1,4 +1,4 @@
-"""What an accepted change does to a profile: nulls, dates, URLs and partial changes of arrays."""
+"""Applying accepted changes to a profile: nulls, dates, URLs and partial changes of arrays."""
 
 from typing import Any, Final, NamedTuple
 
@@ -6,15 +6,15 @@ from target_batch.sandbox.rules.attributes import attribute_rule
 from target_batch.sandbox.rules.limits import ARRAY_ITEMS, ARRAYS_PER_PROFILE
 
 _ARRAYS: Final = frozenset({list, dict})
-"""Types that give or change an array."""
+"""Types of values that set or change an array."""
 
 
 class Attributes(NamedTuple):
     """The attributes of a profile.
 
     Attributes:
-        values: By name; native ones with their ``$``.
-        kinds: ``date`` or ``url`` for the names whose text is one of these.
+        values: Values by name; native names include their ``$``.
+        kinds: ``date`` or ``url``, by name, for texts that are one of these.
     """
 
     values: dict[str, Any]
@@ -22,14 +22,14 @@ class Attributes(NamedTuple):
 
 
 def merge(held: Attributes, changes: dict[str, Any]) -> list[tuple[str, str]]:
-    """Apply changes to a profile, in place; what makes room for an array comes first.
+    """Apply changes to a profile in place, arrays last so that other changes can make room for them.
 
     Args:
-        held: What the profile holds.
-        changes: Accepted attributes, with their keys as sent.
+        held: The profile's attributes.
+        changes: Accepted changes, by key as sent.
 
     Returns:
-        The changes the profile's own state forbids: key and reason; these are not applied.
+        The key and reason of each change that the profile's state forbids; these are not applied.
     """
     refused = []
     for key, value in sorted(changes.items(), key=lambda change: type(change[1]) in _ARRAYS):
@@ -50,7 +50,7 @@ def merge(held: Attributes, changes: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _put_array(held: Attributes, name: str, value: Any) -> str | None:
-    """Set or change an array; say why when the profile cannot take it."""
+    """Set or change an array; return why the profile cannot accept it, or None."""
     after = _changed(held.values.get(name), value) if isinstance(value, dict) else value
     if reason := _array_violation(held, name, after):
         return reason
@@ -63,7 +63,7 @@ def _put_array(held: Attributes, name: str, value: Any) -> str | None:
 
 
 def _changed(current: Any, change: dict[str, list[str]]) -> list[str] | None:
-    """Return an array after ``$add`` and ``$remove``; None when the attribute is not an array."""
+    """Return an array after ``$add`` and ``$remove``, or None if the attribute is not an array."""
     if current is not None and not isinstance(current, list):
         return None
     removed = set(change.get("$remove", ()))
@@ -72,7 +72,7 @@ def _changed(current: Any, change: dict[str, list[str]]) -> list[str] | None:
 
 
 def _array_violation(held: Attributes, name: str, value: list[str] | None) -> str | None:
-    """Say why a profile cannot take an array, as it would be after the change."""
+    """Return why a profile cannot accept an array, given as it would be after the change, or None."""
     if value is None:
         return "$add and $remove change an array, the profile holds another type"
     if len(value) > ARRAY_ITEMS:

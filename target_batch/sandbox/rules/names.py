@@ -7,19 +7,19 @@ from typing import Final, Literal, NamedTuple
 from target_batch.sandbox.rules.limits import NAME_LENGTH
 
 Kind = Literal["plain", "date", "url"]
-"""How a key announces its value: as it is, as ``date(name)`` or as ``url(name)``."""
+"""Form of a key: a plain name, ``date(name)`` or ``url(name)``."""
 
 NAME: Final = re.compile(rf"[a-z0-9_]{{1,{NAME_LENGTH}}}")
-"""Names of custom attributes and events: lower case, digits, underscore."""
+"""Valid names of custom attributes and events: lower-case letters, digits and underscores."""
 _TYPED: Final = re.compile(r"(date|url)\((.*)\)", re.DOTALL)
 
 
 class Key(NamedTuple):
-    """A key of an attributes object, taken apart.
+    """The parsed key of an attribute.
 
     Attributes:
         name: The attribute's name.
-        kind: What the key announces.
+        kind: The kind of value that the key declares.
         violation: Why the name is refused, or None.
     """
 
@@ -29,7 +29,7 @@ class Key(NamedTuple):
 
 
 def name_violation(name: str) -> str | None:
-    """Say why Batch refuses the name of an attribute or event, or return None."""
+    """Return why Batch refuses the name of an attribute or event, or None."""
     if NAME.fullmatch(name):
         return None
     return f"a name is 1 to {NAME_LENGTH} characters of a-z, 0-9 and _"
@@ -37,7 +37,7 @@ def name_violation(name: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def split_key(key: str) -> Key:
-    """Take the key of a custom attribute apart."""
+    """Parse the key of a custom attribute."""
     typed = _TYPED.fullmatch(key)
     if not typed:
         return Key(key, "plain", name_violation(key))

@@ -1,4 +1,4 @@
-"""Native attributes: ``$email_address`` and the others whose name begins with ``$``."""
+"""Rules for native attributes, such as ``$email_address``, whose names begin with ``$``."""
 
 import re
 from collections.abc import Callable
@@ -11,20 +11,17 @@ from target_batch.sandbox.rules.values import CHANGES
 _EMAIL: Final = re.compile(r"[^@\s]+@[A-Za-z0-9.-]+\.[A-Za-z0-9]+")
 _PHONE: Final = re.compile(rf"\+[0-9]{{1,{PHONE_DIGITS}}}")
 _THREE_LETTERS: Final = re.compile("[a-z]{3}")
-"""A language of ISO 639-2 or later: which ones Batch knows is not documented, its SDKs check the length."""
+"""A language code of ISO 639-2 or later; Batch's list is undocumented, and its SDKs check only the length."""
 _TOPIC: Final = re.compile(rf"[a-z0-9_]{{1,{TOPIC_LENGTH}}}")
 _CONSENTS: Final = frozenset({"subscribed", "unsubscribed"})
 
 
 def native_violation(name: str, value: object) -> str | None:
-    """Say why a native attribute is refused.
+    """Return why a native attribute is refused, or None.
 
     Args:
         name: Its name, with ``$``.
-        value: The value, decoded from JSON; null removes the attribute and is always valid.
-
-    Returns:
-        The reason, or None.
+        value: The decoded JSON value; null removes the attribute and is always valid.
     """
     check = NATIVES.get(name)
     if check is None:
@@ -94,4 +91,4 @@ NATIVES: Final[dict[str, Callable[[object], str | None]]] = {
     "$timezone": _timezone,
     "$topic_preferences": _topic_preferences,
 }
-"""Why a value of each native attribute is refused; None for a value that is taken."""
+"""Checks by native attribute; each returns why a value is refused, or None."""

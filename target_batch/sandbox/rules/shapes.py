@@ -1,4 +1,4 @@
-"""The shape of a call on profiles and of its entries."""
+"""The structure of a profile call and its entries."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -6,15 +6,15 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from target_batch.sandbox.refusals import Refused
+from target_batch.sandbox.refusals import UNREADABLE, Refused
 
 
 class Identifiers(Struct, forbid_unknown_fields=True):
-    """Who an entry is about: exactly one of the two is given.
+    """Identifiers of the profile, exactly one of which must be given.
 
     Attributes:
         custom_id: The ID given by the customer.
-        installation: One installation of an app; its form is not documented, it is kept as it is.
+        installation: One installation of an app; stored as sent, as its format is not documented.
     """
 
     custom_id: str | UnsetType = UNSET
@@ -25,9 +25,9 @@ class Event(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """An event as sent.
 
     Attributes:
-        name: What happened.
-        time: When, as text; without it the time of arrival counts.
-        attributes: What it carries.
+        name: Name of the event.
+        time: Time of the event, as text; the time of arrival if absent.
+        attributes: Attributes of the event.
     """
 
     name: str
@@ -36,16 +36,16 @@ class Event(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 INSTALLATION: Final = "installation:"
-"""Begins the ID under which a profile without a custom ID is kept."""
+"""Prefix of the ID under which a profile without a custom ID is stored."""
 
 
 class Entry(Struct, forbid_unknown_fields=True):
-    """One entry of a call on profiles.
+    """One entry of a profile call.
 
     Attributes:
-        identifiers: Who it is about.
-        attributes: What to set, change or delete.
-        events: What happened.
+        identifiers: Identifiers of the profile.
+        attributes: Attributes to set, change or delete.
+        events: Events to add.
     """
 
     identifiers: Identifiers
@@ -54,7 +54,7 @@ class Entry(Struct, forbid_unknown_fields=True):
 
     @property
     def profile_id(self) -> str:
-        """The ID under which the profile is kept; installations have a prefix of their own."""
+        """The ID under which the profile is stored; installations have their own prefix."""
         custom_id = self.identifiers.custom_id
         if isinstance(custom_id, str):
             return custom_id
@@ -63,26 +63,25 @@ class Entry(Struct, forbid_unknown_fields=True):
 
 _RAW_ENTRIES = msgspec.json.Decoder(list[msgspec.Raw])
 _ENTRY = msgspec.json.Decoder(Entry)
-_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def split_entries(body: bytes) -> list[msgspec.Raw]:
-    """Split the body of a call on profiles into its entries.
+    """Split the body of a profile call into its entries.
 
     Raises:
-        Refused: With 400, when it is not a JSON array.
+        Refused: With 400, if the body is not a JSON array.
     """
     try:
         return _RAW_ENTRIES.decode(body)
-    except _BROKEN as error:
+    except UNREADABLE as error:
         raise Refused.malformed(str(error)) from None
 
 
 def read_entry(raw: msgspec.Raw) -> Entry | str:
-    """Read one entry; return the reason as a text when its shape is bad."""
+    """Decode one entry, or return the reason as text if its structure is invalid."""
     try:
         entry = _ENTRY.decode(raw)
-    except _BROKEN as error:
+    except UNREADABLE as error:
         return str(error)
     if (entry.identifiers.custom_id is UNSET) == (entry.identifiers.installation is UNSET):
         return "exactly one identifier is expected"
@@ -90,14 +89,14 @@ def read_entry(raw: msgspec.Raw) -> Entry | str:
 
 
 def check_count(count: int, limit: int) -> None:
-    """Check how many entries a call has.
+    """Check the number of entries in a call.
 
     Args:
-        count: Entries of the call.
-        limit: How many the endpoint takes.
+        count: Number of entries in the call.
+        limit: Maximum number that the endpoint accepts.
 
     Raises:
-        Refused: With 400, when there are none or too many.
+        Refused: With 400, if there are none or too many.
     """
     if not count:
         raise Refused.malformed("the array is empty")
@@ -109,8 +108,8 @@ def check_ids(entries: Iterable[Entry | str]) -> None:
     """Check that no two entries have the same ID.
 
     Raises:
-        Refused: With 400.
+        Refused: With 400, if two have the same ID.
     """
     ids = [entry.profile_id for entry in entries if isinstance(entry, Entry)]
     if len(set(ids)) < len(ids):
-        raise Refused.malformed("the same ID stands twice in one call")
+        raise Refused.malformed("the same ID appears twice in one call")

@@ -1,4 +1,4 @@
-"""Dates and times: RFC 3339 and nothing else."""
+"""Rules for dates and times, which must follow RFC 3339."""
 
 import re
 from datetime import datetime, timedelta, timezone
@@ -13,7 +13,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def parse_instant(text: str) -> datetime | None:
-    """Read an RFC 3339 time, with ``Z`` or an offset; None for anything else."""
+    """Parse an RFC 3339 time with ``Z`` or an offset; return None if it is anything else."""
     parts = _INSTANT.fullmatch(text)
     if not parts:
         return None
@@ -26,7 +26,7 @@ def parse_instant(text: str) -> datetime | None:
 
 
 def date_violation(value: object) -> str | None:
-    """Say why a ``date(name)`` value is refused: only RFC 3339 ending in ``Z`` is a date."""
+    """Return why a ``date(name)`` value is refused, or None; it must be RFC 3339 with ``Z``."""
     if not isinstance(value, str):
         return "a date is a text"
     if value[-1:] == "Z" and _INSTANT.fullmatch(value) and _is_in_calendar(value):
@@ -35,23 +35,23 @@ def date_violation(value: object) -> str | None:
 
 
 def local_date_violation(value: object) -> str | None:
-    """Say why a ``date(name)`` of an app audience's member is refused: it has no zone."""
+    """Return why a ``date(name)`` of an app audience's member is refused, or None; it must have no zone."""
     if isinstance(value, str) and _LOCAL.fullmatch(value) and _is_in_calendar(value):
         return None
     return "a date is written like 2012-08-12T22:30:05, without a zone"
 
 
 def time_violation(text: str) -> str | None:
-    """Say why the ``time`` of an event cannot be read."""
+    """Return why the ``time`` of an event cannot be parsed, or None."""
     return None if parse_instant(text) else "the time of an event is written as RFC 3339"
 
 
 def is_outside_window(text: str, now: float) -> bool:
-    """Return whether a readable event time is older than 24 hours or in the future.
+    """Return whether an event time is older than 24 hours or in the future.
 
     Args:
-        text: The time, already found readable.
-        now: Unix time of the arrival, in seconds.
+        text: The event time, already known to be valid.
+        now: Unix time of arrival, in seconds.
     """
     moment = parse_instant(text)
     if moment is None:
@@ -61,7 +61,7 @@ def is_outside_window(text: str, now: float) -> bool:
 
 
 def _is_in_calendar(text: str) -> bool:
-    """Return whether a time of the right form names a day and an hour that exist."""
+    """Return whether a well-formed time names an existing day and time of day."""
     try:
         datetime.fromisoformat(_LEAP_SECOND.sub("23:59:59", text[:19]))
     except ValueError:
@@ -78,6 +78,6 @@ def _zone(text: str) -> timezone:
         return timezone.utc
     sign = -1 if text[0] == "-" else 1
     hours, minutes = int(text[1:3]), int(text[4:6])
-    if hours > 23 or minutes > 59:  # noqa: PLR2004 - the clock's own limits
+    if hours > 23 or minutes > 59:  # noqa: PLR2004 - limits of a clock
         raise ValueError(text)
     return timezone(sign * timedelta(hours=hours, minutes=minutes))

@@ -1,4 +1,4 @@
-"""Values of custom attributes: of profiles, of events and of audience members."""
+"""Rules for the values of custom attributes of profiles, events and audience members."""
 
 import re
 from collections.abc import Callable
@@ -20,37 +20,33 @@ from target_batch.sandbox.rules.times import date_violation
 CHANGES: Final = frozenset({"$add", "$remove"})
 """Keys of a partial change of an array."""
 _INVISIBLE: Final = frozenset("\u200b\u2060\ufeff")
-"""Blanks without a width, and a mark of byte order; other characters for formats are part of words."""
+"""Zero-width blanks and the byte order mark; other format characters can be part of words."""
 _FOREIGN: Final = frozenset("[]@\\")
-"""Characters that stand neither in a host's name nor before it."""
+"""Characters that are not allowed in a host name or in the user part before it."""
 _FORBIDDEN_IN_HOSTS: Final = frozenset("<>^|")
-"""Characters that no URL parser takes in a host's name, beside a lone percent sign."""
+"""Characters that, like a lone percent sign, no URL parser accepts in a host name."""
 _IS_BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})").search
 _LOOKS_LIKE_IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3,}").fullmatch
 _FREE: Final = frozenset({bool, float})
-"""Types whose every value is valid."""
+"""Types of which every value is valid."""
 
 
 def value_violation(kind: Kind, value: object) -> str | None:
-    """Say why a scalar, a date, a URL or an array of texts is refused.
+    """Return why a scalar, a date, a URL or an array of texts is refused, or None.
 
     Args:
-        kind: What the key announced.
-        value: The value, decoded from JSON; not null.
-
-    Returns:
-        The reason, or None.
+        kind: The kind of value that the key declares.
+        value: The decoded JSON value; not null.
     """
     if kind == "date":
         return date_violation(value)
     if kind == "url":
         return url_violation(value)
-    check = _CHECKS.get(type(value), number_violation)
-    return check(value)
+    return _CHECKS.get(type(value), number_violation)(value)
 
 
 def text_violation(value: object, limit: int = STRING_LENGTH) -> str | None:
-    """Say why a text of 1 to `limit` characters is refused."""
+    """Return why a value is not a text of 1 to `limit` characters, or None."""
     if not isinstance(value, str):
         return "a text is expected"
     if 0 < len(value) <= limit:
@@ -59,14 +55,14 @@ def text_violation(value: object, limit: int = STRING_LENGTH) -> str | None:
 
 
 def has_line_break(text: str) -> bool:
-    """Return whether a text that is not empty has more than one line, or ends with a line break."""
+    """Return whether a non-empty text contains a line break."""
     return text.splitlines() != [text]
 
 
 def number_violation(value: object) -> str | None:
-    """Say why a value that is neither a text nor an array is refused.
+    """Return why a value that is neither a text nor an array is refused, or None.
 
-    Booleans, finite floats and integers of 64 bits are valid; objects are not.
+    Booleans, finite floats and signed 64-bit integers are valid; objects are not.
     """
     if type(value) in _FREE:
         return None
@@ -77,7 +73,7 @@ def number_violation(value: object) -> str | None:
 
 
 def texts_violation(values: object, items: int = ARRAY_ITEMS, length: int = STRING_LENGTH) -> str | None:
-    """Say why an array of 1 to `items` texts of at most `length` characters is refused."""
+    """Return why a value is not an array of 1 to `items` texts of 1 to `length` characters, or None."""
     if not isinstance(values, list):
         return "an array is expected"
     if not values:
@@ -89,7 +85,7 @@ def texts_violation(values: object, items: int = ARRAY_ITEMS, length: int = STRI
 
 
 def change_violation(change: dict[str, object]) -> str | None:
-    """Say why a partial change ``{"$add": […], "$remove": […]}`` of an array is refused."""
+    """Return why a partial change ``{"$add": […], "$remove": […]}`` of an array is refused, or None."""
     if not change or not change.keys() <= CHANGES:
         return "an object on a profile is only $add and $remove"
     reasons = [reason for values in change.values() if (reason := texts_violation(values))]
@@ -97,7 +93,10 @@ def change_violation(change: dict[str, object]) -> str | None:
 
 
 def url_violation(value: object) -> str | None:
-    """Say why a ``url(name)`` value is refused: scheme, host and perhaps a port, no blanks."""
+    """Return why a ``url(name)`` value is refused, or None.
+
+    A URL needs a scheme and a host, may have a port, and contains no blanks or control characters.
+    """
     if not isinstance(value, str):
         return "a URL is a text"
     if len(value) > URL_LENGTH:
@@ -110,7 +109,7 @@ def url_violation(value: object) -> str | None:
 
 
 def _is_url(text: str) -> bool:
-    """Return whether a text without blanks parses as ``scheme://authority…``."""
+    """Return whether a text without blanks can be parsed as ``scheme://authority…``."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -126,7 +125,7 @@ def _is_url(text: str) -> bool:
 
 
 def _is_host(text: str) -> bool:
-    """Return whether a text is a host's name, or an address of IPv4."""
+    """Return whether a text is a host name or an IPv4 address."""
     if _LOOKS_LIKE_IPV4(text):
         return _is_ipv4(text)
     forbidden = _FOREIGN | _FORBIDDEN_IN_HOSTS
@@ -134,7 +133,7 @@ def _is_host(text: str) -> bool:
 
 
 def _is_ipv4(text: str) -> bool:
-    """Return whether a text is an address of IPv4, four numbers up to 255."""
+    """Return whether a text is an IPv4 address: four numbers up to 255."""
     try:
         IPv4Address(text)
     except ValueError:
@@ -143,7 +142,7 @@ def _is_ipv4(text: str) -> bool:
 
 
 def _is_ipv6(text: str) -> bool:
-    """Return whether a text is an address of IPv6 without a zone."""
+    """Return whether a text is an IPv6 address without a zone."""
     try:
         return IPv6Address(text).scope_id is None
     except ValueError:
@@ -151,7 +150,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _is_port(text: str) -> bool:
-    """Return whether what follows a host is nothing, or a colon and perhaps a port (RFC 3986)."""
+    """Return whether the text after a host is empty, or a colon and an optional port (RFC 3986)."""
     digits = text[1:]
     is_number = digits.isascii() and digits.isdigit() and int(digits) <= PORT_MAX
     return not text or (text[0] == ":" and (is_number or not digits))
@@ -161,4 +160,4 @@ _CHECKS: Final[dict[type, Callable[[object], str | None]]] = {
     str: text_violation,
     list: texts_violation,
 }
-"""What checks each type of value; the others are numbers or nothing that is known."""
+"""Checks by type of value; `number_violation` checks all other types."""

@@ -1,1 +1,1 @@
-"""What the local Batch keeps of what it accepted, compactly: tests push a million entries."""
+"""Compact storage of accepted data: tests push a million entries."""

@@ -1,4 +1,4 @@
-"""Audiences of the project and of the apps, indexed some time after they were accepted."""
+"""Audiences of the project and the apps, whose changes are indexed some time after they are accepted."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ class MemberChange(msgspec.Struct):
 
     Attributes:
         action: ``add`` or ``remove``.
-        id: The member.
-        extra: ``attributes`` and ``tags`` of an added member, where it has some.
+        id: The member's ID.
+        extra: ``attributes`` and ``tags`` of an added member, if it has any.
     """
 
     action: str
@@ -27,13 +27,13 @@ class MemberChange(msgspec.Struct):
 
 @dataclass
 class Change:
-    """A call that is accepted but perhaps not indexed yet.
+    """An accepted call, waiting to be indexed.
 
     Attributes:
         token: Its indexing token.
-        action: What the call does.
-        members: The members it names.
-        ready: Time from which it is indexed, on the steady clock, in seconds.
+        action: Type of change.
+        members: Changes of members.
+        ready: Time at which it is indexed, on the steady clock, in seconds.
     """
 
     token: str
@@ -47,14 +47,14 @@ class Audience:
     """One audience.
 
     Attributes:
-        name: Its identity.
+        name: Unique name on its platform.
         kind: The type given at creation, such as ``custom_ids``.
         label: ``display_name`` or ``description``.
         created: Unix time of its creation.
         updated: Unix time of the last accepted call.
-        members: Those indexed, with what personalises them packed as JSON.
+        members: Indexed members by ID, with their attributes and tags encoded as JSON.
         pending: Calls not indexed yet, oldest first.
-        number: Its place in the order of creation, over all platforms.
+        number: Position in the order of creation, across all platforms.
     """
 
     name: str
@@ -72,17 +72,17 @@ class Audience:
 
     @property
     def holds_custom_ids(self) -> bool:
-        """Whether its members are profiles, by their custom IDs; the platforms write the type differently."""
+        """Whether its members are custom IDs; the two platforms spell this type differently."""
         return self.kind in {"CUSTOM_ID", "custom_ids"}
 
     def accept(self, action: Action, members: list[MemberChange], ready: float) -> str:
-        """Take a call in; return its indexing token."""
+        """Queue a change for indexing; return its indexing token."""
         token = token_hex(16)
         self.pending.append(Change(token, action, members, ready))
         return token
 
     def settle(self, now: float) -> None:
-        """Index what is due at `now`, on the steady clock."""
+        """Index the changes that are due at `now`, on the steady clock."""
         while self.pending and self.pending[0].ready <= now:
             change = self.pending.popleft()
             self._indexed[change.token] = len(self._indexed)
@@ -93,14 +93,14 @@ class Audience:
                 self._index(member)
 
     def state(self, token: str | None = None) -> str | None:
-        """Return the state of one call, or of the last one.
+        """Return the indexing state of a call.
 
         Args:
             token: The call's indexing token; None for the last call.
 
         Returns:
-            ``IN_PROGRESS``; ``REPLACED`` when a replace that came after the call is indexed; else
-            ``APPLIED``. None for an unknown token.
+            ``IN_PROGRESS``; ``REPLACED`` if a later replace has been indexed; otherwise ``APPLIED``.
+            None if the token is unknown.
         """
         waiting = [change.token for change in self.pending]
         if token is None:
@@ -112,7 +112,10 @@ class Audience:
         return "REPLACED" if self._indexed[token] < self._replaced else "APPLIED"
 
     def page(self, start: int, limit: int, text: str = "") -> tuple[int, list[dict[str, Any]]]:
-        """List indexed members in order of arrival: how many have `text` in their ID, and a page of them."""
+        """Return the number of indexed members with `text` in their ID, and a page of them.
+
+        Members are in order of arrival, and case is ignored.
+        """
         folded = text.casefold()
         found = [key for key in self.members if folded in key.casefold()] if text else self.members
         page = islice(found, start, start + limit)
@@ -129,9 +132,9 @@ class Page(NamedTuple):
     """A page of a list of audiences.
 
     Attributes:
-        audiences: What it holds.
-        cursor: Where the next page goes on, even if there is nothing yet.
-        has_more: Whether there is something.
+        audiences: The audiences on the page.
+        cursor: Cursor of the next page, even if that page is empty.
+        has_more: Whether the next page has any audiences.
     """
 
     audiences: list[Audience]
@@ -152,7 +155,7 @@ class Audiences:
         return self._platforms.setdefault(platform, {})
 
     def add(self, platform: str, audience: Audience) -> None:
-        """Keep a new audience."""
+        """Add a new audience."""
         self._created += 1
         audience.number = self._created
         self.of(platform)[audience.name] = audience
@@ -161,12 +164,12 @@ class Audiences:
         """Return one page of a platform's audiences, in order of creation.
 
         Args:
-            platform: Whose audiences.
-            cursor: Where to go on, as given with the page before; None for the first page.
-            limit: How many at most.
+            platform: Label of the platform.
+            cursor: Cursor from the previous page; None for the first page.
+            limit: Maximum number of audiences.
 
         Returns:
-            The page; None when the cursor was never given out.
+            The page, or None if the cursor is unknown.
         """
         after = 0 if cursor is None else self._cursors.get(cursor)
         if after is None:
@@ -176,7 +179,7 @@ class Audiences:
         return Page(page, self._cursor(page[-1].number if page else after), len(left) > limit)
 
     def holding(self, custom_id: str, now: float) -> list[tuple[str, Audience]]:
-        """Return the audiences that have a custom ID among their indexed members, with their platforms."""
+        """Index due changes and return the audiences that contain a custom ID, each with its platform."""
         return [
             (platform, audience)
             for platform, audience in self.settled(now)
@@ -184,14 +187,14 @@ class Audiences:
         ]
 
     def settled(self, now: float) -> list[tuple[str, Audience]]:
-        """Index what is due and return every audience with its platform."""
+        """Index all due changes and return every audience with its platform."""
         everything = [(p, a) for p, named in self._platforms.items() for a in named.values()]
         for _platform, audience in everything:
             audience.settle(now)
         return everything
 
     def _cursor(self, number: int) -> str:
-        """Make a cursor that says nothing and is not a number."""
+        """Make an opaque, non-numeric cursor."""
         cursor = f"c{token_hex(8)}".upper()
         self._cursors[cursor] = number
         return cursor

@@ -1,4 +1,4 @@
-"""Requests to erase people, in order of arrival."""
+"""Erasure requests, in order of arrival."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 
 class Erasure(NamedTuple):
-    """One request.
+    """One erasure request.
 
     Attributes:
-        id: What it is called.
-        app: Label of the app that was asked.
-        custom_id: Who is to be removed.
-        at: Unix time of its arrival, in seconds.
+        id: ID of the request.
+        app: Label of the app it was sent to.
+        custom_id: Custom ID of the person to erase.
+        at: Unix time of arrival, in seconds.
     """
 
     id: str
@@ -23,20 +23,20 @@ class Erasure(NamedTuple):
 
 @dataclass
 class Erasures:
-    """All requests."""
+    """All erasure requests."""
 
     requests: list[Erasure] = field(default_factory=list)
 
     def add(self, app: str, custom_id: str, at: float) -> str:
-        """Keep a request and return its name."""
+        """Record a request and return its ID."""
         name = secrets.token_hex(16)
         self.requests.append(Erasure(name, app, custom_id, at))
         return name
 
     def find(self, app: str, name: str) -> Erasure | None:
-        """Return a request of an app; None when it has none of that name."""
+        """Return the request with this ID, or None if the app has no such request."""
         return next((one for one in self.requests if (one.id, one.app) == (name, app)), None)
 
     def show(self) -> list[dict[str, Any]]:
-        """Return every request."""
+        """Return all requests as dictionaries."""
         return [one._asdict() for one in self.requests]

@@ -1,4 +1,4 @@
-"""Exports: what was asked for, the files that hold it, and the links that lead to them."""
+"""Exports, their files and the links to those files."""
 
 import secrets
 from collections.abc import Iterable
@@ -9,14 +9,14 @@ from typing import Final
 from target_batch.sandbox.refusals import Refused
 
 LINK_SECONDS: Final = 1200.0
-"""How long a link to a file is valid (doc: 20 minutes)."""
+"""Validity of a link to a file, in seconds (doc: 20 minutes)."""
 PART_LINES: Final = 1000
-"""Profiles in one file; Batch's files have up to 100 MB (the local Batch's own choice)."""
+"""Profiles per file (the local Batch's own choice; Batch's files have up to 100 MB)."""
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of an export: lines of JSON."""
+    """One file of an export, as NDJSON."""
 
     id: str
     content: bytes
@@ -27,11 +27,11 @@ class Export:
     """One export.
 
     Attributes:
-        id: What it is called.
+        id: ID of the export.
         requested: Unix time of the request, in seconds.
-        begun: The same on the steady clock.
-        ready: When it ends, on the steady clock.
-        files: What it holds.
+        begun: Time of the request on the steady clock.
+        ready: Time at which it is complete, on the steady clock.
+        files: Its files.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Exports:
     _links: dict[str, tuple[File, float]] = field(default_factory=dict)
 
     def begin(self, lines: Iterable[bytes], requested: float, begun: float, ready: float) -> Export:
-        """Make an export of lines."""
+        """Create an export and split its lines into files."""
         rest = iter(lines)
         files = []
         while part := list(islice(rest, PART_LINES)):
@@ -59,20 +59,20 @@ class Exports:
         return export
 
     def find(self, export_id: str) -> Export:
-        """Return an export.
+        """Return an export by ID.
 
         Raises:
-            Refused: With 404 when there is none of that name.
+            Refused: With 404, if there is no such export.
         """
         if export_id not in self._exports:
             raise Refused(404, "NOT_FOUND", "no such export")
         return self._exports[export_id]
 
     def link(self, file_id: str, now: float) -> str:
-        """Make a link to a file of an export that has ended.
+        """Make a link to a file of a completed export and return its token.
 
         Raises:
-            Refused: With 404 when there is no such file.
+            Refused: With 404, if there is no such file.
         """
         for export in self._exports.values():
             for file in export.files:
@@ -83,6 +83,6 @@ class Exports:
         raise Refused(404, "NOT_FOUND", "no such file")
 
     def content(self, token: str, now: float) -> bytes | None:
-        """Return what a link holds; None for one that is unknown or has expired."""
+        """Return the content of the file that a link points to, or None if it is unknown or expired."""
         file, until = self._links.get(token, (None, 0.0))
         return file.content if file is not None and now <= until else None

@@ -1,4 +1,4 @@
-"""The journal: every accepted entry in order of arrival, as lines of JSON."""
+"""The journal: every accepted entry in order of arrival, as NDJSON."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class Journal:
-    """Accepted entries, kept as one block of NDJSON per request.
+    """Accepted entries, stored as one block of NDJSON per request.
 
     Args:
-        keep: Whether to keep anything at all.
+        keep: Whether to store the entries, or only to count them.
     """
 
     def __init__(self, *, keep: bool) -> None:
@@ -23,7 +23,7 @@ class Journal:
         self._blocks: list[bytes] = []
 
     def append(self, lines: list[dict[str, Any]]) -> None:
-        """Write the accepted entries of one request; each line gets its number ``n``, from 0."""
+        """Add the accepted entries of one request, each with its number ``n``, from 0."""
         if not lines:
             return
         if self.keep:
@@ -33,7 +33,7 @@ class Journal:
         self.total += len(lines)
 
     def read(self, start: int = 0) -> Iterator[bytes]:
-        """Yield blocks of lines from line number `start` to what is the end now."""
+        """Yield blocks of lines, from line number `start` to the current end."""
         if start >= self.total or not self._blocks:
             return
         first = bisect_right(self._starts, start) - 1

@@ -1,4 +1,4 @@
-"""Profiles: attributes packed in bytes, events as they came."""
+"""Profiles, with their attributes and events stored as bytes."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -15,7 +15,7 @@ _EVENT = msgspec.json.Encoder()
 
 
 class Profile:
-    """One profile, small in memory.
+    """One profile, compact in memory.
 
     Attributes:
         packed: Its attributes as MessagePack.
@@ -32,7 +32,7 @@ class Profile:
 
     @property
     def attributes(self) -> Attributes:
-        """The attributes, unpacked."""
+        """The decoded attributes."""
         return _UNPACK.decode(self.packed) if self.packed else Attributes({}, {})
 
 
@@ -48,10 +48,10 @@ class Profiles:
     def apply(
         self, profile_id: str, changes: dict[str, Any], events: list[Event], now: float
     ) -> list[tuple[str, str]]:
-        """Apply an accepted entry; an unknown ID creates the profile.
+        """Apply an accepted entry, creating the profile if the ID is unknown.
 
         Returns:
-            The changes refused because of what the profile holds: key and reason.
+            The key and reason of each change refused because of the profile's current state.
         """
         profile = self._profiles.get(profile_id)
         if profile is None:
@@ -66,19 +66,19 @@ class Profiles:
         return refused
 
     def remove(self, profile_id: str) -> None:
-        """Forget a profile, if there is one."""
+        """Remove a profile, if it exists."""
         self._profiles.pop(profile_id, None)
 
     def find(self, text: str, start: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
         """List profiles in order of creation.
 
         Args:
-            text: Part of the ID in any case, or of a text among the attributes as it is written.
-            start: How many to skip.
-            limit: How many to return.
+            text: Part of the ID (ignoring case) or of a text attribute (case-sensitive).
+            start: Number of profiles to skip.
+            limit: Maximum number of profiles to return.
 
         Returns:
-            How many there are in all, and the page asked for.
+            The total number of matches, and the requested page.
         """
         if not text:
             page = islice(self._profiles.items(), start, start + limit)
@@ -87,12 +87,12 @@ class Profiles:
         return len(found), [_summary(key, self._profiles[key]) for key in found[start : start + limit]]
 
     def lines(self, names: Sequence[str], *, nulls: bool, texts: bool) -> Iterator[bytes]:
-        """Give a line of JSON for each profile that has a custom ID, with the attributes named.
+        """Yield a line of JSON for each profile with a custom ID, with the attributes named.
 
         Args:
-            names: Names without their type.
-            nulls: Whether an attribute that a profile lacks is there as null.
-            texts: Whether numbers and booleans are texts, and times have no zone.
+            names: Attribute names, without their type.
+            nulls: Whether to include missing attributes as null.
+            texts: Whether to write numbers and booleans as texts, and times without a zone.
         """
         for profile_id, profile in self._profiles.items():
             if profile_id.startswith(INSTALLATION):
@@ -104,20 +104,20 @@ class Profiles:
             yield _EVENT.encode({"identifiers": {"custom_id": profile_id}, "attributes": held}) + b"\n"
 
     def email(self, profile_id: str) -> str | None:
-        """Return a profile's e-mail address; None without one, or without a profile."""
+        """Return a profile's e-mail address, or None if it has none or does not exist."""
         profile = self._profiles.get(profile_id)
         return None if profile is None else _email(profile.attributes.values)
 
     def detail(self, profile_id: str, events: int, after: int = 0) -> dict[str, Any] | None:
-        """Show one profile with its attributes, their types and its newest events.
+        """Describe one profile, with its attributes, their types and its newest events.
 
         Args:
-            profile_id: Which one.
-            events: How many events at most, the oldest of them first.
-            after: How many of the newest events to pass over.
+            profile_id: ID of the profile.
+            events: Maximum number of events, which are returned oldest first.
+            after: Number of newest events to skip.
 
         Returns:
-            The profile, or None when it is unknown.
+            The profile, or None if it is unknown.
         """
         profile = self._profiles.get(profile_id)
         if profile is None:

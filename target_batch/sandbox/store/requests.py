@@ -1,4 +1,4 @@
-"""The log of requests: the most recent ones with what they held, and totals of all."""
+"""The request log: the most recent requests with their contents, and totals of all requests."""
 
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -9,19 +9,19 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 KEPT: Final = 10_000
-"""Requests kept one by one; older ones live on in the totals."""
+"""Maximum number of requests kept; older ones remain only in the totals."""
 CONTENT_BYTES: Final = 32 * 1024 * 1024
-"""Bytes of bodies and answers kept, all together; the oldest go first."""
+"""Maximum total size of the queries, bodies and answers kept; the oldest are dropped first."""
 
 
 class Content(NamedTuple):
-    """What a request and its answer held.
+    """The contents of a request and its answer.
 
     Attributes:
-        query: The query of its path.
-        body: Its body, complete.
-        answer: The answer's body as far as it is kept, or what was written to the connection instead.
-        answer_bytes: Length of that when complete.
+        query: Raw query string.
+        body: Complete body.
+        answer: Answer body, or the raw bytes written to the connection instead; may be cut off.
+        answer_bytes: Length of the complete answer.
     """
 
     query: str
@@ -31,27 +31,27 @@ class Content(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes kept of it."""
+        """Number of bytes kept."""
         return len(self.query) + len(self.body) + len(self.answer)
 
 
 class RequestRow(Struct):
-    """One request as the log shows it.
+    """One request, as shown in the log.
 
     Attributes:
-        number: From 1, in order of arrival.
+        number: Sequence number, from 1 in order of arrival.
         method: HTTP method.
-        path: Path without the query; an app's key is replaced by its label.
-        endpoint: What was called, such as ``profiles/update``; empty for an unknown route.
-        status: Status of the answer; 0 when the connection ended without one.
-        entries: Custom IDs or members in the body.
+        path: Path without the query, with an app's key replaced by its label.
+        endpoint: Endpoint called, such as ``profiles/update``; empty if the route is unknown.
+        status: Status of the answer; 0 if the connection ended without one.
+        entries: Number of custom IDs or members in the body.
         bytes: Length of the body.
-        at: Unix time of the arrival, in seconds.
-        seconds: From the arrival to the end of the answer.
-        since_start: From the start of the local Batch to the arrival, in seconds.
-        fault: Kind of the scripted fault that was applied; empty without one.
+        at: Unix time of arrival, in seconds.
+        seconds: Seconds from arrival to the end of the answer.
+        since_start: Seconds from the start of the local Batch to arrival.
+        fault: Kind of the scripted fault that was applied; empty if there was none.
         partial_errors: Number of partial errors in the answer.
-        applied: Whether anything of it was applied.
+        applied: Whether any part of the call was applied.
     """
 
     number: int
@@ -70,17 +70,17 @@ class RequestRow(Struct):
 
     @property
     def is_problem(self) -> bool:
-        """Whether it failed, in part at least, or a fault acted on it."""
+        """Whether it failed, at least in part, or a fault acted on it."""
         succeeded = HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
         return not succeeded or self.partial_errors > 0 or bool(self.fault)
 
 
 class Search(NamedTuple):
-    """What the log is asked for.
+    """A search of the log.
 
     Attributes:
-        text: Part of the path in any case, or of a body or an answer as it is written.
-        problems: Only what is a problem.
+        text: Part of the path (ignoring case) or of a body or answer (case-sensitive).
+        problems: Whether to return only problems.
     """
 
     text: str = ""
@@ -88,7 +88,7 @@ class Search(NamedTuple):
 
 
 class Requests:
-    """The log itself."""
+    """The request log."""
 
     def __init__(self) -> None:
         self._rows: deque[RequestRow] = deque()
@@ -107,14 +107,14 @@ class Requests:
         return len(self._rows)
 
     def enter(self) -> int:
-        """Count a request in; return its number."""
+        """Count an incoming request and return its number."""
         self.total += 1
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         return self.total
 
     def leave(self, row: RequestRow, content: Content) -> None:
-        """Count a request out and keep its row, and what it held as long as there is room."""
+        """Count a finished request and store its row and content, dropping the oldest if necessary."""
         self.in_flight -= 1
         self._rows.append(row)
         self._contents[row.number] = content
@@ -128,7 +128,7 @@ class Requests:
             self.faults[row.fault] += 1
 
     def page(self, start: int, limit: int) -> list[RequestRow]:
-        """Return rows with a number of at least `start`, in the order in which they ended."""
+        """Return rows numbered `start` or higher, in the order in which the requests ended."""
         rows = (row for row in self._rows if row.number >= start)
         return list(islice(rows, limit))
 
@@ -137,12 +137,12 @@ class Requests:
         return list(islice(self._rows, max(0, len(self._rows) - limit), None))
 
     def find(self, search: Search, start: int, limit: int) -> tuple[int, list[RequestRow]]:
-        """Search the rows kept, newest first; return how many there are, and the page asked for."""
+        """Search the rows kept, newest first; return the number of matches and the requested page."""
         found = list(self._matching(search))
         return len(found), found[start : start + limit]
 
     def one(self, number: int) -> tuple[RequestRow, Content | None] | None:
-        """Return one row with what the request held as far as that is kept; None for an unknown number."""
+        """Return one row and its content, if that is still kept; return None if the number is unknown."""
         row = next((row for row in self._rows if row.number == number), None)
         return (row, self._contents.get(number)) if row else None
 
@@ -157,7 +157,7 @@ class Requests:
                 yield row
 
     def _forget(self) -> None:
-        """Let go of the oldest rows, and of the oldest contents."""
+        """Drop the oldest row and the oldest contents that exceed the limits."""
         if len(self._rows) > KEPT:
             self._drop(self._rows.popleft().number)
         while self._held > CONTENT_BYTES:
