@@ -15,7 +15,7 @@ from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.mapping.names import base_name
 from target_batch.mapping.times import own_time
-from target_batch.singer.messages import Message
+from target_batch.singer.messages import Message, record_in
 from target_batch.sinks import IgnoringSink
 from target_batch.target import TargetBatch
 
@@ -97,6 +97,8 @@ class Study:
         self.examples: dict[str, Any] = {}
         self.sent: dict[str, tuple[str, Any]] = {}
         self.operations: list[tuple[ProfileUpdate | AudienceChange, Ticket]] = []
+        self._in_part = 0
+        """Line of the last record that would be sent in part; its issues may come in two calls."""
         self.erasures: dict[str, list[int]] = {}
         """Custom ID of each person who would be erased → line numbers of the records that ask for it."""
 
@@ -133,7 +135,8 @@ class Study:
 
     def went_without(self, issues: Sequence[Issue], line: int) -> None:
         """Count a record that would be sent without some of its attributes."""
-        self.counts.sent_in_part += 1
+        self.counts.sent_in_part += line != self._in_part
+        self._in_part = line
         for issue in issues:
             self._meet(issue.reason.code, line, issue.property)
 
@@ -305,7 +308,7 @@ class RehearsalTarget(TargetBatch):
             study = self.run.study(stream)
             study.counts.read += 1
             if not self._has_problem(stream):
-                study.note_examples(found.row.record)
+                study.note_examples(record_in(found.row.line) if found.row.odd else found.row.record)
         if not self._has_problem(found.stream):
             self._take(found.stream, found.row)
 

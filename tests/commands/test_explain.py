@@ -54,6 +54,28 @@ def test_rows_of_csv_become_a_table(command: Command, tmp_path: Path) -> None:
     assert "schema     inferred from these rows" in done.output
 
 
+ODD_ROWS = (
+    '{"user_id": "u1", "seat": NaN, "plan": "\\ud800"}',
+    '{"user_id": "u2", "seat": 1e999999999999999999999, "plan": "a"}',
+)
+
+
+@pytest.mark.parametrize("is_singer", [True, False], ids=["singer", "rows"])
+def test_rows_that_are_not_strict_json_are_judged_as_in_a_run(command: Command, *, is_singer: bool) -> None:
+    """NaN, an exponent that nothing can hold and half a surrogate pair cost their properties only."""
+    lines = list(ODD_ROWS)
+    if is_singer:
+        properties = {"user_id": STRING, "seat": {"type": "number"}, "plan": STRING}
+        lines = [schema("users", properties)]
+        lines += [f'{{"type": "RECORD", "stream": "users", "record": {row}}}' for row in ODD_ROWS]
+    found = as_json(command, "--stream", "users", given="\n".join(lines))
+    assert (found["records"]["read"], found["records"]["sent_in_part"]) == (2, 2)
+    counts = {reason["code"]: reason["count"] for reason in found["reasons"]}
+    assert counts == {"invalid_number": 2, "invalid_text": 1}
+    examples = {row["property"]: row["example"] for row in found["properties"]}
+    assert (examples["seat"], examples["plan"]) == ("nan", "a")
+
+
 def test_no_line_is_wider_than_a_wide_terminal(command: Command) -> None:
     row = {"user_id": "u1", "text": "x" * 500, "name of a property " * 5: "日本語" * 40}
     done = command("explain", "--stream", "users", given=json.dumps(row))
