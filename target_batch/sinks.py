@@ -67,7 +67,7 @@ class StreamSink(Sink):
         self.plan = compile_plan(self.route, schema, settings, audience_names=self._run.audience_names)
         for note in self.plan.notes:
             self._run.tell(stream_name, note, level_of(note))
-        self._now = self._run.clock.time if self.plan.makes_events else lambda: 0.0
+        self._now = self._run.clock.time
         self._sender = self._run.delivery(self.route)
         self._knows_events = settings.skip_unchanged and self.plan.makes_events
         erases = self.route.kind == "profiles" and self.route.options.on_delete == "erase"

@@ -88,6 +88,7 @@ def _run(
     issues: list[Issue] = []
     for name, value in record.items():
         key, fits, convert, on_null = steps[name]
+        # `is_short` is the most frequent test: written out, it costs a third of the call.
         if (
             fits is not None
             and type(value) is str

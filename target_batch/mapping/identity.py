@@ -73,7 +73,7 @@ class Identity:
             InvalidValue: the custom ID is missing, or Batch would reject it.
         """
         value = record.get(self.property)
-        return custom_id(value) if self._rest is None else custom_id(value_at(value, self._rest))
+        return custom_id(value if self._rest is None else value_at(value, self._rest))
 
 
 def _whole(value: Any) -> int:

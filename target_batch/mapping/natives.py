@@ -116,7 +116,16 @@ def email(value: Any) -> str | None:
     """
     if type(value) is not str:
         raise InvalidValue(Reason.INVALID_EMAIL, f"An address is text, not {kind_of(value)}.")
-    return value if usual_email(value) else _careful_email(value.strip())
+    address = value.strip()
+    if address[: len(MAILTO)].lower() == MAILTO:
+        address = address[len(MAILTO) :]
+    if not address:
+        return None
+    if len(address) > EMAIL_LENGTH:
+        raise InvalidValue(Reason.INVALID_EMAIL, f"The address has more than {EMAIL_LENGTH} characters.")
+    if not _EMAIL(address):
+        raise InvalidValue(Reason.INVALID_EMAIL, "The text is not an e-mail address that Batch takes.")
+    return encodable(address)
 
 
 def consent_reader(policy: Literal["send", "unsubscribe_only", "ignore"]) -> Convert:
@@ -140,18 +149,6 @@ def topics(value: Any) -> Any:
         InvalidValue: the value is neither.
     """
     return whole_or_change(value, _topics)
-
-
-def _careful_email(address: str) -> str | None:
-    if address[: len(MAILTO)].lower() == MAILTO:
-        address = address[len(MAILTO) :]
-    if not address:
-        return None
-    if len(address) > EMAIL_LENGTH:
-        raise InvalidValue(Reason.INVALID_EMAIL, f"The address has more than {EMAIL_LENGTH} characters.")
-    if not _EMAIL(address):
-        raise InvalidValue(Reason.INVALID_EMAIL, "The text is not an e-mail address that Batch takes.")
-    return encodable(address)
 
 
 def _topics(value: Any) -> list[str] | None:

@@ -30,8 +30,7 @@ def strings(value: Any) -> list[str] | None:
         if type(value) is dict:
             raise InvalidValue(Reason.OBJECT_NOT_ALLOWED, "An object where only values and arrays can be.")
         raise contradiction("array", value)
-    items = value if _all_short(value) else texts(value)
-    return items if 0 < len(items) <= ARRAY_ITEMS else limited(items, ARRAY_ITEMS)
+    return limited(value if _all_short(value) else texts(value), ARRAY_ITEMS)
 
 
 def whole_or_change(value: Any, convert: Convert = strings) -> Any:

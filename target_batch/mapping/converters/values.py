@@ -92,7 +92,7 @@ def number(value: Any) -> Any:
         InvalidValue: the value is not a number, is not finite as a double, or is an integer beyond 64 bits.
     """
     if type(value) is int:
-        return value if SMALLEST_INTEGER <= value <= LARGEST_INTEGER else _within_64_bits(value)
+        return _within_64_bits(value)
     if type(value) is Decimal:
         return value if value.is_finite() and value.adjusted() < _FEWER_DIGITS else _large(value)
     if type(value) is not float:
@@ -117,7 +117,7 @@ def integer(value: Any) -> Any:
         InvalidValue: the value is not a number, has a fraction, or needs more than 64 bits.
     """
     if type(value) is int:
-        return value if SMALLEST_INTEGER <= value <= LARGEST_INTEGER else _within_64_bits(value)
+        return _within_64_bits(value)
     if kind_of(value) != "number":
         raise contradiction("integer", value)
     if not is_whole(number(value)):
