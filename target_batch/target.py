@@ -34,7 +34,7 @@ from target_batch.report.rejects import MARK
 from target_batch.run import Run
 from target_batch.singer.batch_files import decoded, lines
 from target_batch.singer.flattening import with_arrays
-from target_batch.singer.messages import Row, is_utf8, record_line
+from target_batch.singer.messages import RecordLine, is_utf8, record_line
 from target_batch.singer.reader import TICK_ROWS, LineReader
 from target_batch.sinks import SINKS, StreamSink, kind_of_stream
 
@@ -195,9 +195,9 @@ class TargetBatch(Target):
         if stream in self._plain and not reader.odd:
             self._plain[stream].accept(record, reader.line_number, reader.line)
         else:
-            self._take(stream, Row(record, reader.line, reader.odd))
+            self._take(stream, RecordLine(record, reader.line, reader.odd))
 
-    def _take(self, stream: str, row: Row) -> None:
+    def _take(self, stream: str, row: RecordLine) -> None:
         """Process a record that may be odd, or that stream maps apply to."""
         sink, line = self._plain.get(stream), self.message_reader.line_number
         if sink is None:

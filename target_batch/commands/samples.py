@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from target_batch.common.errors import InputError
-from target_batch.singer.messages import Message, Row, record_line, row_in, row_line
+from target_batch.singer.messages import Message, RecordLine, record_line, row_in, row_line
 from target_batch.singer.reader import BOM, LineReader
 from target_batch.singer.rows import Table, schema_of, typed_columns
 
@@ -94,7 +94,7 @@ class SampleRow:
     """One row of a stream, and its line number in the input."""
 
     stream: str
-    row: Row
+    row: RecordLine
     line: int
 
 
@@ -198,7 +198,7 @@ def _read_singer(source: Source, most: int, take: Callable[[Schema | SampleRow],
         nonlocal records
         if message.stream is None or message.record is None:
             raise reader.incomplete("RECORD", "`stream` and `record`")
-        row = Row(message.record, reader.line, reader.odd)
+        row = RecordLine(message.record, reader.line, reader.odd)
         take(SampleRow(message.stream, row, reader.line_number))
         records += 1
         reader.stopped = records >= most > 0
@@ -215,13 +215,13 @@ def _read_rows(source: Source, stream: str, most: int, take: Callable[[Schema | 
         take(SampleRow(stream, row, line))
 
 
-def _cells(source: Source, most: int) -> Iterator[tuple[Row, int]]:
+def _cells(source: Source, most: int) -> Iterator[tuple[RecordLine, int]]:
     found = list(islice(Table(source.lines(), "the input"), most or None))
     for record, (_, line) in zip(typed_columns([cells for cells, _ in found]), found, strict=True):
-        yield Row(record, record_line(record), odd=False), line
+        yield RecordLine(record, record_line(record), odd=False), line
 
 
-def _objects(source: Source) -> Iterator[tuple[Row, int]]:
+def _objects(source: Source) -> Iterator[tuple[RecordLine, int]]:
     for number, line in enumerate(source.lines(), 1):
         text = line.removeprefix(BOM) if number == 1 else line
         if not text.strip():

@@ -14,7 +14,7 @@ from target_batch.common.errors import ConfigurationError, InputError, StopRun
 from target_batch.common.limits import MIB
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import clean
-from target_batch.singer.messages import Row, record_line, row_in, row_line
+from target_batch.singer.messages import RecordLine, record_line, row_in, row_line
 from target_batch.singer.packed_files import (
     PACKED_NAMES,
     PARQUET,
@@ -253,14 +253,14 @@ def _finite(value: Any) -> Any:
     return str(value) if _is_odd(value) else value
 
 
-def decoded(line: bytes, line_number: int | None, row: int, uri: str = "") -> Row:
+def decoded(line: bytes, line_number: int | None, row: int, uri: str = "") -> RecordLine:
     """Decode a line that `lines` yielded.
 
     Raises:
         InputError: it is not JSON in UTF-8.
     """
     if isinstance(line, OddLine):
-        return Row(line.record, line, odd=True)
+        return RecordLine(line.record, line, odd=True)
     try:
         return row_in(line)
     except (ValueError, msgspec.DecodeError):

@@ -31,7 +31,7 @@ class Message(msgspec.Struct, gc=False):
     manifest: list[str] | None = None
 
 
-class Row(NamedTuple):
+class RecordLine(NamedTuple):
     """A record, its line as strict JSON, and whether the original line was `odd` (not strict JSON)."""
 
     record: dict[str, Any]
@@ -75,17 +75,17 @@ def row_line(text: bytes) -> bytes:
     return b'{"type":"RECORD","record":' + text + b"}"
 
 
-def row_in(line: bytes) -> Row:
+def row_in(line: bytes) -> RecordLine:
     """Decode the record of a RECORD line that was made from a row of a file.
 
     Raises:
         ValueError: it is not JSON in UTF-8 at all.
     """
     try:
-        return Row(record_in(line), line, odd=False)
+        return RecordLine(record_in(line), line, odd=False)
     except UNREADABLE:
         message, strict = odd_message(line)
-        return Row(message.record or {}, strict, odd=True)
+        return RecordLine(message.record or {}, strict, odd=True)
 
 
 def is_utf8(value: bytes) -> bool:
