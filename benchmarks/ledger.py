@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT)]
 
 from target_batch.batch_api.bulk import Receipt  # noqa: E402 - found through the path above
 from target_batch.common.operations import AudienceChange, Origin, ProfileUpdate, Ticket  # noqa: E402 - same  # noqa: E402 - same
-from target_batch.config.options import StreamOptions  # noqa: E402 - same
+from target_batch.config.settings import StreamOptions  # noqa: E402 - same
 from target_batch.delivery.fates import Fates  # noqa: E402 - same
 from target_batch.delivery.memory import Memory  # noqa: E402 - same
 from target_batch.delivery.mirror.mirror import MirrorDelivery  # noqa: E402 - same

@@ -60,7 +60,7 @@ class InputFile(click.File):
         """Open the file; one that cannot be opened is an invalid value."""
         if not isinstance(value, str) or "://" not in value:
             return super().convert(value, param, ctx)
-        from target_batch.singer.packed_files import opened  # noqa: PLC0415 - only those behind a URL pay for it
+        from target_batch.singer.row_files import opened  # noqa: PLC0415 - only those behind a URL pay for it
 
         try:
             return opened(value).open()

@@ -25,17 +25,17 @@ from target_batch.common.plain_text import counted
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
+from target_batch.config.checks import StreamEntries
 from target_batch.config.files import mapped_streams, nested
-from target_batch.config.problems import StreamEntries
-from target_batch.config.schema import json_schema
+from target_batch.config.settings import json_schema
 from target_batch.connection_test import answer_connection_test, is_connection_test
 from target_batch.mapping.settings_check import ready
 from target_batch.report.rejects import MARK
 from target_batch.run import Run
-from target_batch.singer.batch_files import decoded, lines
 from target_batch.singer.flattening import with_arrays
 from target_batch.singer.messages import RecordLine, is_utf8, record_line
 from target_batch.singer.reader import TICK_ROWS, LineReader
+from target_batch.singer.row_files import RowFile
 from target_batch.sinks import SINKS, StreamSink, kind_of_stream
 
 if TYPE_CHECKING:
@@ -252,9 +252,9 @@ class TargetBatch(Target):
             raise reader.incomplete("BATCH", _missing(message, "stream", "encoding", "manifest"))
         self._needs_schema("BATCH", stream)
         for uri in message.manifest:
-            found = lines(uri, message.encoding, reader.line_number, goes_on=reader.goes_on)
-            for row, line in enumerate(found, start=1):
-                self._take(stream, decoded(line, reader.line_number, row))
+            file = RowFile(uri, reader.line_number, goes_on=reader.goes_on)
+            for row, line in enumerate(file.lines(message.encoding), start=1):
+                self._take(stream, file.decoded(line, row))
                 if reader.stopped or (row % TICK_ROWS == 0 and not reader.goes_on()):
                     return
 

@@ -15,9 +15,7 @@ import yaml
 
 from target_batch.cli import COMMANDS, command
 from target_batch.common.reasons import Reason
-from target_batch.config.options import StreamOptions
-from target_batch.config.schema import json_schema
-from target_batch.config.settings import SDK_SETTINGS
+from target_batch.config.settings import SDK_SETTINGS, StreamOptions, json_schema
 from target_batch.sandbox.readings import READINGS, SECTIONS
 from target_batch.target import TargetBatch
 

@@ -20,7 +20,7 @@ from target_batch.commands.samples import stream_of
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
 from target_batch.config.files import PREFIX, Wrong
-from target_batch.config.options import Kind
+from target_batch.config.settings import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import click
 
 from target_batch.commands.options import config_option
 from target_batch.singer.archives import ArchiveReader
-from target_batch.singer.packed_files import located
+from target_batch.singer.row_files import located
 from target_batch.target import TargetBatch
 
 

@@ -18,13 +18,12 @@ import click
 
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.plain_text import fitted
-from target_batch.config.options import StreamOptions
-from target_batch.config.problems import stray_variables
-from target_batch.config.schema import json_schema
-from target_batch.config.settings import SdkSettings, Settings
+from target_batch.common.redaction import clean
+from target_batch.config.checks import meant
+from target_batch.config.settings import SdkSettings, Settings, StreamOptions, json_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -182,17 +181,6 @@ EDITOR_SCHEMA: Final = "$schema"
 
 READ_AS: Final[dict[str, type[Any]]] = {"object": dict, "array": list}
 
-SDK_TYPES: Final = {
-    "stream_maps": "object",
-    "stream_map_config": "object",
-    "faker_config": "object",
-    "flattening_enabled": "boolean",
-    "flattening_max_depth": "integer",
-    "flattening_max_key_length": "integer",
-    "flattening_separator": "string",
-}
-
-
 NO_CONFIGURATION: Final = (
     "No configuration was named. Give it with --config FILE, or with --config ENV for variables "
     "TARGET_BATCH_…; `target-batch init` writes one."
@@ -267,10 +255,11 @@ def _environment(tell: Callable[[str], None]) -> dict[str, Any]:
     from dotenv import find_dotenv, load_dotenv  # noqa: PLC0415 - only ENV needs it
 
     load_dotenv(find_dotenv(usecwd=True), override=False)
-    shown = json_schema()["properties"] | {name: {"type": kind} for name, kind in SDK_TYPES.items()}
-    for note in stray_variables(os.environ.keys() - {LEVEL_VARIABLES[0]}, PREFIX, shown):
-        tell(note)
+    shown = json_schema()["properties"] | json_schema(SdkSettings)["properties"]
     variables = {name: f"{PREFIX}{name.upper()}" for name in shown}
+    for stray in _stray(variables.values()):
+        close = meant(stray, variables.values())
+        tell(f"The variable {clean(stray, 60)} is not a setting{close} and is not read.")
     return nested(
         {
             name: _value(variable, os.environ[variable], _kind(shown[name]))
@@ -278,6 +267,16 @@ def _environment(tell: Callable[[str], None]) -> dict[str, Any]:
             if variable in os.environ
         }
     )
+
+
+def _stray(variables: Collection[str]) -> list[str]:
+    """Return the variables that look like settings but are not.
+
+    Meltano's own are left out: they have a second `_` after the prefix, or continue after a setting's name.
+    """
+    others = os.environ.keys() - {*variables, LEVEL_VARIABLES[0]}
+    theirs = (f"{PREFIX}_", *(f"{variable}_" for variable in variables))
+    return sorted(name for name in others if name.startswith(PREFIX) and not name.startswith(theirs))
 
 
 def _kind(shown: dict[str, Any]) -> str:

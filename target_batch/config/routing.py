@@ -10,13 +10,12 @@ from target_batch.common.errors import ConfigurationError
 from target_batch.common.paths import split
 from target_batch.common.redaction import clean
 from target_batch.common.words import find, shown, words
-from target_batch.config.options import StreamOptions
+from target_batch.config.settings import StreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_batch.config.options import Kind
-    from target_batch.config.settings import Settings
+    from target_batch.config.settings import Kind, Settings
 
 KIND_BY_LAST_WORD: dict[str, Kind] = {
     **dict.fromkeys(

@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
-import re
-from importlib.util import find_spec
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import Secret
-from target_batch.config.options import Kind, ReplayOptions, StreamOptions
-from target_batch.config.problems import unknown_settings, wrong_setting
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["Kind", "ReplayOptions", "Settings", "StreamOptions", "load"]
-
-DEFAULT_LEDGER: Final = "sqlite:///{work_path}/ledger.db"
+Kind = Literal["profiles", "events", "segment", "audiences", "ignore"]
+SegmentType = Literal["identify", "track", "page", "screen", "group"]
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options of one stream, or of every stream that a glob matches."""
+
+    kind: Kind | None = None
+    custom_id: str | None = None
+    attributes: dict[str, str | None] = {}
+    only_mapped: bool = False
+    time: str | None = None
+    event: str | None = None
+    event_property: str | None = None
+    audience: str | None = None
+    audience_property: str | None = None
+    display_name_property: str | None = None
+    action_property: str | None = None
+    deleted_at: str | None = None
+    on_delete: Literal["ignore", "erase"] = "ignore"
+    mode: Literal["update", "mirror"] = "update"
+    complete_at: Literal["state", "end_of_input"] = "state"
+    destination: Literal["project", "app"] = "project"
+    id_type: Literal["custom_ids", "install_ids", "advertising_ids"] = "custom_ids"
+    tags: str | None = None
+    as_attribute: bool = False
+    allow_empty: bool = False
+    types: tuple[SegmentType, ...] = ("identify", "track")
+
+    def __post_init__(self) -> None:
+        """Read an empty target as null: Meltano drops nulls from nested settings."""
+        attributes = {name: target or None for name, target in self.attributes.items()}
+        msgspec.structs.force_setattr(self, "attributes", attributes)
+
+
+class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A historical replay: the half-open window [start, end) and the Segment types to let through."""
+
+    start: str | None = None
+    end: str | None = None
+    types: tuple[SegmentType, ...] | None = None
 
 
 def _setting(title: str, description: str, **extra: Any) -> msgspec.Meta:
@@ -44,10 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ]
     project_key: Annotated[
         str | None,
-        _setting(
-            "Project key",
-            "The omnichannel project that profiles, events and project audiences go to.",
-        ),
+        _setting("Project key", "The omnichannel project that profiles, events and project audiences go to."),
     ] = None
     app_api_keys: Annotated[
         tuple[Secret, ...],
@@ -112,8 +137,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     default_country: Annotated[
         str | None,
         _setting(
-            "Default country",
-            "ISO 3166 region in which national phone numbers are read, for example `FR`.",
+            "Default country", "ISO 3166 region in which national phone numbers are read, for example `FR`."
         ),
     ] = None
     replay: Annotated[
@@ -166,8 +190,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     wait_for_indexing: Annotated[
         bool,
         _setting(
-            "Wait for indexing",
-            "Audiences: the state passes only once Batch has indexed what it accepted.",
+            "Wait for indexing", "Audiences: the state passes only once Batch has indexed what it accepted."
         ),
     ] = True
     max_indexing_seconds: Annotated[
@@ -219,7 +242,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "disk is gone afterwards; opened only when a feature needs it.",
             secret=True,
         ),
-    ] = DEFAULT_LEDGER
+    ] = "sqlite:///{work_path}/ledger.db"
     notify_url: Annotated[
         str | None,
         _setting(
@@ -288,98 +311,43 @@ class SdkSettings(msgspec.Struct):
 SDK_SETTINGS: Final = frozenset(SdkSettings.__struct_fields__)
 """Settings that the SDK applies before records reach this target."""
 
-PRINTABLE = re.compile(r"[\x21-\x7e]+")
-VERSION = re.compile(r"2\.\d{1,3}")
-VERSION_AT_END = re.compile(r"/\d+\.\d+/*$")
+
+def json_schema(settings: type[msgspec.Struct] = Settings) -> dict[str, Any]:
+    """Return a JSON schema with one property per setting: title, description, type, default, and `secret`."""
+    properties: dict[str, Any] = {}
+    required = []
+    for field in msgspec.structs.fields(settings):
+        (schema,), parts = msgspec.json.schema_components([field.type], schema_hook=_schema_of)
+        shown = _inlined(schema, parts)
+        if field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT:
+            required.append(field.name)
+        elif isinstance(field.default, str | int | float):
+            shown["default"] = field.default
+        properties[field.name] = shown
+    return {"type": "object", "properties": properties, "required": required}
 
 
-def load(config: Mapping[str, Any]) -> Settings:
-    """Check a configuration and convert it to `Settings`; null counts as not set.
-
-    Raises:
-        ConfigurationError: the message names every unknown setting, or the first wrong one, never its value.
-    """
-    given = {name: value for name, value in config.items() if value is not None}
-    own = {name: value for name, value in given.items() if name not in SDK_SETTINGS}
-    known = {field.name for field in msgspec.structs.fields(Settings)}
-    if unknown := sorted(own.keys() - known):
-        raise ConfigurationError(unknown_settings(unknown, known))
-    if "rest_api_key" not in own:
-        raise ConfigurationError(
-            "`rest_api_key` is missing: set it to the company's REST API key, from Batch's "
-            "dashboard under Settings, General."
-        )
-    try:
-        settings = msgspec.convert(own, Settings, strict=False, dec_hook=_secret)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(wrong_setting(own, Settings, error)) from None
-    _check(settings)
-    _check_sdk_settings({name: given[name] for name in given.keys() & SDK_SETTINGS})
-    return settings
+def _schema_of(kind: type) -> dict[str, Any]:
+    """Return the schema of a secret, which is text in a configuration."""
+    if kind is Secret:
+        return {"type": "string"}
+    raise NotImplementedError(f"no schema for {kind.__name__}")
 
 
-def _check_sdk_settings(given: dict[str, Any]) -> None:
-    try:
-        found = msgspec.convert(given, SdkSettings)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(wrong_setting(given, SdkSettings, error)) from None
-    if found.flattening_enabled and found.flattening_max_depth is None:
-        raise ConfigurationError(
-            "`flattening_max_depth` is missing: with `flattening_enabled` it says how deep, for example 1."
-        )
-    if found.faker_config and find_spec("faker") is None:
-        raise ConfigurationError("`faker_config` needs a package that is missing: pip install faker.")
-
-
-def _secret(kind: type, value: Any) -> Secret:
-    """Convert text to a secret; refuse anything else without showing it."""
-    if kind is not Secret or not isinstance(value, str):
-        raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
-    return Secret(value)
-
-
-def _check(settings: Settings) -> None:
-    given = {"rest_api_key": settings.rest_api_key.reveal(), "project_key": settings.project_key}
-    for name, value in given.items():
-        if value is not None and not PRINTABLE.fullmatch(value):
-            raise ConfigurationError(
-                f"`{name}` is empty or holds a blank, a line break or a character outside ASCII. "
-                "Copy it again from Batch's dashboard."
-            )
-    if not all(PRINTABLE.fullmatch(key.reveal()) for key in settings.app_api_keys):
-        raise ConfigurationError("`app_api_keys` holds an empty key, or one with a blank in it.")
-    if not VERSION.fullmatch(settings.api_version):
-        raise ConfigurationError("`api_version` is not of the form 2.N, for example 2.11.")
-    _check_url("api_url", settings.api_url)
-    if VERSION_AT_END.search(settings.api_url):
-        raise ConfigurationError(
-            "`api_url` ends with a version. Leave it out there: `api_version` says it, and it is added."
-        )
-    if settings.notify_url is not None:
-        _check_url("notify_url", settings.notify_url, query=True)
-
-
-def _check_url(name: str, value: str, *, query: bool = False) -> None:
-    try:
-        url = urlsplit(value)
-        host = url.hostname or ""
-        odd = bool(url.username or url.password or (url.query and not query) or url.fragment) or url.port == 0
-    except ValueError:
-        host, odd = "", True
-    if not host or odd or url.scheme not in {"https", "http"}:
-        left_out = "user or fragment" if query else "user, query or fragment"
-        raise ConfigurationError(f"`{name}` is not a plain address: https://HOST, without {left_out}.")
-    if url.scheme == "http" and not _loopback(host):
-        raise ConfigurationError(
-            f"`{name}` uses http, which is allowed towards this machine only (localhost); use https, or "
-            "what it carries would travel in the clear."
-        )
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
+    """Replace references by their targets, and `anyOf [X, null]` by X with two types."""
+    if isinstance(schema, list):
+        return [_inlined(item, parts) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(parts[schema["$ref"].rsplit("/", 1)[-1]], parts)
+    plain = {key: _inlined(value, parts) for key, value in schema.items()}
+    choices = plain.pop("anyOf", None)
+    if choices is not None:
+        (chosen,) = (choice for choice in choices if choice != {"type": "null"})
+        plain = {**chosen, **plain}
+    kind = plain.get("type", "string" if "enum" in plain else None)
+    if kind is not None:
+        plain["type"] = [kind, "null"] if choices is not None else kind
+    return plain

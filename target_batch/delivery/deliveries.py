@@ -37,9 +37,8 @@ if TYPE_CHECKING:
     from target_batch.common.operations import Ticket
     from target_batch.common.redaction import Secret
     from target_batch.common.storage import Folder
-    from target_batch.config.options import StreamOptions
     from target_batch.config.routing import Route
-    from target_batch.config.settings import Settings
+    from target_batch.config.settings import Settings, StreamOptions
     from target_batch.delivery.fates import Fates
     from target_batch.delivery.memory import Memory
     from target_batch.delivery.mirror.destinations import Destination

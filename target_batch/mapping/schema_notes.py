@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from target_batch.common.redaction import clean
-from target_batch.config.options import StreamOptions
+from target_batch.config.settings import StreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
 from target_batch.common.storage import folder_at
-from target_batch.config.settings import load
+from target_batch.config.checks import load
 from target_batch.mapping import natives, objects
 from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.converters.locales import region
@@ -18,8 +18,7 @@ from target_batch.mapping.times import Replay
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_batch.config.options import StreamOptions
-    from target_batch.config.settings import Settings
+    from target_batch.config.settings import Settings, StreamOptions
 
 LEDGER = re.compile(r"(sqlite(\+pysqlite)?|postgresql(\+psycopg)?)://")
 

@@ -15,10 +15,9 @@ import msgspec
 
 from target_batch.common.errors import ConfigurationError, InputError
 from target_batch.common.redaction import clean
-from target_batch.singer.batch_files import csv_names, csv_rows, decoded, is_csv, lines
 from target_batch.singer.messages import Message, record_line
-from target_batch.singer.packed_files import located
 from target_batch.singer.reader import TICK_ROWS, LineReader
+from target_batch.singer.row_files import RowFile, located
 from target_batch.singer.rows import schema_of, typed, typed_columns
 
 if TYPE_CHECKING:
@@ -56,58 +55,6 @@ SEGMENT_SCHEMA: Final[dict[str, Any]] = {
 """Properties of messages of the Segment spec, untyped: the JSON type of each value decides."""
 
 
-class Rows:
-    """The rows of one file: `row` is the number of the current one, `done` of them are finished."""
-
-    def __init__(
-        self,
-        file: str,
-        done: int,
-        schema: dict[str, Any],
-        goes_on: Callable[[], bool],
-        at: Callable[[int], None],
-    ) -> None:
-        self.file = file
-        self._schema = schema
-        self.done = self._first = done
-        self.row = 0
-        self._goes_on = goes_on
-        self._at = at
-
-    def __iter__(self) -> Iterator[bytes]:
-        for line in self._lines():
-            self.row += 1
-            yield line
-
-    def _lines(self) -> Iterator[bytes]:
-        if is_csv(self.file):
-            rows = csv_rows(self.file, goes_on=self._goes_on, at=self._at)
-            return (record_line(typed(row, self._schema)) for row in rows)
-        return lines(self.file, {}, None, goes_on=self._goes_on, at=self._at)
-
-    @property
-    def skipping(self) -> bool:
-        """Whether an earlier run has finished this row."""
-        return self.row <= self._first
-
-    def check_end(self) -> None:
-        """Check that the file has all the rows that an earlier run finished.
-
-        Raises:
-            InputError: the file is a different one by now, and its new rows would be skipped.
-        """
-        if self.row < self._first:
-            raise InputError(
-                f"File '{clean(self.file, 200)}' has {self.row} rows, and the state of the earlier run says "
-                f"that {self._first} are done: it is not the file it was. Replay it without `--state`."
-            )
-
-    def state(self) -> Message:
-        """Return a state that says how far the reading has come."""
-        value = msgspec.json.encode({"replay": {"file": self.file, "rows": self.done}})
-        return Message("STATE", value=msgspec.Raw(value))
-
-
 def sizes_of(files: Sequence[str]) -> list[int]:
     """Return the size of every file in bytes; an empty list if a storage does not report it."""
     import fsspec  # noqa: PLC0415 - only those who read files pay for it
@@ -119,15 +66,16 @@ def sizes_of(files: Sequence[str]) -> list[int]:
         return []
 
 
-def learned(file: str) -> dict[str, Any]:
+def learned(file: RowFile) -> dict[str, Any]:
     """Return a schema learned from the first rows; that of Segment messages is known."""
-    if is_csv(file):
-        schema = schema_of(typed_columns(list(islice(csv_rows(file), TYPED_ROWS))))
-        schema["properties"] = {name: {} for name in csv_names(file)} | schema["properties"]
+    if file.is_csv:
+        columns, rows = file.head(TYPED_ROWS)
+        schema = schema_of(typed_columns(rows))
+        schema["properties"] = {name: {} for name in columns} | schema["properties"]
         return schema
     names: dict[str, Any] = {}
-    for row, line in enumerate(islice(lines(file, {}, None), SAMPLE_ROWS), start=1):
-        names |= decoded(line, None, row, file).record
+    for row, line in enumerate(islice(file.lines({}), SAMPLE_ROWS), start=1):
+        names |= file.decoded(line, row).record
     if "type" in names and ("userId" in names or "anonymousId" in names):
         return SEGMENT_SCHEMA
     return {"type": "object", "properties": {name: {} for name in names}}
@@ -171,12 +119,12 @@ class ArchiveReader(LineReader):
         stats: Counter[str] = Counter()
         begin, done = self._beginning()
         sizes = sizes_of(self._files)
-        schema = self._schema or learned(self._files[0])
+        schema = self._schema or learned(RowFile(self._files[0]))
         callbacks["SCHEMA"](Message("SCHEMA", stream=self._stream, schema=schema))
         for number, file in enumerate(self._files[begin:], start=begin):
-            reached = partial(self._reached, sum(sizes[:number]), sum(sizes))
-            rows = Rows(file, done, schema, self.goes_on, reached)
-            stats["RECORD"] += self._hand_over(rows, callbacks)
+            at = partial(self._reached, sum(sizes[:number]), sum(sizes))
+            rows = RowFile(file, goes_on=self.goes_on, at=at)
+            stats["RECORD"] += self._hand_over(rows, schema, done, callbacks)
             if self.stopped:
                 break
             done = 0
@@ -198,35 +146,55 @@ class ArchiveReader(LineReader):
             )
         return self._files.index(file), done
 
-    def _hand_over(self, rows: Rows, callbacks: dict[str, Callable[[Any], None]]) -> int:
-        """Hand over the rows of one file; wherever reading ends, the last state says how far it has come."""
-        handed = 0
+    def _hand_over(
+        self, file: RowFile, schema: dict[str, Any], done: int, callbacks: dict[str, Callable[[Any], None]]
+    ) -> int:
+        """Hand over the rows of one file but the first `done`, and return how many these are.
+
+        Wherever reading ends, the last state says how far it has come.
+        """
+        first, row = done, 0
         try:
-            for line in rows:
-                if self._ends(rows):
+            for row, line in enumerate(_lines(file, schema), start=1):
+                if self._ends(row, first):
                     break
                 self.line_number += 1
-                if rows.skipping:
-                    continue
-                record, self.line, self.odd = decoded(line, None, rows.row, rows.file)
-                callbacks["RECORD"](Message("RECORD", stream=self._stream, record=record))
-                handed += 1
-                rows.done = rows.row
-                if rows.row % STATE_ROWS == 0:
-                    callbacks["STATE"](rows.state())
+                if row > first:
+                    record, self.line, self.odd = file.decoded(line, row)
+                    callbacks["RECORD"](Message("RECORD", stream=self._stream, record=record))
+                    done = row
+                    if row % STATE_ROWS == 0:
+                        callbacks["STATE"](_state(file.uri, done))
         except InputError:
-            callbacks["STATE"](rows.state())
+            callbacks["STATE"](_state(file.uri, done))
             raise
-        if not self.stopped:
-            rows.check_end()
-        callbacks["STATE"](rows.state())
-        return handed
+        if row < first and not self.stopped:
+            raise InputError(
+                f"File '{clean(file.uri, 200)}' has {row} rows, and the state of the earlier run says "
+                f"that {first} are done: it is not the file it was. Replay it without `--state`."
+            )
+        callbacks["STATE"](_state(file.uri, done))
+        return done - first
 
-    def _ends(self, rows: Rows) -> bool:
-        """Return whether a signal ends the reading; give the run its tick every `TICK_ROWS` rows."""
-        if rows.row % TICK_ROWS == 0 and not rows.skipping:
+    def _ends(self, row: int, first: int) -> bool:
+        """Return whether a signal ends the reading; give the run its tick every `TICK_ROWS` new rows."""
+        if row % TICK_ROWS == 0 and row > first:
             return not self.goes_on()
         return self.stopped
 
     def _reached(self, before: int, whole: int, at: int) -> None:
         self.size = (before + at, whole) if whole else None
+
+
+def _lines(file: RowFile, schema: dict[str, Any]) -> Iterator[bytes]:
+    """Yield the rows of a file as RECORD lines."""
+    if file.is_csv:
+        yield from (record_line(typed(cells, schema)) for cells in file.cells())
+    else:
+        yield from file.lines({})
+
+
+def _state(file: str, rows: int) -> Message:
+    """Return a state that says how many rows of a file are finished."""
+    value = msgspec.json.encode({"replay": {"file": file, "rows": rows}})
+    return Message("STATE", value=msgspec.Raw(value))

@@ -102,7 +102,7 @@ def test_no_command_of_a_page_escapes_the_tests(page: Path) -> None:
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "examples" / "README.md"], ids=lambda page: str(page.name))
 def test_every_json_of_a_page_is_a_configuration(page: Path) -> None:
     """Each names settings and options that there are."""
-    from target_batch.config.settings import load  # noqa: PLC0415 - the module under test
+    from target_batch.config.checks import load  # noqa: PLC0415 - the module under test
 
     for block in BLOCK.finditer(page.read_text(encoding="utf-8").replace("\n  ", "\n")):
         if block["kind"] == "json":

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 
 from target_batch.common.errors import ConfigurationError
+from target_batch.config.checks import load
 from target_batch.config.files import of_file
-from target_batch.config.settings import load
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "schemas" / "config.schema.json").read_text(encoding="utf-8"))

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from target_batch.common.errors import ConfigurationError
+from target_batch.config.checks import load
 from target_batch.config.routing import kind_by_name, options_for, route
-from target_batch.config.settings import StreamOptions, load
+from target_batch.config.settings import StreamOptions
 
 
 def settings(**given: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from target_batch.batch_api.endpoints import App, Project
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import Secret
-from target_batch.config.settings import load
+from target_batch.config.checks import load
 
 CANARY = "canary-key-11d7"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from target_batch.batch_api.bulk import Receipt
 from target_batch.common.errors import DeliveryError, MirrorRefusedError
 from target_batch.common.operations import AudienceChange, Origin, Ticket
-from target_batch.config.options import StreamOptions
+from target_batch.config.settings import StreamOptions
 from target_batch.delivery.fates import Fates
 from target_batch.delivery.mirror.mirror import MirrorDelivery
 from target_batch.ledger.database import Ledger

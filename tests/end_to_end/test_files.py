@@ -19,7 +19,7 @@ from target_process import config_file, run
 
 from target_batch.commands import history
 from target_batch.common.errors import InputError
-from target_batch.singer.batch_files import csv_rows, lines
+from target_batch.singer.row_files import RowFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -269,12 +269,13 @@ def odd_file(folder: Path, kind: str) -> tuple[Path, dict[str, Any]]:
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.csv"])
 def test_a_line_of_a_file_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """One that never ends fills no memory, packed or not; the rows before it are given."""
-    monkeypatch.setattr("target_batch.singer.batch_files.LONGEST_LINE", 2 * MIB)
+    monkeypatch.setattr("target_batch.singer.row_files.LONGEST_LINE", 2 * MIB)
     good = b"user_id\nu1\n" if name.endswith("csv") else b'{"user_id": "u1"}\n'
     text = good + b"x" * 5 * MIB
-    file = tmp_path / name
-    file.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
-    found: Iterator[Any] = csv_rows(str(file)) if name.endswith("csv") else lines(str(file), {}, None)
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    file = RowFile(str(path))
+    found: Iterator[Any] = file.cells() if name.endswith("csv") else file.lines({})
     assert next(found)
     with pytest.raises(InputError, match=f"{name}' is longer than 2 MiB"):
         next(found)

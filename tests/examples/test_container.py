@@ -125,7 +125,7 @@ def test_the_build_copies_all_that_the_package_is_made_of() -> None:
 
 
 def test_the_image_has_extras_and_settings_that_exist() -> None:
-    from target_batch.config.schema import json_schema  # noqa: PLC0415 - only this test needs it
+    from target_batch.config.settings import json_schema  # noqa: PLC0415 - only this test needs it
 
     extras = toml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
         "optional-dependencies"

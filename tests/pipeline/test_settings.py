@@ -12,7 +12,7 @@ import pytest
 from meltano_project import REQUIRED, Project, definition
 from singer import STRING, record, schema
 
-from target_batch.config.schema import json_schema
+from target_batch.config.settings import json_schema
 
 if TYPE_CHECKING:
     from local_batch import LocalBatch
@@ -30,7 +30,8 @@ sys.modules["faker"].__spec__ = ModuleSpec("faker", None)
 import msgspec
 from target_batch.config.files import read
 from target_batch.config.files import nested
-from target_batch.config.settings import SDK_SETTINGS, load
+from target_batch.config.checks import load
+from target_batch.config.settings import SDK_SETTINGS
 config = nested(read([sys.argv[sys.argv.index("--config") + 1]]))
 own = msgspec.to_builtins(load(config), enc_hook=lambda secret: secret.reveal())
 print("READ " + json.dumps(own | {{name: config.get(name) for name in SDK_SETTINGS}}), flush=True)

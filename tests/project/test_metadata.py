@@ -60,8 +60,7 @@ def test_the_readme_names_only_commands_that_the_makefile_has() -> None:
 
 
 def test_meltano_is_told_of_every_setting_and_of_no_other() -> None:
-    from target_batch.config.schema import json_schema  # noqa: PLC0415 - same
-    from target_batch.config.settings import SDK_SETTINGS  # noqa: PLC0415 - only this test needs it
+    from target_batch.config.settings import SDK_SETTINGS, json_schema  # noqa: PLC0415 - only here
 
     declared = set(json_schema()["properties"]) | SDK_SETTINGS
     for name in ("plugins/loaders/target-batch.yml", "meltano.yml"):

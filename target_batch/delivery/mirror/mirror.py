@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from target_batch.batch_api.answers import Refusal
     from target_batch.common.operations import AudienceChange, Origin, ProfileUpdate, Tally
-    from target_batch.config.options import StreamOptions
+    from target_batch.config.settings import StreamOptions
     from target_batch.delivery.fates import Fates
     from target_batch.delivery.mirror.destinations import Destination
     from target_batch.ledger.database import Ledger

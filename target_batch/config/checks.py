@@ -1,4 +1,4 @@
-"""Messages about a wrong configuration, which name the setting and never contain a value."""
+"""Checking a configuration; messages about it name the setting and never contain a value."""
 
 from __future__ import annotations
 
@@ -6,15 +6,122 @@ import logging
 import re
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
+from importlib.util import find_spec
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 
-from target_batch.common.redaction import clean
-from target_batch.config.options import ReplayOptions, StreamOptions
+from target_batch.common.errors import ConfigurationError
+from target_batch.common.redaction import Secret, clean
+from target_batch.config.settings import SDK_SETTINGS, ReplayOptions, SdkSettings, Settings, StreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
+
+Given = TypeVar("Given")
+
+PRINTABLE = re.compile(r"[\x21-\x7e]+")
+VERSION = re.compile(r"2\.\d{1,3}")
+VERSION_AT_END = re.compile(r"/\d+\.\d+/*$")
+
+
+def load(config: Mapping[str, Any]) -> Settings:
+    """Check a configuration and convert it to `Settings`; null counts as not set.
+
+    Raises:
+        ConfigurationError: the message names every unknown setting, or the first wrong one, never its value.
+    """
+    given = {name: value for name, value in config.items() if value is not None}
+    own = {name: value for name, value in given.items() if name not in SDK_SETTINGS}
+    known = {field.name for field in msgspec.structs.fields(Settings)}
+    if unknown := sorted(own.keys() - known):
+        shown = ", ".join(f"`{clean(name, 60)}`{meant(name, known)}" for name in unknown)
+        raise ConfigurationError(
+            f"Unknown setting: {shown}. `target-batch --about` lists the settings there are."
+        )
+    if "rest_api_key" not in own:
+        raise ConfigurationError(
+            "`rest_api_key` is missing: set it to the company's REST API key, from Batch's "
+            "dashboard under Settings, General."
+        )
+    settings = _converted(own, Settings, strict=False)
+    _check(settings)
+    _check_sdk_settings({name: given[name] for name in given.keys() & SDK_SETTINGS})
+    return settings
+
+
+def _converted(given: dict[str, Any], kind: type[Given], *, strict: bool) -> Given:
+    try:
+        return msgspec.convert(given, kind, strict=strict, dec_hook=_secret)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(_wrong_setting(given, kind, error)) from None
+
+
+def _check_sdk_settings(given: dict[str, Any]) -> None:
+    found = _converted(given, SdkSettings, strict=True)
+    if found.flattening_enabled and found.flattening_max_depth is None:
+        raise ConfigurationError(
+            "`flattening_max_depth` is missing: with `flattening_enabled` it says how deep, for example 1."
+        )
+    if found.faker_config and find_spec("faker") is None:
+        raise ConfigurationError("`faker_config` needs a package that is missing: pip install faker.")
+
+
+def _secret(kind: type, value: Any) -> Secret:
+    """Convert text to a secret; refuse anything else without showing it."""
+    if kind is not Secret or not isinstance(value, str):
+        raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
+    return Secret(value)
+
+
+def _check(settings: Settings) -> None:
+    given = {"rest_api_key": settings.rest_api_key.reveal(), "project_key": settings.project_key}
+    for name, value in given.items():
+        if value is not None and not PRINTABLE.fullmatch(value):
+            raise ConfigurationError(
+                f"`{name}` is empty or holds a blank, a line break or a character outside ASCII. "
+                "Copy it again from Batch's dashboard."
+            )
+    if not all(PRINTABLE.fullmatch(key.reveal()) for key in settings.app_api_keys):
+        raise ConfigurationError("`app_api_keys` holds an empty key, or one with a blank in it.")
+    if not VERSION.fullmatch(settings.api_version):
+        raise ConfigurationError("`api_version` is not of the form 2.N, for example 2.11.")
+    _check_url("api_url", settings.api_url)
+    if VERSION_AT_END.search(settings.api_url):
+        raise ConfigurationError(
+            "`api_url` ends with a version. Leave it out there: `api_version` says it, and it is added."
+        )
+    if settings.notify_url is not None:
+        _check_url("notify_url", settings.notify_url, query=True)
+
+
+def _check_url(name: str, value: str, *, query: bool = False) -> None:
+    try:
+        url = urlsplit(value)
+        host = url.hostname or ""
+        odd = bool(url.username or url.password or (url.query and not query) or url.fragment) or url.port == 0
+    except ValueError:
+        host, odd = "", True
+    if not host or odd or url.scheme not in {"https", "http"}:
+        left_out = "user or fragment" if query else "user, query or fragment"
+        raise ConfigurationError(f"`{name}` is not a plain address: https://HOST, without {left_out}.")
+    if url.scheme == "http" and not _loopback(host):
+        raise ConfigurationError(
+            f"`{name}` uses http, which is allowed towards this machine only (localhost); use https, or "
+            "what it carries would travel in the clear."
+        )
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
 
 PLACE = re.compile(r"(.*) - at `\$\.?([^`]*)`", re.DOTALL)
 """A message of msgspec: what is wrong, and where. The last " - at " counts: a value may contain another."""
@@ -23,25 +130,7 @@ UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 LONGEST: Final = 300
 
 
-def unknown_settings(names: Iterable[str], known: Iterable[str]) -> str:
-    """Return a message about unknown settings, with the ones that may have been meant."""
-    shown = ", ".join(f"`{clean(name, 60)}`{meant(name, known)}" for name in names)
-    return f"Unknown setting: {shown}. `target-batch --about` lists the settings there are."
-
-
-def stray_variables(names: Iterable[str], prefix: str, known: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for each variable that looks like a setting but is not.
-
-    Meltano's own are skipped: they have a second `_` after the prefix, or continue after a setting's name.
-    """
-    variables = [f"{prefix}{name.upper()}" for name in known]
-    theirs = (f"{prefix}_", *(f"{variable}_" for variable in variables))
-    for name in sorted(names):
-        if name.startswith(prefix) and name not in variables and not name.startswith(theirs):
-            yield f"The variable {clean(name, 60)} is not a setting{meant(name, variables)} and is not read."
-
-
-def wrong_setting(given: Mapping[str, Any], settings: type, error: msgspec.ValidationError) -> str:
+def _wrong_setting(given: Mapping[str, Any], settings: type, error: msgspec.ValidationError) -> str:
     """Return a message saying which setting, or option of which stream, is wrong and what it may be."""
     for place, value, kind in _nested(given):
         if found := _issue(value, kind):
