@@ -75,10 +75,9 @@ class Finding:
         return WHERE.get(self.setting.partition("[")[0], "") if self.hint is None else self.hint
 
 
-def probe(settings: Settings, command: str = "") -> list[Finding]:
+def probe(settings: Settings) -> list[Finding]:
     """Make one read-only call for the project and for each app key; return findings about the settings."""
-    user_agent = f"target-batch/{version('target-batch')} {command}".rstrip()
-    clock = Clock()
+    clock, user_agent = Clock(), f"target-batch/{version('target-batch')} check"
     seconds = min(settings.request_timeout_seconds, ATTEMPT_SECONDS)
     transport = Transport(settings.api_url, seconds, user_agent, clock)
     client = Client(transport, clock, Stop(clock), min(settings.max_retry_seconds, RETRY_SECONDS))
@@ -91,7 +90,8 @@ def probe(settings: Settings, command: str = "") -> list[Finding]:
     if not answers:
         missing = "neither `project_key` nor `app_api_keys` is set, so there is nothing to deliver to"
         return [Finding("project_key", problem=missing, exit_code=2)]
-    return _judged(answers, _suspicion(settings))
+    swapped = settings.rest_api_key.reveal().startswith(PROJECT_KEY_BEGINS)
+    return _judged(answers, ", or the two are swapped: it begins as project keys do" if swapped else "")
 
 
 def _platforms(settings: Settings) -> Iterator[tuple[str, Platform]]:
@@ -102,14 +102,11 @@ def _platforms(settings: Settings) -> Iterator[tuple[str, Platform]]:
         yield f"app_api_keys[{number}]", AppAudiences(App(key, app_key), "custom_ids")
 
 
-def _suspicion(settings: Settings) -> str:
-    """Return what a refused key suggests beyond Batch's answer, or an empty string."""
-    swapped = settings.rest_api_key.reveal().startswith(PROJECT_KEY_BEGINS)
-    return ", or the two are swapped: it begins as project keys do" if swapped else ""
-
-
 def _judged(answers: dict[str, Verdict], suspicion: str) -> list[Finding]:
-    """Turn answers into findings; since a call uses several keys, the other calls show which one is wrong."""
+    """Turn answers into findings; since a call uses several keys, the other calls show which one is wrong.
+
+    `suspicion` is what a refused key suggests beyond Batch's answer.
+    """
     accepted = any(isinstance(verdict, Accepted) for verdict in answers.values())
     denied = [name for name, verdict in answers.items() if _is_unknown_key(verdict)]
     findings = [_finding(name, verdict) for name, verdict in answers.items()]
@@ -197,14 +194,12 @@ def exit_code(findings: list[Finding]) -> int:
     return max((finding.exit_code for finding in findings), default=0)
 
 
-def is_connection_test(line: int, stream: str | None, schema: dict[str, Any] | None) -> bool:
+def is_connection_test(line: int, stream: str, properties: dict[str, Any]) -> bool:
     """Return whether a message is the one with which `meltano config test` begins.
 
     If a tap has a stream of the same name, it has other properties or comes later.
     """
-    if line != 1 or stream != TEST_STREAM or schema is None:
-        return False
-    return set(schema.get("properties") or {}) == TEST_PROPERTIES
+    return line == 1 and stream == TEST_STREAM and set(properties) == TEST_PROPERTIES
 
 
 def answer_connection_test(settings: Settings) -> None:
@@ -213,7 +208,7 @@ def answer_connection_test(settings: Settings) -> None:
     Meltano reads both outputs: a line with the word "error" or "exception" means failure, and the
     last line is what its user sees.
     """
-    findings = probe(settings, "check")
+    findings = probe(settings)
     for line in report(findings):
         click.echo(line, err=True)
     while os.read(0, 65_536):

@@ -29,10 +29,7 @@ from target_batch.report.rejects import RejectsFolder
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
-    from target_batch.delivery.deliveries import Delivery
-    from target_batch.delivery.erasures import Erasures
 
 SILENT_SECONDS: Final = 5.0
 """Seconds of silence after which the tap is assumed to be working, and the run is entered in the run log."""
@@ -54,6 +51,7 @@ class Moment(NamedTuple):
 class Run:
     """The owner of delivery, fates, rejects and checkpoints; `emit` passes a state on.
 
+    `delivery` and `erasures` return what a stream sends through, or raise a `ConfigurationError`.
     Once `distrusted`, after an unexpected error, it passes no more states on.
     """
 
@@ -82,6 +80,7 @@ class Run:
         self._covered = 0
         self._told: set[tuple[str, str]] = set()
         self._deliveries = Deliveries(settings, self._surroundings())
+        self.delivery, self.erasures = self._deliveries.of, self._deliveries.erasures
         self._progress = Progress(self.clock, self._client.counters, dry=settings.dry_run)
         path = None if settings.dry_run else settings.metrics_path
         self._metrics = metrics.MetricsFile(path, logger) if path else None
@@ -139,22 +138,6 @@ class Run:
         """Return the time limit of a call to the storage of `work_path`, shorter if the run has to end."""
         return min(CALL_SECONDS, self.stop.deadline - self.clock.monotonic())
 
-    def delivery(self, route: Route) -> Delivery:
-        """Return the delivery for the operations of a stream.
-
-        Raises:
-            ConfigurationError: a setting that this kind of stream needs is missing.
-        """
-        return self._deliveries.of(route)
-
-    def erasures(self, stream: str) -> Erasures:
-        """Return the erasures of people for a stream.
-
-        Raises:
-            ConfigurationError: a setting that erasures need is missing.
-        """
-        return self._deliveries.erasures(stream)
-
     def tell(self, stream: str, note: str, level: int = logging.WARNING) -> None:
         """Log a note about a stream, once."""
         if (stream, note) not in self._told:
@@ -169,7 +152,7 @@ class Run:
     @property
     def _settled(self) -> int:
         """Records whose fate is known."""
-        return sum(tally.read - tally.undelivered for tally in self.fates.tallies.values())
+        return self._records - self.open_records
 
     def state(self, line: int, value: bytes) -> None:
         """Keep a state until everything before it is delivered or on disk."""
@@ -263,12 +246,14 @@ class Run:
         """Finish every delivery; a refused mirror holds the state but does not stop the other mirrors."""
         failure: StopRun | None = None
         for delivery in self._deliveries:
-            following = _finished(delivery)
-            if failure is not None and following is not None:
-                self._logger.error("%s", failure)
-            failure = following or failure
-            if not isinstance(failure, MirrorRefusedError | None):
-                break
+            try:
+                delivery.finish()
+            except StopRun as error:  # noqa: PERF203 - there are few deliveries
+                if failure is not None:
+                    self._logger.error("%s", failure)  # noqa: TRY400 - a message, not a traceback
+                failure = error
+                if not isinstance(error, MirrorRefusedError):
+                    break
         if failure is not None:
             raise failure
 
@@ -390,12 +375,3 @@ class Run:
             "trouble": counters.trouble,
             "dry_run": self._dry is not None,
         }
-
-
-def _finished(delivery: Delivery) -> StopRun | None:
-    """Finish a delivery; return the error that stopped it, or None."""
-    try:
-        delivery.finish()
-    except StopRun as error:
-        return error
-    return None

@@ -22,10 +22,8 @@ from target_batch.common.operations import (
 from target_batch.common.paths import split
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
-from target_batch.config.routing import route
 from target_batch.delivery.erasures import Erasure
 from target_batch.mapping import compile_plan
-from target_batch.mapping.declared import Schema
 from target_batch.mapping.identity import event_identity
 from target_batch.mapping.plan import DELETED
 from target_batch.mapping.schema_notes import ABOUT_PROPERTY
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
     from target_batch.common.operations import Operation
     from target_batch.config.routing import Route
-    from target_batch.config.settings import Settings
     from target_batch.delivery.erasures import Erasures
     from target_batch.run import Run
 
@@ -46,7 +43,7 @@ NO_UTF8 = "The text holds half a surrogate pair, which has no UTF-8 form."
 
 
 class StreamSink(Sink):
-    """The base of the sinks: the plan of a stream under one SCHEMA, and the path of its records.
+    """The plan of a stream under one SCHEMA, and the path of its records.
 
     Of the SDK's hooks it uses the constructor, which compiles the plan, and the bookkeeping of sinks by
     stream and SCHEMA; `setup` has nothing to do. Not used are `process_record` and `process_batch` (a record
@@ -63,7 +60,7 @@ class StreamSink(Sink):
         self._fates = self._run.fates
         self._is_rejects_file = MARK in (schema.get("properties") or {})
         settings = self._run.settings
-        self.route = _route(stream_name, schema, key_properties or (), settings)
+        self.route: Route = target.routes[stream_name]
         self.plan = compile_plan(self.route, schema, settings, audience_names=self._run.audience_names)
         for note in self.plan.notes:
             self._run.tell(stream_name, note, level_of(note))
@@ -117,10 +114,14 @@ class StreamSink(Sink):
                 self._run.tell(self.stream_name, note, level_of(note))
 
     def _note(self, operation: Any, record: dict[str, Any], ticket: Ticket) -> None:
-        """Count what is left out of an operation, and give an event its identity in the ledger."""
+        """Count what is left out of an operation, and give an event its identity in the ledger.
+
+        What is left out may be sent later, after what is sent now, unless an event would then happen twice.
+        """
+        events = getattr(operation, "events", None)
         if operation.issues:
-            self._fates.went_without(ticket, operation.issues, replay=self.is_repeatable(operation))
-        if self._knows_events and getattr(operation, "events", None):
+            self._fates.went_without(ticket, operation.issues, replay=not events)
+        if self._knows_events and events:
             keys = tuple(name for name in self.key_properties if name != self.plan.custom_id.property)
             times = self.plan.time_names
             operation.event_identity = event_identity(self.stream_name, keys, times, operation, record)
@@ -161,10 +162,6 @@ class StreamSink(Sink):
         issue = Issue(Reason.STREAM_MAP_FAILED, message=f"the stream map ended with {clean(error, 60)}")
         self._fates.rejected(Ticket(self._origin, line, record_line(record)), (issue,), replay=False)
 
-    def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:
-        """Return whether what was left out of an operation may be sent later, after what is sent now."""
-        raise NotImplementedError
-
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Not used: records enter through `accept`, with their line and bytes."""
         raise NotImplementedError
@@ -182,22 +179,6 @@ class StreamSink(Sink):
 
     def clean_up(self) -> None:
         """Do nothing: the run's totals replace the SDK's per-stream metrics."""
-
-
-class ProfileSink(StreamSink):
-    """A stream of profile updates: kinds `profiles`, `events`, `segment`, and cohorts as attributes."""
-
-    def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:
-        """Return whether the operation has no event: an event that is sent again happens twice."""
-        return not getattr(operation, "events", None)
-
-
-class AudienceSink(StreamSink):
-    """A stream whose records become audience changes: kind `audiences`."""
-
-    def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:  # noqa: ARG002
-        """Return True: adding a member again changes only the attributes that are sent."""
-        return True
 
 
 class IgnoringSink(StreamSink):
@@ -232,29 +213,3 @@ def _is_not_replayable(record: dict[str, Any]) -> bool:
     return isinstance(marks, list) and any(
         isinstance(mark, dict) and mark.get("replay") is False for mark in marks
     )
-
-
-def kind_of_stream(
-    stream: str, schema: dict[str, Any], key_properties: Sequence[str], settings: Settings
-) -> str:
-    """Return the kind of a stream under a SCHEMA; a cohort that becomes an attribute is `profiles`.
-
-    Raises:
-        ConfigurationError: it cannot be determined, or the stream has no custom ID.
-    """
-    found = _route(stream, schema, key_properties, settings)
-    return "profiles" if found.options.as_attribute and found.kind == "audiences" else found.kind
-
-
-def _route(stream: str, schema: dict[str, Any], key_properties: Sequence[str], settings: Settings) -> Route:
-    return route(stream, {"properties": Schema(schema).properties}, key_properties, settings)
-
-
-SINKS: dict[str, type[StreamSink]] = {
-    "profiles": ProfileSink,
-    "events": ProfileSink,
-    "segment": ProfileSink,
-    "audiences": AudienceSink,
-    "ignore": IgnoringSink,
-}
-"""Kind → sink."""

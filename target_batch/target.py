@@ -27,16 +27,18 @@ from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
 from target_batch.config.checks import StreamEntries
 from target_batch.config.files import mapped_streams, nested
+from target_batch.config.routing import Route, route
 from target_batch.config.settings import json_schema
 from target_batch.connection_test import answer_connection_test, is_connection_test
+from target_batch.mapping.declared import Schema
 from target_batch.mapping.settings_check import ready
 from target_batch.report.rejects import MARK
 from target_batch.run import Run
-from target_batch.singer.flattening import with_arrays
+from target_batch.singer.flattening import schema_behind
 from target_batch.singer.messages import RecordLine, is_utf8, record_line
 from target_batch.singer.reader import TICK_ROWS, LineReader
 from target_batch.singer.row_files import RowFile
-from target_batch.sinks import SINKS, StreamSink, kind_of_stream
+from target_batch.sinks import IgnoringSink, StreamSink
 
 if TYPE_CHECKING:
     import logging
@@ -79,7 +81,7 @@ class TargetBatch(Target):
         self.logger.addFilter(_is_news)
         self.signal_received = self._replaced = 0
         self._plain: dict[str, StreamSink] = {}
-        self._kinds: dict[str, str] = {}
+        self.routes: dict[str, Route] = {}
         super().__init__(config=copy.deepcopy(config or {}), **options)
         maps = (config or {}).get("stream_maps") or {}
         self._map_entries = StreamEntries("stream_maps", mapped_streams(maps))
@@ -123,9 +125,9 @@ class TargetBatch(Target):
     def _process_schema_message(self, message: Message) -> None:  # type: ignore[override]
         stream, schema = message.stream, message.schema
         if stream is None or schema is None:
-            raise self.message_reader.incomplete("SCHEMA", "stream" if stream is None else "schema")
+            raise self.message_reader.incomplete("SCHEMA", _missing(message, "stream", "schema"))
         schema = {**schema, "properties": schema.get("properties") or {}}
-        if is_connection_test(self.message_reader.line_number, stream, schema):
+        if is_connection_test(self.message_reader.line_number, stream, schema["properties"]):
             answer_connection_test(self.run.settings)
         self.run.begin()
         self._plain.pop(stream, None)
@@ -138,7 +140,7 @@ class TargetBatch(Target):
                 self.run.tell(stream_map.stream_alias, *said)
             sink = self.get_sink(
                 stream_map.stream_alias,
-                schema=_schema_behind(stream_map, schema),
+                schema=schema_behind(stream_map, schema),
                 key_properties=stream_map.transformed_key_properties,
             )
             if (
@@ -170,14 +172,15 @@ class TargetBatch(Target):
 
     def get_sink_class(self, stream_name: str) -> type[StreamSink]:
         """Return the sink of the stream's kind."""
-        return SINKS[self._kinds[stream_name]]
+        return IgnoringSink if self.routes[stream_name].kind == "ignore" else StreamSink
 
     def get_sink(self, stream_name: str, **options: Any) -> StreamSink:
         """Return a stream's sink: a new one if its SCHEMA has changed."""
         before = self._sinks_active.get(stream_name)
         if (schema := options.get("schema")) is not None:
             keys = options.get("key_properties") or ()
-            self._kinds[stream_name] = kind_of_stream(stream_name, schema, keys, self.run.settings)
+            declared = {"properties": Schema(schema).properties}
+            self.routes[stream_name] = route(stream_name, declared, keys, self.run.settings)
         sink: StreamSink = super().get_sink(stream_name, **options)  # type: ignore[assignment]
         if before is not None and sink is not before:
             self._sinks_to_clear.clear()
@@ -191,7 +194,7 @@ class TargetBatch(Target):
         reader = self.message_reader
         stream, record = message.stream, message.record
         if record is None or stream is None:
-            raise reader.incomplete("RECORD", "stream" if stream is None else "record")
+            raise reader.incomplete("RECORD", _missing(message, "stream", "record"))
         if stream in self._plain and not reader.odd:
             self._plain[stream].accept(record, reader.line_number, reader.line)
         else:
@@ -367,45 +370,33 @@ class TargetBatch(Target):
         with signals.SignalWatch(self._acknowledge, self.run.pulse, self._leave) as watch:
             if self.signal_received:
                 watch.already(self.signal_received)
-            return self._listen_and_close(file_input)
-
-    def _listen_and_close(self, file_input: Any) -> int:
-        code = self._guarded(lambda: self.listen(file_input))
-        if code and not self.run.failed:
-            code = self._guarded(self.run.finish) or code
-        if self.run.failed:
-            self._guarded(self.run.abandon)
-        elif self.signal_received and not code:
-            code = 128 + self.signal_received
-            self.run.stopped_by(
-                f"Stopped by {signal.Signals(self.signal_received).name}; what was read is confirmed."
-            )
-        return self._guarded(lambda: self.run.close(code)) or code
+            code = self._guarded(lambda: self.listen(file_input))
+            if code and not self.run.failed:
+                code = self._guarded(self.run.finish) or code
+            if self.run.failed:
+                self._guarded(self.run.abandon)
+            elif self.signal_received and not code:
+                code = 128 + self.signal_received
+                name = signal.Signals(self.signal_received).name
+                self.run.stopped_by(f"Stopped by {name}; what was read is confirmed.")
+            return self._guarded(lambda: self.run.close(code)) or code
 
     def _guarded(self, step: Callable[[], None]) -> int:
         """Run a step; log an error without values of records, and return its exit code."""
         try:
             step()
         except StopRun as error:
-            return self._stopped(str(error), error.exit_code)
+            cause, code = str(error), error.exit_code
         except Exception as error:  # noqa: BLE001 - its message may hold a record, so it is not shown
             self.run.distrusted = True
+            cause, code = INTERNAL % ("the state is held", _where(error)), 1
             if isinstance(error, OSError) and error.errno == errno.EMFILE:
-                return self._stopped(f"{TOO_FEW_DESCRIPTORS} The state is held.", 1)
-            return self._stopped(INTERNAL % ("the state is held", _where(error)), 1)
-        return 0
-
-    def _stopped(self, cause: str, exit_code: int) -> int:
+                cause = f"{TOO_FEW_DESCRIPTORS} The state is held."
+        else:
+            return 0
         self.run.stopped_by(cause)
         self.logger.error("%s", cause)
-        return exit_code
-
-
-def _schema_behind(stream_map: StreamMap, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the SCHEMA behind a stream map; if it flattens, arrays keep their types."""
-    if stream_map.flattening_enabled:
-        return with_arrays(stream_map, schema)
-    return stream_map.transformed_schema
+        return code
 
 
 def _missing(message: Message, *names: str) -> str:

@@ -29,7 +29,7 @@ def check(*, files: tuple[str, ...], form: Form) -> None:
     """
     settings = options.load(options.read_named(files))
     try:
-        findings = probe(settings, "check")
+        findings = probe(settings)
     except ConfigurationError as error:
         raise configuration.Wrong(str(error)) from None
     if form == "text":

@@ -14,13 +14,10 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
 
-def with_arrays(stream_map: StreamMap, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a stream map keep arrays, and return its SCHEMA with their types.
-
-    Args:
-        stream_map: the map, with flattening enabled.
-        schema: the SCHEMA before flattening.
-    """
+def schema_behind(stream_map: StreamMap, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a stream map makes of a SCHEMA; if it flattens, make it keep arrays and their types."""
+    if not stream_map.flattening_enabled:
+        return stream_map.transformed_schema
     options: Any = stream_map.flattening_options
     separator: str = options.separator
     flat: dict[str, Any] = stream_map.transformed_schema["properties"]
