@@ -72,7 +72,7 @@ class InputFile(click.File):
 class CommandGroup(click.Group):
     """The Singer target as a command group: without a subcommand, it reads Singer messages."""
 
-    def __init__(self, singer: click.Command, **options: Any) -> None:
+    def __init__(self, singer: click.Command) -> None:
         for parameter in singer.params:
             if isinstance(parameter.type, click.File):
                 parameter.type = InputFile()
@@ -87,7 +87,6 @@ class CommandGroup(click.Group):
                 "help_option_names": ["-h", "--help"],
                 **({"color": False} if is_plain() else {}),
             },
-            **options,
         )
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -30,21 +30,12 @@ STALLED_SECONDS: Final = 4.5
 GLANCE_SECONDS: Final = 0.1
 
 
-def handle(handler: Callable[[int, Any], None]) -> None:
+def handle(handler: Callable[[int, Any], None] | signal.Handlers) -> None:
     """Set the handler of every signal that ends a run, if called on the main thread."""
     if threading.current_thread() is threading.main_thread():
-        for number in ALWAYS:
-            signal.signal(number, handler)
-        for number in UNLESS_IGNORED:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, handler)
-
-
-def ignore() -> None:
-    """Ignore these signals from now on: at exit, the interpreter would restore the default handlers."""
-    if threading.current_thread() is threading.main_thread():
         for number in (*ALWAYS, *UNLESS_IGNORED):
-            signal.signal(number, signal.SIG_IGN)
+            if number in ALWAYS or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, handler)
 
 
 class SignalWatch:

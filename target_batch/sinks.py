@@ -46,10 +46,7 @@ class StreamSink(Sink):
     """The plan of a stream under one SCHEMA, and the path of its records.
 
     Of the SDK's hooks it uses the constructor, which compiles the plan, and the bookkeeping of sinks by
-    stream and SCHEMA; `setup` has nothing to do. Not used are `process_record` and `process_batch` (a record
-    needs its line and its bytes, so it enters through `accept`; delivery forms batches, across streams),
-    `is_full` (delivery limits what is waiting) and `clean_up` (the run's totals replace the SDK's metrics).
-    `get_validator` returns None: the converters check types, and a wrong value affects only itself.
+    stream and SCHEMA; `setup` has nothing to do.
     """
 
     def __init__(
@@ -163,11 +160,11 @@ class StreamSink(Sink):
         self._fates.rejected(Ticket(self._origin, line, record_line(record)), (issue,), replay=False)
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        """Not used: records enter through `accept`, with their line and bytes."""
+        """Not used: a record needs its line and its bytes, so it enters through `accept`."""
         raise NotImplementedError
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Not used: delivery forms its own batches."""
+        """Not used: delivery forms its own batches, across streams."""
 
     @property
     def is_full(self) -> bool:
@@ -175,7 +172,7 @@ class StreamSink(Sink):
         return False
 
     def get_validator(self) -> None:
-        """Return None: the converters of the plan check types."""
+        """Return None: the converters of the plan check types, and a wrong value affects only itself."""
 
     def clean_up(self) -> None:
         """Do nothing: the run's totals replace the SDK's per-stream metrics."""

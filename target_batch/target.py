@@ -354,7 +354,7 @@ class TargetBatch(Target):
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         code = target.listen_to_the_end(file_input)
-        signals.ignore()
+        signals.handle(signal.SIG_IGN)  # at exit, the interpreter would restore the default handlers
         sys.exit(code)
 
     @classmethod

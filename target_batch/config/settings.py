@@ -55,7 +55,9 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     types: tuple[SegmentType, ...] | None = None
 
 
-def _setting(title: str, description: str, **extra: Any) -> msgspec.Meta:
+def _setting(description: str, *, title: str = "", secret: bool = False) -> msgspec.Meta:
+    """Describe a setting; where the title is empty, `json_schema` makes it from the setting's name."""
+    extra = {"secret": True} if secret else {}
     return msgspec.Meta(title=title, description=description, extra_json_schema=extra)
 
 
@@ -65,235 +67,210 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rest_api_key: Annotated[
         Secret,
         _setting(
-            "REST API key",
             "The company's REST API key, from Batch's dashboard: Settings, then General.",
             secret=True,
+            title="REST API key",
         ),
     ]
     project_key: Annotated[
         str | None,
-        _setting("Project key", "The omnichannel project that profiles, events and project audiences go to."),
+        _setting("The omnichannel project that profiles, events and project audiences go to."),
     ] = None
     app_api_keys: Annotated[
         tuple[Secret, ...],
         _setting(
-            "App API keys",
             "Live, Dev or SDK keys of the apps and sites that app audiences go to; "
             "each call is repeated per key.",
             secret=True,
+            title="App API keys",
         ),
     ] = ()
     api_url: Annotated[
         str,
-        _setting("API URL", "Where Batch answers: https only, http only towards loopback."),
+        _setting("Where Batch answers: https only, http only towards loopback.", title="API URL"),
     ] = "https://api.batch.com"
-    api_version: Annotated[str, _setting("API version", "Version of the project API.")] = "2.11"
+    api_version: Annotated[str, _setting("Version of the project API.", title="API version")] = "2.11"
     custom_id: Annotated[
         str | None,
         _setting(
-            "Custom ID property",
             "Property that holds the Custom User ID, for every stream; a dotted path reaches into objects.",
+            title="Custom ID property",
         ),
     ] = None
     default_kind: Annotated[
         Literal["fail", "profiles", "events", "audiences", "ignore"],
         _setting(
-            "Default kind",
             "The kind of a stream that its options, shape and name do not determine; "
-            "`fail` stops before any of its records are sent.",
+            "`fail` stops before any of its records are sent."
         ),
     ] = "fail"
     streams: Annotated[
         dict[str, StreamOptions],
-        _setting("Streams", "Stream name or glob → the options of that stream."),
+        _setting("Stream name or glob → the options of that stream."),
     ] = {}
     attribute_naming: Annotated[
         Literal["snake_case", "segment"],
         _setting(
-            "Attribute naming",
             "How a property becomes a Batch name; `segment` gives the names that Batch's "
-            "destination on Segment gives.",
+            "destination on Segment gives."
         ),
     ] = "snake_case"
     nulls: Annotated[
         Literal["delete", "skip"],
-        _setting("Nulls", "A null or an empty string deletes the attribute, or leaves it."),
+        _setting("A null or an empty string deletes the attribute, or leaves it."),
     ] = "delete"
     consent: Annotated[
         Literal["send", "unsubscribe_only", "ignore"],
-        _setting(
-            "Consent",
-            "What happens to `$email_marketing` and `$sms_marketing`; a null consent is never sent.",
-        ),
+        _setting("What happens to `$email_marketing` and `$sms_marketing`; a null consent is never sent."),
     ] = "send"
     late_events: Annotated[
         Literal["reject", "now"],
         _setting(
-            "Late events",
-            "An event outside Batch's window of 24 hours: rejected with its reason, "
-            "or sent without its time.",
+            "An event outside Batch's window of 24 hours: rejected with its reason, or sent without its time."
         ),
     ] = "reject"
     default_country: Annotated[
         str | None,
-        _setting(
-            "Default country", "ISO 3166 region in which national phone numbers are read, for example `FR`."
-        ),
+        _setting("ISO 3166 region in which national phone numbers are read, for example `FR`."),
     ] = None
     replay: Annotated[
         ReplayOptions | None,
         _setting(
-            "Replay",
-            "Historical replay: only records whose own time lies in [start, end), only these Segment types.",
+            "Historical replay: only records whose own time lies in [start, end), only these Segment types."
         ),
     ] = None
     profile_endpoint: Annotated[
         Literal["auto", "update", "mass_update"],
         _setting(
-            "Profile endpoint",
             "`auto`: up to 1,000 custom IDs at once, users and events together, go to /profiles/update, more "
-            "to /profiles/mass-update, and once a run has used the latter it stays with it.",
+            "to /profiles/mass-update, and once a run has used the latter it stays with it."
         ),
     ] = "auto"
     max_updates_per_second: Annotated[
         Positive | None,
         _setting(
-            "Updates per second",
             "Custom IDs a second, at most; the documented limits by default. Lower it to leave "
             "quota to live traffic; raise it where Batch granted more.",
+            title="Updates per second",
         ),
     ] = None
     skip_unchanged: Annotated[
         bool,
         _setting(
-            "Skip unchanged",
             "Send only what changed: the ledger knows what Batch holds of a profile, attribute by attribute, "
-            "and which events of the last day it has.",
+            "and which events of the last day it has."
         ),
     ] = False
     unchanged_max_age_days: Annotated[
         Positive,
         _setting(
-            "Unchanged days",
             "Days after which an unchanged attribute is sent all the same, so that changes made elsewhere "
             "are put right; of some profiles after three quarters of it. Consents do not age.",
+            title="Unchanged days",
         ),
     ] = 30
     events_in_doubt: Annotated[
         Literal["send", "skip"],
         _setting(
-            "Events in doubt",
             "With `skip_unchanged`, an event that may have reached Batch, since its answer was lost or the "
-            "run died: sent again, though it may happen twice, or not, though it may be lost.",
+            "run died: sent again, though it may happen twice, or not, though it may be lost."
         ),
     ] = "send"
     wait_for_indexing: Annotated[
         bool,
-        _setting(
-            "Wait for indexing", "Audiences: the state passes only once Batch has indexed what it accepted."
-        ),
+        _setting("Audiences: the state passes only once Batch has indexed what it accepted."),
     ] = True
     max_indexing_seconds: Annotated[
         Positive,
-        _setting("Indexing seconds", "How long the index may take before the run stops."),
+        _setting("How long the index may take before the run stops.", title="Indexing seconds"),
     ] = 900
     max_audience_shrink: Annotated[
         Share,
         _setting(
-            "Audience shrink",
             "Mirror: refuse to remove more than this share of an audience; an empty stream removes "
             "nothing unless the stream's `allow_empty` is set.",
+            title="Audience shrink",
         ),
     ] = 0.5
     checkpoint_records: Annotated[
         Count,
-        _setting("Checkpoint records", "Records after which the state is confirmed and passed on."),
+        _setting("Records after which the state is confirmed and passed on."),
     ] = 10_000
     checkpoint_seconds: Annotated[
         Positive,
-        _setting("Checkpoint seconds", "Maximum seconds between checkpoints, even if the tap is idle."),
+        _setting("Maximum seconds between checkpoints, even if the tap is idle."),
     ] = 60
     max_retry_seconds: Annotated[
         Positive,
-        _setting("Retry seconds", "How long one request is retried before the run stops."),
+        _setting("How long one request is retried before the run stops.", title="Retry seconds"),
     ] = 300
     request_timeout_seconds: Annotated[
         Positive,
-        _setting("Request time-out", "How long one attempt may take in all."),
+        _setting("How long one attempt may take in all.", title="Request time-out"),
     ] = 60
     max_rejected_share: Annotated[
         Share,
         _setting(
-            "Max rejected share",
             "Breaker: the run stops, and the state is held, once 1,000 records of a stream were read and "
             "more than this share was rejected for a reason that a setting or the tap causes (see the table "
-            "of reasons); at the end also where nothing of a shorter stream could be sent. 1 never stops.",
+            "of reasons); at the end also where nothing of a shorter stream could be sent. 1 never stops."
         ),
     ] = 0.5
     work_path: Annotated[
         str,
-        _setting("Work path", "Folder, or URL that fsspec knows (`s3://…`), for rejects and the run log."),
+        _setting("Folder, or URL that fsspec knows (`s3://…`), for rejects and the run log."),
     ] = ".target-batch"
     ledger_url: Annotated[
         str,
         _setting(
-            "Ledger URL",
             "The memory of what was delivered: SQLite, or `postgresql+psycopg://…` for containers whose "
             "disk is gone afterwards; opened only when a feature needs it.",
             secret=True,
+            title="Ledger URL",
         ),
     ] = "sqlite:///{work_path}/ledger.db"
     notify_url: Annotated[
         str | None,
         _setting(
-            "Notification URL",
             "A webhook that gets the counts of a run (JSON, no personal data) when it stopped or rejected "
             "more than `notify_rejected`.",
             secret=True,
+            title="Notification URL",
         ),
     ] = None
     notify_rejected: Annotated[
         Annotated[int, msgspec.Meta(ge=0)] | None,
         _setting(
-            "Notification threshold",
             "Rejected records beyond which a run that ended well is notified of too; never by default.",
+            title="Notification threshold",
         ),
     ] = None
     confirm_erasures: Annotated[
         bool,
-        _setting(
-            "Confirm erasures",
-            "Streams with `on_delete: erase` may erase people at Batch, which cannot be undone.",
-        ),
+        _setting("Streams with `on_delete: erase` may erase people at Batch, which cannot be undone."),
     ] = False
     max_erasures_share: Annotated[
         Share,
         _setting(
-            "Max erasures share",
             "Erasure: refuse to erase more people of a stream than this share of its records, once they are "
-            "more than 10.",
+            "more than 10."
         ),
     ] = 0.1
     metrics_path: Annotated[
         str | None,
         _setting(
-            "Metrics path",
             "File (or URL that fsspec knows) that gets the counts of the run in Prometheus' text format, at "
-            "each checkpoint and at the end.",
+            "each checkpoint and at the end."
         ),
     ] = None
     dry_run: Annotated[
         bool,
         _setting(
-            "Dry run",
             "Map, validate and count, and write what would be sent to `work_path`; no request leaves and "
-            "no state is emitted.",
+            "no state is emitted."
         ),
     ] = False
-    validate_records: Annotated[
-        bool,
-        _setting("Validate records", "Check every record against its stream's SCHEMA."),
-    ] = True
+    validate_records: Annotated[bool, _setting("Check every record against its stream's SCHEMA.")] = True
 
 
 class SdkSettings(msgspec.Struct):
@@ -319,6 +296,7 @@ def json_schema(settings: type[msgspec.Struct] = Settings) -> dict[str, Any]:
     for field in msgspec.structs.fields(settings):
         (schema,), parts = msgspec.json.schema_components([field.type], schema_hook=_schema_of)
         shown = _inlined(schema, parts)
+        shown["title"] = shown.get("title") or field.name.replace("_", " ").capitalize()
         if field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT:
             required.append(field.name)
         elif isinstance(field.default, str | int | float):

@@ -6,6 +6,7 @@ a null object, so that their old values would stay.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def schema_behind(stream_map: StreamMap, schema: Mapping[str, Any]) -> dict[str,
     separator: str = options.separator
     flat: dict[str, Any] = stream_map.transformed_schema["properties"]
     arrays = {name: said for name, said in _arrays(schema, "", separator) if name in flat}
-    flattened: Any = _flattened(stream_map.flatten_record, flat, separator)
+    flattened: Any = partial(_flattened, stream_map.flatten_record, flat, separator)
     stream_map.flatten_record = flattened  # type: ignore[method-assign]
     return {**stream_map.transformed_schema, "properties": {**flat, **arrays}}
 
@@ -38,20 +39,20 @@ def _arrays(schema: Mapping[str, Any], before: str, separator: str) -> Iterator[
 
 
 def _flattened(
-    flatten: Callable[[dict[str, Any]], dict[str, Any]], known: Mapping[str, Any], separator: str
-) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    def flattened(record: dict[str, Any]) -> dict[str, Any]:
-        found = flatten(_as_tuples(record))
-        flat = {name: list(value) if type(value) is tuple else value for name, value in found.items()}
-        for name, value in found.items():
-            if value is None and name not in known:
-                inside = [key for key in known if key.startswith(name + separator)]
-                flat.update(dict.fromkeys(inside))
-                if inside:
-                    del flat[name]
-        return flat
-
-    return flattened
+    flatten: Callable[[dict[str, Any]], dict[str, Any]],
+    known: Mapping[str, Any],
+    separator: str,
+    record: dict[str, Any],
+) -> dict[str, Any]:
+    found = flatten(_as_tuples(record))
+    flat = {name: list(value) if type(value) is tuple else value for name, value in found.items()}
+    for name, value in found.items():
+        if value is None and name not in known:
+            inside = [key for key in known if key.startswith(name + separator)]
+            flat.update(dict.fromkeys(inside))
+            if inside:
+                del flat[name]
+    return flat
 
 
 def _as_tuples(value: Any) -> Any:

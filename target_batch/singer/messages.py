@@ -26,7 +26,6 @@ class Message(msgspec.Struct, gc=False):
     schema: dict[str, Any] | None = None
     key_properties: list[str] | None = None
     value: msgspec.Raw = msgspec.Raw()
-    version: Any = None
     encoding: dict[str, Any] | None = None
     manifest: list[str] | None = None
 

@@ -125,7 +125,10 @@ class LineReader(GenericSingerReader[bytes]):
             parts.append(first)
             length += len(first)
             if length > LONGEST_LINE:
-                raise self._too_long()
+                raise InputError(
+                    f"Line {self.line_number + 1} is longer than {LONGEST_LINE // MIB} MiB, the bound of its "
+                    "memory. What came before it is finished and confirmed; correct the tap and run again."
+                )
             if not rest:
                 continue
             yield b"".join(parts)
@@ -133,24 +136,18 @@ class LineReader(GenericSingerReader[bytes]):
             length = len(parts[0])
             yield from rest
         last = b"".join(parts)
-        if last:
-            yield from self._last(last)
+        if last and not self._is_torn(last):
+            yield last
 
-    def _too_long(self) -> InputError:
-        return InputError(
-            f"Line {self.line_number + 1} is longer than {LONGEST_LINE // MIB} MiB, the bound of its "
-            "memory. What came before it is finished and confirmed; correct the tap and run again."
-        )
-
-    def _last(self, line: bytes) -> Iterator[bytes]:
-        """Yield a last line without a line break; in a rejects file, skip it if it is cut off."""
+    def _is_torn(self, line: bytes) -> bool:
+        """Return whether a last line without a line break is that of a rejects file, and cut off."""
         try:
             msgspec.json.decode(line)
         except (msgspec.DecodeError, RecursionError):
             if self.tolerates_torn_end:
                 self.warn(f"Line {self.line_number + 1} is cut off: passed over in a rejects file.")
-                return
-        yield line
+            return self.tolerates_torn_end
+        return False
 
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         """Decode one line to plain objects."""
@@ -163,25 +160,21 @@ class LineReader(GenericSingerReader[bytes]):
             line = self.line = line[len(BOM) :]
         if not line.strip(BLANK):
             return None
+        hint = f" {FOR_ROWS}" if self.line_number == 1 else ""  # it may begin with something else
         try:
             message, self.line = odd_message(line)
         except msgspec.ValidationError as error:
             raise InputError(
                 f"Line {self.line_number} of the input is not a Singer message: {_what_is_wrong(error)}. "
-                f"Correct the tap and run again.{self._no_tap()}"
+                f"Correct the tap and run again.{hint}"
             ) from None
         except ValueError:
             raise InputError(
                 f"Line {self.line_number} of the input is not JSON in UTF-8, or it is cut off. "
-                "What came before it is finished and confirmed; correct the tap and run again."
-                f"{self._no_tap()}"
+                f"What came before it is finished and confirmed; correct the tap and run again.{hint}"
             ) from None
         self.odd = True
         return message
-
-    def _no_tap(self) -> str:
-        """Return a hint about rows if the input begins with something other than a message."""
-        return f" {FOR_ROWS}" if self.line_number == 1 else ""
 
     def incomplete(self, kind: str, needed: str) -> InputError:
         """Return the error for a message that lacks what its type needs."""
@@ -191,10 +184,9 @@ class LineReader(GenericSingerReader[bytes]):
 
     def _unknown(self, kind: str) -> None:
         if kind not in self._unknown_types:
+            hint = f" {FOR_ROWS}" if not self._unknown_types and kind in SEGMENT_TYPES else ""
             self._unknown_types.add(kind)
-            first = self._unknown_types == {kind}
-            rows = f" {FOR_ROWS}" if first and kind in SEGMENT_TYPES else ""
-            self.warn(f"Messages of type '{clean(kind, 40)}' are ignored.{rows}")
+            self.warn(f"Messages of type '{clean(kind, 40)}' are ignored.{hint}")
 
 
 def _what_is_wrong(error: msgspec.ValidationError) -> str:
@@ -205,7 +197,7 @@ def _what_is_wrong(error: msgspec.ValidationError) -> str:
     return f"its `{found['key']}` is {found['got']} instead of {found['expected'].removesuffix(' | null')}"
 
 
-def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+def _chunks(stream: IO[Any]) -> Iterator[bytes]:
     """Yield what is available, and an empty chunk now and then while nothing arrives."""
     stream = getattr(stream, "buffer", stream)
     try:

@@ -64,16 +64,16 @@ def typed_columns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     Values with leading zeros or a plus sign stay text: they are identifiers and phone numbers.
     """
     names = dict.fromkeys(name for row in rows for name in row)
-    readers = {name: _reader([row[name] for row in rows if row.get(name)]) for name in names}
-    return [{name: readers[name](text) if text else None for name, text in row.items()} for row in rows]
+    kinds = {name: {"type": _kind([row[name] for row in rows if row.get(name)])} for name in names}
+    return [typed(row, {"properties": kinds}) for row in rows]
 
 
-def _reader(texts: list[str]) -> Any:
+def _kind(texts: list[str]) -> str:
     if texts and all(text.lower() in TRUTHS for text in texts):
-        return lambda text: TRUTHS[text.lower()]
+        return "boolean"
     if _all(INTEGER, texts):
-        return int
-    return Decimal if _all(NUMBER, texts) else str
+        return "integer"
+    return "number" if _all(NUMBER, texts) else "string"
 
 
 def _all(pattern: re.Pattern[str], texts: list[str]) -> bool:
@@ -97,7 +97,11 @@ class Table:
         head = next((text for text in texts if text.strip()), "")
         self._reader = csv.reader(chain([head], texts), delimiter=max(DELIMITERS, key=head.count))
         self.names = [name.strip() for name in next(self._rows(), ())]
-        _refuse_twins(self.names, whence)
+        if twins := [f"`{clean(name, 60)}`" for name, uses in Counter(self.names).items() if uses > 1]:
+            raise InputError(
+                f"The head of {whence} has several columns of one name: {', '.join(twins)}. "
+                "Rename all but one of them."
+            )
 
     def __iter__(self) -> Iterator[tuple[dict[str, str], int]]:
         for row in self._rows():
@@ -114,14 +118,6 @@ class Table:
             yield from self._reader
         except csv.Error:
             raise InputError(f"Line {self._reader.line_num} of {self._whence} is not CSV.") from None
-
-
-def _refuse_twins(names: list[str], whence: str) -> None:
-    twins = ", ".join(f"`{clean(name, 60)}`" for name, count in Counter(names).items() if count > 1)
-    if twins:
-        raise InputError(
-            f"The head of {whence} has several columns of one name: {twins}. Rename all but one of them."
-        )
 
 
 def _text(line: bytes, number: int, whence: str) -> str:
