@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -15,6 +16,7 @@ import click
 from target_batch.common import standard_streams
 from target_batch.common.plain_text import is_plain
 from target_batch.config.files import Wrong, check_log_level
+from target_batch.singer.row_files import opened
 from target_batch.target import TOO_FEW_DESCRIPTORS, TargetBatch
 
 if TYPE_CHECKING:
@@ -60,8 +62,6 @@ class InputFile(click.File):
         """Open the file; one that cannot be opened is an invalid value."""
         if not isinstance(value, str) or "://" not in value:
             return super().convert(value, param, ctx)
-        from target_batch.singer.row_files import opened  # noqa: PLC0415 - only those behind a URL pay for it
-
         try:
             return opened(value).open()
         except Exception as error:  # noqa: BLE001 - backends raise errors of their own
@@ -79,7 +79,7 @@ class CommandGroup(click.Group):
         super().__init__(
             singer.name,
             params=singer.params,
-            callback=_unless_subcommand(singer.callback),
+            callback=partial(_unless_subcommand, singer.callback),
             help=singer.help,
             invoke_without_command=True,
             context_settings={
@@ -124,19 +124,12 @@ class CommandGroup(click.Group):
             formatter.write_dl(rows)
 
 
-def _unless_subcommand(callback: Callable[..., Any] | None) -> Callable[..., None]:
-    def called(**params: Any) -> None:
-        if callback is not None and click.get_current_context().invoked_subcommand is None:
-            if (
-                sys.stdin is not None
-                and sys.stdin.isatty()
-                and not params.get("about")
-                and params.get("file_input") is None
-            ):
-                click.echo(FROM_TERMINAL, err=True)
-            callback(**params)
-
-    return called
+def _unless_subcommand(callback: Callable[..., Any] | None, **params: Any) -> None:
+    if callback is not None and click.get_current_context().invoked_subcommand is None:
+        reads_standard_input = not params.get("about") and params.get("file_input") is None
+        if reads_standard_input and sys.stdin is not None and sys.stdin.isatty():
+            click.echo(FROM_TERMINAL, err=True)
+        callback(**params)
 
 
 def command() -> CommandGroup:

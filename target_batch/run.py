@@ -80,7 +80,8 @@ class Run:
         self._covered = 0
         self._told: set[tuple[str, str]] = set()
         self._deliveries = Deliveries(settings, self._surroundings())
-        self.delivery, self.erasures = self._deliveries.of, self._deliveries.erasures
+        self.delivery = self._deliveries.of
+        self.erasures = self._deliveries.erasures
         self._progress = Progress(self.clock, self._client.counters, dry=settings.dry_run)
         path = None if settings.dry_run else settings.metrics_path
         self._metrics = metrics.MetricsFile(path, logger) if path else None

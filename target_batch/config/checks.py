@@ -37,26 +37,29 @@ def load(config: Mapping[str, Any]) -> Settings:
     own = {name: value for name, value in given.items() if name not in SDK_SETTINGS}
     known = {field.name for field in msgspec.structs.fields(Settings)}
     if unknown := sorted(own.keys() - known):
-        shown = ", ".join(f"`{clean(name, 60)}`{meant(name, known)}" for name in unknown)
         raise ConfigurationError(
-            f"Unknown setting: {shown}. `target-batch --about` lists the settings there are."
+            f"Unknown setting: {_listing(unknown, known)}. "
+            "`target-batch --about` lists the settings there are."
         )
     if "rest_api_key" not in own:
         raise ConfigurationError(
             "`rest_api_key` is missing: set it to the company's REST API key, from Batch's "
             "dashboard under Settings, General."
         )
-    settings = _converted(own, Settings, strict=False)
+    for place, options, kind in _nested(own):
+        _converted(options, kind, place)
+    settings = _converted(own, Settings)
     _check(settings)
     _check_sdk_settings({name: given[name] for name in given.keys() & SDK_SETTINGS})
     return settings
 
 
-def _converted(given: dict[str, Any], kind: type[Given], *, strict: bool) -> Given:
+def _converted(given: Any, kind: type[Given], place: str = "", *, strict: bool = False) -> Given:
+    """Convert settings, or the options at a place in them, to their declared type."""
     try:
         return msgspec.convert(given, kind, strict=strict, dec_hook=_secret)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(_wrong_setting(given, kind, error)) from None
+        raise ConfigurationError(_told(error, kind, place)) from None
 
 
 def _check_sdk_settings(given: dict[str, Any]) -> None:
@@ -130,28 +133,13 @@ UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 LONGEST: Final = 300
 
 
-def _wrong_setting(given: Mapping[str, Any], settings: type, error: msgspec.ValidationError) -> str:
-    """Return a message saying which setting, or option of which stream, is wrong and what it may be."""
-    for place, value, kind in _nested(given):
-        if found := _issue(value, kind):
-            return _told(found, kind, place)
-    return _told(error, settings, "")
-
-
 def _nested(given: Mapping[str, Any]) -> Iterator[tuple[str, Any, type]]:
+    """Yield the options of every stream and of a replay: msgspec's errors do not name their stream."""
     streams = given.get("streams")
     for name, options in streams.items() if isinstance(streams, dict) else ():
         yield f"streams.{clean(name, 60)}", options, StreamOptions
     if isinstance(given.get("replay"), dict):
         yield "replay", given["replay"], ReplayOptions
-
-
-def _issue(value: Any, kind: type) -> msgspec.ValidationError | None:
-    try:
-        msgspec.convert(value, kind, strict=False)
-    except msgspec.ValidationError as error:
-        return error
-    return None
 
 
 def _told(error: msgspec.ValidationError, kind: type, prefix: str) -> str:

@@ -179,8 +179,6 @@ LEVEL_VARIABLES: Final = (f"{PREFIX}LOGLEVEL", "LOGLEVEL")
 EDITOR_SCHEMA: Final = "$schema"
 """The key that refers an editor to the file's JSON schema; it is not a setting."""
 
-READ_AS: Final[dict[str, type[Any]]] = {"object": dict, "array": list}
-
 NO_CONFIGURATION: Final = (
     "No configuration was named. Give it with --config FILE, or with --config ENV for variables "
     "TARGET_BATCH_…; `target-batch init` writes one."
@@ -292,7 +290,7 @@ def _value(variable: str, text: str, kind: str) -> Any:
             return int(text)
         if kind == "object" or (kind == "array" and text.lstrip().startswith("[")):
             found = json.loads(text)
-            if not isinstance(found, READ_AS[kind]):
+            if not isinstance(found, dict if kind == "object" else list):
                 raise Wrong(f"{variable} cannot be read: a JSON {kind} is expected.")
             return found
     except (ValueError, RecursionError):

@@ -42,16 +42,12 @@ UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, Ar
 """Errors of `decode` for a line that needs a second look."""
 
 
-def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Wrap a number reader to return NaN for what it cannot read, so that only that value is refused."""
-
-    def number(text: str) -> Any:
-        try:
-            return read(text)
-        except (ValueError, ArithmeticError):
-            return math.nan
-
-    return number
+def _or_nan(read: Callable[[str], Any], text: str) -> Any:
+    """Read a number; return NaN for what cannot be read, so that only that value is refused."""
+    try:
+        return read(text)
+    except (ValueError, ArithmeticError):
+        return math.nan
 
 
 def _kind_only(value: Any) -> str:
@@ -61,7 +57,7 @@ def _kind_only(value: Any) -> str:
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=_kind_only).encode
 decode: Final = msgspec.json.Decoder(Message, float_hook=Decimal).decode
-_loads: Final = partial(json.loads, parse_float=_or_nan(Decimal), parse_int=_or_nan(int))
+_loads: Final = partial(json.loads, parse_float=partial(_or_nan, Decimal), parse_int=partial(_or_nan, int))
 
 
 def record_in(source: bytes) -> dict[str, Any]:
