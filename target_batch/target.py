@@ -35,7 +35,7 @@ from target_batch.mapping.settings_check import ready
 from target_batch.report.rejects import MARK
 from target_batch.run import Run
 from target_batch.singer.flattening import schema_behind
-from target_batch.singer.messages import RecordLine, is_utf8, record_line
+from target_batch.singer.messages import RecordLine, record_line
 from target_batch.singer.reader import TICK_ROWS, LineReader
 from target_batch.singer.row_files import RowFile
 from target_batch.sinks import IgnoringSink, StreamSink
@@ -239,8 +239,10 @@ class TargetBatch(Target):
         value = bytes(message.value)
         if not value:
             raise self.message_reader.incomplete("STATE", "value")
-        if not is_utf8(value):
-            raise self.message_reader.incomplete("STATE", "value` in UTF-8, `value")
+        try:
+            value.decode()  # the decoder does not check what a message keeps as bytes
+        except UnicodeDecodeError:
+            raise self.message_reader.incomplete("STATE", "value` in UTF-8, `value") from None
         self.run.state(self.message_reader.line_number, value)
 
     def _process_activate_version_message(self, message: Message) -> None:  # type: ignore[override]

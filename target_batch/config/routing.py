@@ -30,16 +30,13 @@ IRREGULAR = {"people": "person", "persons": "person"}
 CUSTOM_ID_NAMES = ("custom_id", "user_id", "userId")
 SEGMENT_ENVELOPE = frozenset({"context", "traits", "properties", "event", "messageId", "anonymousId"})
 
-
+_EVERY_KIND = ("custom_id", "time", "deleted_at")
 NAMING: dict[str, tuple[str, ...]] = {
-    "profiles": ("custom_id", "time", "deleted_at"),
-    "events": ("custom_id", "time", "deleted_at", "event_property"),
-    "segment": ("custom_id", "time", "deleted_at"),
-    "audiences": (
-        "custom_id", "time", "deleted_at", "audience_property", "display_name_property", "action_property",
-        "tags",
-    ),
-}  # fmt: skip
+    "profiles": _EVERY_KIND,
+    "events": (*_EVERY_KIND, "event_property"),
+    "segment": _EVERY_KIND,
+    "audiences": (*_EVERY_KIND, "audience_property", "display_name_property", "action_property", "tags"),
+}
 """Kind → the options that name a property of its records."""
 _NAMES_SHOWN = 40
 

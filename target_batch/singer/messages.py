@@ -83,15 +83,6 @@ def row_in(line: bytes) -> RecordLine:
         return RecordLine(message.record or {}, strict, odd=True)
 
 
-def is_utf8(value: bytes) -> bool:
-    """Return whether bytes are UTF-8; the decoder does not check what a message keeps as bytes."""
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def record_line(record: dict[str, Any], *, odd: bool = False) -> bytes:
     """Encode a record that stream maps have changed, so that `record_in` finds it again.
 
