@@ -26,7 +26,6 @@ KIND_BY_LAST_WORD: dict[str, Kind] = {
     **dict.fromkeys(("cohort", "audience", "segment", "membership"), "audiences"),
     **dict.fromkeys(("cohort_member", "audience_member", "segment_member"), "audiences"),
 }
-IRREGULAR = {"people": "person", "persons": "person"}
 CUSTOM_ID_NAMES = ("custom_id", "user_id", "userId")
 SEGMENT_ENVELOPE = frozenset({"context", "traits", "properties", "event", "messageId", "anonymousId"})
 
@@ -134,8 +133,8 @@ def _is_there(path: str, properties: dict[str, Any]) -> bool:
 
 
 def _singular(word: str) -> str:
-    if word in IRREGULAR:
-        return IRREGULAR[word]
+    if word == "people":
+        return "person"
     if word.endswith("ies"):
         return word[:-3] + "y"
     return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
