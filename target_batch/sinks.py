@@ -43,10 +43,13 @@ NO_UTF8 = "The text holds half a surrogate pair, which has no UTF-8 form."
 
 
 class StreamSink(Sink):
-    """The plan of a stream under one SCHEMA, and the path of its records.
+    """The base of the sinks: the plan of a stream under one SCHEMA, and the path of its records.
 
     Of the SDK's hooks it uses the constructor, which compiles the plan, and the bookkeeping of sinks by
-    stream and SCHEMA; `setup` has nothing to do.
+    stream and SCHEMA; `setup` has nothing to do. Not used are `process_record` and `process_batch` (a record
+    needs its line and its bytes, so it enters through `accept`; delivery forms batches, across streams),
+    `is_full` (delivery limits what is waiting) and `clean_up` (the run's totals replace the SDK's metrics).
+    `get_validator` returns None: the converters check types, and a wrong value affects only itself.
     """
 
     def __init__(
@@ -111,14 +114,10 @@ class StreamSink(Sink):
                 self._run.tell(self.stream_name, note, level_of(note))
 
     def _note(self, operation: Any, record: dict[str, Any], ticket: Ticket) -> None:
-        """Count what is left out of an operation, and give an event its identity in the ledger.
-
-        What is left out may be sent later, after what is sent now, unless an event would then happen twice.
-        """
-        events = getattr(operation, "events", None)
+        """Count what is left out of an operation, and give an event its identity in the ledger."""
         if operation.issues:
-            self._fates.went_without(ticket, operation.issues, replay=not events)
-        if self._knows_events and events:
+            self._fates.went_without(ticket, operation.issues, replay=self.is_repeatable(operation))
+        if self._knows_events and getattr(operation, "events", None):
             keys = tuple(name for name in self.key_properties if name != self.plan.custom_id.property)
             times = self.plan.time_names
             operation.event_identity = event_identity(self.stream_name, keys, times, operation, record)
@@ -159,12 +158,16 @@ class StreamSink(Sink):
         issue = Issue(Reason.STREAM_MAP_FAILED, message=f"the stream map ended with {clean(error, 60)}")
         self._fates.rejected(Ticket(self._origin, line, record_line(record)), (issue,), replay=False)
 
+    def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:
+        """Return whether what was left out of an operation may be sent later, after what is sent now."""
+        raise NotImplementedError
+
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        """Not used: a record needs its line and its bytes, so it enters through `accept`."""
+        """Not used: records enter through `accept`, with their line and bytes."""
         raise NotImplementedError
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Not used: delivery forms its own batches, across streams."""
+        """Not used: delivery forms its own batches."""
 
     @property
     def is_full(self) -> bool:
@@ -172,10 +175,26 @@ class StreamSink(Sink):
         return False
 
     def get_validator(self) -> None:
-        """Return None: the converters of the plan check types, and a wrong value affects only itself."""
+        """Return None: the converters of the plan check types."""
 
     def clean_up(self) -> None:
         """Do nothing: the run's totals replace the SDK's per-stream metrics."""
+
+
+class ProfileSink(StreamSink):
+    """A stream of profile updates: kinds `profiles`, `events`, `segment`, and cohorts as attributes."""
+
+    def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:
+        """Return whether the operation has no event: an event that is sent again happens twice."""
+        return not getattr(operation, "events", None)
+
+
+class AudienceSink(StreamSink):
+    """A stream whose records become audience changes: kind `audiences`."""
+
+    def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:  # noqa: ARG002
+        """Return True: adding a member again changes only the attributes that are sent."""
+        return True
 
 
 class IgnoringSink(StreamSink):
@@ -198,6 +217,13 @@ class IgnoringSink(StreamSink):
     def refuse_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:  # noqa: ARG002
         """Count one record."""
         self.accept(record, line, b"")
+
+
+def sink_class(route: Route) -> type[StreamSink]:
+    """Return the class of the sink for a stream; a cohort that becomes an attribute updates profiles."""
+    if route.kind == "ignore":
+        return IgnoringSink
+    return AudienceSink if route.kind == "audiences" and not route.options.as_attribute else ProfileSink
 
 
 def level_of(note: str) -> int:

@@ -38,7 +38,7 @@ from target_batch.singer.flattening import schema_behind
 from target_batch.singer.messages import RecordLine, record_line
 from target_batch.singer.reader import TICK_ROWS, LineReader
 from target_batch.singer.row_files import RowFile
-from target_batch.sinks import IgnoringSink, StreamSink
+from target_batch.sinks import StreamSink, sink_class
 
 if TYPE_CHECKING:
     import logging
@@ -172,7 +172,7 @@ class TargetBatch(Target):
 
     def get_sink_class(self, stream_name: str) -> type[StreamSink]:
         """Return the sink of the stream's kind."""
-        return IgnoringSink if self.routes[stream_name].kind == "ignore" else StreamSink
+        return sink_class(self.routes[stream_name])
 
     def get_sink(self, stream_name: str, **options: Any) -> StreamSink:
         """Return a stream's sink: a new one if its SCHEMA has changed."""
