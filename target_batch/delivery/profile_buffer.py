@@ -136,10 +136,6 @@ class Entry(msgspec.Struct, gc=False):
         within = (spellings_within(event.get("attributes")) for event in self.events)
         return [next(within) if name else frozenset() for name in self.named]
 
-    def expire(self, before: str) -> list[Ticket]:
-        """Remove events with a time of their own before `before` (RFC 3339, UTC); return their tickets."""
-        return self.leave_out([event.get("time", before) < before for event in self.events])
-
     def leave_out(self, which: Sequence[bool]) -> list[Ticket]:
         """Remove the events whose flag in `which` is true; return their tickets."""
         if not any(which):
