@@ -18,6 +18,7 @@ import msgspec
 from target_batch.batch_api.bulk import Receipt
 from target_batch.common.errors import DeliveryError, StopRun
 from target_batch.common.limits import AUDIENCE_ENTRIES, BODY_BYTES
+from target_batch.common.operations import Ticket
 from target_batch.common.redaction import clean
 from target_batch.delivery.base import BLOCKED_WAIT, Delivery
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from target_batch.batch_api.audiences import AudienceSender, Look
     from target_batch.common.clock import Clock, Stop
-    from target_batch.common.operations import AudienceChange, Origin, Ticket
+    from target_batch.common.operations import AudienceChange, Origin
     from target_batch.delivery.fates import Fates
 
 MOST_WAITING: Final = 100_000
@@ -83,16 +84,20 @@ class AudienceRequest:
     line: int
     open_answers: int = 0
     open_indexes: int = 0
-    accepted: Counter[tuple[Origin, ...]] = field(default_factory=Counter)
-    """After the last answer, the number of accepted members by the origins of their records."""
+    _origins: Counter[tuple[Origin, ...]] = field(default_factory=Counter)
 
     def answered(self) -> None:
         """Note an answer; after the last one only counts are kept, as indexing may take long."""
         self.open_answers -= 1
         if not self.open_answers:
             accepted = (member.tickets for member in self.members if member.tickets)
-            self.accepted.update(tuple([ticket.origin for ticket in tickets]) for tickets in accepted)
+            self._origins.update(tuple(ticket.origin for ticket in tickets) for tickets in accepted)
             self.members, self.bodies = [], []
+
+    def delivered(self) -> Iterator[list[Ticket]]:
+        """Yield, for each accepted member, one ticket per record of it; these tickets have no content."""
+        for origins in self._origins.elements():
+            yield [Ticket(origin, self.line, b"") for origin in origins]
 
 
 @dataclass(slots=True)
@@ -374,7 +379,7 @@ class AudienceDelivery(Delivery):
         if request.open_indexes:
             return
         self._open.remove(request)
-        self._fates.count_delivered(request.accepted)
+        self._fates.all_delivered(list(request.delivered()))
         self._failure = self._failure or self._fates.tripped()
 
     def settle(self, timeout: float = 0.0) -> None:

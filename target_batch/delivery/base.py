@@ -50,7 +50,7 @@ class Delivery(ABC):
         """Send what can be sent now."""
 
     def checkpoint(self) -> None:
-        """Send what a waiting state is worth a request for."""
+        """Send what waits, because a checkpoint is due."""
         self.flush()
 
     @abstractmethod

@@ -89,11 +89,8 @@ class Deliveries:
 
     def __iter__(self) -> Iterator[Delivery]:
         """Return an iterator over the deliveries: mirrors after the others, erasures last."""
-        mirrors = set(self.mirrors)
-        last = self._deliveries.get("erasures")
-        return iter(
-            sorted(self._deliveries.values(), key=lambda delivery: (delivery is last, delivery in mirrors))
-        )
+        every = self._deliveries.values()
+        return iter(sorted(every, key=lambda one: (isinstance(one, Erasures), one in self.mirrors)))
 
     @property
     def limit(self) -> Quota:
@@ -181,12 +178,13 @@ class Deliveries:
         of_profiles = not membership or options.as_attribute
         if of_profiles:
             self._of_profiles.add(stream)
-        if settings.project_key is None and (of_profiles or options.destination == "project"):
+        to_project = of_profiles or options.destination == "project"
+        if to_project and settings.project_key is None:
             raise ConfigurationError(
                 f"Stream '{clean(stream)}' goes to a project, but `project_key` is not set. "
                 "Set it to the project's key, from Batch's dashboard under Settings."
             )
-        if not settings.app_api_keys and not of_profiles and options.destination != "project":
+        if not to_project and not settings.app_api_keys:
             raise ConfigurationError(
                 f"Stream '{clean(stream)}' goes to apps, but `app_api_keys` is empty. "
                 "Set it to the Live, Dev or SDK keys of the apps and sites."
@@ -215,9 +213,8 @@ class Deliveries:
     def _probe(self, send: Callable[..., Verdict] | None = None) -> Verdict:
         """Make a read-only call to the project; its answer shows whether keys and address are right."""
         platform = ProjectAudiences(self._project)
-        limiter = self._listing("project", platform).limiter
         send = send or self._run.client.send
-        return send(platform.list_call(limit=1), platform.classify_list, limiter)
+        return send(platform.list_call(limit=1), platform.classify_list, self._limiters["project"])
 
     def _learn_time(self) -> None:
         """Call Batch once before the first event: its clock, not this machine's, tells which are too old."""
@@ -334,12 +331,9 @@ class Deliveries:
 
         url, work_path = self._settings.ledger_url, self._local_work_path()
         if self._settings.dry_run:
+            self._scratch = tempfile.TemporaryDirectory(prefix="target-batch-")  # removed when the run ends
             return opened_copy(url, work_path, Path(self._scratch.name))
         return Ledger(url, work_path)
-
-    @cached_property
-    def _scratch(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="target-batch-")
 
     def _local_work_path(self) -> Path:
         if isinstance(self._run.folder, LocalFolder):

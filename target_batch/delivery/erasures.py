@@ -78,13 +78,8 @@ class AppRefusal(NamedTuple):
 class Erasures(Delivery):
     """Collects the erasures of a run and requests them at its end; holds the state from the first one on.
 
-    Args:
-        senders: One sender for each app key.
-        book: The record of erasures requested earlier and in this run.
-        fates: Settles the fates of the records.
-        max_share: The maximum share of a stream's records that may be erasures.
-        input_ended: Returns whether the input was read to its end.
-        forget: Removes people's profiles from the ledger, before their erasure is requested.
+    There is one sender for each app key. At most `max_share` of a stream's records may be erasures. `forget`
+    removes people's profiles from the ledger, before their erasure is requested.
     """
 
     def __init__(
@@ -161,19 +156,14 @@ class Erasures(Delivery):
         if refusals:
             self._refused[key] = refusals
             return
-        if left:
-            self._fates.delivered(tickets)
-        else:
-            self._fates.unchanged(tickets)
+        settle = self._fates.delivered if left else self._fates.unchanged
+        settle(tickets)
         del self._pending[key]
 
     def _sent(self, sender: ErasureSender, custom_id: str, ticket: Ticket) -> AppRefusal | None:
         """Request one erasure from one app; return its refusal, if it refused this person.
 
         A person reported as unknown counts as erased if an earlier, unanswered attempt may have erased them.
-
-        Raises:
-            StopRun: the request could not be delivered.
         """
         verdict = sender.send(custom_id)
         if isinstance(verdict, Accepted):
@@ -196,10 +186,8 @@ class Erasures(Delivery):
         """
         refusing = {found.sender.scope: found for refusals in self._refused.values() for found in refusals}
         for scope, (sender, _) in refusing.items():
-            if scope not in self._accepted:
-                probed = sender.probe()
-                if not isinstance(probed, Accepted):
-                    raise self._stopped(sender, probed)
+            if scope not in self._accepted and not isinstance(probed := sender.probe(), Accepted):
+                raise self._stopped(sender, probed)
         is_new = self._book.apps.isdisjoint(sender.scope for sender in self._senders)
         if is_new and len(self._refused) >= SINGLED_OUT:
             what = next(iter(refusing.values())).verdict.what

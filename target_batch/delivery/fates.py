@@ -17,11 +17,11 @@ from target_batch.common.reasons import STOPPING, Issue, Reason
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from target_batch.batch_api.answers import Refusal
-    from target_batch.common.operations import Origin, Ticket
+    from target_batch.common.operations import Ticket
 
 BREAKER_AFTER: Final = 1000
 """Records of a stream that must be read before the share of rejected ones can stop the run."""
@@ -67,7 +67,8 @@ class Fates:
         self._rejects.write(ticket, issues, whole=True, replay=replay)
         tally = ticket.origin.tally
         tally.rejected += 1
-        tally.reasons.update(issue.reason.code for issue in issues)
+        for issue in issues:
+            tally.reasons[issue.reason.code] += 1
         if any(issue.reason.stops for issue in issues):
             tally.stopping += 1
             if tally.judged >= BREAKER_AFTER:
@@ -78,23 +79,21 @@ class Fates:
         written = [issue for issue in issues if not issue.counted_only]
         if written:
             self._rejects.write(ticket, written, whole=False, replay=replay)
-        ticket.origin.tally.reasons.update(issue.reason.code for issue in issues)
+        for issue in issues:
+            ticket.origin.tally.reasons[issue.reason.code] += 1
 
     def delivered(self, tickets: Sequence[Ticket]) -> None:
         """Settle the records of one entry or one member that Batch accepted."""
         self.all_delivered((tickets,))
 
-    def all_delivered(self, groups: Iterable[Sequence[Ticket]]) -> None:
+    def all_delivered(self, groups: Sequence[Sequence[Ticket]]) -> None:
         """Settle the records of many entries that Batch accepted, one group of records per entry."""
-        self.count_delivered(Counter(tuple([ticket.origin for ticket in tickets]) for tickets in groups))
-
-    def count_delivered(self, entries: Counter[tuple[Origin, ...]]) -> None:
-        """Settle the records of accepted entries: how many came from records of the same origins."""
-        for origins, count in entries.items():
-            origins[0].tally.delivered += count
-            for origin in origins[1:]:
-                origin.tally.delivered += count
-                origin.tally.merged += count
+        for origin, count in Counter([tickets[0].origin for tickets in groups]).items():
+            origin.tally.delivered += count
+        for tickets in [group for group in groups if len(group) > 1]:
+            for ticket in tickets[1:]:
+                ticket.origin.tally.delivered += 1
+                ticket.origin.tally.merged += 1
 
     def unchanged(self, tickets: Sequence[Ticket]) -> None:
         """Settle records whose content Batch already has."""

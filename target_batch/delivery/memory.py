@@ -5,6 +5,7 @@ The tables of attributes and of events are read and marked in one transaction.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from target_batch.common.limits import MOST_NAMES
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from target_batch.ledger.database import Ledger
 
 
+@dataclass(slots=True)
 class Memory:
     """The ledger's part in the delivery of profile updates.
 
@@ -31,22 +33,12 @@ class Memory:
     about `MOST_NAMES`. With `risks_twice`, an event that may have reached Batch is sent again.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        profiles: ProfileMemory,
-        events: EventMemory,
-        spared: Spared,
-        sent_names: set[str],
-        *,
-        risks_twice: bool = True,
-    ) -> None:
-        self._ledger = ledger
-        self.profiles = profiles
-        self._events = events
-        self._spared = spared
-        self._sent_names = sent_names
-        self._risks_twice = risks_twice
+    ledger: Ledger
+    profiles: ProfileMemory
+    events: EventMemory
+    spared: Spared
+    sent_names: set[str]
+    risks_twice: bool = True
 
     def claim(self, entries: Sequence[Entry]) -> Sending:
         """Remove from entries what Batch already holds, and mark the rest as in flight in the ledger.
@@ -56,9 +48,9 @@ class Memory:
         """
         identities = [identity for entry in entries for identity in entry.identities if identity]
         wanted = [(entry.custom_id, entry.attributes, entry.body) for entry in entries]
-        with self._ledger.turn() as connection:
+        with self.ledger.turn() as connection:
             claim, left = self.profiles.claim(connection, wanted)
-            standings = self._events.claim(connection, identities) if identities else []
+            standings = self.events.claim(connection, identities) if identities else []
         sending = Sending(claim=claim)
         known = iter(standings)
         moved: dict[int, int] = {}
@@ -77,30 +69,30 @@ class Memory:
 
     def _leave_out_events(self, entry: Entry, standings: list[Standing], sending: Sending) -> None:
         doubts = standings.count(Standing.IN_DOUBT)
-        if doubts and not self._risks_twice:
+        if doubts and not self.risks_twice:
             sending.skipped += entry.leave_out([one is Standing.IN_DOUBT for one in standings])
             standings = [one for one in standings if one is not Standing.IN_DOUBT]
         elif doubts:
-            self._spared.risked += doubts
+            self.spared.risked += doubts
         fresh = zip(entry.identities, standings, strict=True)
         sending.fresh.update(identity for identity, standing in fresh if standing is Standing.NEW)
         gone = entry.leave_out([one is Standing.ACCEPTED for one in standings])
-        self._spared.events += len(gone)
+        self.spared.events += len(gone)
         sending.unchanged += gone
 
     def _note_names(self, entries: Sequence[Entry]) -> None:
         for names in {tuple(entry.attributes) for entry in entries}:
-            if len(self._sent_names) < MOST_NAMES:
-                self._sent_names |= bare(names)
+            if len(self.sent_names) < MOST_NAMES:
+                self.sent_names |= bare(names)
 
     def _leave_out_attributes(self, entry: Entry, left: dict[str, Any], sending: Sending) -> None:
         if not entry.attributes or len(left) == len(entry.attributes):
             return
-        self._spared.attributes += len(entry.attributes) - len(left)
+        self.spared.attributes += len(entry.attributes) - len(left)
         if left:
             entry.attributes, entry.body = left, b""
             return
-        self._spared.profiles += not entry.events
+        self.spared.profiles += not entry.events
         sending.unchanged += entry.leave_attributes_out()
 
     def settle(self, sending: Sending, receipt: Receipt) -> None:
@@ -111,11 +103,11 @@ class Memory:
         """
         outcome = _outcome(sending.entries, receipt)
         accepted, withdrawn = _events(sending, receipt)
-        with self._ledger.turn() as connection:
+        with self.ledger.turn() as connection:
             if sending.claim is not None:
                 self.profiles.settle(connection, sending.claim, outcome)
-            self._events.accepted(connection, accepted)
-            self._events.withdraw(connection, withdrawn)
+            self.events.accepted(connection, accepted)
+            self.events.withdraw(connection, withdrawn)
 
 
 def _outcome(entries: Sequence[Entry], receipt: Receipt) -> Outcome:

@@ -24,7 +24,7 @@ from target_batch.ledger.staging import Count, Row, Staging
 from target_batch.ledger.tables import members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from target_batch.batch_api.answers import Refusal
     from target_batch.batch_api.bulk import Receipt
@@ -73,11 +73,12 @@ class MirrorDelivery(Delivery):
         self._labels: dict[str, str] = {}
         self._origin: Origin | None = None
         self._open_since: int | None = None
+        """The line from which on states are held: an empty stream has to be delivered, too."""
         self._finished = False
 
     def put(self, operation: AudienceChange | ProfileUpdate, ticket: Ticket) -> None:
         """Stage one row."""
-        self._since(ticket.line)
+        self._open_since = self._open_since or ticket.line
         self._origin = ticket.origin
         row, label = _row(operation, ticket)
         self._labels[row.name] = label
@@ -85,18 +86,13 @@ class MirrorDelivery(Delivery):
 
     def state(self, line: int, value: bytes) -> None:
         """Take a STATE as evidence that the stream is complete, unless it was written in the middle."""
-        self._since(line)
+        self._open_since = self._open_since or line
         self._completeness.state(value)
 
     def activated(self, stream: str) -> None:
         """Take an ACTIVATE_VERSION as evidence that its stream is complete."""
         if stream == self._stream:
             self._completeness.activated()
-
-    def _since(self, line: int) -> None:
-        """Hold the states from this line on: an empty stream has to be delivered, too."""
-        if self._open_since is None:
-            self._open_since = line
 
     def oldest_line(self) -> int | None:
         """Return the input line of the first row or STATE, until the mirror is done."""
@@ -148,7 +144,6 @@ class MirrorDelivery(Delivery):
 
     def _guard_completeness(self) -> None:
         """Refuse a stream that was not read to its end, because members may be missing from it."""
-        option = f"streams.{clean(self._stream)}.complete_at"
         if not self._input_ended():
             self._refuse(
                 "the input did not prove complete: the run was stopped before its end. "
@@ -165,8 +160,9 @@ class MirrorDelivery(Delivery):
             "the input did not prove complete: it ended, but neither STATE nor ACTIVATE_VERSION came after "
             "the stream's last record. Either the tap died on the way, or it writes none at the end of a "
             "full table, as taps of the SDK do. If the tap's exit code was 0, set "
-            f"`{option}` to `end_of_input`: the end of the input is then taken as proof, so a tap that dies "
-            "unnoticed removes everybody it did not get to, up to `max_audience_shrink`"
+            f"`streams.{clean(self._stream)}.complete_at` to `end_of_input`: the end of the input is then "
+            "taken as proof, so a tap that dies unnoticed removes everybody it did not get to, up to "
+            "`max_audience_shrink`"
         )
 
     def _guard_emptiness(self) -> None:
@@ -220,18 +216,21 @@ class MirrorDelivery(Delivery):
         """Count members that were added or removed."""
         self._fates.moved(self._stream, added=added, removed=removed)
 
-    def refused(self, name: str, member: str, refusals: Sequence[Refusal]) -> bool:
-        """Settle the records of a member that Batch refused; return whether there are any.
+    def reject(self, name: str, refused: Mapping[str, Sequence[Refusal]]) -> int:
+        """Settle the records of members that Batch refused; return the number of members without records.
 
         A member refused by one destination is still sent to the others, but settled only once.
         """
-        found = self._staging.last_word(name, member)
-        if found is None or self._origin is None:
-            return False
-        if not found.refused:
-            tickets = [Ticket(self._origin, found.line, found.source)] * found.records
-            self._fates.refused(tickets, refusals)
-        return True
+        silent = 0
+        for member, refusals in refused.items():
+            found = self._staging.last_word(name, member)
+            if found is None or self._origin is None:
+                silent += 1
+            elif not found.refused:
+                tickets = [Ticket(self._origin, found.line, found.source)] * found.records
+                self._fates.refused(tickets, refusals)
+        self._staging.refuse(name, list(refused))
+        return silent
 
     def _unchanged(self, plans: Sequence[MirrorPlan], name: str) -> Count:
         """Count the rows that are already up to date in every destination, before anything is sent."""
@@ -367,7 +366,7 @@ class MirrorPlan:
             self._snapshot.doubt_adds(self._staging, span)
             receipt = self._accepted(make(self.name, label, [add.body for add in adds]))
             refused = {adds[index].member: found for index, found in receipt.refused.items()}
-            self._reject(refused)
+            self._mirror.reject(self.name, refused)
             self._mirror.moved(added=len(adds) - len(refused))
             if replaced:
                 self._snapshot.added(self._staging, span, list(refused))
@@ -389,7 +388,7 @@ class MirrorPlan:
             self._snapshot.doubt_removes(ids)
             receipt = self._accepted(self._destination.remove(self.name, label, ids))
             refused = {ids[index]: found for index, found in receipt.refused.items()}
-            if silent := self._reject(refused):
+            if silent := self._mirror.reject(self.name, refused):
                 self._mirror.tell(
                     f"Batch refused to remove {silent} members of {self._shown}; they stay in it."
                 )
@@ -403,12 +402,6 @@ class MirrorPlan:
         if receipt.token is not None:
             self._token = receipt.token
         return receipt
-
-    def _reject(self, refused: dict[str, tuple[Refusal, ...]]) -> int:
-        """Reject the records of members that Batch refused; return the number of members without records."""
-        named = [self._mirror.refused(self.name, member, found) for member, found in refused.items()]
-        self._staging.refuse(self.name, list(refused))
-        return named.count(False)
 
     def _settle(self, token: str) -> None:
         """Wait for indexing, and compare the size with the ledger: others may change the audience, too."""

@@ -97,16 +97,12 @@ class Entry(msgspec.Struct, gc=False):
         """Return the encoded entry without its events; None if it contains nothing else."""
         return _encode(Body(Identifiers(self.custom_id), self.attributes)) if self.attributes else None
 
-    def _open(self) -> None:
-        self.attributes = _decode(self.body).attributes
-        self.body = b""
-
     def merge(self, update: ProfileUpdate, ticket: Ticket) -> bool:
         """Merge a later update: its attributes win, its events are appended; False if it does not fit."""
         if len(self.events) + len(update.events) > EVENTS_PER_ENTRY:
             return False
         if self.body:
-            self._open()
+            self.attributes, self.body = _decode(self.body).attributes, b""
         if update.attributes and not self._merge_attributes(update.attributes):
             return False
         if update.events or self.events:
