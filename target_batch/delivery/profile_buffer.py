@@ -38,19 +38,17 @@ class Identifiers(msgspec.Struct, gc=False):
     custom_id: str
 
 
-class Body(msgspec.Struct, gc=False, omit_defaults=True):
+class Profile(msgspec.Struct, gc=False):
+    """An entry without events, as Batch expects it."""
+
+    identifiers: Identifiers
+    attributes: dict[str, Any] = {}
+
+
+class Body(Profile, gc=False, omit_defaults=True):
     """An entry, as Batch expects it."""
 
-    identifiers: Identifiers
-    attributes: dict[str, Any] = {}
     events: list[dict[str, Any]] = []
-
-
-class Profile(msgspec.Struct, gc=False):
-    """An entry without events."""
-
-    identifiers: Identifiers
-    attributes: dict[str, Any] = {}
 
 
 _decode: Final = msgspec.json.Decoder(Profile, float_hook=Decimal).decode
