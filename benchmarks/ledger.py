@@ -32,7 +32,7 @@ from target_batch.common.operations import AudienceChange, Origin, ProfileUpdate
 from target_batch.config.settings import StreamOptions  # noqa: E402 - same
 from target_batch.delivery.fates import Fates  # noqa: E402 - same
 from target_batch.delivery.memory import Memory  # noqa: E402 - same
-from target_batch.delivery.mirror.mirror import MirrorDelivery  # noqa: E402 - same
+from target_batch.delivery.mirror import MirrorDelivery  # noqa: E402 - same
 from target_batch.delivery.profile_buffer import ProfileBuffer, seal  # noqa: E402 - same
 from target_batch.ledger.database import Ledger  # noqa: E402 - same
 from target_batch.ledger.events import EventMemory  # noqa: E402 - same
@@ -112,7 +112,7 @@ def mirrored(phase: str, ledger: Ledger, members: int) -> None:
     lane = MirrorDelivery(
         "cohort",
         StreamOptions(kind="audiences", mode="mirror", audience="vip"),
-        [Nowhere()],
+        [Nowhere()],  # type: ignore[list-item]
         ledger=ledger,
         fates=fates,
         max_shrink=0.5,

@@ -19,9 +19,9 @@ from target_batch.common.limits import MOST_NAMES
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import Scrubber, clean
 from target_batch.common.storage import CALL_SECONDS, folder_at
-from target_batch.delivery.checkpoints import Checkpoints
 from target_batch.delivery.deliveries import Deliveries, Surroundings
 from target_batch.delivery.fates import Fates
+from target_batch.delivery.states import Checkpoints
 from target_batch.report import metrics, run_log, webhook
 from target_batch.report.progress import Progress
 from target_batch.report.rejects import RejectsFolder
@@ -163,11 +163,11 @@ class Run:
         if self._records - self._flushed.records >= self.settings.checkpoint_records:
             self.tick()
 
-    def activated(self, streams: Sequence[str], line: int) -> None:
+    def activated(self, streams: Sequence[str]) -> None:
         """Note an ACTIVATE_VERSION: Batch has no versions, but mirrors take it as proof of completeness."""
         for mirror in self._deliveries.mirrors:
             for stream in streams:
-                mirror.activated(stream, line)
+                mirror.activated(stream)
 
     def drain(self) -> None:
         """Send everything that is waiting."""
@@ -187,7 +187,8 @@ class Run:
         if not any(delivery.waiting for delivery in self._deliveries):
             self._flushed = self._now()
         elif self._due(self._flushed, self._records):
-            self._deliveries.checkpoint()
+            for delivery in self._deliveries:
+                delivery.checkpoint()
             self._flushed = self._now()
         self._checkpoint()
 

@@ -248,7 +248,7 @@ class TargetBatch(Target):
     def _process_activate_version_message(self, message: Message) -> None:  # type: ignore[override]
         """Note it for every stream that is mapped from the one it names."""
         maps = self.mapper.stream_maps.get(message.stream or "", ())
-        self.run.activated([one.stream_alias for one in maps], self.message_reader.line_number)
+        self.run.activated([one.stream_alias for one in maps])
 
     def _process_batch_message(self, message: Message) -> None:  # type: ignore[override]
         """Process the rows of files in order, as if they were RECORD messages."""

@@ -8,29 +8,27 @@ once they are indexed.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import repeat, takewhile
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from target_batch.batch_api.bulk import Receipt
-from target_batch.common.errors import StopRun
+from target_batch.common.errors import DeliveryError, StopRun
 from target_batch.common.limits import AUDIENCE_ENTRIES, BODY_BYTES
 from target_batch.common.operations import Ticket
-from target_batch.delivery.index_polling import Audience, IndexPolling
-from target_batch.delivery.workers import BLOCKED_WAIT, Workers
+from target_batch.common.redaction import clean
+from target_batch.delivery.base import BLOCKED_WAIT, Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from target_batch.batch_api.audiences import AudienceSender, Look
-    from target_batch.common.clock import Clock
+    from target_batch.common.clock import Clock, Stop
     from target_batch.common.operations import AudienceChange, Origin
     from target_batch.delivery.fates import Fates
-    from target_batch.delivery.index_polling import AcceptedRequest, PollTiming
 
 MOST_WAITING: Final = 100_000
 """Records that may wait across all audiences before the fullest audience is sent early."""
@@ -38,7 +36,27 @@ MOST_WAITING: Final = 100_000
 WAITING_BYTES: Final = 32_000_000
 """Maximum size in bytes of the records that wait across all audiences."""
 
+SHARE: Final = 0.1
+"""The next poll comes after this share of the time waited so far: soon at first, less often later."""
+
+LONGEST_PAUSE: Final = 10.0
+"""Maximum seconds between two polls."""
+
+BESIDE_CALLS: Final = 15.0
+"""Seconds between two polls while changes are being sent: one call in 15, so that states can be emitted
+meanwhile, too."""
+
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def as_member(change: AudienceChange) -> dict[str, Any]:
+    """Return the member of a change as Batch expects it; only one to add has attributes and tags."""
+    member: dict[str, Any] = {"id": change.member}
+    if change.add and change.attributes:
+        member["attributes"] = change.attributes
+    if change.add and change.tags:
+        member["tags"] = change.tags
+    return member
 
 
 @dataclass(slots=True)
@@ -49,14 +67,8 @@ class Member:
     tickets: list[Ticket]
 
     def encoded(self) -> bytes:
-        """Encode the member for an update call; only an `add` has attributes and tags."""
-        change = self.change
-        member: dict[str, Any] = {"action": "add" if change.add else "remove", "id": change.member}
-        if change.add and change.attributes:
-            member["attributes"] = change.attributes
-        if change.add and change.tags:
-            member["tags"] = change.tags
-        return _encode(member)
+        """Encode the member for an update call."""
+        return _encode({"action": "add" if self.change.add else "remove", **as_member(self.change)})
 
 
 @dataclass(slots=True, eq=False)
@@ -84,8 +96,8 @@ class AudienceRequest:
 
     def delivered(self) -> Iterator[list[Ticket]]:
         """Yield, for each accepted member, one ticket per record of it; these tickets have no content."""
-        for origins, members in self._origins.items():
-            yield from repeat([Ticket(origin, self.line, b"") for origin in origins], members)
+        for origins in self._origins.elements():
+            yield [Ticket(origin, self.line, b"") for origin in origins]
 
 
 @dataclass(slots=True)
@@ -122,13 +134,10 @@ class PendingChanges:
         self.records += 1
         self._bytes += size
         members = gathered.members
-        member = members.pop(change.member, None)
-        if member is None:
-            members[change.member] = Member(change, [ticket])
-        else:
-            member.change = change
-            member.tickets.append(ticket)
-            members[change.member] = member
+        member = members.pop(change.member, None) or Member(change, [])
+        member.change = change
+        member.tickets.append(ticket)
+        members[change.member] = member
         if len(members) >= AUDIENCE_ENTRIES:
             return change.audience
         if self._bytes >= WAITING_BYTES:
@@ -141,8 +150,7 @@ class PendingChanges:
 
     def older_than(self, moment: float) -> list[str]:
         """Return the audiences with changes that have waited since `moment` or longer."""
-        waited = takewhile(lambda found: found[1].since <= moment, self._audiences.items())
-        return [name for name, _ in waited]
+        return [name for name, gathered in self._audiences.items() if gathered.since <= moment]
 
     def take(self, name: str) -> Iterator[AudienceRequest]:
         """Take out the changes of an audience, in requests of at most 10,000 members and about 5 MB."""
@@ -171,62 +179,182 @@ class PendingChanges:
         return min((gathered.line for gathered in self._audiences.values()), default=None)
 
 
-class AudienceDelivery:
+class PollTiming:
+    """Timing of the polls: wait at most `seconds`, and not beyond the deadline of a run that has to end.
+
+    `waits` is whether the run waits at all until its own changes are indexed.
+    """
+
+    def __init__(self, clock: Clock, seconds: float, stop: Stop, *, waits: bool = True) -> None:
+        self.now = clock.monotonic
+        self._stop = stop
+        self._seconds = seconds
+        self.waits = waits
+
+    def next_poll(self, since: float) -> float:
+        """Return the time of the next poll, if the wait for indexing began at `since`."""
+        now = self.now()
+        return now + min(LONGEST_PAUSE, (now - since) * SHARE)
+
+    def is_due(self, moment: float) -> bool:
+        """Return whether the time has come, or the run has to end."""
+        return self.now() >= moment or self._stop.requested
+
+    def pause_until(self, moment: float) -> None:
+        """Wait until a given time, or until the run has to end."""
+        self._stop.pause(moment - self.now())
+
+    def check(self, since: float, name: str, state: str) -> None:
+        """Stop the run once the wait has taken too long.
+
+        Raises:
+            DeliveryError: the audience is not indexed in time, and the state is held.
+        """
+        now = self.now()
+        audience = f"Audience '{clean(name)}' was accepted but not indexed"
+        if now - since > self._seconds:
+            raise DeliveryError(
+                f"{audience} within {self._seconds:.0f} seconds (it is {clean(state, 40)}), so the state is "
+                "held. Run again later, raise `max_indexing_seconds`, or set `wait_for_indexing` to false."
+            )
+        if now > self._stop.deadline:
+            raise DeliveryError(f"{audience} when the run had to end, so the state is held. Run again.")
+
+
+class Audience(NamedTuple):
+    """One audience: its name, and the sender for its platform (and key)."""
+
+    sender: AudienceSender
+    name: str
+
+
+class AcceptedRequest(NamedTuple):
+    """An accepted request, its token (empty if Batch returned none), and when it was accepted."""
+
+    token: str
+    since: float
+    request: AudienceRequest
+
+
+@dataclass(slots=True)
+class Unindexed:
+    """The accepted requests of one audience, oldest first; the last poll asked about the first `asked`."""
+
+    accepted: deque[AcceptedRequest] = field(default_factory=deque)
+    asked: int = 0
+    next_poll: float = 0.0
+
+
+class IndexPolling:
+    """Keeps accepted requests until Batch shows that it has indexed them; one poll is made at a time."""
+
+    def __init__(self, timing: PollTiming) -> None:
+        self._timing = timing
+        self._audiences: dict[Audience, Unindexed] = {}
+        self._asked_at = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._audiences)
+
+    @property
+    def next_poll(self) -> float:
+        """The time before which no poll is due."""
+        return min(unindexed.next_poll for unindexed in self._audiences.values())
+
+    def accepted(self, audience: Audience, token: str, request: AudienceRequest) -> None:
+        """Keep an accepted request."""
+        now = self._timing.now()
+        if not self._audiences:
+            self._asked_at = now
+        unindexed = self._audiences.setdefault(audience, Unindexed())
+        unindexed.accepted.append(AcceptedRequest(token, now, request))
+        unindexed.next_poll = now
+
+    def due(self, *, busy: bool) -> tuple[Audience, str] | None:
+        """Return the audience to poll now, if any, and the token of the request to ask about.
+
+        While `busy`, when changes are being sent, polls are rare, and ask about the same request until it is
+        indexed; otherwise they ask about the newest one.
+        """
+        if not self._audiences:
+            return None
+        if busy:
+            if self._timing.now() < self._asked_at + BESIDE_CALLS:
+                return None
+            chosen = min(self._audiences, key=lambda audience: self._audiences[audience].accepted[0].since)
+        else:
+            chosen = min(self._audiences, key=lambda audience: self._audiences[audience].next_poll)
+            if not self._timing.is_due(self._audiences[chosen].next_poll):
+                return None
+        self._asked_at = self._timing.now()
+        unindexed = self._audiences[chosen]
+        if not busy or not unindexed.asked:
+            unindexed.asked = len(unindexed.accepted)
+        return chosen, unindexed.accepted[unindexed.asked - 1].token
+
+    def seen(self, audience: Audience, look: Look) -> list[AudienceRequest]:
+        """Process the answer to a poll; return the indexed requests: the polled one and all before it.
+
+        Raises:
+            StopRun: indexing takes too long.
+        """
+        unindexed = self._audiences[audience]
+        if not look.indexed:
+            oldest = unindexed.accepted[0].since
+            unindexed.next_poll = self._timing.next_poll(oldest)
+            self._timing.check(oldest, audience.name, look.state)
+            return []
+        indexed = [unindexed.accepted.popleft().request for _ in range(unindexed.asked)]
+        unindexed.asked = 0
+        if not unindexed.accepted:
+            del self._audiences[audience]
+        return indexed
+
+
+class AudienceDelivery(Delivery):
     """Delivers audience changes through one or more senders (an app audience is sent with every key).
 
     A change waits at most `longest_wait` seconds for others to share its call.
     """
 
     def __init__(
-        self,
-        senders: Sequence[AudienceSender],
-        fates: Fates,
-        clock: Clock,
-        timing: PollTiming,
-        longest_wait: float,
+        self, senders: Sequence[AudienceSender], fates: Fates, timing: PollTiming, longest_wait: float
     ) -> None:
+        super().__init__("batch-audiences", 1)
         self._senders = senders
         self._fates = fates
         self._timing = timing
-        self._now = clock.monotonic
         self._longest_wait = longest_wait
-        self._waiting = PendingChanges(clock.monotonic)
+        self._pending = PendingChanges(timing.now)
         self._open: list[AudienceRequest] = []
         self._index = IndexPolling(timing)
         self._looking = False
-        self._threads = Workers("batch-audiences", 1)
-        self._failure: StopRun | None = None
 
     def put(self, change: AudienceChange, ticket: Ticket) -> None:
-        """Add a change.
-
-        Raises:
-            StopRun: an earlier call could not be delivered.
-        """
-        name = self._waiting.put(change, ticket)
-        if name is not None:
+        """Add a change."""
+        if (name := self._pending.put(change, ticket)) is not None:
             self._dispatch(name)
 
     def flush(self) -> None:
         """Send everything that waits."""
-        for name in self._waiting.names():
+        for name in self._pending.names():
             self._dispatch(name)
 
     def checkpoint(self) -> None:
-        """Send the fullest audience if the thread is idle; a busy one is better kept for full calls."""
-        if self._waiting.records and not self._threads.in_flight:
-            self._dispatch(self._waiting.fullest())
+        """Send the fullest audience if the thread is idle: calls are scarce, and better sent full."""
+        if self._pending.records and not self.in_flight:
+            self._dispatch(self._pending.fullest())
 
     def _dispatch(self, name: str) -> None:
-        requests = list(self._waiting.take(name))
+        requests = list(self._pending.take(name))
         self._open += requests
         for request in requests:
-            while self._threads.in_flight > len(self._senders):
+            while self.in_flight > len(self._senders):
                 self._progress(BLOCKED_WAIT)
             request.open_answers = request.open_indexes = len(self._senders)
             label = request.members[-1].change.display_name
             for sender in self._senders:
-                self._threads.submit(
+                self._submit(
                     partial(sender.change, name, label, request.bodies),
                     partial(self._answered, Audience(sender, name), request),
                 )
@@ -255,74 +383,47 @@ class AudienceDelivery:
         self._failure = self._failure or self._fates.tripped()
 
     def settle(self, timeout: float = 0.0) -> None:
-        """Settle the answers that have arrived, and send changes that have waited long enough.
-
-        Raises:
-            StopRun: a call could not be delivered, or indexing took too long.
-        """
+        """Settle the answers that have arrived, and send changes that have waited long enough."""
         self._progress(timeout)
-        for name in self._waiting.older_than(self._now() - self._longest_wait):
+        for name in self._pending.older_than(self._timing.now() - self._longest_wait):
             self._dispatch(name)
 
     def _progress(self, timeout: float) -> None:
         """Settle answers, and poll the index if it is time."""
-        self._threads.settle(timeout)
-        if self._failure is not None:
-            raise self._failure
-        if self._looking or (due := self._index.due(busy=self._threads.in_flight > 0)) is None:
+        super().settle(timeout)
+        if self._looking or (due := self._index.due(busy=self.in_flight > 0)) is None:
             return
-        audience, asked = due
+        audience, token = due
         self._looking = True
-        self._threads.submit(
-            partial(audience.sender.look, audience.name, asked.token),
-            partial(self._looked, audience, asked),
-        )
+        self._submit(partial(audience.sender.look, audience.name, token), partial(self._looked, audience))
 
-    def _looked(self, audience: Audience, asked: AcceptedRequest, look: Look | Receipt) -> None:
+    def _looked(self, audience: Audience, look: Look | Receipt) -> None:
         self._looking = False
         if isinstance(look, Receipt):
             self._failure = self._failure or look.failure
             return
         try:
-            for request in self._index.seen(audience, asked, look):
+            for request in self._index.seen(audience, look):
                 self._confirmed(request)
         except StopRun as error:
             self._failure = self._failure or error
 
     def finish(self) -> None:
-        """Send everything, and wait for every answer and, if configured, for indexing.
-
-        Raises:
-            StopRun: something could not be delivered.
-        """
+        """Send everything, and wait for every answer and, if configured, for indexing."""
         self.flush()
         while self._open:
-            if self._index and not self._threads.in_flight:
+            if self._index and not self.in_flight:
                 self._timing.pause_until(self._index.next_poll)
             self._progress(BLOCKED_WAIT)
-
-    def salvage(self) -> None:
-        """After a failure, settle one more answer of the calls in flight."""
-        self._threads.settle(BLOCKED_WAIT)
 
     @property
     def waiting(self) -> bool:
         """Whether any change has not been sent yet."""
-        return self._waiting.records > 0
-
-    @property
-    def failed(self) -> bool:
-        """Whether something could not be delivered."""
-        return self._failure is not None
-
-    @property
-    def in_flight(self) -> int:
-        """The number of calls in flight or queued."""
-        return self._threads.in_flight
+        return self._pending.records > 0
 
     def oldest_line(self) -> int | None:
         """Return the input line of the oldest record whose fate is open, if there is one."""
         lines = [request.line for request in self._open]
-        if (waiting := self._waiting.oldest_line()) is not None:
+        if (waiting := self._pending.oldest_line()) is not None:
             lines.append(waiting)
         return min(lines, default=None)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from target_batch.batch_api.audiences import AppAudiences, AudienceSender, Listing, ProjectAudiences
 from target_batch.batch_api.bulk import BulkSender
@@ -18,10 +19,9 @@ from target_batch.common.errors import ConfigurationError, DeliveryError
 from target_batch.common.limits import Rate
 from target_batch.common.redaction import clean
 from target_batch.common.storage import LocalFolder
-from target_batch.delivery.audiences import AudienceDelivery
+from target_batch.delivery.audiences import AudienceDelivery, PollTiming
 from target_batch.delivery.erasures import ErasedPeople, Erasures
-from target_batch.delivery.index_polling import PollTiming
-from target_batch.delivery.mirror.destinations import AttributeDestination, AudienceDestination
+from target_batch.delivery.mirror_destinations import AttributeDestination, AudienceDestination
 from target_batch.delivery.profiles import MASS_UPDATE_CUT, SMALL_DRAIN, Policy, ProfileDelivery
 from target_batch.ledger.held import scope_of
 from target_batch.report.erasures import ErasureBook
@@ -34,50 +34,16 @@ if TYPE_CHECKING:
     from target_batch.batch_api.audiences import Platform
     from target_batch.batch_api.client import Client
     from target_batch.common.clock import Clock, Stop
-    from target_batch.common.operations import Ticket
     from target_batch.common.redaction import Secret
     from target_batch.common.storage import Folder
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings, StreamOptions
+    from target_batch.delivery.base import Delivery
     from target_batch.delivery.fates import Fates
     from target_batch.delivery.memory import Memory
-    from target_batch.delivery.mirror.destinations import Destination
-    from target_batch.delivery.mirror.mirror import MirrorDelivery
+    from target_batch.delivery.mirror import MirrorDelivery
+    from target_batch.delivery.mirror_destinations import Destination
     from target_batch.ledger.database import Ledger
-
-
-class Delivery(Protocol):
-    """Delivers one kind of operation, in order, and knows what is not confirmed yet."""
-
-    def put(self, operation: Any, ticket: Ticket) -> None:
-        """Add an operation."""
-
-    def flush(self) -> None:
-        """Send what is waiting."""
-
-    def settle(self, timeout: float = 0.0) -> None:
-        """Settle the answers that have arrived."""
-
-    def finish(self) -> None:
-        """Send everything and wait for every answer."""
-
-    def salvage(self) -> None:
-        """Settle one more answer after a failure."""
-
-    @property
-    def waiting(self) -> bool:
-        """Whether any operation has not been sent yet."""
-
-    @property
-    def in_flight(self) -> int:
-        """The number of requests in flight."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether something could not be delivered."""
-
-    def oldest_line(self) -> int | None:
-        """Return the input line of the oldest record whose fate is open, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +67,20 @@ class Deliveries:
     def __init__(self, settings: Settings, run: Surroundings) -> None:
         self._settings = settings
         self._run = run
+        self._auto = settings.profile_endpoint == "auto"
+        project_key = settings.project_key or ""
+        self._project = Project(settings.rest_api_key, project_key, settings.api_version)
+        self._project_scope = scope_of("project", settings.api_url, project_key)
+        self._attribute_scope = scope_of("attribute", settings.api_url, project_key)
+        indexing = settings.max_indexing_seconds
+        self._timing = PollTiming(run.clock, indexing, run.stop, waits=settings.wait_for_indexing)
         self._deliveries: dict[str, Delivery] = {}
         self._of_profiles: set[str] = set()
         self._senders: dict[str, AudienceSender] = {}
         self._listings: dict[str, Listing] = {}
-        self._limiters: dict[str, RateLimiter] = {}
+        rate = Rate(math.inf, math.inf) if settings.dry_run else AUDIENCE_RATE
+        self._limiters = defaultdict[str, RateLimiter](lambda: RateLimiter(rate, run.clock))
+        """One for each key, shared by its audience calls and erasures."""
         self._time_asked = False
         self.mirrors: list[MirrorDelivery] = []
         self.sent_names: set[str] = set()
@@ -113,11 +88,8 @@ class Deliveries:
 
     def __iter__(self) -> Iterator[Delivery]:
         """Return an iterator over the deliveries: mirrors after the others, erasures last."""
-        mirrors = set(self.mirrors)
-        last = self._deliveries.get("erasures")
-        return iter(
-            sorted(self._deliveries.values(), key=lambda delivery: (delivery is last, delivery in mirrors))
-        )
+        every = self._deliveries.values()
+        return iter(sorted(every, key=lambda one: (isinstance(one, Erasures), one in self.mirrors)))
 
     @property
     def limit(self) -> Quota:
@@ -132,31 +104,29 @@ class Deliveries:
         Raises:
             ConfigurationError: a required setting is missing.
         """
-        shown, settings = clean(stream, 60), self._settings
+        shown, settings, run = clean(stream, 60), self._settings, self._run
         if not settings.app_api_keys:
             raise ConfigurationError(
                 f"`streams.{shown}.on_delete` is `erase`, but `app_api_keys` is empty: Batch erases people "
                 "app by app. Set it to the Live, Dev or SDK keys of every app and site."
             )
-        if not isinstance(found := self._deliveries.get("erasures"), Erasures):
-            found = self._erasures()
-            self._open("erasures", found)
-        return found
-
-    def _erasures(self) -> Erasures:
-        settings, run = self._settings, self._run
+        if isinstance(found := self._deliveries.get("erasures"), Erasures):
+            return found
         senders = [
             ErasureSender(
                 run.client,
                 App(settings.rest_api_key, key),
-                self._limiter(name),
+                self._limiters[name],
                 scope_of("app", settings.api_url, key.reveal()),
                 where,
             )
             for name, key, where in self._app_keys()
         ]
-        forget = self._memory.forget if self._memory else lambda _: None
-        return Erasures(senders, self._book, run.fates, settings.max_erasures_share, run.input_ended, forget)
+        forget = self._memory.profiles.forget if self._memory else lambda _: None
+        share = settings.max_erasures_share
+        erasures = Erasures(senders, self._book, run.fates, share, run.input_ended, forget)
+        self._deliveries["erasures"] = erasures
+        return erasures
 
     def _app_keys(self) -> Iterator[tuple[str, Secret, str]]:
         """Yield each app's name in this run, its key, and the words that point to the key in a message."""
@@ -191,18 +161,6 @@ class Deliveries:
         if not is_missing_file(url, self._local_work_path()):
             forget_people(self._ledger, self._attribute_scope, custom_ids)
 
-    @property
-    def _attribute_scope(self) -> str:
-        return scope_of("attribute", self._settings.api_url, self._settings.project_key or "")
-
-    def checkpoint(self) -> None:
-        """Send what is waiting, except that audience calls, which are scarce, are not sent half empty."""
-        for delivery in self:
-            if isinstance(delivery, AudienceDelivery):
-                delivery.checkpoint()
-            else:
-                delivery.flush()
-
     def oldest_line(self) -> int | None:
         """Return the input line of the oldest record whose fate is open, if there is one."""
         lines = (delivery.oldest_line() for delivery in self._deliveries.values())
@@ -214,30 +172,34 @@ class Deliveries:
         Raises:
             ConfigurationError: a setting that this kind of stream requires is missing.
         """
-        options = route.options
+        options, stream, settings = route.options, route.stream, self._settings
         membership = route.kind == "audiences"
-        if not membership or options.as_attribute:
-            self._of_profiles.add(route.stream)
-        if options.destination == "project" or options.as_attribute or not membership:
-            self._needs_project(route.stream)
-        elif not self._settings.app_api_keys:
+        of_profiles = not membership or options.as_attribute
+        if of_profiles:
+            self._of_profiles.add(stream)
+        to_project = of_profiles or options.destination == "project"
+        if to_project and settings.project_key is None:
             raise ConfigurationError(
-                f"Stream '{clean(route.stream)}' goes to apps, but `app_api_keys` is empty. "
+                f"Stream '{clean(stream)}' goes to a project, but `project_key` is not set. "
+                "Set it to the project's key, from Batch's dashboard under Settings."
+            )
+        if not to_project and not settings.app_api_keys:
+            raise ConfigurationError(
+                f"Stream '{clean(stream)}' goes to apps, but `app_api_keys` is empty. "
                 "Set it to the Live, Dev or SDK keys of the apps and sites."
             )
         if route.kind in {"events", "segment"}:
             self._learn_time()
+        make: Callable[[], Delivery]
         if membership and options.mode == "mirror":
-            name = f"mirror {route.stream}"
-            return self._deliveries.get(name) or self._open(name, self._mirror_delivery(route))
-        if not membership or options.as_attribute:
-            return self._deliveries.get("profiles") or self._open("profiles", self._profile_delivery())
-        name = f"{options.destination} {options.id_type}"
-        return self._deliveries.get(name) or self._open(name, self._audience_delivery(options))
-
-    def _open(self, name: str, delivery: Delivery) -> Delivery:
-        self._deliveries[name] = delivery
-        return delivery
+            name, make = f"mirror {stream}", partial(self._mirror_delivery, route)
+        elif of_profiles:
+            name, make = "profiles", self._profile_delivery
+        else:
+            name, make = f"{options.destination} {options.id_type}", partial(self._audience_delivery, options)
+        if name not in self._deliveries:
+            self._deliveries[name] = make()
+        return self._deliveries[name]
 
     @cached_property
     def _bulk(self) -> BulkSender:
@@ -250,9 +212,8 @@ class Deliveries:
     def _probe(self, send: Callable[..., Verdict] | None = None) -> Verdict:
         """Make a read-only call to the project; its answer shows whether keys and address are right."""
         platform = ProjectAudiences(self._project)
-        limiter = self._listing("project", platform).limiter
         send = send or self._run.client.send
-        return send(platform.list_call(limit=1), platform.classify_list, limiter)
+        return send(platform.list_call(limit=1), platform.classify_list, self._limiters["project"])
 
     def _learn_time(self) -> None:
         """Call Batch once before the first event: its clock, not this machine's, tells which are too old."""
@@ -283,11 +244,10 @@ class Deliveries:
         from target_batch.ledger.profiles import ProfileMemory  # noqa: PLC0415 - same
 
         ledger, now = self._ledger, self._run.clock.time
-        project = scope_of("project", settings.api_url, settings.project_key or "")
         return Memory(
             ledger,
-            ProfileMemory(ledger, project, settings.unchanged_max_age_days, now),
-            EventMemory(ledger, project, now),
+            ProfileMemory(ledger, self._project_scope, settings.unchanged_max_age_days, now),
+            EventMemory(ledger, self._project_scope, now),
             self._run.fates.spared,
             self.sent_names,
             risks_twice=settings.events_in_doubt == "send",
@@ -306,55 +266,38 @@ class Deliveries:
         least = SMALL_DRAIN + 1 if self._auto and chosen > UPDATE.rate.per_second else 1
         return max(least, min(MASS_UPDATE_CUT, int(chosen)))
 
-    @property
-    def _auto(self) -> bool:
-        return self._settings.profile_endpoint == "auto"
-
     def _audience_delivery(self, options: StreamOptions) -> AudienceDelivery:
         senders = [sender for sender, _ in self._audience_senders(options)]
         longest_wait = self._settings.checkpoint_seconds
-        return AudienceDelivery(senders, self._run.fates, self._run.clock, self._timing, longest_wait)
-
-    @property
-    def _timing(self) -> PollTiming:
-        settings, run = self._settings, self._run
-        return PollTiming(
-            run.clock, settings.max_indexing_seconds, run.stop, waits=settings.wait_for_indexing
-        )
+        return AudienceDelivery(senders, self._run.fates, self._timing, longest_wait)
 
     def _audience_senders(self, options: StreamOptions) -> Iterator[tuple[AudienceSender, str]]:
-        """Yield the sender for the project, or one for each app, with its scope in the ledger."""
-        settings = self._settings
-        if options.destination == "project":
-            scope = scope_of("project", settings.api_url, settings.project_key or "")
-            yield self._audience_sender(scope, "project", ProjectAudiences(self._project)), scope
-            return
-        for name, key, where in self._app_keys():
-            platform = AppAudiences(App(settings.rest_api_key, key), options.id_type)
-            scope = scope_of("app", settings.api_url, key.reveal(), options.id_type)
-            yield self._audience_sender(scope, name, platform, where), scope
+        """Yield the sender for the project, or one for each app, with its scope in the ledger.
 
-    def _audience_sender(self, scope: str, key: str, platform: Platform, where: str = "") -> AudienceSender:
-        """Return the sender for a scope; senders with the same key share a listing and a rate limiter."""
-        if scope not in self._senders:
-            listing = self._listing(key, platform)
-            self._senders[scope] = AudienceSender(self._run.client, platform, listing, where)
-        return self._senders[scope]
+        A scope has one sender; senders with the same key share a listing and a rate limiter.
+        """
+        settings = self._settings
+        found: list[tuple[str, str, Platform, str]] = []
+        if options.destination == "project":
+            found.append((self._project_scope, "project", ProjectAudiences(self._project), ""))
+        else:
+            for name, key, where in self._app_keys():
+                scope = scope_of("app", settings.api_url, key.reveal(), options.id_type)
+                app = App(settings.rest_api_key, key)
+                found.append((scope, name, AppAudiences(app, options.id_type), where))
+        for scope, name, platform, where in found:
+            if scope not in self._senders:
+                listing = self._listing(name, platform)
+                self._senders[scope] = AudienceSender(self._run.client, platform, listing, where)
+            yield self._senders[scope], scope
 
     def _listing(self, key: str, platform: Platform) -> Listing:
         if key not in self._listings:
-            self._listings[key] = Listing(self._run.client, platform, self._limiter(key))
+            self._listings[key] = Listing(self._run.client, platform, self._limiters[key])
         return self._listings[key]
 
-    def _limiter(self, key: str) -> RateLimiter:
-        """Return the rate limiter shared by the audience calls and erasures of one key."""
-        if key not in self._limiters:
-            rate = Rate(math.inf, math.inf) if self._settings.dry_run else AUDIENCE_RATE
-            self._limiters[key] = RateLimiter(rate, self._run.clock)
-        return self._limiters[key]
-
     def _mirror_delivery(self, route: Route) -> MirrorDelivery:
-        from target_batch.delivery.mirror.mirror import MirrorDelivery  # noqa: PLC0415 - SQLAlchemy costs start-up
+        from target_batch.delivery.mirror import MirrorDelivery  # noqa: PLC0415 - SQLAlchemy costs start-up
 
         delivery = MirrorDelivery(
             route.stream,
@@ -371,22 +314,15 @@ class Deliveries:
         return delivery
 
     def _destinations(self, options: StreamOptions) -> list[Destination]:
-        settings = self._settings
-        if options.as_attribute:
+        if not options.as_attribute:
+            asks = not self._settings.dry_run
             return [
-                AttributeDestination(
-                    self._bulk,
-                    self._attribute_scope,
-                    settings.profile_endpoint,
-                    2 * self._most_entries,
-                    self._memory,
-                    self._erased,
-                )
+                AudienceDestination(sender, scope, self._timing, asks=asks)
+                for sender, scope in self._audience_senders(options)
             ]
-        return [
-            AudienceDestination(sender, scope, self._timing, asks=not settings.dry_run)
-            for sender, scope in self._audience_senders(options)
-        ]
+        endpoint, most = self._settings.profile_endpoint, 2 * self._most_entries
+        scope, memory, erased = self._attribute_scope, self._memory, self._erased
+        return [AttributeDestination(self._bulk, scope, endpoint, most, memory, erased)]
 
     @cached_property
     def _ledger(self) -> Ledger:
@@ -394,12 +330,9 @@ class Deliveries:
 
         url, work_path = self._settings.ledger_url, self._local_work_path()
         if self._settings.dry_run:
+            self._scratch = tempfile.TemporaryDirectory(prefix="target-batch-")  # removed when the run ends
             return opened_copy(url, work_path, Path(self._scratch.name))
         return Ledger(url, work_path)
-
-    @cached_property
-    def _scratch(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="target-batch-")
 
     def _local_work_path(self) -> Path:
         if isinstance(self._run.folder, LocalFolder):
@@ -411,11 +344,6 @@ class Deliveries:
             )
         return Path()
 
-    @cached_property
-    def _project(self) -> Project:
-        settings = self._settings
-        return Project(settings.rest_api_key, settings.project_key or "", settings.api_version)
-
     def _rate(self, documented: Rate) -> Rate:
         chosen = math.inf if self._settings.dry_run else self._settings.max_updates_per_second
         if chosen is None:
@@ -423,10 +351,3 @@ class Deliveries:
         if self._auto and documented.per_second < chosen <= MASS_UPDATE.rate.per_second:
             return documented  # the setting lowers mass updates; no source says that Batch allows more here
         return Rate(chosen, documented.burst if chosen > documented.per_second else max(chosen, 1.0))
-
-    def _needs_project(self, stream: str) -> None:
-        if self._settings.project_key is None:
-            raise ConfigurationError(
-                f"Stream '{clean(stream)}' goes to a project, but `project_key` is not set. "
-                "Set it to the project's key, from Batch's dashboard under Settings."
-            )

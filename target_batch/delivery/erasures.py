@@ -14,6 +14,7 @@ from target_batch.batch_api.bulk import SINGLED_OUT
 from target_batch.common.errors import AccessRefusedError, DeliveryError, ErasureRefusedError
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
+from target_batch.delivery.base import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,23 +75,12 @@ class AppRefusal(NamedTuple):
         return Issue(Reason.REFUSED_BY_BATCH, ticket.origin.identity[0], None, message)
 
 
-class Erasures:
+class Erasures(Delivery):
     """Collects the erasures of a run and requests them at its end; holds the state from the first one on.
 
-    Args:
-        senders: One sender for each app key.
-        book: The record of erasures requested earlier and in this run.
-        fates: Settles the fates of the records.
-        max_share: The maximum share of a stream's records that may be erasures.
-        input_ended: Returns whether the input was read to its end.
-        forget: Removes people's profiles from the ledger, before their erasure is requested.
+    There is one sender for each app key. At most `max_share` of a stream's records may be erasures. `forget`
+    removes people's profiles from the ledger, before their erasure is requested.
     """
-
-    waiting = False
-    """Always false: a checkpoint does not send erasures."""
-
-    in_flight = 0
-    """Always 0: requests are sent one at a time, and each waits for its answer."""
 
     def __init__(
         self,
@@ -101,6 +91,7 @@ class Erasures:
         input_ended: Callable[[], bool],
         forget: Callable[[list[str]], None],
     ) -> None:
+        super().__init__()
         self._senders = senders
         self._book = book
         self._fates = fates
@@ -111,7 +102,6 @@ class Erasures:
         self._refused: dict[tuple[str, str], list[AppRefusal]] = {}
         self._accepted: set[str] = set()
         self._finished = False
-        self.failed = False
 
     def put(self, operation: Erasure, ticket: Ticket) -> None:
         """Add one deleted record."""
@@ -121,15 +111,6 @@ class Erasures:
         """Drop the erasure of a person whom the stream contains again: the last record decides."""
         for _ in self._pending.pop((stream, custom_id), ()):
             self._fates.ignored(stream, Reason.DELETED_AT_SOURCE.code)
-
-    def flush(self) -> None:
-        """Do nothing: erasures wait for the end of the input."""
-
-    def settle(self, timeout: float = 0.0) -> None:
-        """Do nothing: no request is in flight."""
-
-    def salvage(self) -> None:
-        """Do nothing: no request is in flight."""
 
     def oldest_line(self) -> int | None:
         """Return the input line of the oldest record whose erasure was not requested yet, if there is one."""
@@ -175,32 +156,27 @@ class Erasures:
         if refusals:
             self._refused[key] = refusals
             return
-        if left:
-            self._fates.delivered(tickets)
-        else:
-            self._fates.unchanged(tickets)
+        settle = self._fates.delivered if left else self._fates.unchanged
+        settle(tickets)
         del self._pending[key]
 
     def _sent(self, sender: ErasureSender, custom_id: str, ticket: Ticket) -> AppRefusal | None:
         """Request one erasure from one app; return its refusal, if it refused this person.
 
         A person reported as unknown counts as erased if an earlier, unanswered attempt may have erased them.
-
-        Raises:
-            StopRun: the request could not be delivered.
         """
         verdict = sender.send(custom_id)
-        unknown = not isinstance(verdict, Accepted) and verdict.status == NOT_FOUND and bool(verdict.code)
-        if unknown and leaves_doubt(verdict):
-            self._book.write(sender.scope, custom_id, ticket.origin.stream, None, unknown=True)
-            return None
         if isinstance(verdict, Accepted):
             self._book.write(sender.scope, custom_id, ticket.origin.stream, _request_id(verdict.document))
             self._accepted.add(sender.scope)
             return None
+        unknown = verdict.status == NOT_FOUND and bool(verdict.code)
+        if unknown and leaves_doubt(verdict):
+            self._book.write(sender.scope, custom_id, ticket.origin.stream, None, unknown=True)
+            return None
         if isinstance(verdict, Malformed) or unknown:
             return AppRefusal(sender, verdict)
-        raise self._failure(sender, verdict)
+        raise self._stopped(sender, verdict)
 
     def _judge(self) -> None:
         """Reject the records of people whom an app refused or does not know, if key and address are right.
@@ -210,38 +186,35 @@ class Erasures:
         """
         refusing = {found.sender.scope: found for refusals in self._refused.values() for found in refusals}
         for scope, (sender, _) in refusing.items():
-            if scope not in self._accepted:
-                probed = sender.probe()
-                if not isinstance(probed, Accepted):
-                    raise self._failure(sender, probed)
+            if scope not in self._accepted and not isinstance(probed := sender.probe(), Accepted):
+                raise self._stopped(sender, probed)
         is_new = self._book.apps.isdisjoint(sender.scope for sender in self._senders)
         if is_new and len(self._refused) >= SINGLED_OUT:
-            raise self._none_accepted(next(iter(refusing.values())).verdict)
+            what = next(iter(refusing.values())).verdict.what
+            self._failure = DeliveryError(
+                f"Batch refused every erasure, of {len(self._refused)} people ({what}), and has never "
+                "accepted one, so the requests themselves may be wrong. They are undelivered and the state "
+                "is held. See `app_api_keys` and `api_url`; if Batch does not know these people, erase one "
+                "whom it knows along with them."
+            )
+            raise self._failure
         for key, refusals in self._refused.items():
             issues = [found.issue(self._pending[key][0]) for found in refusals]
             for ticket in self._pending.pop(key):
                 self._fates.rejected(ticket, tuple(issues))
 
-    def _none_accepted(self, verdict: Failure) -> DeliveryError:
-        self.failed = True
-        return DeliveryError(
-            f"Batch refused every erasure, of {len(self._refused)} people ({verdict.what}), and has never "
-            "accepted one, so the requests themselves may be wrong. They are undelivered and the state is "
-            "held. See `app_api_keys` and `api_url`; if Batch does not know these people, erase one whom "
-            "it knows along with them."
-        )
-
-    def _failure(self, sender: ErasureSender, verdict: Failure) -> StopRun:
+    def _stopped(self, sender: ErasureSender, verdict: Failure) -> StopRun:
         """Return the error that ends the run; no further erasure is requested."""
-        self.failed = True
         if isinstance(verdict, Denied):
-            return AccessRefusedError(
+            self._failure = AccessRefusedError(
                 f"Batch refuses the erasure ({verdict.what}): see `rest_api_key` and {sender.where}."
             )
-        return DeliveryError(
-            f"An erasure could not be requested ({verdict.what}) from {sender.where}. It is undelivered and "
-            "the state is held: run again."
-        )
+        else:
+            self._failure = DeliveryError(
+                f"An erasure could not be requested ({verdict.what}) from {sender.where}. It is undelivered "
+                "and the state is held: run again."
+            )
+        return self._failure
 
 
 def _request_id(document: dict[str, Any]) -> str | None:

@@ -17,7 +17,7 @@ from target_batch.common.reasons import STOPPING, Issue, Reason
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from target_batch.batch_api.answers import Refusal
@@ -67,7 +67,8 @@ class Fates:
         self._rejects.write(ticket, issues, whole=True, replay=replay)
         tally = ticket.origin.tally
         tally.rejected += 1
-        self._note(ticket, issues)
+        for issue in issues:
+            tally.reasons[issue.reason.code] += 1
         if any(issue.reason.stops for issue in issues):
             tally.stopping += 1
             if tally.judged >= BREAKER_AFTER:
@@ -78,7 +79,8 @@ class Fates:
         written = [issue for issue in issues if not issue.counted_only]
         if written:
             self._rejects.write(ticket, written, whole=False, replay=replay)
-        self._note(ticket, issues)
+        for issue in issues:
+            ticket.origin.tally.reasons[issue.reason.code] += 1
 
     def delivered(self, tickets: Sequence[Ticket]) -> None:
         """Settle the records of one entry or one member that Batch accepted."""
@@ -125,14 +127,14 @@ class Fates:
             index, issue = _traced(tickets, refusal, named)
             by_name = {which: issue for which, name in enumerate(named) if name and name == refusal.attribute}
             by_property = _with_property(tickets, refusal, properties)
-            happened = by_property | by_name
             is_attribute = index is not None or refusal.attribute in attributes
             unsure |= bool(by_property) or len(by_name) > 1 or (bool(by_name) and is_attribute)
-            whole = {**happened, **_with_nothing_else(tickets, refusal)}
+            whole = by_property | by_name | _with_nothing_else(tickets, refusal)
             for which, one in whole.items():
                 wholly.setdefault(which, []).append(one)
             if not whole and (refusal.attribute is None or index is None):
-                self._all_refused(tickets, issue, replay=not named or (refusal.alone and not doubted))
+                for ticket in tickets:
+                    self.rejected(ticket, (issue,), replay=not named or (refusal.alone and not doubted))
                 return
             if index is not None and index not in whole:
                 partly.setdefault(index, []).append(issue)
@@ -143,10 +145,6 @@ class Fates:
             self.rejected(tickets[index], issues, replay=not unsure)
         if taken := [ticket for index, ticket in enumerate(tickets) if index not in wholly]:
             self.delivered(taken)
-
-    def _all_refused(self, tickets: Sequence[Ticket], issue: Issue, *, replay: bool) -> None:
-        for ticket in tickets:
-            self.rejected(ticket, (issue,), replay=replay)
 
     def mirrored(self, stream: str, *, unchanged: int, delivered: int, merged: int) -> None:
         """Settle the staged rows of a mirror: those already up to date and those that were sent."""
@@ -192,24 +190,16 @@ class Fates:
                 "Correct the cause and run again, or raise the setting."
             )
 
-    @staticmethod
-    def _note(ticket: Ticket, issues: Iterable[Issue]) -> None:
-        reasons = ticket.origin.tally.reasons
-        for issue in issues:
-            reasons[issue.reason.code] += 1
 
-
-def _traced(
-    tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[str] = ()
-) -> tuple[int | None, Issue]:
+def _traced(tickets: Sequence[Ticket], refusal: Refusal, named: Sequence[str]) -> tuple[int | None, Issue]:
     """Return the index of the last record that set the refused profile attribute, and the issue."""
     attribute = refusal.attribute or ""
     for index in reversed(range(len(tickets))):
         if any(named[index : index + 1]) or (name := _source(tickets[index], attribute)) is None:
             continue
         if len(tickets) == 1 or attribute in tickets[index].origin.sets(tickets[index].record):
-            return index, Issue(Reason.REFUSED_BY_BATCH, name, attribute, refusal.reason)
-    return None, Issue(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
+            return index, _issue(refusal, name)
+    return None, _issue(refusal, None)
 
 
 def _with_property(
@@ -222,7 +212,7 @@ def _with_property(
     """
     attribute = refusal.attribute or ""
     return {
-        index: Issue(Reason.REFUSED_BY_BATCH, _source(tickets[index], attribute), attribute, refusal.reason)
+        index: _issue(refusal, _source(tickets[index], attribute))
         for index, names in enumerate(properties)
         if attribute in names
     }
@@ -230,12 +220,16 @@ def _with_property(
 
 def _with_nothing_else(tickets: Sequence[Ticket], refusal: Refusal) -> dict[int, Issue]:
     """Return an issue for each record that sets only the refused attribute."""
-    attribute = refusal.attribute or ""
+    attribute = refusal.attribute
     return {
-        index: Issue(Reason.REFUSED_BY_BATCH, None, attribute, refusal.reason)
+        index: _issue(refusal, None)
         for index, ticket in enumerate(tickets)
         if attribute and ticket.origin.only_attribute(ticket.record) == attribute
     }
+
+
+def _issue(refusal: Refusal, name: str | None) -> Issue:
+    return Issue(Reason.REFUSED_BY_BATCH, name, refusal.attribute or "", refusal.reason)
 
 
 def _source(ticket: Ticket, attribute: str) -> str | None:

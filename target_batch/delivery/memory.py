@@ -5,7 +5,8 @@ The tables of attributes and of events are read and marked in one transaction.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from target_batch.common.limits import MOST_NAMES
 from target_batch.common.operations import bare, spellings_of, spellings_within
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from target_batch.ledger.database import Ledger
 
 
+@dataclass(slots=True)
 class Memory:
     """The ledger's part in the delivery of profile updates.
 
@@ -31,22 +33,12 @@ class Memory:
     about `MOST_NAMES`. With `risks_twice`, an event that may have reached Batch is sent again.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        profiles: ProfileMemory,
-        events: EventMemory,
-        spared: Spared,
-        sent_names: set[str],
-        *,
-        risks_twice: bool = True,
-    ) -> None:
-        self._ledger = ledger
-        self._profiles = profiles
-        self._events = events
-        self._spared = spared
-        self._sent_names = sent_names
-        self._risks_twice = risks_twice
+    ledger: Ledger
+    profiles: ProfileMemory
+    events: EventMemory
+    spared: Spared
+    sent_names: set[str]
+    risks_twice: bool = True
 
     def claim(self, entries: Sequence[Entry]) -> Sending:
         """Remove from entries what Batch already holds, and mark the rest as in flight in the ledger.
@@ -56,9 +48,9 @@ class Memory:
         """
         identities = [identity for entry in entries for identity in entry.identities if identity]
         wanted = [(entry.custom_id, entry.attributes, entry.body) for entry in entries]
-        with self._ledger.turn() as connection:
-            claim, left = self._profiles.claim(connection, wanted)
-            standings = self._events.claim(connection, identities) if identities else []
+        with self.ledger.turn() as connection:
+            claim, left = self.profiles.claim(connection, wanted)
+            standings = self.events.claim(connection, identities) if identities else []
         sending = Sending(claim=claim)
         known = iter(standings)
         moved: dict[int, int] = {}
@@ -77,39 +69,31 @@ class Memory:
 
     def _leave_out_events(self, entry: Entry, standings: list[Standing], sending: Sending) -> None:
         doubts = standings.count(Standing.IN_DOUBT)
-        if doubts and not self._risks_twice:
+        if doubts and not self.risks_twice:
             sending.skipped += entry.leave_out([one is Standing.IN_DOUBT for one in standings])
             standings = [one for one in standings if one is not Standing.IN_DOUBT]
         elif doubts:
-            self._spared.risked += doubts
+            self.spared.risked += doubts
         fresh = zip(entry.identities, standings, strict=True)
         sending.fresh.update(identity for identity, standing in fresh if standing is Standing.NEW)
         gone = entry.leave_out([one is Standing.ACCEPTED for one in standings])
-        self._spared.events += len(gone)
+        self.spared.events += len(gone)
         sending.unchanged += gone
 
     def _note_names(self, entries: Sequence[Entry]) -> None:
         for names in {tuple(entry.attributes) for entry in entries}:
-            if len(self._sent_names) < MOST_NAMES:
-                self._sent_names |= bare(names)
+            if len(self.sent_names) < MOST_NAMES:
+                self.sent_names |= bare(names)
 
     def _leave_out_attributes(self, entry: Entry, left: dict[str, Any], sending: Sending) -> None:
         if not entry.attributes or len(left) == len(entry.attributes):
             return
-        self._spared.attributes += len(entry.attributes) - len(left)
+        self.spared.attributes += len(entry.attributes) - len(left)
         if left:
             entry.attributes, entry.body = left, b""
             return
-        self._spared.profiles += not entry.events
+        self.spared.profiles += not entry.events
         sending.unchanged += entry.leave_attributes_out()
-
-    def forget(self, custom_ids: list[str]) -> None:
-        """Forget the recorded profiles of people who are about to be erased in Batch.
-
-        Raises:
-            StopRun: the ledger cannot be used.
-        """
-        self._profiles.forget(custom_ids)
 
     def settle(self, sending: Sending, receipt: Receipt) -> None:
         """Record the outcome of a request.
@@ -119,34 +103,26 @@ class Memory:
         """
         outcome = _outcome(sending.entries, receipt)
         accepted, withdrawn = _events(sending, receipt)
-        with self._ledger.turn() as connection:
+        with self.ledger.turn() as connection:
             if sending.claim is not None:
-                self._profiles.settle(connection, sending.claim, outcome)
-            self._events.accepted(connection, accepted)
-            self._events.withdraw(connection, withdrawn)
-
-
-class _Verdict(NamedTuple):
-    """The outcome of one event: it was accepted, it certainly did not reach Batch, or neither is known."""
-
-    accepted: bool
-    absent: bool
+                self.profiles.settle(connection, sending.claim, outcome)
+            self.events.accepted(connection, accepted)
+            self.events.withdraw(connection, withdrawn)
 
 
 def _outcome(entries: Sequence[Entry], receipt: Receipt) -> Outcome:
     """Return the outcome of a request for the attributes of its entries."""
     if receipt.doubted:
         return Outcome(doubted=True)
-    alone = {index for index, found in receipt.refused.items() if found[0].alone}
-    others = receipt.refused.keys() - alone
-    refused = {index: _refused_names(entries[index], receipt.refused[index]) for index in others}
-    return Outcome(refused, unsent=alone | receipt.unconfirmed)
-
-
-def _refused_names(entry: Entry, refusals: Sequence[Refusal]) -> set[str]:
-    """Return the attributes for which an entry was refused; all of them if that is not certain."""
-    named = _certainly_refused(entry, refusals)
-    return set(entry.attributes) if named is None else named
+    refused: dict[int, set[str]] = {}
+    unsent = set(receipt.unconfirmed)
+    for index, refusals in receipt.refused.items():
+        if refusals[0].alone:
+            unsent.add(index)
+        else:
+            named = _certainly_refused(entries[index], refusals)
+            refused[index] = set(entries[index].attributes) if named is None else named
+    return Outcome(refused, unsent)
 
 
 def _certainly_refused(entry: Entry, refusals: Sequence[Refusal]) -> set[str] | None:
@@ -157,7 +133,7 @@ def _certainly_refused(entry: Entry, refusals: Sequence[Refusal]) -> set[str] | 
 
 
 def _events(sending: Sending, receipt: Receipt) -> tuple[list[bytes], list[bytes]]:
-    """Return the identities of events that Batch accepted, and of those that never reached it."""
+    """Return the identities of events that Batch accepted, and of new ones that never reached it."""
     accepted: list[bytes] = []
     absent: list[bytes] = []
     for index, entry in enumerate(sending.entries):
@@ -165,25 +141,28 @@ def _events(sending: Sending, receipt: Receipt) -> tuple[list[bytes], list[bytes
             continue
         names = [name for name in entry.named if name]
         for identity, name, event in zip(entry.identities, names, entry.events, strict=True):
-            verdict = _of_event(index, name, event, entry, receipt)
-            if identity and verdict.accepted:
+            is_accepted = _is_accepted(index, name, event, entry, receipt)
+            if identity and is_accepted:
                 accepted.append(identity)
-            elif verdict.absent and identity in sending.fresh:
+            elif is_accepted is False and identity in sending.fresh:
                 absent.append(identity)
     return accepted, absent
 
 
-def _of_event(index: int, name: str, event: dict[str, Any], entry: Entry, receipt: Receipt) -> _Verdict:
+def _is_accepted(index: int, name: str, event: dict[str, Any], entry: Entry, receipt: Receipt) -> bool | None:
+    """Return whether Batch accepted an event; False if it certainly did not, None if neither is certain."""
+    surely_not = None if receipt.doubted else False
     if index in receipt.unconfirmed:
-        return _Verdict(accepted=False, absent=not receipt.doubted)
+        return surely_not
     refusals = receipt.refused.get(index)
     if not refusals:
-        return _Verdict(accepted=True, absent=False)
+        return True
     if refusals[0].alone:
-        return _Verdict(accepted=False, absent=not receipt.doubted)
+        return surely_not
     named = _certainly_refused(entry, refusals)
     if named is None or named & spellings_within(event.get("attributes")):
-        return _Verdict(accepted=False, absent=False)
+        return None
+    if name not in named:
+        return True
     others = spellings_of(entry.attributes).union(*entry.properties())
-    sure = entry.named.count(name) == 1 and name not in others
-    return _Verdict(accepted=name not in named, absent=name in named and sure and not receipt.doubted)
+    return surely_not if entry.named.count(name) == 1 and name not in others else None

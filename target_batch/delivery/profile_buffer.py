@@ -38,19 +38,17 @@ class Identifiers(msgspec.Struct, gc=False):
     custom_id: str
 
 
-class Body(msgspec.Struct, gc=False, omit_defaults=True):
+class Profile(msgspec.Struct, gc=False):
+    """An entry without events, as Batch expects it."""
+
+    identifiers: Identifiers
+    attributes: dict[str, Any] = {}
+
+
+class Body(Profile, gc=False, omit_defaults=True):
     """An entry, as Batch expects it."""
 
-    identifiers: Identifiers
-    attributes: dict[str, Any] = {}
     events: list[dict[str, Any]] = []
-
-
-class Profile(msgspec.Struct, gc=False):
-    """An entry without events."""
-
-    identifiers: Identifiers
-    attributes: dict[str, Any] = {}
 
 
 _decode: Final = msgspec.json.Decoder(Profile, float_hook=Decimal).decode
@@ -97,16 +95,12 @@ class Entry(msgspec.Struct, gc=False):
         """Return the encoded entry without its events; None if it contains nothing else."""
         return _encode(Body(Identifiers(self.custom_id), self.attributes)) if self.attributes else None
 
-    def _open(self) -> None:
-        self.attributes = _decode(self.body).attributes
-        self.body = b""
-
     def merge(self, update: ProfileUpdate, ticket: Ticket) -> bool:
         """Merge a later update: its attributes win, its events are appended; False if it does not fit."""
         if len(self.events) + len(update.events) > EVENTS_PER_ENTRY:
             return False
         if self.body:
-            self._open()
+            self.attributes, self.body = _decode(self.body).attributes, b""
         if update.attributes and not self._merge_attributes(update.attributes):
             return False
         if update.events or self.events:
@@ -135,10 +129,6 @@ class Entry(msgspec.Struct, gc=False):
         """Return the names inside each ticket's event, in order; an empty set for a ticket without one."""
         within = (spellings_within(event.get("attributes")) for event in self.events)
         return [next(within) if name else frozenset() for name in self.named]
-
-    def expire(self, before: str) -> list[Ticket]:
-        """Remove events with a time of their own before `before` (RFC 3339, UTC); return their tickets."""
-        return self.leave_out([event.get("time", before) < before for event in self.events])
 
     def leave_out(self, which: Sequence[bool]) -> list[Ticket]:
         """Remove the events whose flag in `which` is true; return their tickets."""

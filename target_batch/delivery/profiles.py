@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from target_batch.batch_api.answers import Refusal
@@ -16,8 +17,8 @@ from target_batch.common.errors import StopRun
 from target_batch.common.limits import BODY_BYTES, EVENT_AGE_SECONDS
 from target_batch.common.operations import spellings_of
 from target_batch.common.reasons import Issue, Reason
+from target_batch.delivery.base import BLOCKED_WAIT, Delivery
 from target_batch.delivery.profile_buffer import Entry, ProfileBuffer, Sending, seal
-from target_batch.delivery.workers import BLOCKED_WAIT, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,7 @@ class Policy:
     risks_events_twice: bool = True
 
 
-class ProfileDelivery:
+class ProfileDelivery(Delivery):
     """Delivers profile updates in order per custom ID, several requests at a time.
 
     The first request is sent alone for a while, so that a wrong key or address costs one request, not one
@@ -94,6 +95,7 @@ class ProfileDelivery:
         memory: Memory | None = None,
         erased: ErasedPeople | None = None,
     ) -> None:
+        super().__init__("batch-sender", REQUESTS_IN_FLIGHT)
         self._now = now
         self._memory = memory
         self._erased = erased
@@ -101,21 +103,16 @@ class ProfileDelivery:
         self._fates = fates
         self._policy = policy
         self._buffer = ProfileBuffer(seals=memory is None)
-        self._threads = Workers("batch-sender", REQUESTS_IN_FLIGHT)
-        self._in_flight: dict[int, tuple[int, int]] = {}
+        self._open: dict[int, tuple[int, int]] = {}
+        """Number of each unanswered request → the input line of its oldest record, and its records."""
+        self._numbers = count()
         self._newest = 0
-        self._number = 0
         self._mass_used = self._proven = False
-        self._failure: StopRun | None = None
         largest = UPDATE.entries if policy.profile_endpoint == "update" else MASS_UPDATE_CUT
         self._cut = min(largest, policy.most_entries)
 
     def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
-        """Add an operation; it is sent with the next request that has room for it.
-
-        Raises:
-            StopRun: an earlier request could not be delivered.
-        """
+        """Add an operation; it is sent with the next request that has room for it."""
         buffer = self._buffer
         self._newest = ticket.line
         buffer.put(update, ticket)
@@ -142,29 +139,11 @@ class ProfileDelivery:
             self._dispatch()
 
     def finish(self) -> None:
-        """Send everything and wait for every answer.
-
-        Raises:
-            StopRun: something could not be delivered.
-        """
-        while self._buffer.entries or self._threads.in_flight:
+        """Send everything and wait for every answer."""
+        while self._buffer.entries or self.in_flight:
             self.flush()
             self.settle(BLOCKED_WAIT)
         self.settle()
-
-    def settle(self, timeout: float = 0.0) -> None:
-        """Settle the answers that have arrived, waiting at most `timeout` seconds for one.
-
-        Raises:
-            StopRun: one of the requests could not be delivered.
-        """
-        self._threads.settle(timeout)
-        if self._failure is not None:
-            raise self._failure
-
-    def salvage(self) -> None:
-        """After a failure, settle one more answer of the requests in flight, even if others fail."""
-        self._threads.settle(BLOCKED_WAIT)
 
     @property
     def endpoint(self) -> BulkEndpoint:
@@ -176,19 +155,9 @@ class ProfileDelivery:
         """Whether any operation has not been sent yet."""
         return self._buffer.entries > 0
 
-    @property
-    def failed(self) -> bool:
-        """Whether something could not be delivered."""
-        return self._failure is not None
-
-    @property
-    def in_flight(self) -> int:
-        """The number of requests in flight."""
-        return self._threads.in_flight
-
     def oldest_line(self) -> int | None:
         """Return the input line of the oldest record whose fate is open, if there is one."""
-        lines = [line for line, _ in self._in_flight.values()]
+        lines = [line for line, _ in self._open.values()]
         if (waiting := self._buffer.oldest_line()) is not None:
             lines.append(waiting)
         return min(lines, default=None)
@@ -203,22 +172,22 @@ class ProfileDelivery:
         return UPDATE if chosen == "update" else MASS_UPDATE
 
     def _dispatch(self) -> None:
-        if self._threads.in_flight and not self._proven:
+        if self.in_flight and not self._proven:
             self.settle(ALONE)
             self._proven = True
-        while self._threads.in_flight and (self._threads.full or self._too_far_ahead()):
+        while self.in_flight and (self.in_flight >= REQUESTS_IN_FLIGHT or self._too_far_ahead()):
             self.settle(BLOCKED_WAIT)
-        if self._threads.in_flight >= MANY:
+        if self.in_flight >= MANY:
             self.settle(A_MOMENT)
         if not self._buffer.ready:
             return
         endpoint = self._endpoint()
         cut = self._buffer.cut(min(self._cut, endpoint.entries), BODY_BYTES)
-        self._number = number = self._number + 1
-        self._in_flight[number] = cut.line, cut.records
+        number = next(self._numbers)
+        self._open[number] = cut.line, cut.records
         sending = self._sendable(cut.entries)
         if not sending.entries:
-            del self._in_flight[number]
+            del self._open[number]
             return
         if self._erased is not None:
             self._erased.come_back([entry.custom_id for entry in sending.entries])
@@ -228,7 +197,7 @@ class ProfileDelivery:
         once: dict[int, bytes | None] = {}
         if not self._policy.risks_events_twice:
             once = {index: entry.without_events() for index, entry in with_events}
-        self._threads.submit(
+        self._submit(
             lambda: self._sender.deliver(endpoint, bodies, once, operations),
             lambda receipt: self._settled(number, sending, receipt),
         )
@@ -251,7 +220,10 @@ class ProfileDelivery:
         return sending
 
     def _timely(self, entries: list[Entry]) -> list[Entry]:
-        """Reject events that have waited past Batch's window: Batch would drop them and report success."""
+        """Reject events that have waited past Batch's window: Batch would drop them and report success.
+
+        Only events with a time of their own can be too late.
+        """
         oldest = datetime.fromtimestamp(self._now() - EVENT_AGE_SECONDS + ON_ITS_WAY, timezone.utc)
         before = f"{oldest:%Y-%m-%dT%H:%M:%SZ}"
         for entry in entries:
@@ -261,13 +233,13 @@ class ProfileDelivery:
                 for event in entry.events:
                     if event.get("time", before) < before:
                         del event["time"]
-            for ticket in entry.expire(before):
+            for ticket in entry.leave_out([event.get("time", before) < before for event in entry.events]):
                 self._fates.rejected(ticket, (TOO_LATE,))
         return [entry for entry in entries if entry.tickets]
 
     def _too_far_ahead(self) -> bool:
         oldest = self.oldest_line()
-        flying = sum(records for _, records in self._in_flight.values())
+        flying = sum(records for _, records in self._open.values())
         waiting = self._buffer.records
         return oldest is not None and self._newest - oldest - flying - waiting > self._policy.most_ahead
 
@@ -319,4 +291,4 @@ class ProfileDelivery:
             self._memory.settle(sending, receipt)
         if not receipt.unconfirmed:
             self._buffer.free(entries)
-            del self._in_flight[number]
+            del self._open[number]

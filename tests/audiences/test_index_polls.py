@@ -10,11 +10,10 @@ from fake_clock import FakeClock
 from target_batch.batch_api.audiences import Look
 from target_batch.common.clock import Stop
 from target_batch.common.errors import DeliveryError
-from target_batch.delivery.audiences import AudienceRequest
-from target_batch.delivery.index_polling import (
+from target_batch.delivery.audiences import (
     BESIDE_CALLS,
-    AcceptedRequest,
     Audience,
+    AudienceRequest,
     IndexPolling,
     PollTiming,
 )
@@ -39,16 +38,12 @@ class World:
         return request
 
     def due(self, *, busy: bool) -> tuple[Audience, str] | None:
-        """Return what is asked for now, and remember it for the answer."""
-        due = self.polling.due(busy=busy)
-        if due is None:
-            return None
-        self.asked: AcceptedRequest = due[1]
-        return due[0], self.asked.token
+        """Return what is asked for now."""
+        return self.polling.due(busy=busy)
 
     def seen(self, audience: Audience, look: Look) -> list[AudienceRequest]:
         """Have the last question answered."""
-        return self.polling.seen(audience, self.asked, look)
+        return self.polling.seen(audience, look)
 
 
 @pytest.fixture

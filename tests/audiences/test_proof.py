@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from target_batch.common.operations import Tally
-from target_batch.delivery.mirror.mirror import Completeness
+from target_batch.delivery.states import Completeness
 
 
 class Input:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_batch.delivery.checkpoints import MOST_WAITING, Checkpoints
+from target_batch.delivery.states import MOST_WAITING, Checkpoints
 
 
 def test_the_newest_state_before_the_oldest_open_record_passes() -> None:

@@ -16,7 +16,7 @@ from target_batch.common.errors import DeliveryError, MirrorRefusedError
 from target_batch.common.operations import AudienceChange, Origin, Ticket
 from target_batch.config.settings import StreamOptions
 from target_batch.delivery.fates import Fates
-from target_batch.delivery.mirror.mirror import MirrorDelivery
+from target_batch.delivery.mirror import MirrorDelivery
 from target_batch.ledger.database import Ledger
 from target_batch.singer.messages import record_in
 
@@ -113,7 +113,7 @@ class World:
         delivery = MirrorDelivery(
             "cohort",
             self.options,
-            [self.place],
+            [self.place],  # type: ignore[list-item]
             ledger=ledger,
             fates=fates,
             max_shrink=shrink,

@@ -24,7 +24,7 @@ SPEED = 200.0
 for _module in (
     "psycopg",
     "target_batch.delivery.memory",
-    "target_batch.delivery.mirror.mirror",
+    "target_batch.delivery.mirror",
     *(module for module, _ in cli.COMMANDS.values()),
 ):
     import_module(_module)  # what a run imports when it needs it: once, for every fork of `warm`

@@ -1,9 +1,13 @@
-"""Destinations of a mirror: an audience of a project or app, or a boolean attribute of profiles."""
+"""Destinations of a mirror: an audience of a project or app, or a boolean attribute of profiles.
+
+Each has a `scope` that identifies it in the ledger, and `where` for the log if there are several; neither
+contains a key. `chunk` is the maximum number of members in one call.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
 
@@ -19,51 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_batch.batch_api.audiences import AudienceSender, Look
+    from target_batch.delivery.audiences import PollTiming
     from target_batch.delivery.erasures import ErasedPeople
-    from target_batch.delivery.index_polling import PollTiming
     from target_batch.delivery.memory import Memory
 
 Answer = TypeVar("Answer")
-_encode = msgspec.json.encode
-
-
-class Destination(Protocol):
-    """A destination that a mirror makes equal to its stream.
-
-    `scope` identifies it in the ledger, `where` in the log if there are several; neither contains a key.
-    `chunk` is the maximum number of members in one call.
-    """
-
-    scope: str
-    where: str
-    chunk: int
-    can_replace: bool
-
-    def exists(self, name: str) -> bool:
-        """Return whether the audience exists."""
-
-    def size(self, name: str) -> int | None:
-        """Return the current number of members; None if the audience does not exist."""
-
-    def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
-        """Add or update members."""
-
-    def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
-        """Remove members."""
-
-    def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
-        """Remove all members, then add the given ones."""
-
-    def settle(self, name: str, token: str) -> int | None:
-        """Wait until accepted changes have taken effect; return the size, or None if it is not requested."""
-
-    def vouch(self) -> None:
-        """Note that members were accepted here before, so new refusals are not due to the settings."""
 
 
 class AudienceDestination:
     """An audience, accessed with one key.
 
+    `vouch` notes that members were accepted here before, so new refusals are not due to the settings.
     Without `asks`, as in a dry run, Batch is not asked whether an audience exists: it is assumed to.
     """
 
@@ -73,8 +43,8 @@ class AudienceDestination:
     def __init__(self, sender: AudienceSender, scope: str, timing: PollTiming, *, asks: bool = True) -> None:
         self.scope = scope
         self.where = sender.where
-        self._sender = sender
         self.vouch = sender.vouch
+        self._sender = sender
         self._timing = timing
         self._asks = asks
 
@@ -110,7 +80,8 @@ class AudienceDestination:
 
     def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
         """Remove members."""
-        return self._sender.change(name, label, [_encode({"action": "remove", "id": id_}) for id_ in ids])
+        bodies = [msgspec.json.encode({"action": "remove", "id": id_}) for id_ in ids]
+        return self._sender.change(name, label, bodies)
 
     def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Remove all members, then add the given ones."""
@@ -158,31 +129,26 @@ class AttributeDestination:
         erased: ErasedPeople | None = None,
     ) -> None:
         self.scope = scope
+        self.vouch = sender.vouch
         self._memory = memory
         self._erased = erased
         self._sender = sender
-        self.vouch = sender.vouch
         self._small = 0 if endpoint == "mass_update" else UPDATE.entries
         self.chunk = min(most_entries, UPDATE.entries if endpoint == "update" else MASS_UPDATE.entries)
 
-    def exists(self, name: str) -> bool:
+    def exists(self, name: str) -> bool:  # noqa: ARG002
         """Return True: an attribute exists as soon as a profile has it."""
-        _ = name
         return True
 
     def size(self, name: str) -> int | None:
         """Return None: profiles cannot be counted by an attribute."""
-        _ = name
-        return None
 
-    def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+    def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:  # noqa: ARG002
         """Set the attribute to true."""
-        _ = label
         return self._set(name, [msgspec.json.decode(body)["id"] for body in bodies], value=True)
 
-    def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
+    def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:  # noqa: ARG002
         """Set the attribute to false, except for people who were erased: it would bring them back."""
-        _ = label
         return self._set(name, ids, value=False)
 
     def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
@@ -209,3 +175,6 @@ class AttributeDestination:
         moved = [positions[entry.custom_id] for entry in sending.entries]
         refused = {moved[index]: found for index, found in receipt.refused.items()}
         return replace(receipt, refused=refused, unconfirmed={moved[i] for i in receipt.unconfirmed})
+
+
+Destination: TypeAlias = AudienceDestination | AttributeDestination
