@@ -10,11 +10,10 @@ import click
 from target_batch.commands import options
 from target_batch.commands import singer_out as out
 from target_batch.commands.curl import curls
-from target_batch.commands.explain_data import as_data
-from target_batch.commands.explain_text import shown
+from target_batch.commands.findings import as_data, shown
 from target_batch.commands.options import config_option, format_option
-from target_batch.commands.samples import read_sample, stream_of_input
-from target_batch.commands.study import survey
+from target_batch.commands.samples import read_sample
+from target_batch.commands.study import RehearsalTarget
 from target_batch.common.plain_text import wrapped
 from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
@@ -54,10 +53,8 @@ def explain(
     """
     config = configuration.read(files)
     settings = options.load_without_keys(config)
-    if stream is None:
-        stream = stream_of_input(file)
     with options.exit_codes():
-        target = survey(config | options.placeholders(config), _moment(at))
+        target = RehearsalTarget(config | options.placeholders(config), _moment(at))
         read_sample(file, stream, records, target.show)
     studies = target.run.studies
     _print(studies, settings, form, [sentence for sentence, _ in target.idle_entries])

@@ -19,8 +19,8 @@ from target_batch.commands import options, readback
 from target_batch.commands import singer_out as out
 from target_batch.commands.options import config_option, format_option
 from target_batch.commands.readback import Comparison, rows
-from target_batch.commands.samples import Schema, read_sample, stream_of_input
-from target_batch.commands.study import survey
+from target_batch.commands.samples import Schema, read_sample
+from target_batch.commands.study import RehearsalTarget
 from target_batch.common.clock import Clock, Stop
 from target_batch.common.errors import ConfigurationError, InputError
 from target_batch.common.operations import ProfileUpdate
@@ -104,9 +104,7 @@ def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records
     Raises:
         StopRun: the sample cannot be read, or nothing in it can be read back.
     """
-    if stream is None:
-        stream = stream_of_input(sample)
-    target = survey(config, time.time(), keep=math.inf)
+    target = RehearsalTarget(config, time.time(), keep=math.inf)
     _take(sample, stream, records, target.show)
     comparison = Comparison()
     for study in target.run.studies.values():
