@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-import msgspec
 
+from target_batch.commands.shared import encode
 from target_batch.commands.study import CONTAINERS
 from target_batch.common.limits import (
     ATTRIBUTES_PER_ENTRY,
@@ -164,7 +164,6 @@ INFERRED: Final = (
     "schema     inferred from these rows; a tap's own SCHEMA may say otherwise, and `replay` takes rows of "
     "JSON by their JSON types unless it has a --schema"
 )
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def shown(found: dict[str, Any]) -> Iterator[str]:
@@ -244,7 +243,7 @@ def _example(row: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    text = value if isinstance(value, str) else _encode(value).decode()
+    text = value if isinstance(value, str) else encode(value).decode()
     return cut(clean(text, 200), LONGEST_EXAMPLE)
 
 

@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, get_args
 import click
 
 from target_batch.commands.findings import as_data, shown
-from target_batch.commands.options import Stopped, exit_codes, load_without_keys, placeholders
-from target_batch.commands.samples import SampleRow, Schema, read_sample
+from target_batch.commands.samples import RECORDS, SampleRow, Schema, read_sample
+from target_batch.commands.shared import Stopped, exit_codes, keyless, load
 from target_batch.commands.study import RehearsalTarget
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.limits import NAME_LENGTH
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from target_batch.commands.study import Study
 
 KEY_VARIABLE: Final = f"{PREFIX}REST_API_KEY"
-RECORDS: Final = 10_000
-"""Number of records read from the sample."""
 
 MELTANO_HEAD: Final = """\
 # For meltano.yml, once target-batch is added there (see the quick start).
@@ -108,7 +106,7 @@ def init(**flags: Any) -> None:
         if Path(path).exists() and not given.force:
             raise Wrong(f"{path}: the file is there already. Name another one, or overwrite it with --force.")
     config, replayed = _config(given)
-    load_without_keys(config)  # raises if the target would refuse it
+    load(keyless(config))  # raises if the target would refuse it
     key = _key(given) if given.with_key else {}
     _write(given.output, json.dumps(config | key, indent=2, ensure_ascii=False) + "\n", private=bool(key))
     part = _meltano_part(config)
@@ -183,7 +181,7 @@ class Sample:
         Raises:
             ConfigurationError: the target would refuse the configuration.
         """
-        target = RehearsalTarget(config | placeholders(config), time.time())
+        target = RehearsalTarget(keyless(config), time.time())
         for schema in self.schemas.values():
             target.show(schema)
         for row in self.rows:
@@ -286,7 +284,7 @@ def _typed_texts(sample: Sample, stream: str, study: Study) -> Iterator[tuple[st
 
 
 def _show(studies: dict[str, Study], config: dict[str, Any]) -> None:
-    settings = load_without_keys(config)
+    settings = load(keyless(config))
     for study in studies.values():
         if study.problem:
             raise Wrong(study.problem)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from target_batch.commands import history, options
-from target_batch.commands import singer_out as out
-from target_batch.commands.options import config_option, format_option
+from target_batch.commands import history, shared
+from target_batch.commands.shared import config_option, format_option
 from target_batch.common.plain_text import cut, fitted, number, wrapped
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
@@ -38,8 +37,8 @@ def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records:
 
     `--format json` and `singer` write every refusal, without people's data unless asked for.
     """
-    settings = options.load_without_keys(configuration.read(files))
-    with options.exit_codes():
+    settings = shared.load(shared.keyless(configuration.read(files)))
+    with shared.exit_codes():
         if run == "last":
             run = history.last_refused(settings.work_path)
         found = history.refusals(settings.work_path, run)
@@ -47,7 +46,7 @@ def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records:
         if form == "singer":
             _write_singer(records, with_records=with_records)
         elif form == "json":
-            options.echo_json(list(records))
+            shared.echo_json(list(records))
         else:
             dry = {entry["run"] for entry in history.runs(settings.work_path) if entry.get("dry_run") is True}
             for line in _text(history.grouped(found, dry), target_call(files), run):
@@ -93,22 +92,22 @@ def target_call(files: tuple[str, ...]) -> str:
 
 def _write_singer(records: Iterable[dict[str, Any]], *, with_records: bool) -> None:
     properties: dict[str, Any] = {
-        "run": out.TEXT,
-        "stream": out.TEXT,
-        "position": out.INTEGER,
-        "number": out.INTEGER,
-        "line": out.INTEGER,
-        "at": out.MOMENT,
-        "code": out.TEXT,
-        "costs": out.TEXT,
-        "property": out.TEXT,
-        "attribute": out.TEXT,
-        "replay": out.BOOLEAN,
-        "advice": out.TEXT,
+        "run": shared.TEXT,
+        "stream": shared.TEXT,
+        "position": shared.INTEGER,
+        "number": shared.INTEGER,
+        "line": shared.INTEGER,
+        "at": shared.MOMENT,
+        "code": shared.TEXT,
+        "costs": shared.TEXT,
+        "property": shared.TEXT,
+        "attribute": shared.TEXT,
+        "replay": shared.BOOLEAN,
+        "advice": shared.TEXT,
     }
     if with_records:
-        properties |= {"message": out.TEXT, "record": out.OBJECT}
-    out.write("target_batch_rejects", properties, KEYS, records)
+        properties |= {"message": shared.TEXT, "record": shared.OBJECT}
+    shared.echo_singer("target_batch_rejects", properties, KEYS, records)
 
 
 def _record(refusal: RejectMark, *, with_records: bool) -> dict[str, Any]:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from target_batch.commands import history, options
-from target_batch.commands import singer_out as out
+from target_batch.commands import history, shared
 from target_batch.commands.history import COUNTS, object_in, real, reasons, streams, whole
-from target_batch.commands.options import config_option, format_option
 from target_batch.commands.rejects import target_call
+from target_batch.commands.shared import config_option, format_option
 from target_batch.common.plain_text import number, table, wrapped
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
@@ -59,8 +58,8 @@ def runs(*, files: tuple[str, ...], last: int | None, form: str, web: bool, port
     """
     if web and form != "text":
         raise click.UsageError("--web shows a page. Leave out --format, or leave out --web.")
-    settings = options.load_without_keys(configuration.read(files))
-    with options.exit_codes():
+    settings = shared.load(shared.keyless(configuration.read(files)))
+    with shared.exit_codes():
         everything = history.runs(settings.work_path)
         if web:
             _serve(settings.work_path, files, port)
@@ -70,7 +69,7 @@ def runs(*, files: tuple[str, ...], last: int | None, form: str, web: bool, port
     if form == "singer":
         _write_singer(found)
     elif form == "json":
-        options.echo_json(found)
+        shared.echo_json(found)
     elif found:
         for line in _table(found):
             click.echo(line)
@@ -139,21 +138,19 @@ def _reasons(entry: dict[str, Any], stream: str) -> str:
 
 
 def _write_singer(found: list[dict[str, Any]]) -> None:
-    run = {"run": out.TEXT, "started": out.MOMENT, "seconds": out.NUMBER, "exit": out.INTEGER}
-    run |= dict.fromkeys(TOTALS, out.INTEGER) | {
-        "trouble": out.OBJECT,
-        "spared": out.OBJECT,
-        "dry_run": out.BOOLEAN,
-    }
-    run |= {"ended": out.BOOLEAN, "cause": out.TEXT}
-    out.write("target_batch_runs", run, ["run"], ({name: entry.get(name) for name in run} for entry in found))
+    run = {"run": shared.TEXT, "started": shared.MOMENT, "seconds": shared.NUMBER, "exit": shared.INTEGER}
+    run |= dict.fromkeys(TOTALS, shared.INTEGER)
+    run |= {"trouble": shared.OBJECT, "spared": shared.OBJECT, "dry_run": shared.BOOLEAN}
+    run |= {"ended": shared.BOOLEAN, "cause": shared.TEXT}
+    records = ({name: entry.get(name) for name in run} for entry in found)
+    shared.echo_singer("target_batch_runs", run, ["run"], records)
     counts = (*COUNTS, "merged")
-    stream = {"run": out.TEXT, "started": out.MOMENT, "stream": out.TEXT}
-    stream |= dict.fromkeys(counts, out.INTEGER) | {"reasons": out.OBJECT}
+    stream = {"run": shared.TEXT, "started": shared.MOMENT, "stream": shared.TEXT}
+    stream |= dict.fromkeys(counts, shared.INTEGER) | {"reasons": shared.OBJECT}
     records = (
         {"run": entry["run"], "started": entry.get("started"), "stream": name}
         | {count: object_in(tally).get(count) for count in (*counts, "reasons")}
         for entry in found
         for name, tally in object_in(entry.get("streams")).items()
     )
-    out.write("target_batch_run_streams", stream, ["run", "stream"], records)
+    shared.echo_singer("target_batch_run_streams", stream, ["run", "stream"], records)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+RECORDS: Final = 10_000
+"""Number of records that the commands read by default."""
+
 SINGER = re.compile(rb'"type"\s*:\s*"(SCHEMA|RECORD|STATE|ACTIVATE_VERSION|BATCH)"')
 GZIP: Final = b"\x1f\x8b"
 NO_TEXT: Final = {
