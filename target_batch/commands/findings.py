@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from target_batch.commands.shared import encode
+from target_batch.commands.shared import REASONS, encode, reason_lines
 from target_batch.commands.study import CONTAINERS
 from target_batch.common.limits import (
     ATTRIBUTES_PER_ENTRY,
@@ -15,7 +15,6 @@ from target_batch.common.limits import (
     MEMBER_ATTRIBUTES,
 )
 from target_batch.common.plain_text import counted, cut, fitted, number, room, share, table, wrapped
-from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.config.routing import CUSTOM_ID_NAMES, kind_by_name, kind_by_shape, options_for
 from target_batch.mapping.names import PlanRow
@@ -40,7 +39,6 @@ PAGE_NAMES: Final = ("name", "category")
 PAGE: Final = "of a page or screen: goes like its properties"
 NOT_SENT: Final = "neither a trait nor a property: not sent"
 
-ADVICE: Final = {reason.code: reason.advice for reason in Reason}
 OBJECTS_REFUSED: Final = "profiles have no objects; only {$add: [...]} and {$remove: [...]} can go"
 ATTRIBUTE_LIMITS: Final = {
     "profiles": ATTRIBUTES_PER_ENTRY,
@@ -73,7 +71,7 @@ def as_data(study: Study, settings: Settings) -> dict[str, Any]:
                 "count": met.count,
                 "lines": met.lines,
                 "properties": list(met.properties),
-                "advice": ADVICE.get(code, ""),
+                "advice": REASONS[code].advice,
             }
             for code, met in sorted(study.reasons.items(), key=lambda item: -item[1].count)
         ],
@@ -158,7 +156,6 @@ def _budgets(study: Study) -> dict[str, Any]:
 
 NOTHING: Final = "-"
 LONGEST_EXAMPLE: Final = 28
-LONGEST_LIST: Final = 60
 SHOWN_NAMES: Final = 6
 INFERRED: Final = (
     "schema     inferred from these rows; a tap's own SCHEMA may say otherwise, and `replay` takes rows of "
@@ -282,12 +279,7 @@ def _reasons(found: dict[str, Any]) -> Iterator[str]:
     if found["reasons"]:
         yield click.style("  Met in the sample", bold=True)
     for met in found["reasons"]:
-        where = f"line {', '.join(map(str, met['lines']))}"
-        more = " …" if met["count"] > len(met["lines"]) else ""
-        names = f"  {cut(', '.join(met['properties']), LONGEST_LIST)}" if met["properties"] else ""
-        head = f"  {number(met['count']):>8}  {click.style(met['code'], fg='yellow')}{names}  {where}{more}"
-        yield fitted(head, 12)
-        yield wrapped(met["advice"], 12)
+        yield from reason_lines(met["code"], met["count"], met["properties"], met["lines"], indent=2)
 
 
 def _indented(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -221,7 +221,7 @@ def _ask_properties(
     found = first.route.custom_id if first.route else None
     unknown = found is None and "custom ID" in (first.problem or "")
     if not flags.custom_id and (unknown or (found and not flags.yes)):
-        proposed = found or next(iter(_custom_ids(sample, stream)), None)
+        proposed = found or _likely_custom_id(sample, stream)
         answer = flags.ask(f"Property that holds the custom ID of '{shown}'", proposed)
         if answer and answer != found:
             options["custom_id"] = answer
@@ -231,16 +231,15 @@ def _ask_properties(
             options["time"] = moment
 
 
-def _custom_ids(sample: Sample, stream: str) -> list[str]:
-    """Return the properties that may hold the custom ID, those with the most distinct values first."""
+def _likely_custom_id(sample: Sample, stream: str) -> str | None:
+    """Return the property that may hold the custom ID, and has the most distinct values."""
     rows = sample.of(stream)
 
-    def distinct(name: str) -> float:
-        values = [str(row[name]) for row in rows if row.get(name) is not None and row[name] != ""]
-        return len(set(values)) / len(rows) if rows else 0.0
+    def distinct(name: str) -> int:
+        return len({str(row[name]) for row in rows if row.get(name) is not None and row[name] != ""})
 
     named = [name for name in sample.properties(stream) if set(words(name)[-1:]) & IDENTIFYING]
-    return sorted(named, key=distinct, reverse=True)
+    return max(named, key=distinct, default=None)
 
 
 def _attributes(sample: Sample, stream: str, study: Study) -> dict[str, str]:

@@ -112,14 +112,13 @@ class SampleComparison(Comparison):
 
     def __init__(self) -> None:
         super().__init__()
-        self._sent: dict[str, dict[str, Any]] = {}
+        self._unseen: dict[str, dict[str, Any]] = {}
         self._dates: set[str] = set()
-        self._seen: set[str] = set()
 
     def sent(self, custom_id: str, attributes: dict[str, Any]) -> None:
         """Add attributes that were sent for a profile, with keys and values in the form sent to Batch."""
-        expected = self._sent.setdefault(custom_id, {})
-        self.profiles = len(self._sent)
+        expected = self._unseen.setdefault(custom_id, {})
+        self.profiles = len(self._unseen)
         for key, value in attributes.items():
             name = base_name(key)
             if key.startswith("date("):
@@ -130,19 +129,16 @@ class SampleComparison(Comparison):
     def take(self, exported: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Compare profiles of the export; those that were not sent are skipped."""
         for custom_id, attributes in exported:
-            if custom_id in self._seen or custom_id not in self._sent:
-                continue
-            self._seen.add(custom_id)
-            for name, value in self._sent[custom_id].items():
-                outcome = _outcome(value, attributes.get(name), is_date=name in self._dates)
-                self.attributes[name].add(outcome, custom_id)
-        self.found = len(self._seen)
+            if custom_id in self._unseen:
+                self.found += 1
+                for name, value in self._unseen.pop(custom_id).items():
+                    outcome = _outcome(value, attributes.get(name), is_date=name in self._dates)
+                    self.attributes[name].add(outcome, custom_id)
 
     @property
     def missing_ids(self) -> Sequence[str]:
         """Custom IDs of the first profiles that are not in Batch."""
-        gone = (custom_id for custom_id in self._sent if custom_id not in self._seen)
-        return list(islice(gone, SHOWN_IDS))
+        return list(islice(self._unseen, SHOWN_IDS))
 
 
 def _merged(before: Any, value: Any) -> Any:
@@ -274,7 +270,12 @@ def forms(value: Any) -> Iterator[Any]:
         if value in {"true", "false"}:
             yield value == "true"
     elif isinstance(value, list):
-        yield from _orders(value)
+        if not value:
+            yield None
+        elif len(value) <= PERMUTED_ITEMS:
+            yield from map(list, permutations(value))
+        else:
+            yield sorted(value, key=str)
     if (number := _exported_number(value)) is not None:
         yield from _spelled(number)
 
@@ -285,15 +286,6 @@ def _exported_number(value: Any) -> Decimal | None:
         return Decimal(value) if A_NUMBER(value) else None
     is_one = isinstance(value, int | float) and not isinstance(value, bool)
     return Decimal(repr(value)) if is_one else None
-
-
-def _orders(items: list[Any]) -> Iterator[Any]:
-    if not items:
-        yield None
-    elif len(items) <= PERMUTED_ITEMS:
-        yield from map(list, permutations(items))
-    else:
-        yield sorted(items, key=str)
 
 
 def _spelled(number: Decimal) -> Iterator[Any]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from target_batch.commands import history, shared
-from target_batch.commands.shared import config_option, format_option
-from target_batch.common.plain_text import cut, fitted, number, wrapped
+from target_batch.commands.shared import REASONS, config_option, format_option, reason_lines
+from target_batch.common.plain_text import fitted, number, wrapped
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
@@ -19,12 +19,11 @@ from target_batch.config import files as configuration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from target_batch.commands.history import Group, Refused, RejectMark
+    from target_batch.commands.history import Refused, RejectMark
 
-UNKNOWN: Final = "A reason that this version does not know."
-REASONS: Final = {reason.code: reason for reason in Reason}
 KEYS: Final = ("run", "stream", "position", "number")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_$.() -]{1,80}")
+"""Matches names of attributes that are shown; another could contain anything."""
 
 
 @click.command()
@@ -58,7 +57,12 @@ def _text(refused: Refused, target: str, run: str | None) -> Iterator[str]:
     for stream, groups in sorted(refused.groups.items()):
         yield click.style(clean(stream, 60), bold=True)
         for code, group in sorted(groups.items(), key=lambda item: -item[1].count):
-            yield from _group(code, group)
+            yield from reason_lines(code, group.count, group.properties, group.lines)
+            if code == Reason.REFUSED_BY_BATCH.code:
+                yield from (wrapped(f"Batch says: {clean(text, 200)}", 10) for text in group.messages)
+            if group.final:
+                yield wrapped(f"{number(group.final)} of them must not be sent again and are skipped.", 10)
+            yield ""
     if commands := refused.replays(target):
         lead = fitted("Once the cause is gone, this delivers exactly what was refused:")
         yield click.style(lead, bold=True)
@@ -66,20 +70,6 @@ def _text(refused: Refused, target: str, run: str | None) -> Iterator[str]:
     if not refused.groups:
         known = "This folder holds no rejects."
         yield f"No rejects of the run {run!a} are here; leave --run out for all." if run else known
-
-
-def _group(code: str, group: Group) -> Iterator[str]:
-    names = cut(clean(", ".join(group.properties), 200), 60)
-    more = " …" if group.count > len(group.lines) else ""
-    lines = f"line {', '.join(map(str, group.lines))}{more}" if group.lines else ""
-    head = f"{number(group.count):>8}  {click.style(clean(code, 40), fg='yellow')}"
-    yield fitted("  ".join(part for part in (head, names, lines) if part), 10)
-    yield wrapped(REASONS[code].advice if code in REASONS else UNKNOWN, 10)
-    if code == Reason.REFUSED_BY_BATCH.code:
-        yield from (wrapped(f"Batch says: {clean(text, 200)}", 10) for text in group.messages)
-    if group.final:
-        yield wrapped(f"{number(group.final)} of them must not be sent again and are skipped.", 10)
-    yield ""
 
 
 def target_call(files: tuple[str, ...]) -> str:
@@ -112,7 +102,8 @@ def _write_singer(records: Iterable[dict[str, Any]], *, with_records: bool) -> N
 
 def _record(refusal: RejectMark, *, with_records: bool) -> dict[str, Any]:
     mark = refusal.mark
-    reason = REASONS.get(str(mark.get("code")))
+    reason, attribute = REASONS.get(str(mark.get("code"))), mark.get("attribute")
+    is_plain = isinstance(attribute, str) and PLAIN_NAME.fullmatch(attribute)
     made = {
         "run": refusal.run,
         "stream": refusal.stream,
@@ -123,13 +114,8 @@ def _record(refusal: RejectMark, *, with_records: bool) -> dict[str, Any]:
         "code": mark.get("code"),
         "costs": reason.level if reason else None,
         "property": mark.get("property"),
-        "attribute": _name(mark.get("attribute")),
+        "attribute": attribute if is_plain else None,
         "replay": mark.get("replay") is not False,
         "advice": reason.advice if reason else None,
     }
     return made | ({"message": mark.get("message"), "record": refusal.record} if with_records else {})
-
-
-def _name(attribute: Any) -> str | None:
-    """Return the attribute's name, None if it is not a plain name and could contain anything."""
-    return attribute if isinstance(attribute, str) and PLAIN_NAME.fullmatch(attribute) else None

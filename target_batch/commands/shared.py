@@ -1,4 +1,4 @@
-"""Shared by the commands: options, loading settings, stopping, and output as JSON or as Singer messages."""
+"""Shared by the commands: options, loading settings, stopping, and output in all forms."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ import click
 import msgspec
 
 from target_batch.common.errors import ConfigurationError, StopRun
+from target_batch.common.plain_text import cut, fitted, number, wrapped
+from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
 from target_batch.config.files import NO_CONFIGURATION, Wrong
 from target_batch.mapping.settings_check import ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from target_batch.config.settings import Settings
+
+UNKNOWN: Final = "A reason that this version does not know."
+REASONS: Final = {reason.code: reason for reason in Reason}
 
 Form = Literal["text", "json", "singer"]
 
@@ -111,3 +116,15 @@ def echo_singer(
     click.echo(encode({"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": keys}))
     for record in records:
         click.echo(encode({"type": "RECORD", "stream": stream, "record": record}))
+
+
+def reason_lines(
+    code: str, count: int, properties: Collection[str], lines: Collection[int], indent: int = 0
+) -> Iterator[str]:
+    """Yield a reason's count, code, properties and first lines of the input, then what to do about it."""
+    names = cut(clean(", ".join(properties), 200), 60)
+    more = " …" if count > len(lines) else ""
+    where = f"line {', '.join(map(str, lines))}{more}" if lines else ""
+    head = f"{' ' * indent}{number(count):>8}  {click.style(clean(code, 40), fg='yellow')}"
+    yield fitted("  ".join(part for part in (head, names, where) if part), indent + 10)
+    yield wrapped(REASONS[code].advice if code in REASONS else UNKNOWN, indent + 10)

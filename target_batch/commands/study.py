@@ -118,23 +118,19 @@ class Study:
         record = ticket.record
         sent = dict(operation.attributes)
         if isinstance(operation, ProfileUpdate):
-            self._count_events(operation, record, sent)
+            names = tuple(self.plan.time_names) if self.plan else ()
+            for event in operation.events:
+                self.counts.events += 1
+                self.counts.per_id[operation.custom_id] += 1
+                self.counts.names[event["name"]] += 1
+                self.counts.late_events += "time" not in event and own_time(record, names)[1] is not None
+                sent.update(event.get("attributes", {}))
         else:
             self.counts.names[f"{operation.audience}: {'add' if operation.add else 'remove'}"] += 1
         self.counts.most_attributes = max(self.counts.most_attributes, len(sent))
         self._pair(record, sent)
         if len(self.operations) < self.keep:
             self.operations.append((operation, ticket))
-
-    def _count_events(self, update: ProfileUpdate, record: dict[str, Any], sent: dict[str, Any]) -> None:
-        counts = self.counts
-        for event in update.events:
-            counts.events += 1
-            counts.per_id[update.custom_id] += 1
-            counts.names[event["name"]] += 1
-            sent.update(event.get("attributes", {}))
-            names = self.plan.time_names if self.plan else ()
-            counts.late_events += "time" not in event and own_time(record, tuple(names))[1] is not None
 
     def _pair(self, record: dict[str, Any], sent: dict[str, Any]) -> None:
         """Keep the first value of each property that would be sent, and the value it would be sent as."""

@@ -134,14 +134,6 @@ def _take(sample: IO[bytes], stream: str | None, most: int, show: Callable[[Any]
 
 
 def _read_back(settings: Settings, comparison: Comparison, seconds: float) -> None:
-    exports = _exports(settings)
-    export = exports.request(sorted(comparison.attributes))
-    click.echo("Batch was asked for an export of the attributes; waiting for it.", err=True)
-    for file in exports.wait(export, seconds, lambda state: click.echo(f"  {state}", err=True)):
-        comparison.take(exports.profiles(file))
-
-
-def _exports(settings: Settings) -> Exports:
     if settings.project_key is None:
         raise ConfigurationError("`project_key` is not set: profiles are read back from a project.")
     clock = Clock()
@@ -149,7 +141,11 @@ def _exports(settings: Settings) -> Exports:
     transport = Transport(settings.api_url, settings.request_timeout_seconds, user_agent, clock)
     client = Client(transport, clock, Stop(clock), settings.max_retry_seconds)
     project = Project(settings.rest_api_key, settings.project_key, settings.api_version)
-    return Exports(client, project, RateLimiter(AUDIENCE_RATE, clock), clock)
+    exports = Exports(client, project, RateLimiter(AUDIENCE_RATE, clock), clock)
+    export = exports.request(sorted(comparison.attributes))
+    click.echo("Batch was asked for an export of the attributes; waiting for it.", err=True)
+    for file in exports.wait(export, seconds, lambda state: click.echo(f"  {state}", err=True)):
+        comparison.take(exports.profiles(file))
 
 
 def _show(comparison: Comparison, form: Form, *, ids: bool) -> None:

@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from target_batch.commands import history
 from target_batch.commands.history import COUNTS, Group, real, reasons, streams, whole
-from target_batch.commands.rejects import REASONS, UNKNOWN
 from target_batch.commands.runs import TOTALS, cause
+from target_batch.commands.shared import REASONS, UNKNOWN
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
 from target_batch.web import guard
@@ -54,9 +54,10 @@ RUNS_KEPT: Final = 8
 class Work:
     """Cached access to what runs left under `work_path`, as a page asks for it repeatedly. Thread-safe.
 
-    Args:
-        path: The setting `work_path`: a folder, or a URL that fsspec knows.
-        monotonic: The clock, in seconds.
+    `path` is the setting `work_path`, `monotonic` the clock, in seconds.
+
+    Raises:
+        ConfigurationError: the folder cannot be read.
     """
 
     def __init__(self, path: str, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -68,19 +69,11 @@ class Work:
         self._kept: OrderedDict[str | None, tuple[float, Any]] = OrderedDict()
 
     def runs(self) -> list[dict[str, Any]]:
-        """Return the entries of the run log, newest first.
-
-        Raises:
-            ConfigurationError: the folder cannot be read.
-        """
+        """Return the entries of the run log, newest first."""
         return self._read(None, lambda: history.runs(self._path)[::-1], self._fresh)
 
     def refused(self, entry: dict[str, Any]) -> Refused:
-        """Return the rejects of a run in the log.
-
-        Raises:
-            ConfigurationError: the folder cannot be read.
-        """
+        """Return the rejects of a run in the log."""
         run = entry["run"]
         dry_runs = {run} if entry.get("dry_run") is True else set()
         fresh = self._fresh if entry.get("ended") is False else FRESH_SECONDS_ENDED
@@ -101,12 +94,7 @@ class Work:
 
 
 class RunsPage:
-    """The views.
-
-    Args:
-        work: The run log and the rejects.
-        target: The command line that calls the target, such as ``target-batch --config batch.json``.
-    """
+    """The views; `target` is the command line that calls the target, for the commands that replay."""
 
     def __init__(self, work: Work, target: str) -> None:
         self._work = work
@@ -119,8 +107,18 @@ class RunsPage:
         found = [entry for entry in everything if not text or matches(entry, text)]
         if flag(request, "problems"):
             found = [entry for entry in found if outcome(entry) != "succeeded"]
-        shown = [described(entry) for entry in found[_listed(request)]]
-        return show({"total": len(everything), "found": len(found), **_totals(everything), "runs": shown})
+        outcomes = [outcome(entry) for entry in everything]
+        live = [entry for entry in everything if entry.get("dry_run") is not True]
+        tallies = [counts for entry in live for _, counts in streams(entry)]
+        names = ("delivered", "rejected", "merged", "unchanged")
+        listed = {
+            "total": len(everything),
+            "found": len(found),
+            "outcomes": {name: outcomes.count(name) for name in ("failed", "did_not_end")},
+            "totals": {name: sum(counts[name] for counts in tallies) for name in names},
+            "runs": [described(entry) for entry in found[_part(request)]],
+        }
+        return show(listed)
 
     def run(self, request: Request) -> Response:
         """Show one run: its streams, what was refused and why, and how to replay it."""
@@ -133,29 +131,17 @@ class RunsPage:
         found = {
             **described(entry),
             "found": len(names),
-            "streams": [_stream(entry, refused, one, counts.get(one)) for one in names[_listed(request)]],
+            "streams": [_stream(entry, refused, one, counts.get(one)) for one in names[_part(request)]],
             "files": [clean(path, LONGEST_FILE) for path in refused.files][:LARGEST_PAGE],
             "replay": refused.replays(self._target)[:LARGEST_PAGE],
         }
         return show(found)
 
 
-def _listed(request: Request) -> slice:
+def _part(request: Request) -> slice:
     """Return the part of a list that a request asks for."""
     start = position(request)
     return slice(start, start + guard.whole(request, "limit", 25, LARGEST_PAGE))
-
-
-def _totals(everything: list[dict[str, Any]]) -> dict[str, Any]:
-    """Count the runs that failed or did not end, and sum up the counts of live runs."""
-    outcomes = [outcome(entry) for entry in everything]
-    live = [entry for entry in everything if entry.get("dry_run") is not True]
-    tallies = [counts for entry in live for _, counts in streams(entry)]
-    names = ("delivered", "rejected", "merged", "unchanged")
-    return {
-        "outcomes": {name: outcomes.count(name) for name in ("failed", "did_not_end")},
-        "totals": {name: sum(counts[name] for counts in tallies) for name in names},
-    }
 
 
 def described(entry: dict[str, Any]) -> dict[str, Any]:
@@ -241,12 +227,7 @@ def _example(refusal: RejectMark) -> dict[str, Any]:
 
 
 def serve(work_path: str, target: str, port: int) -> None:
-    """Serve the page until a signal arrives.
-
-    Args:
-        work_path: The setting `work_path`.
-        target: The command line that calls the target.
-        port: TCP port, 0 for any free one.
+    """Serve the page on a TCP port, 0 for any free one, until a signal arrives.
 
     Raises:
         OSError: the port is taken.
