@@ -209,10 +209,10 @@ class Rehearsal:
         return Tally()
 
     def ignored(self, stream: str, reason: str) -> None:
-        """Count an ignored record."""
-        study = self.study(stream)
-        study.counts.ignored += 1
-        study.meet(reason, self.line)
+        """Count an ignored record. A stream that the stream maps remove has no study."""
+        if study := self.studies.get(stream):
+            study.counts.ignored += 1
+            study.meet(reason, self.line)
 
     def rejected(self, ticket: Ticket, issues: Sequence[Issue], **_: Any) -> None:
         """Count a record that would be rejected."""
