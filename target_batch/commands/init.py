@@ -118,7 +118,11 @@ def init(**flags: Any) -> None:
 
 
 def _config(flags: Flags) -> tuple[dict[str, Any], str]:
-    """Return the configuration, and the options with which `replay` loads the sample, "" if it cannot."""
+    """Ask for the configuration, and show what it does to the sample.
+
+    Returns:
+        The configuration, and the options with which `replay` loads the sample, "" if it cannot.
+    """
     project_key = flags.project_key
     if project_key is None:
         project_key = flags.ask("Project key (project_…), empty for apps only", None)
@@ -138,7 +142,11 @@ def _config(flags: Flags) -> tuple[dict[str, Any], str]:
         raise Stopped(f"{clean(file, 200)}: the file cannot be read: {error.strerror}.") from None
     if not studies:
         raise Stopped("The sample describes no stream: it has neither a SCHEMA nor a row.")
-    _show(studies, config)
+    settings = load(keyless(config))
+    for study in studies.values():
+        if study.problem:
+            raise Wrong(study.problem)
+        click.echo("\n".join(shown(as_data(study, settings))) + "\n")
     inferred = [name for name, schema in sample.schemas.items() if schema.inferred]
     is_replayed = inferred and REPLAYED.search(file)
     return config, shlex.join(["--stream", inferred[0], file]) if is_replayed else ""
@@ -280,14 +288,6 @@ def _typed_texts(sample: Sample, stream: str, study: Study) -> Iterator[tuple[st
         plain = row.target is not None and row.type == "string" and row.target.replace("_", "").isalnum()
         if plain and len(kinds) == 1 and kinds <= READ_FROM_TEXT:
             yield row.property, f"{kinds.pop()}({row.target})"
-
-
-def _show(studies: dict[str, Study], config: dict[str, Any]) -> None:
-    settings = load(keyless(config))
-    for study in studies.values():
-        if study.problem:
-            raise Wrong(study.problem)
-        click.echo("\n".join(shown(as_data(study, settings))) + "\n")
 
 
 def _meltano_part(config: dict[str, Any]) -> str:

@@ -234,9 +234,6 @@ def serve(work_path: str, target: str, port: int) -> None:
     """
     page = RunsPage(Work(work_path), target)
     routes = [Route("/_/runs", page.runs), Route("/_/runs/{run:path}", page.run), *page_routes(STATIC)]
-    app = Guard(Starlette(routes=routes, exception_handlers={ConfigurationError: _unreadable}))
+    unreadable = {ConfigurationError: lambda _request, error: fail(503, clean(error, 600))}
+    app = Guard(Starlette(routes=routes, exception_handlers=unreadable))
     LocalServer(app, "The runs are shown at {url} (Ctrl-C ends it)").serve_on(port)
-
-
-def _unreadable(_request: Request, error: Exception) -> Response:
-    return fail(503, clean(error, 600))
