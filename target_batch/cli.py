@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "check": ("target_batch.commands.check", "check"),
     "init": ("target_batch.commands.init", "init"),
-    "notify-test": ("target_batch.commands.notify_test", "notify_test"),
+    "notify-test": ("target_batch.commands.check", "notify_test"),
     "explain": ("target_batch.commands.explain", "explain"),
     "replay": ("target_batch.commands.replay", "replay"),
     "rejects": ("target_batch.commands.rejects", "rejects"),

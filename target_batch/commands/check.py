@@ -1,21 +1,21 @@
-"""``target-batch check``: test each platform and key with one read-only call."""
+"""``target-batch check`` and ``notify-test``: call what the settings name, and say whether it accepts."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from target_batch.commands import options
-from target_batch.commands import singer_out as out
-from target_batch.commands.options import config_option, format_option
-from target_batch.common.errors import ConfigurationError
-from target_batch.config import files as configuration
+from target_batch.commands import shared
+from target_batch.commands.shared import BOOLEAN, TEXT, Stopped, config_option, format_option
+from target_batch.config.files import Wrong
 from target_batch.connection_test import exit_code, probe, report
+from target_batch.report.webhook import body_of, post
 
 if TYPE_CHECKING:
-    from target_batch.commands.options import Form
+    from target_batch.commands.shared import Form
     from target_batch.connection_test import Finding
 
 
@@ -27,18 +27,17 @@ def check(*, files: tuple[str, ...], form: Form) -> None:
 
     Exit code 0 when all is well, 2 when a setting is wrong, 1 when Batch cannot be reached.
     """
-    settings = options.load(options.read_named(files))
-    try:
+    settings = shared.load(shared.read_named(files))
+    with shared.exit_codes():
         findings = probe(settings)
-    except ConfigurationError as error:
-        raise configuration.Wrong(str(error)) from None
     if form == "text":
         for line in report(findings):
             click.echo(line)
     elif form == "json":
-        options.echo_json([_as_data(finding) for finding in findings])
+        shared.echo_json([_as_data(finding) for finding in findings])
     else:
-        _write_singer(findings)
+        properties = {"setting": TEXT, "ok": BOOLEAN, "finding": TEXT, "where": TEXT}
+        shared.echo_singer("target_batch_check", properties, ["setting"], map(_as_data, findings))
     sys.exit(exit_code(findings))
 
 
@@ -52,6 +51,33 @@ def _as_data(finding: Finding) -> dict[str, object]:
     }
 
 
-def _write_singer(findings: list[Finding]) -> None:
-    properties = {"setting": out.TEXT, "ok": out.BOOLEAN, "finding": out.TEXT, "where": out.TEXT}
-    out.write("target_batch_check", properties, ["setting"], map(_as_data, findings))
+@click.command("notify-test")
+@config_option
+def notify_test(*, files: tuple[str, ...]) -> None:
+    """Send a test notification to `notify_url`, and say whether it was accepted.
+
+    Exit code 0 if it was accepted, 1 if it was not, 2 if `notify_url` is not set. Batch is not called.
+    """
+    settings = shared.load(shared.keyless(shared.read_named(files)))
+    if settings.notify_url is None:
+        raise Wrong("`notify_url` is not set: it is the webhook that is notified of stopped runs.")
+    if problem := post(settings.notify_url, body_of(_stopped_run()) | {"test": True}):
+        raise Stopped(problem)
+    click.echo("The webhook of `notify_url` accepted the notification.")
+
+
+def _stopped_run() -> dict[str, Any]:
+    """Return a run log entry such as a stopped run would leave."""
+    now = datetime.now(timezone.utc)
+    counts = {"read": 3, "delivered": 2, "merged": 0, "unchanged": 0, "ignored": 0, "rejected": 0}
+    return {
+        "run": f"{now:%Y%m%dT%H%M%SZ}-test",
+        "started": now.isoformat(timespec="seconds"),
+        "seconds": 1.0,
+        "exit": 1,
+        "cause": "This is a test by `target-batch notify-test`; no run has stopped.",
+        "dry_run": False,
+        "streams": {"example": counts | {"undelivered": 1, "reasons": {}}},
+        "requests": 1,
+        "retries": 0,
+    }

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from target_batch.commands import options
-from target_batch.commands import singer_out as out
+from target_batch.commands import shared
 from target_batch.commands.curl import curls
-from target_batch.commands.explain_data import as_data
-from target_batch.commands.explain_text import shown
-from target_batch.commands.options import config_option, format_option
-from target_batch.commands.samples import read_sample, stream_of_input
-from target_batch.commands.study import survey
+from target_batch.commands.findings import as_data, shown
+from target_batch.commands.samples import RECORDS, read_sample
+from target_batch.commands.shared import config_option, format_option
+from target_batch.commands.study import RehearsalTarget
 from target_batch.common.plain_text import wrapped
 from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
@@ -22,13 +20,10 @@ from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.converters.dates import instant, seconds_since_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from target_batch.commands.study import Study
     from target_batch.config.settings import Settings
-
-RECORDS = 10_000
-"""Number of records read by default."""
 
 
 @click.command()
@@ -52,16 +47,24 @@ def explain(
     Nothing is sent and nothing is written. Exit code 2 when the target would refuse the
     configuration, 1 when the input cannot be read.
     """
-    config = configuration.read(files)
-    settings = options.load_without_keys(config)
-    if stream is None:
-        stream = stream_of_input(file)
-    with options.exit_codes():
-        target = survey(config | options.placeholders(config), _moment(at))
+    config = shared.keyless(configuration.read(files))
+    settings = shared.load(config)
+    with shared.exit_codes():
+        target = RehearsalTarget(config, _moment(at))
         read_sample(file, stream, records, target.show)
-    studies = target.run.studies
-    _print(studies, settings, form, [sentence for sentence, _ in target.idle_entries])
-    if any(study.problem for study in studies.values()):
+    studies = target.run.studies.values()
+    found = [as_data(study, settings) for study in studies]
+    if form == "json":
+        shared.echo_json({"streams": found})
+    elif form == "singer":
+        _write_singer(found)
+    elif form == "curl":
+        _print_curls(studies, settings)
+    else:
+        blocks = ["\n".join(shown(one)) for one in found] or ["The input holds no SCHEMA."]
+        blocks += [wrapped(sentence, 0) for sentence, _ in target.idle_entries]
+        click.echo("\n\n".join(blocks))
+    if any(study.problem for study in studies):
         raise SystemExit(Wrong.exit_code)
 
 
@@ -74,34 +77,20 @@ def _moment(at: str | None) -> float:
         raise click.BadParameter("--at is not a time such as 2026-01-31T12:00:00Z") from None
 
 
-def _print(studies: dict[str, Study], settings: Settings, form: str, idle: Sequence[str]) -> None:
-    found = [as_data(study, settings) for study in studies.values()]
-    if form == "json":
-        options.echo_json({"streams": found})
-    elif form == "singer":
-        _write_singer(found)
-    elif form == "curl":
-        _print_curls(studies, settings)
-    else:
-        blocks = ["\n".join(shown(one)) for one in found] or ["The input holds no SCHEMA."]
-        blocks += [wrapped(sentence, 0) for sentence in idle]
-        click.echo("\n\n".join(blocks))
-
-
-def _write_singer(found: list[dict[str, Any]]) -> None:
+def _write_singer(found: Iterable[dict[str, Any]]) -> None:
     """Write a row for each property, without examples: those are values from the sample."""
     names = ("property", "attribute", "type", "reason", "note")
-    properties = dict.fromkeys(("stream", "kind", *names), out.TEXT)
+    properties = dict.fromkeys(("stream", "kind", *names), shared.TEXT)
     rows = (
         {"stream": one["stream"], "kind": one["kind"]} | {name: row[name] for name in names}
         for one in found
         for row in one["properties"]
     )
-    out.write("target_batch_mapping", properties, ["stream", "property"], rows)
+    shared.echo_singer("target_batch_mapping", properties, ["stream", "property"], rows)
 
 
-def _print_curls(studies: dict[str, Study], settings: Settings) -> None:
-    for study in studies.values():
+def _print_curls(studies: Iterable[Study], settings: Settings) -> None:
+    for study in studies:
         made = list(curls(study, settings))
         note = "the first records as requests" if made else "the sample results in no request"
         click.echo(f"# {study.schema.stream!a}: {study.problem or note}")

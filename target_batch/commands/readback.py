@@ -29,7 +29,7 @@ from target_batch.mapping.converters.dates import looks_like_a_date, utc
 from target_batch.mapping.names import base_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from target_batch.config.settings import Settings
     from target_batch.ledger.profiles import KnownProfile, ProfileReader
@@ -60,19 +60,65 @@ class AttributeTally:
 
 
 class Comparison:
-    """Attributes that profiles should have, later changes over earlier ones, compared with an export."""
+    """Attributes that profiles should have, compared with an export.
 
-    outcomes: Final[tuple[Outcome, ...]] = ("equal", "different", "missing")
+    `profiles` is the number of profiles that were sent, `found` how many of them were exported.
+    """
+
+    outcomes: tuple[Outcome, ...] = ("equal", "different", "missing")
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.attributes = {name: AttributeTally() for name in names}
+        self.profiles = self.found = 0
+
+    def take(self, exported: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Compare profiles of the export: custom IDs, and attributes by their names."""
+        raise NotImplementedError
+
+    @property
+    def missing(self) -> int:
+        """Number of profiles that are not in Batch."""
+        return max(0, self.profiles - self.found)
+
+    @property
+    def missing_ids(self) -> Sequence[str]:
+        """Custom IDs of the first profiles that are not in Batch, as far as they are known."""
+        return ()
+
+    @property
+    def has_differences(self) -> bool:
+        """Whether a profile is missing, or a value is different or missing."""
+        return self.missing > 0 or any(tally.trouble for tally in self.attributes.values())
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether all that could be compared, at least one value, is as it was sent."""
+        tallies = self.attributes.values()
+        compared = any(tally.counts.total() > tally.counts["not_compared"] for tally in tallies)
+        return compared and not self.has_differences
+
+    def rows(self, *, ids: bool) -> list[dict[str, Any]]:
+        """Return the counts of each attribute, those with most differences first; with `ids`, custom IDs."""
+        return [
+            {"attribute": name}
+            | {outcome: tally.counts[outcome] for outcome in self.outcomes}
+            | ({"custom_ids": tally.ids} if ids else {})
+            for name, tally in sorted(self.attributes.items(), key=lambda item: -item[1].trouble)
+        ]
+
+
+class SampleComparison(Comparison):
+    """Attributes that a sample sends, later changes over earlier ones."""
 
     def __init__(self) -> None:
-        self._sent: dict[str, dict[str, Any]] = {}
+        super().__init__()
+        self._unseen: dict[str, dict[str, Any]] = {}
         self._dates: set[str] = set()
-        self._seen: set[str] = set()
-        self.attributes: dict[str, AttributeTally] = {}
 
     def sent(self, custom_id: str, attributes: dict[str, Any]) -> None:
         """Add attributes that were sent for a profile, with keys and values in the form sent to Batch."""
-        expected = self._sent.setdefault(custom_id, {})
+        expected = self._unseen.setdefault(custom_id, {})
+        self.profiles = len(self._unseen)
         for key, value in attributes.items():
             name = base_name(key)
             if key.startswith("date("):
@@ -81,40 +127,18 @@ class Comparison:
             self.attributes.setdefault(name, AttributeTally())
 
     def take(self, exported: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Compare profiles of the export: custom IDs, and attributes by their names."""
+        """Compare profiles of the export; those that were not sent are skipped."""
         for custom_id, attributes in exported:
-            self.held(custom_id, attributes)
-
-    def held(self, custom_id: str, attributes: dict[str, Any]) -> None:
-        """Compare a profile of the export; profiles that were not sent are skipped."""
-        expected = self._sent.get(custom_id)
-        if expected is None or custom_id in self._seen:
-            return
-        self._seen.add(custom_id)
-        for name, value in expected.items():
-            outcome = _outcome(value, attributes.get(name), is_date=name in self._dates)
-            self.attributes[name].add(outcome, custom_id)
-
-    @property
-    def profiles(self) -> int:
-        """Number of profiles that were sent."""
-        return len(self._sent)
-
-    @property
-    def missing(self) -> int:
-        """Number of profiles that are not in Batch."""
-        return len(self._sent) - len(self._seen)
+            if custom_id in self._unseen:
+                self.found += 1
+                for name, value in self._unseen.pop(custom_id).items():
+                    outcome = _outcome(value, attributes.get(name), is_date=name in self._dates)
+                    self.attributes[name].add(outcome, custom_id)
 
     @property
     def missing_ids(self) -> Sequence[str]:
         """Custom IDs of the first profiles that are not in Batch."""
-        gone = (custom_id for custom_id in self._sent if custom_id not in self._seen)
-        return list(islice(gone, SHOWN_IDS))
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether Batch holds everything as it was sent."""
-        return not self.missing and not any(tally.trouble for tally in self.attributes.values())
+        return list(islice(self._unseen, SHOWN_IDS))
 
 
 def _merged(before: Any, value: Any) -> Any:
@@ -179,15 +203,6 @@ def _instant(text: str) -> str | None:
         return text
 
 
-def rows(
-    attributes: Mapping[str, AttributeTally], outcomes: Sequence[Outcome], *, ids: bool
-) -> Iterable[dict[str, Any]]:
-    """Yield the counts of each attribute, those with most differences first; custom IDs only with `ids`."""
-    for name, tally in sorted(attributes.items(), key=lambda item: -item[1].trouble):
-        counts: dict[str, int] = {outcome: tally.counts[outcome] for outcome in outcomes}
-        yield {"attribute": name, **counts, **({"custom_ids": tally.ids} if ids else {})}
-
-
 AT_ONCE: Final = 1_000
 """Number of profiles looked up in the ledger at once."""
 
@@ -203,36 +218,17 @@ TRIED_PLACES: Final = 18
 A_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?").fullmatch
 
 
-class LedgerComparison:
-    """Attributes that a ledger knows by hashes, compared with one export."""
+class LedgerComparison(Comparison):
+    """Attributes that a ledger knows by hashes, and profiles that it does not know by their custom IDs."""
 
-    outcomes: Final[tuple[Outcome, ...]] = ("equal", "different", "missing", "not_compared")
+    outcomes = ("equal", "different", "missing", "not_compared")
 
     def __init__(self, reader: ProfileReader, names: Sequence[str]) -> None:
+        super().__init__(names)
         self._reader = reader
         self._tags = {name: tag_of(name) for name in names}
         self._spellings = {name: [name, f"date({name})", f"url({name})"] for name in names}
-        self._found = 0
-        self.attributes = {name: AttributeTally() for name in names}
         self.profiles = reader.count(set(self._tags.values()))
-        self.missing_ids: tuple[str, ...] = ()
-
-    @property
-    def missing(self) -> int:
-        """Number of profiles in the ledger that were not exported; their custom IDs are not known."""
-        return max(0, self.profiles - self._found)
-
-    @property
-    def compared(self) -> int:
-        """Number of values that could be compared."""
-        tallies = self.attributes.values()
-        return sum(tally.counts.total() - tally.counts["not_compared"] for tally in tallies)
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether no profile is missing, and all values that could be compared, at least one, are equal."""
-        trouble = any(tally.trouble for tally in self.attributes.values())
-        return not self.missing and not trouble and self.compared > 0
 
     def take(self, exported: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Compare profiles of the export: custom IDs, and attributes by their names."""
@@ -243,7 +239,7 @@ class LedgerComparison:
                 self._compare(custom_id, attributes, profile)
 
     def _compare(self, custom_id: str, attributes: dict[str, Any], profile: KnownProfile) -> None:
-        self._found += not profile.hashes.keys().isdisjoint(self._tags.values())
+        self.found += not profile.hashes.keys().isdisjoint(self._tags.values())
         for name, tag in self._tags.items():
             value = attributes.get(name)
             if tag in profile.hashes:
@@ -274,7 +270,12 @@ def forms(value: Any) -> Iterator[Any]:
         if value in {"true", "false"}:
             yield value == "true"
     elif isinstance(value, list):
-        yield from _orders(value)
+        if not value:
+            yield None
+        elif len(value) <= PERMUTED_ITEMS:
+            yield from map(list, permutations(value))
+        else:
+            yield sorted(value, key=str)
     if (number := _exported_number(value)) is not None:
         yield from _spelled(number)
 
@@ -285,15 +286,6 @@ def _exported_number(value: Any) -> Decimal | None:
         return Decimal(value) if A_NUMBER(value) else None
     is_one = isinstance(value, int | float) and not isinstance(value, bool)
     return Decimal(repr(value)) if is_one else None
-
-
-def _orders(items: list[Any]) -> Iterator[Any]:
-    if not items:
-        yield None
-    elif len(items) <= PERMUTED_ITEMS:
-        yield from map(list, permutations(items))
-    else:
-        yield sorted(items, key=str)
 
 
 def _spelled(number: Decimal) -> Iterator[Any]:
@@ -318,7 +310,7 @@ def _is_exhausted(value: Any) -> bool:
 
 
 @contextmanager
-def comparison(settings: Settings) -> Iterator[LedgerComparison]:
+def last_run(settings: Settings) -> Iterator[LedgerComparison]:
     """Compare the attributes that the last run sent, and name that run on stderr; the ledger stays open.
 
     Raises:

@@ -5,55 +5,25 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from target_batch.commands import history, options
-from target_batch.commands import singer_out as out
-from target_batch.commands.options import config_option, format_option
-from target_batch.common.errors import ConfigurationError
-from target_batch.common.plain_text import cut, fitted, number, wrapped
+from target_batch.commands import history, shared
+from target_batch.commands.shared import REASONS, config_option, format_option, reason_lines
+from target_batch.common.plain_text import fitted, number, wrapped
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
-from target_batch.config.files import Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from target_batch.commands.history import RejectMark
+    from target_batch.commands.history import Refused, RejectMark
 
-EXAMPLES: Final = 5
-"""Lines, properties and messages kept per group."""
-
-UNKNOWN: Final = "A reason that this version does not know."
-REASONS: Final = {reason.code: reason for reason in Reason}
 KEYS: Final = ("run", "stream", "position", "number")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_$.() -]{1,80}")
-
-
-@dataclass
-class Group:
-    """Marks of one stream with the same reason."""
-
-    count: int = 0
-    final: int = 0
-    lines: dict[int, None] = field(default_factory=dict)
-    properties: dict[str, None] = field(default_factory=dict)
-    messages: dict[str, None] = field(default_factory=dict)
-
-    def add(self, mark: dict[str, Any]) -> None:
-        """Add a mark."""
-        self.count += 1
-        self.final += mark.get("replay") is False
-        line = mark.get("line")
-        if isinstance(line, int) and len(self.lines) < EXAMPLES:
-            self.lines[line] = None
-        for known, value in ((self.properties, mark.get("property")), (self.messages, mark.get("message"))):
-            if value and len(known) < EXAMPLES:
-                known[str(value)] = None
+"""Matches names of attributes that are shown; another could contain anything."""
 
 
 @click.command()
@@ -66,66 +36,40 @@ def rejects(*, files: tuple[str, ...], run: str | None, form: str, with_records:
 
     `--format json` and `singer` write every refusal, without people's data unless asked for.
     """
-    settings = options.load_without_keys(configuration.read(files))
-    try:
+    settings = shared.load(shared.keyless(configuration.read(files)))
+    with shared.exit_codes():
         if run == "last":
             run = history.last_refused(settings.work_path)
         found = history.refusals(settings.work_path, run)
+        records = (_record(refusal, with_records=with_records) for refusal in found)
         if form == "singer":
-            _write_singer(found, with_records=with_records)
+            _write_singer(records, with_records=with_records)
         elif form == "json":
-            options.echo_json([_record(refusal, with_records=with_records) for refusal in found])
+            shared.echo_json(list(records))
         else:
             dry = {entry["run"] for entry in history.runs(settings.work_path) if entry.get("dry_run") is True}
-            _print(found, files, dry, run)
-    except ConfigurationError as error:
-        raise Wrong(str(error)) from None
+            for line in _text(history.grouped(found, dry), target_call(files), run):
+                click.echo(line)
 
 
-def _print(found: Iterable[RejectMark], files: tuple[str, ...], dry: set[str], run: str | None) -> None:
-    """Print the groups and how to replay them, except rejects of dry runs: those were never to be sent."""
-    groups: dict[tuple[str, str], Group] = {}
-    paths: dict[str, set[int]] = {}
-    for refusal in found:
-        code = str(refusal.mark.get("code", "unknown"))
-        groups.setdefault((refusal.stream, code), Group()).add(refusal.mark)
-        repeatable = paths.setdefault(refusal.file, set())
-        if refusal.run not in dry and refusal.mark.get("replay") is not False:
-            repeatable.add(refusal.position)
-    if not groups:
+def _text(refused: Refused, target: str, run: str | None) -> Iterator[str]:
+    """Yield the groups, then how to replay them."""
+    for stream, groups in sorted(refused.groups.items()):
+        yield click.style(clean(stream, 60), bold=True)
+        for code, group in sorted(groups.items(), key=lambda item: -item[1].count):
+            yield from reason_lines(code, group.count, group.properties, group.lines)
+            if code == Reason.REFUSED_BY_BATCH.code:
+                yield from (wrapped(f"Batch says: {clean(text, 200)}", 10) for text in group.messages)
+            if group.final:
+                yield wrapped(f"{number(group.final)} of them must not be sent again and are skipped.", 10)
+            yield ""
+    if commands := refused.replays(target):
+        lead = fitted("Once the cause is gone, this delivers exactly what was refused:")
+        yield click.style(lead, bold=True)
+        yield from (f"  {command}" for command in commands)
+    if not refused.groups:
         known = "This folder holds no rejects."
-        click.echo(f"No rejects of the run {run!a} are here; leave --run out for all." if run else known)
-        return
-    for line in (*_text(groups), *_replays(paths, files)):
-        click.echo(line)
-
-
-def _text(groups: dict[tuple[str, str], Group]) -> Iterator[str]:
-    stream = None
-    for (of_stream, code), group in sorted(groups.items(), key=lambda item: (item[0][0], -item[1].count)):
-        if of_stream != stream:
-            stream = of_stream
-            yield click.style(clean(stream, 60), bold=True)
-        names = cut(clean(", ".join(group.properties), 200), 60)
-        more = " …" if group.count > len(group.lines) else ""
-        lines = f"line {', '.join(map(str, group.lines))}{more}" if group.lines else ""
-        head = f"{number(group.count):>8}  {click.style(clean(code, 40), fg='yellow')}"
-        yield fitted("  ".join(part for part in (head, names, lines) if part), 10)
-        yield wrapped(REASONS[code].advice if code in REASONS else UNKNOWN, 10)
-        if code == Reason.REFUSED_BY_BATCH.code:
-            yield from (wrapped(f"Batch says: {clean(text, 200)}", 10) for text in group.messages)
-        if group.final:
-            yield wrapped(f"{number(group.final)} of them must not be sent again and are skipped.", 10)
-        yield ""
-
-
-def _replays(paths: dict[str, set[int]], files: tuple[str, ...]) -> Iterator[str]:
-    ready = [path for path, repeatable in paths.items() if repeatable]
-    if not ready:
-        return
-    yield click.style(fitted("Once the cause is gone, this delivers exactly what was refused:"), bold=True)
-    for path in ready:
-        yield f"  {target_call(files)} --input {shlex.quote(path)}"
+        yield f"No rejects of the run {run!a} are here; leave --run out for all." if run else known
 
 
 def target_call(files: tuple[str, ...]) -> str:
@@ -136,30 +80,30 @@ def target_call(files: tuple[str, ...]) -> str:
     return "target-batch" + "".join(f" --config {shlex.quote(name)}" for name in files)
 
 
-def _write_singer(found: Iterable[RejectMark], *, with_records: bool) -> None:
+def _write_singer(records: Iterable[dict[str, Any]], *, with_records: bool) -> None:
     properties: dict[str, Any] = {
-        "run": out.TEXT,
-        "stream": out.TEXT,
-        "position": out.INTEGER,
-        "number": out.INTEGER,
-        "line": out.INTEGER,
-        "at": out.MOMENT,
-        "code": out.TEXT,
-        "costs": out.TEXT,
-        "property": out.TEXT,
-        "attribute": out.TEXT,
-        "replay": out.BOOLEAN,
-        "advice": out.TEXT,
+        "run": shared.TEXT,
+        "stream": shared.TEXT,
+        "position": shared.INTEGER,
+        "number": shared.INTEGER,
+        "line": shared.INTEGER,
+        "at": shared.MOMENT,
+        "code": shared.TEXT,
+        "costs": shared.TEXT,
+        "property": shared.TEXT,
+        "attribute": shared.TEXT,
+        "replay": shared.BOOLEAN,
+        "advice": shared.TEXT,
     }
     if with_records:
-        properties |= {"message": out.TEXT, "record": out.OBJECT}
-    records = (_record(refusal, with_records=with_records) for refusal in found)
-    out.write("target_batch_rejects", properties, KEYS, records)
+        properties |= {"message": shared.TEXT, "record": shared.OBJECT}
+    shared.echo_singer("target_batch_rejects", properties, KEYS, records)
 
 
 def _record(refusal: RejectMark, *, with_records: bool) -> dict[str, Any]:
     mark = refusal.mark
-    reason = REASONS.get(str(mark.get("code")))
+    reason, attribute = REASONS.get(str(mark.get("code"))), mark.get("attribute")
+    is_plain = isinstance(attribute, str) and PLAIN_NAME.fullmatch(attribute)
     made = {
         "run": refusal.run,
         "stream": refusal.stream,
@@ -170,13 +114,8 @@ def _record(refusal: RejectMark, *, with_records: bool) -> dict[str, Any]:
         "code": mark.get("code"),
         "costs": reason.level if reason else None,
         "property": mark.get("property"),
-        "attribute": _name(mark.get("attribute")),
+        "attribute": attribute if is_plain else None,
         "replay": mark.get("replay") is not False,
         "advice": reason.advice if reason else None,
     }
     return made | ({"message": mark.get("message"), "record": refusal.record} if with_records else {})
-
-
-def _name(attribute: Any) -> str | None:
-    """Return the attribute's name, None if it is not a plain name and could contain anything."""
-    return attribute if isinstance(attribute, str) and PLAIN_NAME.fullmatch(attribute) else None

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from target_batch.commands.options import config_option
+from target_batch.commands.shared import config_option
 from target_batch.singer.archives import ArchiveReader
 from target_batch.singer.row_files import located
 from target_batch.target import TargetBatch

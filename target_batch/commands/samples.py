@@ -23,51 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def described(document: Any, stream: str | None) -> list[tuple[str, dict[str, Any], tuple[str, ...]]]:
-    """Return the streams of a catalog, or the only one of a JSON schema: name, schema, key properties.
-
-    Raises:
-        InputError: the document is a catalog without a stream.
-    """
-    if not isinstance(document, dict):
-        return []
-    if isinstance(document.get("streams"), list):
-        found = list(_of_catalog(document["streams"]))
-        if not found and document.keys() == {"streams"}:
-            raise InputError(
-                "The catalog describes no stream: none has a name and a schema with `properties`."
-            )
-        return found
-    if stream and _is_schema(document):
-        return [(stream, document, ())]
-    return []
-
-
-def _of_catalog(entries: list[Any]) -> Iterator[tuple[str, dict[str, Any], tuple[str, ...]]]:
-    for entry in entries:
-        schema = entry.get("schema") if isinstance(entry, dict) else None
-        if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
-            name = entry.get("stream") or entry.get("tap_stream_id")
-            keys = entry.get("key_properties") or _table_keys(entry.get("metadata"))
-            if isinstance(name, str) and isinstance(keys, list):
-                yield name, schema, tuple(key for key in keys if isinstance(key, str))
-
-
-def _table_keys(metadata: Any) -> Any:
-    """Return the key properties from a catalog's metadata: the entry with an empty breadcrumb."""
-    for part in metadata if isinstance(metadata, list) else ():
-        if isinstance(part, dict) and part.get("breadcrumb") == []:
-            of_stream = part.get("metadata")
-            return (of_stream.get("table-key-properties") or []) if isinstance(of_stream, dict) else []
-    return []
-
-
-def _is_schema(document: dict[str, Any]) -> bool:
-    """Return whether a document is a JSON schema, not a row or a Segment message that has `properties`."""
-    kinds = document.get("type")
-    is_of_objects = kinds == "object" or (isinstance(kinds, list) and "object" in kinds)
-    return is_of_objects and isinstance(document.get("properties"), dict)
-
+RECORDS: Final = 10_000
+"""Number of records that the commands read by default."""
 
 SINGER = re.compile(rb'"type"\s*:\s*"(SCHEMA|RECORD|STATE|ACTIVATE_VERSION|BATCH)"')
 GZIP: Final = b"\x1f\x8b"
@@ -127,7 +84,7 @@ class Source:
         yield from self._file
 
 
-def opened(file: IO[bytes]) -> IO[bytes]:
+def _opened(file: IO[bytes]) -> IO[bytes]:
     """Return the file, decompressed if it is gzip.
 
     Raises:
@@ -141,37 +98,57 @@ def opened(file: IO[bytes]) -> IO[bytes]:
     return gzip.open(file, "rb") if first.startswith(GZIP) else file  # type: ignore[return-value]
 
 
-def stream_of(file_name: str) -> str:
-    """Return the stream's name for a file of rows: its base name without endings."""
-    return ENDINGS.sub("", re.split(r"[/\\]", file_name)[-1])
-
-
-def stream_of_input(file: IO[bytes]) -> str | None:
-    """Return the stream's name for an open file of rows, None for standard input."""
+def _stream_of(file: IO[bytes]) -> str | None:
+    """Return the stream's name for a file of rows: its base name without endings; None for standard input."""
     name = getattr(file, "name", "-")
-    return stream_of(name) if isinstance(name, str) and name not in {"-", "<stdin>"} else None
+    if not isinstance(name, str) or name in {"-", "<stdin>"}:
+        return None
+    return ENDINGS.sub("", re.split(r"[/\\]", name)[-1])
 
 
 def read_sample(
     file: IO[bytes], stream: str | None, most: int, take: Callable[[Schema | SampleRow], None]
 ) -> None:
-    """Pass the schemas and at most `most` records of an input (0: all) to `take`; rows belong to `stream`.
+    """Pass the schemas and at most `most` records of an input (0: all) to `take`.
+
+    Rows belong to `stream`, or else to the stream that the file's name gives.
 
     Raises:
         InputError: the input cannot be read; the message contains line numbers but no values.
     """
-    source = Source(opened(file))
+    if stream is None:
+        stream = _stream_of(file)
+    source = Source(_opened(file))
     if not source.first:
         raise InputError("The input is empty. Give a Singer file, or rows of CSV or JSON Lines.")
     if SINGER.search(source.first):
         _read_singer(source, most, take)
-    elif found := described(_document(source), stream):
-        for name, schema, keys in found:
-            take(Schema(name, schema, keys))
+    elif schemas := _described(source, stream):
+        for schema in schemas:
+            take(schema)
     elif stream:
         _read_rows(source, stream, most, take)
     else:
         raise InputError("Rows have no stream's name: give it with --stream, for example --stream users.")
+
+
+def _described(source: Source, stream: str | None) -> list[Schema]:
+    """Return the streams of a catalog, or the only one of a JSON schema; nothing for rows.
+
+    Raises:
+        InputError: the document is a catalog without a stream.
+    """
+    document = _document(source)
+    if not isinstance(document, dict):
+        return []
+    if isinstance(document.get("streams"), list):
+        found = list(_of_catalog(document["streams"]))
+        if not found and document.keys() == {"streams"}:
+            raise InputError(
+                "The catalog describes no stream: none has a name and a schema with `properties`."
+            )
+        return found
+    return [Schema(stream, document)] if stream and _is_schema(document) else []
 
 
 def _document(source: Source) -> Any:
@@ -183,6 +160,32 @@ def _document(source: Source) -> Any:
         return msgspec.json.decode(b"".join(source.peek_all()).lstrip(BOM) if first == b"{" else first)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _of_catalog(entries: list[Any]) -> Iterator[Schema]:
+    for entry in entries:
+        schema = entry.get("schema") if isinstance(entry, dict) else None
+        if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
+            name = entry.get("stream") or entry.get("tap_stream_id")
+            keys = entry.get("key_properties") or _table_keys(entry.get("metadata"))
+            if isinstance(name, str) and isinstance(keys, list):
+                yield Schema(name, schema, tuple(key for key in keys if isinstance(key, str)))
+
+
+def _table_keys(metadata: Any) -> Any:
+    """Return the key properties from a catalog's metadata: the entry with an empty breadcrumb."""
+    for part in metadata if isinstance(metadata, list) else ():
+        if isinstance(part, dict) and part.get("breadcrumb") == []:
+            of_stream = part.get("metadata")
+            return (of_stream.get("table-key-properties") or []) if isinstance(of_stream, dict) else []
+    return []
+
+
+def _is_schema(document: dict[str, Any]) -> bool:
+    """Return whether a document is a JSON schema, not a row or a Segment message that has `properties`."""
+    kinds = document.get("type")
+    is_of_objects = kinds == "object" or (isinstance(kinds, list) and "object" in kinds)
+    return is_of_objects and isinstance(document.get("properties"), dict)
 
 
 def _read_singer(source: Source, most: int, take: Callable[[Schema | SampleRow], None]) -> None:
@@ -209,25 +212,25 @@ def _read_singer(source: Source, most: int, take: Callable[[Schema | SampleRow],
 
 def _read_rows(source: Source, stream: str, most: int, take: Callable[[Schema | SampleRow], None]) -> None:
     is_json = source.first.lstrip(BOM + b" \t").startswith((b"{", b"["))
-    rows = list(islice(_objects(source), most or None) if is_json else _cells(source, most))
-    take(Schema(stream, schema_of([row.record for row, _ in rows]), inferred=True))
-    for row, line in rows:
-        take(SampleRow(stream, row, line))
+    rows = list(islice(_objects(source, stream), most or None) if is_json else _cells(source, stream, most))
+    take(Schema(stream, schema_of([one.row.record for one in rows]), inferred=True))
+    for row in rows:
+        take(row)
 
 
-def _cells(source: Source, most: int) -> Iterator[tuple[RecordLine, int]]:
+def _cells(source: Source, stream: str, most: int) -> Iterator[SampleRow]:
     found = list(islice(Table(source.lines(), "the input"), most or None))
     for record, (_, line) in zip(typed_columns([cells for cells, _ in found]), found, strict=True):
-        yield RecordLine(record, record_line(record), odd=False), line
+        yield SampleRow(stream, RecordLine(record, record_line(record), odd=False), line)
 
 
-def _objects(source: Source) -> Iterator[tuple[RecordLine, int]]:
+def _objects(source: Source, stream: str) -> Iterator[SampleRow]:
     for number, line in enumerate(source.lines(), 1):
         text = line.removeprefix(BOM) if number == 1 else line
         if not text.strip():
             continue
         try:
-            yield row_in(row_line(text)), number
+            yield SampleRow(stream, row_in(row_line(text)), number)
         except (ValueError, msgspec.DecodeError):
             raise InputError(
                 f"Line {number} of the input is not a JSON object. Rows are objects, one on each line; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,11 @@ from target_batch.batch_api.endpoints import AUDIENCE_RATE, Project
 from target_batch.batch_api.exports import Exports
 from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.batch_api.transport import Transport
-from target_batch.commands import options, readback
-from target_batch.commands import singer_out as out
-from target_batch.commands.options import config_option, format_option
-from target_batch.commands.readback import Comparison, rows
-from target_batch.commands.samples import Schema, read_sample, stream_of_input
-from target_batch.commands.study import survey
+from target_batch.commands import readback, shared
+from target_batch.commands.readback import Comparison, SampleComparison
+from target_batch.commands.samples import RECORDS, Schema, read_sample
+from target_batch.commands.shared import config_option, format_option
+from target_batch.commands.study import RehearsalTarget
 from target_batch.common.clock import Clock, Stop
 from target_batch.common.errors import ConfigurationError, InputError
 from target_batch.common.operations import ProfileUpdate
@@ -28,12 +27,10 @@ from target_batch.common.plain_text import counted, fitted, number, table
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
     from typing import IO
 
-    from target_batch.commands.options import Form
-    from target_batch.commands.readback import LedgerComparison
+    from target_batch.commands.shared import Form
     from target_batch.config.settings import Settings
 
 
@@ -48,7 +45,7 @@ if TYPE_CHECKING:
     "--last-run", is_flag=True, help="What the last run with skip_unchanged sent, as the ledger knows it."
 )
 @click.option("--stream", help="The stream's name, where rows have none; else the file's name.")
-@click.option("--records", type=click.IntRange(0), default=10_000, show_default=True, help="0 for all.")
+@click.option("--records", type=click.IntRange(0), default=RECORDS, show_default=True, help="0 for all.")
 @click.option(
     "--ids",
     is_flag=True,
@@ -82,33 +79,29 @@ def verify(  # noqa: PLR0913 - one for each option
     """
     if (sample is None) is not last_run:
         raise click.UsageError("Say what was loaded: either --sample FILE or --last-run.")
-    config = options.read_named(files)
-    settings = options.load(config)
-    with options.exit_codes(), _expected(config, settings, sample, stream, records) as comparison:
-        _read_back(settings, comparison, wait_seconds)
+    config = shared.read_named(files)
+    settings = shared.load(config)
+    expected: AbstractContextManager[Comparison]
+    with shared.exit_codes():
+        if sample is None:
+            expected = readback.last_run(settings)
+        else:
+            expected = nullcontext(_sent(config, sample, stream, records))
+        with expected as comparison:
+            _read_back(settings, comparison, wait_seconds)
     _show(comparison, form, ids=ids)
     raise SystemExit(0 if comparison.is_equal else 1)
 
 
-def _expected(
-    config: dict[str, Any], settings: Settings, sample: IO[bytes] | None, stream: str | None, records: int
-) -> AbstractContextManager[Comparison | LedgerComparison]:
-    if sample is not None:
-        return nullcontext(_sent(config, sample, stream, records))
-    return readback.comparison(settings)
-
-
-def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records: int) -> Comparison:
+def _sent(config: dict[str, Any], sample: IO[bytes], stream: str | None, records: int) -> SampleComparison:
     """Map the sample as a run does, and keep what would be sent.
 
     Raises:
         StopRun: the sample cannot be read, or nothing in it can be read back.
     """
-    if stream is None:
-        stream = stream_of_input(sample)
-    target = survey(config, time.time(), keep=math.inf)
+    target = RehearsalTarget(config, time.time(), keep=math.inf)
     _take(sample, stream, records, target.show)
-    comparison = Comparison()
+    comparison = SampleComparison()
     for study in target.run.studies.values():
         if study.problem:
             raise ConfigurationError(study.problem)
@@ -140,15 +133,7 @@ def _take(sample: IO[bytes], stream: str | None, most: int, show: Callable[[Any]
         )
 
 
-def _read_back(settings: Settings, comparison: Comparison | LedgerComparison, seconds: float) -> None:
-    exports = _exports(settings)
-    export = exports.request(sorted(comparison.attributes))
-    click.echo("Batch was asked for an export of the attributes; waiting for it.", err=True)
-    for file in exports.wait(export, seconds, lambda state: click.echo(f"  {state}", err=True)):
-        comparison.take(exports.profiles(file))
-
-
-def _exports(settings: Settings) -> Exports:
+def _read_back(settings: Settings, comparison: Comparison, seconds: float) -> None:
     if settings.project_key is None:
         raise ConfigurationError("`project_key` is not set: profiles are read back from a project.")
     clock = Clock()
@@ -156,49 +141,49 @@ def _exports(settings: Settings) -> Exports:
     transport = Transport(settings.api_url, settings.request_timeout_seconds, user_agent, clock)
     client = Client(transport, clock, Stop(clock), settings.max_retry_seconds)
     project = Project(settings.rest_api_key, settings.project_key, settings.api_version)
-    return Exports(client, project, RateLimiter(AUDIENCE_RATE, clock), clock)
+    exports = Exports(client, project, RateLimiter(AUDIENCE_RATE, clock), clock)
+    export = exports.request(sorted(comparison.attributes))
+    click.echo("Batch was asked for an export of the attributes; waiting for it.", err=True)
+    for file in exports.wait(export, seconds, lambda state: click.echo(f"  {state}", err=True)):
+        comparison.take(exports.profiles(file))
 
 
-def _show(comparison: Comparison | LedgerComparison, form: Form, *, ids: bool) -> None:
-    found = list(rows(comparison.attributes, comparison.outcomes, ids=ids))
+def _show(comparison: Comparison, form: Form, *, ids: bool) -> None:
+    found = comparison.rows(ids=ids)
     if form == "singer":
-        columns: tuple[str, ...] = comparison.outcomes
-        names = {"attribute": out.TEXT, **dict.fromkeys(columns, out.INTEGER)}
-        out.write("target_batch_verify", names | ({"custom_ids": {}} if ids else {}), ["attribute"], found)
-        return
-    if form == "json":
+        names = {"attribute": shared.TEXT} | dict.fromkeys(comparison.outcomes, shared.INTEGER)
+        names |= {"custom_ids": {}} if ids else {}
+        shared.echo_singer("target_batch_verify", names, ["attribute"], found)
+    elif form == "json":
         named = {"custom_ids": comparison.missing_ids} if ids else {}
         profiles = {"sent": comparison.profiles, "missing": comparison.missing, **named}
-        options.echo_json({"equal": comparison.is_equal, "profiles": profiles, "attributes": found})
-        return
-    _print(comparison, found, ids=ids)
+        shared.echo_json({"equal": comparison.is_equal, "profiles": profiles, "attributes": found})
+    else:
+        for line in _text(comparison, found, ids=ids):
+            click.echo(line)
 
 
-def _print(comparison: Comparison | LedgerComparison, found: list[dict[str, Any]], *, ids: bool) -> None:
+def _text(comparison: Comparison, found: list[dict[str, Any]], *, ids: bool) -> Iterator[str]:
     outcomes = comparison.outcomes
     heads = ("attribute", *(outcome.replace("_", " ") for outcome in outcomes))
     cells = [[clean(row["attribute"], 60), *(number(row[outcome]) for outcome in outcomes)] for row in found]
-    for line in table(heads, cells, " " + "r" * len(outcomes)):
-        click.echo(line)
-    click.echo("")
-    if ids:
-        for row in found:
-            if row["custom_ids"]:
-                named = ", ".join(clean(one, 60) for one in row["custom_ids"])
-                click.echo(fitted(f"{row['attribute']}: {named}", 2))
-        if missing := comparison.missing_ids:
-            named = ", ".join(clean(one, 60) for one in missing)
-            click.echo(fitted(f"not in Batch: {named}", 2))
-    click.echo(fitted(_verdict(comparison)))
+    yield from table(heads, cells, " " + "r" * len(outcomes))
+    yield ""
+    named = [(row["attribute"], row["custom_ids"]) for row in found] if ids else []
+    named += [("not in Batch", comparison.missing_ids)] if ids else []
+    for name, custom_ids in named:
+        if custom_ids:
+            yield fitted(f"{name}: {', '.join(clean(one, 60) for one in custom_ids)}", 2)
+    yield fitted(_verdict(comparison))
 
 
-def _verdict(comparison: Comparison | LedgerComparison) -> str:
+def _verdict(comparison: Comparison) -> str:
     profiles = counted(comparison.profiles, "profile")
     unclear = sum(tally.counts["not_compared"] for tally in comparison.attributes.values())
     if comparison.is_equal:
         rest = f"; {counted(unclear, 'value')} could not be compared" if unclear else ""
         return f"Batch holds everything that was sent of {profiles}{rest}."
-    if not comparison.missing and not any(tally.trouble for tally in comparison.attributes.values()):
+    if not comparison.has_differences:
         return f"None of the values of {profiles} could be compared: use --sample."
     gone = f" {number(comparison.missing)} of {profiles} not found." if comparison.missing else ""
     return (

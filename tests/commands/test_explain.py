@@ -285,6 +285,14 @@ def test_stream_maps_come_first(command: Command, tmp_path: Path) -> None:
     assert shout["sent"] == "ANA"
 
 
+def test_a_stream_that_the_stream_maps_remove_is_not_shown(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text(json.dumps({"stream_maps": {"people": None}}))
+    lines = [schema(name, {"user_id": STRING}, ["user_id"]) for name in ("people", "users")]
+    lines += [record(name, user_id="u1") for name in ("people", "users")]
+    found = as_json(command, "--config", "c.json", given="\n".join(lines))
+    assert (found["stream"], found["records"]["sent"]) == ("users", 1)
+
+
 @pytest.mark.parametrize("maps", [{"users": {"x": "(("}}, {"__x__": 1}], ids=["expression", "option"])
 def test_a_wrong_stream_map_is_told(command: Command, tmp_path: Path, maps: dict[str, Any]) -> None:
     (tmp_path / "c.json").write_text(json.dumps({"stream_maps": maps}))

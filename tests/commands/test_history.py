@@ -290,7 +290,8 @@ def test_an_empty_or_missing_folder_is_no_trouble(
 def test_runs_of_another_shape_are_shown_as_far_as_they_go(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / ".target-batch"
     folder.mkdir()
-    odd = {"run": "r", "streams": {"a\u001b[31m": {"read": 1, "reasons": []}}, "exit": None, "seconds": "x"}
+    streams = {"a\u001b[31m": {"read": 1, "reasons": []}, "b": 3}
+    odd = {"run": "r", "streams": streams, "exit": None, "seconds": "x"}
     (folder / "runs.jsonl").write_text(
         json.dumps(odd) + "\n" + json.dumps({"run": "s", "streams": [1]}) + "\n"
     )

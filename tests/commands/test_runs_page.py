@@ -12,8 +12,13 @@ from runs_page import RunsPage, serving
 from singer import INTEGER, STRING, record, schema, state
 from target_process import KEY, config_file, run
 
-from target_batch.commands.runs_page.entries import described, matches
-from target_batch.commands.runs_page.reading import FRESH_SECONDS, FRESH_SECONDS_BEHIND_URL, Work
+from target_batch.commands.runs_page.page import (
+    FRESH_SECONDS,
+    FRESH_SECONDS_BEHIND_URL,
+    Work,
+    described,
+    matches,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

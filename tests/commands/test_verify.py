@@ -12,7 +12,7 @@ from listener import closed_port
 from singer import DATE_TIME, INTEGER, NUMBER, STRING, record, schema, state
 from target_process import KEY, PROJECT, config_file, run
 
-from target_batch.commands.readback import Comparison
+from target_batch.commands.readback import SampleComparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -357,7 +357,7 @@ def test_the_table_fits_a_narrow_terminal(
 )  # fmt: skip
 def test_numbers_and_booleans_are_compared_with_their_texts(sent: Any, held: Any, *, equal: bool) -> None:
     """Batch's documentation does not say how an export spells them."""
-    comparison = Comparison()
+    comparison = SampleComparison()
     comparison.sent("u1", {"seat": sent})
-    comparison.held("u1", {"seat": held})
+    comparison.take([("u1", {"seat": held})])
     assert comparison.is_equal is equal
