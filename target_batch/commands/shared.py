@@ -90,7 +90,7 @@ def load(config: dict[str, Any]) -> Settings:
         Wrong: the target would refuse it.
     """
     try:
-        return ready(config)
+        return ready(configuration.nested(config))
     except ConfigurationError as error:
         raise Wrong(clean(error, 600)) from None
 

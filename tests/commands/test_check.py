@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from listener import closed_port
 from local_batch import LocalBatch
-from singer import record, schema, state
+from singer import STRING, record, schema, state
 from target_process import KEY, PROJECT, config_file, environment, finished
 
 from target_batch.cli import CommandGroup
@@ -277,6 +277,18 @@ def test_a_file_that_is_no_configuration_is_told(
     assert done.exit_code == 2
     assert told in done.output
     assert "canary" not in done.output
+
+
+def test_options_of_streams_that_meltano_flattened_are_understood(
+    command: Command, tmp_path: Path, server: LocalBatch
+) -> None:
+    """A configuration that the target accepts is not refused by its commands."""
+    done = checked(command, tmp_path, server.url, streams={"vip.kind": "audiences", "vip.mode": "mirror"})
+    assert done.exit_code == 0, done.output
+    given = schema("vip", {"user_id": STRING}, ["user_id"]) + "\n"
+    shown = command("explain", "--config", "c.json", "--format", "json", given=given)
+    assert shown.exit_code == 0, shown.output
+    assert [stream["kind"] for stream in json.loads(shown.output)["streams"]] == ["audiences"]
 
 
 def test_a_file_with_a_bom_is_read(command: Command, tmp_path: Path, server: LocalBatch) -> None:
