@@ -33,7 +33,7 @@ ANYTHING = "…"
 
 @dataclass(frozen=True)
 class Step:
-    """A command, and the lines that the page shows of what it prints."""
+    """A command, and the lines of its output that the page shows."""
 
     command: str
     shown: tuple[str, ...]
@@ -93,7 +93,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, place: Path, batch: 
     "page", [*PAGES, ROOT / "README.md", ROOT / "examples" / "README.md"], ids=lambda page: str(page.name)
 )
 def test_no_command_of_a_page_escapes_the_tests(page: Path) -> None:
-    """A shell block is a `console` that is run, or says why it is not."""
+    """A shell block is either a `console` block, which is run, or says why it is not run."""
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         if block["kind"] in SHELLS - {"console"}:
             assert block["mark"], block["text"]
@@ -101,7 +101,7 @@ def test_no_command_of_a_page_escapes_the_tests(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "examples" / "README.md"], ids=lambda page: str(page.name))
 def test_every_json_of_a_page_is_a_configuration(page: Path) -> None:
-    """Each names settings and options that there are."""
+    """Each of them names only settings and options that exist."""
     from target_batch.config.settings import load  # noqa: PLC0415 - the module under test
 
     for block in BLOCK.finditer(page.read_text(encoding="utf-8").replace("\n  ", "\n")):
@@ -113,7 +113,7 @@ def test_every_json_of_a_page_is_a_configuration(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: str(page.name))
 def test_every_yaml_and_python_of_a_page_can_be_read(page: Path) -> None:
-    """Schedulers are not installed here; what a page shows for them is at least well-formed."""
+    """Schedulers are not installed here, so their examples are only checked to be well-formed."""
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         if block["kind"] == "yaml":
             assert yaml.safe_load(block["text"])
@@ -156,14 +156,14 @@ def test_the_arithmetic_of_the_scaling_table_is_right() -> None:
     rows = re.findall(r"^\| (\d+) (m|b)illion \| (.+) \| (.+) \|$", text, re.MULTILINE)
     assert len(rows) == 3
     for number, unit, full, half in rows:
-        for rate, said in ((10_000, full), (5_000, half)):
+        for rate, stated in ((10_000, full), (5_000, half)):
             minutes = round(int(number) * {"m": 1_000_000, "b": 1_000_000_000}[unit] / rate / 60)
             hours = f"{minutes // 60} hours " if minutes >= 60 else ""
-            assert said == f"{hours}{minutes % 60} minutes"
+            assert stated == f"{hours}{minutes % 60} minutes"
 
 
 def test_every_command_that_a_page_names_exists() -> None:
-    """In the README too, whose commands are not run."""
+    """The README counts, too, although its commands are not run."""
     for page in (*PAGES, ROOT / "README.md"):
         text = page.read_text(encoding="utf-8")
         named = set(

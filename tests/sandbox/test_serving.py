@@ -50,7 +50,7 @@ def test_another_host_is_refused() -> None:
     assert result.exit_code == 2
 
 
-def test_a_port_that_is_taken_is_said(start: Any) -> None:
+def test_a_port_in_use_is_reported(start: Any) -> None:
     server = start()
     result = CliRunner().invoke(sandbox, ["--port", str(server.port)])
     assert result.exit_code == 1
@@ -101,7 +101,7 @@ def test_null_mode_counts_and_keeps_nothing(start: Any) -> None:
     assert (summary["profiles"], summary["requests"]["total"]) == (0, 0)
 
 
-def test_without_its_packages_it_says_what_to_install() -> None:
+def test_without_its_packages_the_command_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['uvicorn'] = None\n"
         "from target_batch.sandbox.command import sandbox\n"
