@@ -135,9 +135,9 @@ def endless(call: Call) -> Reply:
 ENDLESS: dict[str, tuple[Platform, Callable[[Call], Reply]]] = {
     "a cursor that repeats": (PROJECT, lambda _: project_page(["a"], "again")),
     "pages without a name": (PROJECT, lambda call: project_page([], str(call.query)[-9:])),
-    "new names for ever": (PROJECT, endless),
+    "endless new names": (PROJECT, endless),
     "an offset that is not obeyed": (APP, lambda _: offset_of(["a"] * 100)(APP.list_call("0"))),
-    "an app's new names for ever": (
+    "endless new names of an app": (
         APP,
         lambda call: (
             200,

@@ -49,7 +49,7 @@ def peak(folder: Path, url: str, lines: Iterable[str]) -> float:
             pipe.write(f"{line}\n".encode())
     assert process.wait() == 0
     if not memory.megabytes:
-        pytest.skip("this system does not tell a process's peak memory")
+        pytest.skip("this system does not show the peak memory of a process")
     return memory.megabytes
 
 

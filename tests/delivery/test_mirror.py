@@ -215,14 +215,14 @@ def test_the_first_mirror_of_an_existing_audience_is_guarded_too(tmp_path: Path)
     assert len(world.members) == 10
 
 
-def test_a_member_whose_attributes_changed_is_sent_again(tmp_path: Path) -> None:
+def test_a_change_made_in_batch_by_something_else_is_not_noticed(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.run(["a", "b", "c"])
     ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db", tmp_path)
     ledger.close()
     world.place.members["a"] = b"stale"
     world.run(["a", "b", "c"])
-    assert world.place.members["a"] == b"stale", "the ledger knows nothing of changes made elsewhere"
+    assert world.place.members["a"] == b"stale", "the ledger does not know of changes made elsewhere"
 
 
 RUNS = st.lists(
