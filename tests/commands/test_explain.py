@@ -39,7 +39,7 @@ def as_json(command: Command, *options: object, given: str | bytes = b"") -> dic
 
 
 def test_rows_of_csv_become_a_table(command: Command, tmp_path: Path) -> None:
-    """It shows each attribute with type and example, unsent columns with the reason, and lines with issues."""
+    """It shows attributes with type and example, unsent columns with the reason, and lines with issues."""
     (tmp_path / "users.csv").write_text(USERS)
     done = command("explain", "--input", "users.csv")
     assert done.exit_code == 0
@@ -174,7 +174,7 @@ def test_a_schema_without_records_is_enough(command: Command) -> None:
 
 @pytest.mark.parametrize("indent", [None, 2], ids=["one line", "many"])
 def test_a_catalog_is_enough(command: Command, indent: int | None) -> None:
-    """A tap's discovery writes a catalog: each stream is explained by its schema and keys, without records."""
+    """A tap's discovery writes a catalog: streams are explained by schema and keys, without records."""
     shape = {"type": ["null", "object"], "properties": {"nr": STRING, "signupAt": STRING}}
     keys = [{"breadcrumb": [], "metadata": {"table-key-properties": ["nr"]}}]
     streams = [
