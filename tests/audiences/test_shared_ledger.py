@@ -140,7 +140,7 @@ def test_skip_unchanged_skips_no_change_if_runs_overlap(crowd: Crowd, loader: Lo
 
 
 def test_runs_of_streams_that_share_attributes_do_not_deadlock(crowd: Crowd, loader: Loader) -> None:
-    """Each run updates the ledger's values of the others in the same order."""
+    """Each run deletes the values that it overwrites from the ledger, always in the same order."""
     shared = {"a_users": ("plan", "city"), "b_users": ("city", "team"), "c_users": ("team", "plan")}
     draw = random.Random(7)  # noqa: S311 - test data
 
