@@ -36,7 +36,7 @@ LINES = [
 ]
 
 
-def alone(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_separately(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a separate process."""
     process = warm.start([*options], environment(variables))
     out, log = process.communicate(timeout=60)
@@ -45,7 +45,7 @@ def alone(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_every_command_shows_its_help_with_the_short_option(name: str) -> None:
-    done = alone(*filter(None, (name,)), "-h")
+    done = run_separately(*filter(None, (name,)), "-h")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Usage: target-batch {name}".rstrip())
     assert "-h, --help" in done.stdout
@@ -53,7 +53,7 @@ def test_every_command_shows_its_help_with_the_short_option(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_the_help_fits_a_narrow_terminal(name: str) -> None:
-    done = alone(*filter(None, (name,)), "-h", COLUMNS=NARROW)
+    done = run_separately(*filter(None, (name,)), "-h", COLUMNS=NARROW)
     assert done.returncode == 0
     assert [line for line in done.stdout.splitlines() if len(line) > int(NARROW)] == []
 
@@ -90,7 +90,7 @@ def test_a_word_unlike_any_command_gets_no_suggestion() -> None:
     ids=lambda options: options[0] if options else "target",
 )
 def test_every_command_reports_a_missing_configuration_in_the_same_words(options: list[str]) -> None:
-    done = alone(*options)
+    done = run_separately(*options)
     assert done.returncode == 2
     assert done.stderr.strip() == f"Error: {NO_CONFIGURATION}"
 
@@ -161,7 +161,7 @@ def rules(text: str) -> set[str]:
 
 
 def test_an_error_message_is_wrapped_between_words() -> None:
-    done = alone("check", COLUMNS=NARROW)
+    done = run_separately("check", COLUMNS=NARROW)
     assert max(map(len, done.stderr.splitlines())) <= 60
     assert " ".join(done.stderr.split()) == f"Error: {NO_CONFIGURATION}"
 

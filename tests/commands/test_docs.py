@@ -53,8 +53,8 @@ def steps(page: Path) -> list[Step]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, batch: LocalBatch) -> Path:
-    """A folder as after cloning, whose examples point at the tests' local Batch."""
+def clone(tmp_path: Path, batch: LocalBatch) -> Path:
+    """A folder like a fresh clone, whose examples point at the tests' local Batch."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     config = tmp_path / "examples" / "config.json"
     config.write_text(config.read_text().replace("http://127.0.0.1:8765", batch.url))
@@ -63,13 +63,13 @@ def place(tmp_path: Path, batch: LocalBatch) -> Path:
     return tmp_path
 
 
-def run(command: str, place: Path) -> subprocess.CompletedProcess[str]:
+def run(command: str, clone: Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a shell that finds target-batch."""
-    path = os.pathsep.join([str(place), str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(clone), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "NO_PROXY": "*", "no_proxy": "*", "NO_COLOR": "1"}
     return subprocess.run(
         ["/bin/sh", "-c", command],
-        cwd=place,
+        cwd=clone,
         env=environment,
         capture_output=True,
         text=True,
@@ -79,9 +79,9 @@ def run(command: str, place: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_commands_of_a_page_do_what_it_says(page: Path, place: Path, batch: LocalBatch) -> None:
+def test_the_commands_of_a_page_do_what_it_says(page: Path, clone: Path, batch: LocalBatch) -> None:
     for step in steps(page):
-        done = run(step.command, place)
+        done = run(step.command, clone)
         assert done.returncode == 0, f"{step.command}\n{done.stdout}{done.stderr}"
         printed = (done.stdout + done.stderr).replace(batch.url, "http://127.0.0.1:8765")
         lines = [" ".join(line.split()) for line in printed.splitlines()]
@@ -133,19 +133,19 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["users.singer", "events.singer", "cohort.singer"])
-def test_an_example_runs(name: str, place: Path, batch: LocalBatch) -> None:
-    done = run(f"target-batch --config examples/config.json --input examples/{name}", place)
+def test_an_example_runs(name: str, clone: Path, batch: LocalBatch) -> None:
+    done = run(f"target-batch --config examples/config.json --input examples/{name}", clone)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["bookmarks"]
     summary = batch.summary()
     assert (summary["profiles"] or summary["members"]) > 0
 
 
-def test_the_example_archive_runs(place: Path, batch: LocalBatch) -> None:
+def test_the_example_archive_runs(clone: Path, batch: LocalBatch) -> None:
     command = (
         "target-batch replay --config examples/config.json --stream archive examples/segment-archive.jsonl"
     )
-    done = run(command, place)
+    done = run(command, clone)
     assert done.returncode == 0, done.stderr
     assert batch.attributes("c-1001")["first_name"] == "Ana"
     assert batch.attributes("c-1001")["$language"] == "fr"

@@ -161,7 +161,7 @@ def test_inside_meltano_the_printed_command_is_one_of_meltano(
 
 
 def test_a_dry_run_is_marked(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
-    """It shows in brackets how many records it would have delivered, and no file to replay."""
+    """A dry run shows in brackets how many records it would have delivered, and has no file to replay."""
     run(tmp_path, batch.url, LINES, dry_run=True)
     *_, row, legend = command("runs", "--config", "config.json").output.splitlines()
     assert row.split()[3:8] == ["0", "dry", "users", "4", "(2)"]

@@ -170,7 +170,7 @@ def test_an_export_that_does_not_end_is_abandoned_after_a_while(
     assert "--wait-seconds" in done.output
 
 
-class Elsewhere:
+class FileServer:
     """A file server that keeps the headers of its requests, and redirects to `further` if that is given."""
 
     def __init__(self, content: bytes, further: str = "") -> None:
@@ -196,8 +196,8 @@ class Elsewhere:
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[Elsewhere]:
-    made = Elsewhere(b'{"identifiers": {"custom_id": "u1"}, "attributes": {"seat": 1}}\n')
+def file_server() -> Iterator[FileServer]:
+    made = FileServer(b'{"identifiers": {"custom_id": "u1"}, "attributes": {"seat": 1}}\n')
     yield made
     made.server.shutdown()
     made.server.server_close()
@@ -210,32 +210,32 @@ def test_no_key_follows_the_redirect_to_the_file(
     command: Command,
     tmp_path: Path,
     batch: LocalBatch,
-    elsewhere: Elsewhere,
+    file_server: FileServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither Batch's keys nor the login that `.netrc` has for the other host are sent."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password canary\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     assert run(tmp_path, batch.url, SEATS).code == 0
-    batch.fault({"redirect": {"to": elsewhere.url, "status": 307}}, "*/exports/download")
+    batch.fault({"redirect": {"to": file_server.url, "status": 307}}, "*/exports/download")
     done = verified(command, tmp_path, SEATS)
     assert done.exit_code == 0, done.output
-    (headers,) = elsewhere.seen
+    (headers,) = file_server.seen
     assert headers.keys() <= {"host", "user-agent", "accept", "accept-encoding", "connection"}
 
 
 def test_a_second_redirect_is_not_followed(
-    command: Command, tmp_path: Path, batch: LocalBatch, elsewhere: Elsewhere
+    command: Command, tmp_path: Path, batch: LocalBatch, file_server: FileServer
 ) -> None:
-    leading = Elsewhere(b"", elsewhere.url)
+    redirecting = FileServer(b"", file_server.url)
     assert run(tmp_path, batch.url, SEATS).code == 0
-    batch.fault({"redirect": {"to": leading.url, "status": 307}}, "*/exports/download")
+    batch.fault({"redirect": {"to": redirecting.url, "status": 307}}, "*/exports/download")
     done = verified(command, tmp_path, SEATS)
-    leading.server.shutdown()
-    leading.server.server_close()
+    redirecting.server.shutdown()
+    redirecting.server.server_close()
     assert done.exit_code == 1
     assert "answers 302" in done.output
-    assert elsewhere.seen == []
+    assert file_server.seen == []
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_an_unexpected_answer_is_reported(
 def test_a_malformed_export_file_is_reported_with_its_line(
     command: Command, tmp_path: Path, batch: LocalBatch, content: bytes
 ) -> None:
-    storage = Elsewhere(b'{"identifiers": {"custom_id": "x"}, "attributes": {}}\n' + content)
+    storage = FileServer(b'{"identifiers": {"custom_id": "x"}, "attributes": {}}\n' + content)
     assert run(tmp_path, batch.url, SEATS).code == 0
     batch.fault({"redirect": {"to": storage.url, "status": 307}}, "*/exports/download")
     done = verified(command, tmp_path, SEATS)

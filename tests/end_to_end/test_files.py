@@ -62,7 +62,7 @@ def batch_message(uri: str, encoding: dict[str, Any]) -> str:
 def test_a_batch_message_loads_the_rows_of_its_file(
     tmp_path: Path, batch: LocalBatch, name: str, write: Any, encoding: dict[str, Any]
 ) -> None:
-    """The rows keep their place among the records around them, and a bad row is rejected alone."""
+    """The rows keep their order among the records around them, and a bad row is rejected alone."""
     uri = write(tmp_path / name, [*rows(5, 700), {"user_id": None, "seat": 1}])
     lines = [
         *users(1, 5),

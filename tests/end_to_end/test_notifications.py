@@ -45,7 +45,7 @@ class Webhook:
         Thread(target=self.server.serve_forever, daemon=True).start()
 
 
-class Trickle:
+class TricklingServer:
     """A server whose answer arrives a byte at a time and never ends; a context manager."""
 
     def __enter__(self) -> Self:
@@ -153,7 +153,7 @@ def test_a_redirect_of_the_webhook_is_reported_and_not_followed(
 
 def test_a_webhook_that_trickles_does_not_delay_a_run(tmp_path: Path, batch: LocalBatch) -> None:
     """A time-out that counts from byte to byte would wait for ever."""
-    with Trickle() as server:
+    with TricklingServer() as server:
         began = time.monotonic()
         url = f"http://127.0.0.1:{server.port}/canary-path"
         ended = run(tmp_path, batch.url, BAD, notify_url=url, notify_rejected=0)

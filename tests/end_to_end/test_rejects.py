@@ -39,7 +39,7 @@ def messages(path: Path) -> list[dict[str, Any]]:
 
 
 def three_people(**second: Any) -> list[str]:
-    """Make a stream of three people of whom the second differs, and a state."""
+    """Make a stream of three people with the given values in the second one, and a state."""
     people = [{"user_id": f"u{n}", "seat": n, "city": f"City {n}"} for n in (1, 2, 3)]
     people[1].update(second)
     return [schema("users", PROPERTIES), *(record("users", **row) for row in people), state({"seen": 3})]
@@ -84,7 +84,7 @@ def test_a_bad_attribute_never_rejects_the_record(tmp_path: Path, batch: LocalBa
 
 
 def test_the_corrected_file_delivers_exactly_what_was_refused(tmp_path: Path, batch: LocalBatch) -> None:
-    """A user corrects the values in the file and gives it back."""
+    """A user corrects the values in the file and loads it."""
     lines = three_people(city="x" * 301)
     lines[2:2] = [record("users", user_id="\n", seat=7, city="Nowhere")]
     first = run(tmp_path, batch.url, lines)
@@ -427,10 +427,10 @@ def test_the_printed_command_replays_rejects_behind_a_url(tmp_path: Path, batch:
     work = f"local://{tmp_path}/remote"
     lines = [schema("users", {"user_id": STRING, "seat": INTEGER}), record("users", user_id="u1", seat="x")]
     found = run(tmp_path, batch.url, lines, work_path=work)
-    printed = asked("rejects", "--config", str(config_file(tmp_path, batch.url, work_path=work)))
+    printed = run_program("rejects", "--config", str(config_file(tmp_path, batch.url, work_path=work)))
     (file,) = re.findall(r"--input (\S+)", printed.stdout)
     assert f"Rejected records: {file}" in found.log
-    again = asked("--config", str(config_file(tmp_path, batch.url, work_path=work)), "--input", file)
+    again = run_program("--config", str(config_file(tmp_path, batch.url, work_path=work)), "--input", file)
     assert again.returncode == 0, again.stderr
     assert "users: 1 read" in again.stderr
 
@@ -439,13 +439,13 @@ def test_the_printed_command_replays_rejects_behind_a_url(tmp_path: Path, batch:
 def test_an_input_behind_a_url_that_cannot_be_opened_is_an_invalid_value(
     tmp_path: Path, batch: LocalBatch, url: str
 ) -> None:
-    found = asked("--config", str(config_file(tmp_path, batch.url)), "--input", url)
+    found = run_program("--config", str(config_file(tmp_path, batch.url)), "--input", url)
     assert found.returncode == 2
     assert "Invalid value for '--input'" in found.stderr
     assert "Traceback" not in found.stderr
 
 
-def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Call the program with these arguments."""
     command = [sys.executable, "-m", "target_batch", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment())

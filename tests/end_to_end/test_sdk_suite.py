@@ -70,7 +70,7 @@ class TestStandardSuite(Suite):  # type: ignore[misc]
 
     @pytest.fixture
     def runner(self, tmp_path: Path, batch: LocalBatch) -> Iterator[TargetTestRunner]:
-        """A runner whose target speaks to the local Batch."""
+        """A runner whose target calls the local Batch."""
         settings = {
             "rest_api_key": KEY,
             "project_key": PROJECT,

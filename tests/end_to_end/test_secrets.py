@@ -24,7 +24,7 @@ def printed(ended: Ended) -> str:
 
 
 def assert_clean(text: str) -> None:
-    """Assert that nothing planted came through."""
+    """Assert that no canary and no control character is in a text."""
     assert KEY not in text
     assert CANARY not in text
     controls = {character for character in text if ord(character) < 32 or 127 <= ord(character) < 160}
@@ -147,7 +147,7 @@ def test_a_reason_that_batch_gives_is_made_harmless_and_kept_without_keys(
         assert len(text) < 10_000
 
 
-def test_a_state_is_for_stdout_only(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_state_is_written_to_stdout_only(tmp_path: Path, batch: LocalBatch) -> None:
     """A bookmark may hold personal data, so it goes to the standard output and nowhere else."""
     ended = run(tmp_path, batch.url, [*users(1, 2), state({"bookmark": CANARY})])
     assert ended.emitted == [f'{{"bookmark": "{CANARY}"}}']

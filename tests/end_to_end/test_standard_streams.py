@@ -53,7 +53,7 @@ def assert_plain(ended: subprocess.CompletedProcess[bytes]) -> None:
 def test_a_state_that_cannot_be_written_ends_with_1(
     tmp_path: Path, batch: LocalBatch, redirections: str, reason: str
 ) -> None:
-    """What came before the state is delivered; the next run repeats it."""
+    """Records before the state are delivered, and the next run repeats them."""
     ended = shell(redirections, config_file(tmp_path, batch.url))
     assert ended.returncode == 1, ended.stderr
     message = f"The state cannot be written to the standard output ({reason})."

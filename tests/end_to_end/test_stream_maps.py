@@ -98,7 +98,7 @@ def test_a_map_can_hash_remove_and_make_properties(tmp_path: Path, batch: LocalB
 
 
 def test_an_alias_decides_the_kind(tmp_path: Path, batch: LocalBatch) -> None:
-    """A stream of no known kind becomes one by its alias, and is counted under it."""
+    """A stream of unknown kind gets one by its alias, and is counted under the alias."""
     lines = [line.replace('"users"', '"table_17"') for line in LINES]
     ended = run(tmp_path, batch.url, lines, stream_maps={"table_17": {"__alias__": "users"}})
     assert ended.code == 0
