@@ -160,7 +160,7 @@ def held(sent: Sent, batch: LocalBatch) -> int:
 
 
 def test_one_stuck_request_does_not_increase_the_duplicates(tmp_path: Path, batch: LocalBatch) -> None:
-    """While a call hangs, others do not run far ahead: a crash repeats one interval and requests in flight."""
+    """While a call hangs, others do not run far ahead: a crash repeats an interval and requests in flight."""
     batch.script([{"match": {"nth": [3]}, "do": {"delay": {"seconds": 30, "then": "close"}}}])
     lines = mixed(4000, 4000, every=20)
     process = start(config_file(tmp_path, batch.url, **SETTINGS))
