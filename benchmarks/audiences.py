@@ -1,9 +1,9 @@
-"""How well cohorts use Batch's one request a second, and what memory they take.
+"""Measure how well cohorts use Batch's rate of one request a second, and how much memory they take.
 
     python benchmarks/audiences.py
 
-The local Batch enforces the documented rates. The API time is that of the arrivals it recorded, from the
-first call to the last poll; the calls are counted by what they were. Memory is the peak of the process.
+The local Batch enforces the documented rates. The API time runs from the first call to the last poll, as the
+local Batch recorded their arrivals; the calls are counted by endpoint. Memory is the peak of the process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MIRROR = {"mode": "mirror", "audience": "vip"}
 
 @dataclass(frozen=True)
 class Case:
-    """A stream of rows in its order, the options of its stream, how often a STATE comes."""
+    """One case: the rows of the input, how often a STATE follows, and the options of stream and Batch."""
 
     name: str
     members: int
@@ -44,7 +44,7 @@ class Case:
     batch: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
-        """Give the input; the rows of several audiences alternate."""
+        """Yield the input; the rows of several audiences alternate."""
         names = ("user_id", "cohort", "note")
         properties = {name: {"type": ["null", "string"]} for name in names}
         schema = {"type": "object", "properties": properties}
@@ -73,7 +73,7 @@ CASES = (
 
 
 def run(case: Case) -> None:
-    """Run one case and print what it took."""
+    """Run one case and print its figures."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         given = folder / "cohort.singer"
@@ -96,8 +96,8 @@ def run(case: Case) -> None:
             held = sum(found["members"] for found in batch.get("audiences")["audiences"])
     assert status == 0, "the run failed"
     assert held == case.members, f"{held} members arrived"
-    told = Counter(row["path"].rsplit("/", 1)[-1].split("?")[0] for row in rows)
-    calls = ", ".join(f"{number} {word}" for word, number in sorted(told.items()))
+    endpoints = Counter(row["path"].rsplit("/", 1)[-1].split("?")[0] for row in rows)
+    calls = ", ".join(f"{number} {word}" for word, number in sorted(endpoints.items()))
     arrivals = [row["since_start"] for row in rows]
     throttled = sum(row["status"] == THROTTLED for row in rows)
     seconds = max(arrivals) - min(arrivals)
@@ -111,7 +111,7 @@ def run(case: Case) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--only", default="", help="run only cases whose name contains this")
     chosen = parser.parse_args()
     print(f"{'200,000 members':34}{'API s':>8}{'calls/s':>9}{'429':>5}{'states':>8}{'peak MB':>9}  calls")
     for case in CASES:

@@ -1,4 +1,4 @@
-"""The floor: what decoding and encoding every line costs, and nothing else."""
+"""The floor of the measurements: decode and encode every line, and do nothing else."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""`python benchmarks/ledger.py`: what a million members and profiles cost in the ledger, without HTTP.
+"""`python benchmarks/ledger.py`: measure a million members and profiles in the ledger, without HTTP.
 
-Each line is a process of its own over the same ledger: with `--members`, members mirrored for the first
-time, again unchanged, and with one percent of them gone and as many new; then profiles of 12 attributes,
-sent for the first time and unchanged, in the order of their IDs, or `--scattered` as where a source sorts
-them by anything else. Batch takes everything at once. Memory is the peak of the process.
+Each line is a separate process over the same ledger. With `--members`, members are mirrored for the first
+time, again unchanged, and with one percent of them removed and as many added. Then profiles of 12 attributes
+are sent for the first time and again unchanged, in the order of their IDs, or with `--scattered` in another
+order. A stand-in for Batch accepts everything at once. Memory is the peak of the process.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ COUNTS = {"orders": 40, "spend": 997, "visits": 1000, "age": 90, "points": 5000,
 TEXTS = {"plan": 3, "city": 500, "first_name": 800, "last_name": 9000, "segment": 12, "$email_address": 10**9}
 
 
-class Nowhere:
-    """A place that takes everything."""
+class AcceptingDestination:
+    """A mirror destination that accepts everything."""
 
     scope = "bench"
     where = ""
@@ -64,43 +64,43 @@ class Nowhere:
     can_replace = True
 
     def exists(self, name: str) -> bool:
-        """Return that it is there."""
+        """Return True: every audience exists."""
         return bool(name)
 
     def size(self, name: str) -> int | None:
-        """Return that nothing is there yet."""
+        """Return None: the audience has no members yet."""
         _ = name
         return None
 
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
-        """Take members in."""
+        """Accept added members."""
         del label, bodies
         return Receipt(token=name)
 
     replace = add
 
     def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
-        """Let members go."""
+        """Accept removed members."""
         return self.add(name, label, [id_.encode() for id_ in ids])
 
     def settle(self, name: str, token: str) -> int | None:
-        """Have nothing to wait for."""
+        """Return at once: there is no index to wait for."""
         del name, token
         return None
 
     def vouch(self) -> None:
-        """Refuse nobody."""
+        """Do nothing: no member is ever refused."""
 
 
 class NoRejects:
-    """Rejects that nobody reads."""
+    """A rejects folder that drops everything."""
 
     def write(self, *_: Any, **__: Any) -> None:
-        """Forget it."""
+        """Drop the reject."""
 
 
 def numbers(phase: str, members: int) -> Iterator[int]:
-    """Give the numbers of a phase in an order that is not that of the keys."""
+    """Yield the numbers of a phase in an order other than that of the keys."""
     shift = members // 100 if phase == "differ" else 0
     for number in range(members):
         yield shift + number * 7919 % members
@@ -109,10 +109,10 @@ def numbers(phase: str, members: int) -> Iterator[int]:
 def mirrored(phase: str, ledger: Ledger, members: int) -> None:
     """Mirror a stream of members."""
     fates = Fates(NoRejects(), 1.0)
-    lane = MirrorDelivery(
+    mirror = MirrorDelivery(
         "cohort",
         StreamOptions(kind="audiences", mode="mirror", audience="vip"),
-        [Nowhere()],  # type: ignore[list-item]
+        [AcceptingDestination()],  # type: ignore[list-item]
         ledger=ledger,
         fates=fates,
         max_shrink=0.5,
@@ -126,37 +126,37 @@ def mirrored(phase: str, ledger: Ledger, members: int) -> None:
         member = f"user-{number:08d}"
         source = b'{"type":"RECORD","stream":"cohort","record":{"user_id":"%s"}}' % member.encode()
         tally.read += 1
-        lane.put(AudienceChange("vip", "VIP", member, add=True), Ticket(origin, line, source))
-    lane.state(members + 1, b'{"bookmarks": {}, "seen": true}')
-    lane.finish()
+        mirror.put(AudienceChange("vip", "VIP", member, add=True), Ticket(origin, line, source))
+    mirror.state(members + 1, b'{"bookmarks": {}, "seen": true}')
+    mirror.finish()
     assert tally.undelivered == 0
 
 
 def remembered(phase: str, ledger: Ledger, profiles: int, *, scattered: bool) -> None:
-    """Claim every profile as delivery does, and settle what has to be sent."""
+    """Claim every profile as the delivery does, and settle those that have to be sent."""
     fates = Fates(NoRejects(), 1.0)
     known = ProfileMemory(ledger, "bench", 30, time.time)
     memory = Memory(ledger, known, EventMemory(ledger, "bench", time.time), fates.spared, set())
-    outbox = ProfileBuffer(seals=False)
+    buffer = ProfileBuffer(seals=False)
     origin = Origin("users", {}, (), (), lambda _: (), record_in, fates.tally("users"))
     order = numbers(phase, profiles) if scattered else range(profiles)
     for line, number in enumerate(order, start=1):
         attributes: dict[str, Any] = {name: number % size for name, size in COUNTS.items()}
         attributes |= {name: f"{name} {number % size}" for name, size in TEXTS.items()}
-        outbox.put(ProfileUpdate(f"user-{number:08d}", attributes, []), Ticket(origin, line, b"x"))
-        if len(outbox.ready) < CUT and line < profiles:
+        buffer.put(ProfileUpdate(f"user-{number:08d}", attributes, []), Ticket(origin, line, b"x"))
+        if len(buffer.ready) < CUT and line < profiles:
             continue
-        entries = outbox.cut(CUT, 5_000_000).entries
+        entries = buffer.cut(CUT, 5_000_000).entries
         seal(entries)
         sending = memory.claim(entries)
         if sending.entries:
             memory.settle(sending, Receipt())
-        outbox.free(entries)
+        buffer.free(entries)
     assert fates.spared.profiles == (profiles if phase == "skip" else 0)
 
 
 def work(phase: str, url: str, count: int, *, scattered: bool) -> None:
-    """Run one phase and print what it cost; garbage is collected as in a run."""
+    """Run one phase and print its cost; garbage is collected as in a run."""
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     begun = time.perf_counter()
@@ -175,14 +175,14 @@ def work(phase: str, url: str, count: int, *, scattered: bool) -> None:
 
 
 def measured(phase: str, url: str, count: int, *more: str) -> dict[str, float]:
-    """Run one phase in a process of its own."""
+    """Run one phase in a separate process."""
     command = [sys.executable, __file__, "--phase", phase, "--url", url, "--count", str(count), *more]
     found: dict[str, float] = json.loads(subprocess.check_output(command).splitlines()[-1])
     return found
 
 
 def databases(stack: ExitStack, *, with_postgresql: bool) -> Iterator[tuple[str, str]]:
-    """Give an empty SQLite ledger, and one in PostgreSQL if asked."""
+    """Yield the URL of an empty SQLite ledger, and of one in PostgreSQL if asked."""
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     yield "SQLite", f"sqlite:///{folder}/ledger.db"
     if with_postgresql:
@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="how often everything is measured")
     parser.add_argument("--members", action="store_true", help="measure mirrors, too")
     parser.add_argument("--postgresql", action="store_true", help="measure an embedded PostgreSQL, too")
-    parser.add_argument("--scattered", action="store_true", help="give profiles in no order of their IDs")
+    parser.add_argument("--scattered", action="store_true", help="send profiles in no order of their IDs")
     parser.add_argument("--phase", choices=PHASES, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     chosen = parser.parse_args()

@@ -1,11 +1,11 @@
-"""At the limit: how much of Batch's documented rate a run uses, and how often it was told to wait.
+"""Measure how much of Batch's documented rate a run uses, and how often it is throttled (429).
 
     python benchmarks/limits.py
 
-The local Batch enforces the documented rates; the time is that of the arrivals it recorded, from the
-first request to the last, against what the rate allows for what came after the burst. Mass updates have
-none; they are counted from the second request on, since a run sends its first one alone for half a second.
-`most/s` is the most that arrived within any second.
+The local Batch enforces the documented rates. The time runs from the first request to the last, as the local
+Batch recorded their arrivals, and is compared with the time that the rate allows for everything after the
+burst. Mass updates have no burst; they are counted from the second request on, since a run sends its first
+one alone for half a second. `most/s` is the largest number of custom IDs that arrived within any second.
 """
 
 from __future__ import annotations

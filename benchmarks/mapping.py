@@ -1,9 +1,9 @@
-"""What the mapping of one record costs, beside decoding and encoding that record with msgspec.
+"""Measure the mapping of one record, beside decoding and encoding that record with msgspec.
 
-Run `python benchmarks/mapping.py`. The first figure is that of decoding a record and encoding it
-again, the second that of the whole way from its bytes to the bytes of Batch's entry; what lies between
-the two is the mapping. Each is the median of several runs, taken in turns, of the fastest of many
-short rounds, so that other processes on the machine do not count.
+Run `python benchmarks/mapping.py`. The first figure is for decoding a record and encoding it again, the
+second for the whole way from its bytes to the bytes of Batch's entry; the difference is the mapping. Each is
+the median of several runs, taken in turns; a run is the fastest of many short rounds, so that other processes
+on the machine do not count.
 """
 
 from __future__ import annotations
@@ -67,17 +67,17 @@ def plan_of(stream: str, properties: dict[str, Any]) -> Plan:
 
 
 def microseconds(call: Callable[[], object]) -> float:
-    """Return what a call costs when nothing disturbs it."""
+    """Return the duration of a call when nothing disturbs it."""
     return min(timeit.repeat(call, number=CALLS, repeat=ROUNDS)) / CALLS * 1e6
 
 
 def whole_way(plan: Plan, line: bytes) -> Callable[[], object]:
-    """Return what takes a record's bytes to those of its entry, the way that the target takes."""
+    """Return a function that turns a record's bytes into those of its entry, as the target does."""
     return lambda: encode(plan(decode(line), NOW))
 
 
 def compare(name: str, line: bytes, plan: Plan) -> None:
-    """Print one line: decode and encode, the whole way, and what the mapping is of it."""
+    """Print one line: decode and encode, the whole way, and the mapping's part of it."""
     way = whole_way(plan, line)
     codec, whole = [], []
     for _ in range(RUNS):

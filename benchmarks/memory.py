@@ -1,4 +1,4 @@
-"""Memory: peak of a whole run at 100 thousand, a million and (with --long) ten million records.
+"""Measure the peak memory of a run with 100 thousand, a million and (--long) ten million records.
 
 python benchmarks/memory.py [--long]
 """

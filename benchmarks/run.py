@@ -1,4 +1,4 @@
-"""`make bench`: records into the local Batch's null mode; records per second and CPU per record.
+"""`make bench`: load records into the local Batch's null mode; print records per second and CPU per record.
 
 Every figure is a whole process over a real pipe and real sockets. Its start-up, a run over one record (which
 loads what the stream's columns and settings need), is measured apart and subtracted. Users are compared with
@@ -33,7 +33,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process used: seconds of CPU and of the clock, its peak memory in MB, CPU of its start."""
+    """The cost of a process: seconds of CPU and of the clock, peak memory in MB, CPU of its start."""
 
     cpu: float
     wall: float
@@ -72,8 +72,8 @@ def target(folder: Path, url: str, name: str, **settings: object) -> list[str]:
 def rounds(commands: dict[str, list[str]], given: Path, one: Path, times: int) -> dict[str, list[Cost]]:
     """Measure every command in turn, several times; start-up is subtracted from CPU and clock.
 
-    Each round begins with another command: what one leaves behind (a hot processor) is not always
-    the same one's burden. The first round only warms up.
+    Each round begins with another command, so that the after-effects of one (a hot processor) do not always
+    fall on the same next one. The first round only warms up.
     """
     found: dict[str, list[Cost]] = {name: [] for name in commands}
     for turn in range(times + 1):
@@ -101,7 +101,7 @@ def table(found: dict[str, list[Cost]], users: int) -> None:
 
 
 def other_shapes(folder: Path, url: str, records: int, times: int) -> None:
-    """Print what each other shape of records costs, and whether that is above its floor."""
+    """Print the speed of each other shape of records, beside its floor."""
     print(f"\n{'':34}{'records per second of CPU':>26}{'wanted':>10}")
     for number, (name, shape) in enumerate(SHAPES.items()):
         given, one, costs = folder / "shape.singer", folder / "one.singer", []

@@ -17,7 +17,7 @@ class StockSink(BatchSink):
     max_size = 10_000
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Post what was gathered."""
+        """Post the collected records."""
         entries = [
             {"identifiers": {"custom_id": record["user_id"]}, "attributes": {**record, "user_id": None}}
             for record in context["records"]

@@ -56,11 +56,11 @@ def demo(folder: Path) -> int:
         pipeline = Pipeline(folder, database, batch)
         say(f"First run, about 20 seconds: {COMMAND}")
         first = pipeline.run()
-        tell(first)
+        print_totals(first)
         explain_late_events(first)
         come_back(database, pipeline)
         say("Second run: the same command; it resumes where the state says")
-        tell(pipeline.run())
+        print_totals(pipeline.run())
         print("  A Singer tap reads the row at its bookmark once more, so nothing falls between.")
         print("  The cohort is mirrored: of its members only those who came or left were sent.")
         agreed = verdict(database, batch, pipeline)
@@ -69,12 +69,12 @@ def demo(folder: Path) -> int:
 
 
 def say(line: str) -> None:
-    """Print a headline, at once."""
+    """Print a headline at once."""
     print(f"\n{line}", flush=True)
 
 
 def fill(database: Database, wheel: Path) -> None:
-    """Load the purchases into PostgreSQL and say what is there now."""
+    """Load the purchases into PostgreSQL and print the sizes of its tables."""
     started = time.monotonic()
     database.fill(dataset.purchases(wheel))
     took = time.monotonic() - started
@@ -84,7 +84,7 @@ def fill(database: Database, wheel: Path) -> None:
     print(f"  {took:.1f} s", flush=True)
 
 
-def tell(run: Run) -> None:
+def print_totals(run: Run) -> None:
     """Print the totals of a run."""
     for stream in STREAMS:
         read, delivered = run.total(stream, "read"), run.total(stream, "delivered")
@@ -101,7 +101,7 @@ def tell(run: Run) -> None:
 
 
 def explain_late_events(run: Run) -> None:
-    """Say why the history's purchases are rejected."""
+    """Print why the history's purchases are rejected."""
     reasons = run.streams["shop-purchases"]["reasons"]
     codes = ", ".join(f"{code} {count:,}" for code, count in reasons.items())
     print("  Batch takes events of the last 24 hours only. `late_events: reject`, the default,")
@@ -109,7 +109,7 @@ def explain_late_events(run: Run) -> None:
 
 
 def come_back(database: Database, pipeline: Pipeline) -> None:
-    """Let customers buy again between the runs and say where the second run will start."""
+    """Let customers buy again between the runs; print where the second run will start."""
     marks = pipeline.bookmarks()
     print(f"  State: customers up to {marks['shop-customers'][:19]}Z,", end=" ")
     print(f"purchases up to number {marks['shop-purchases']:,}")
@@ -119,7 +119,7 @@ def come_back(database: Database, pipeline: Pipeline) -> None:
 
 
 def verdict(database: Database, batch: LocalBatch, pipeline: Pipeline) -> bool:
-    """Print both sides line by line; tell whether all of them agree."""
+    """Print both sides line by line; return whether all of them agree."""
     rejects = report.read_rejects(pipeline.rejects())
     lines = report.compare(database, batch, rejects)
     say(f"{'What the local Batch holds now':<49}{'PostgreSQL':>14}{'Batch':>14}")
@@ -140,7 +140,7 @@ def verdict(database: Database, batch: LocalBatch, pipeline: Pipeline) -> bool:
 
 
 def linger(batch: LocalBatch) -> None:
-    """Keep the local Batch for whoever wants to look at it."""
+    """Keep the local Batch running for a look at its page."""
     if not sys.stdin.isatty() and not os.environ.get("KEEP"):
         print("(make demo KEEP=1 keeps the local Batch, to look at its page.)", flush=True)
         return

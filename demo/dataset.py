@@ -21,11 +21,11 @@ MEMBER = "lifetimes/datasets/CDNOW_master.txt"
 
 
 class DatasetError(Exception):
-    """The purchase history cannot be had."""
+    """The purchase history cannot be downloaded."""
 
 
 class Purchase(NamedTuple):
-    """One line of the history; the amount stays the text it is, for PostgreSQL to read exactly."""
+    """One line of the history; the amount stays text, so that PostgreSQL reads it exactly."""
 
     customer_id: int
     day: str
@@ -50,7 +50,7 @@ def fetch(folder: Path) -> Path:
 
 
 def purchases(wheel: Path, customers: int | None = None) -> Iterator[Purchase]:
-    """Read the purchases in order, of the first so many customers where a number is given."""
+    """Read the purchases in order, if a number is given only those of the first `customers` customers."""
     with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as lines:
         next(lines)  # the column names
         for line in lines:

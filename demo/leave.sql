@@ -1,3 +1,3 @@
--- Five of the cohort do not want to be in it any more.
+-- Five members leave the cohort.
 DELETE FROM shop.big_spenders
 WHERE customer_id IN (SELECT customer_id FROM shop.big_spenders ORDER BY customer_id LIMIT 5);

@@ -1,4 +1,4 @@
-"""The local Batch: `target-batch sandbox` as a process, and what it says it holds."""
+"""The local Batch: `target-batch sandbox` as a process, and what its inspection API reports."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Held(NamedTuple):
 
 
 class LocalBatch:
-    """A running local Batch, asked over HTTP like by anyone else."""
+    """A running local Batch, called over HTTP like by any other user."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def summary(self) -> dict[str, Any]:
-        """Return its own totals."""
+        """Return the totals of its summary."""
         return self._json("summary")
 
     def calls(self) -> tuple[int, int]:

@@ -1,8 +1,8 @@
-"""Folders that PostgreSQL's wheel opens to everybody: closed again once the last server has ended.
+"""Close the folders that PostgreSQL's wheel opens to everybody, once the last server has ended.
 
-For root the wheel starts the server as another user, and lets that user into every folder above. Servers run
-side by side, in tests and in several checkouts: the first one to end must not shut the others out, and none
-may take the open mode for the one that was there before. So they share a book, under a lock.
+As root, the wheel starts the server as another user and gives that user access to every folder above. Servers
+run side by side, in tests and in several checkouts: the first one to end must not lock the others out, and
+none may mistake the open mode for the original one. So they share a register, under a lock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fasteners import InterProcessLock  # type: ignore[import-untyped] # it has 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Book: TypeAlias = dict[str, dict[str, int]]
+    Register: TypeAlias = dict[str, dict[str, int]]
     """Folder → its mode before the first server, as "mode", and who needs it open: name → process."""
 
 MODE = "mode"
@@ -32,12 +32,12 @@ _numbers = count(1)
 def modes_kept(path: Path, place: Path | None = None) -> Iterator[None]:
     """Put the modes of the folders above a path back when the last `with` block over them ends.
 
-    A block whose process was killed counts as ended. The book lies in `place`, by default in a temporary
+    A block whose process was killed counts as ended. The register is in `place`, by default in a temporary
     folder that belongs to this user.
     """
-    book = place or Path(gettempdir()) / f"target-batch-open-folders-{os.geteuid()}"
+    register = place or Path(gettempdir()) / f"target-batch-open-folders-{os.geteuid()}"
     name = f"{os.getpid()}-{next(_numbers)}"
-    with _opened(book) as folders:
+    with _opened(register) as folders:
         _close(folders)
         for folder in path.parents:
             mode = stat.S_IMODE(folder.stat().st_mode)
@@ -45,29 +45,29 @@ def modes_kept(path: Path, place: Path | None = None) -> Iterator[None]:
     try:
         yield
     finally:
-        with _opened(book) as folders:
+        with _opened(register) as folders:
             for entry in folders.values():
                 entry.pop(name, None)
             _close(folders)
 
 
 @contextmanager
-def _opened(place: Path) -> Iterator[Book]:
-    """Read the book under its lock, and write it."""
+def _opened(place: Path) -> Iterator[Register]:
+    """Read the register under its lock, and write it back."""
     place.mkdir(mode=0o700, exist_ok=True)
     if place.is_symlink() or place.stat().st_uid != os.geteuid():
         raise PermissionError(f"{place} belongs to another user.")
     with InterProcessLock(place / "lock"):
         file = place / "modes.json"
-        folders: Book = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        folders: Register = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         yield folders
         written = place / "modes.json.new"
         written.write_text(json.dumps(folders), encoding="utf-8")
         written.replace(file)
 
 
-def _close(folders: Book) -> None:
-    """Close the folders that nobody alive needs open, and strike them from the book."""
+def _close(folders: Register) -> None:
+    """Close the folders that no running process needs open, and remove them from the register."""
     for folder, entry in list(folders.items()):
         for name in [name for name, process in entry.items() if name != MODE and not _is_alive(process)]:
             del entry[name]

@@ -1,4 +1,4 @@
-"""The pipeline: `meltano run tap-postgres target-batch`, in a work folder of its own."""
+"""The pipeline: `meltano run tap-postgres target-batch`, in a work folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Run(NamedTuple):
     streams: dict[str, dict[str, Any]]
 
     def total(self, stream: str, what: str) -> int:
-        """Return one total of one stream, 0 where the stream brought no record."""
+        """Return one total of one stream, 0 if the stream had no record."""
         return int(self.streams.get(f"shop-{stream}", {}).get(what, 0))
 
 

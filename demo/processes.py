@@ -1,4 +1,4 @@
-"""Processes that end when the demo ends, whatever ends it."""
+"""Processes that end with the demo, however it ends."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-PATIENCE = 10.0
-"""Seconds that a process gets to end in good order."""
+GRACE_SECONDS = 10.0
+"""Seconds that a process has to end in good order."""
 
 
 @contextmanager
@@ -44,10 +44,10 @@ def tail(log: Path, lines: int) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask the whole group to end, then insist."""
+    """Terminate the whole process group, and kill it if it does not end."""
     _signal_group(process, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
-        process.wait(PATIENCE)
+        process.wait(GRACE_SECONDS)
     _signal_group(process, signal.SIGKILL)
     process.wait()
 

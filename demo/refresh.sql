@@ -21,7 +21,7 @@ ON CONFLICT (customer_id) DO UPDATE SET
     updated_at = excluded.updated_at
 WHERE known.orders <> excluded.orders;
 
--- Cohort: who spent 500 dollars or more.
+-- The cohort: customers who spent 500 dollars or more.
 INSERT INTO shop.big_spenders
 SELECT customer_id FROM shop.customers WHERE spend >= 500
 ON CONFLICT DO NOTHING;

@@ -1,4 +1,4 @@
-"""The verdict: what the local Batch holds, line by line against the database."""
+"""The verdict: the contents of the local Batch, compared with the database line by line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether both sides say the same."""
+        """Whether both sides are equal."""
         return self.database == self.batch
 
     def __str__(self) -> str:
@@ -35,14 +35,14 @@ class Line(NamedTuple):
 
 
 class Rejects(NamedTuple):
-    """What the rejects files hold: the purchases in them, each once, and the reasons."""
+    """The contents of the rejects files: each purchase once, and the reasons."""
 
     purchases: set[int]
     reasons: Counter[str]
 
 
 def read_rejects(files: Iterable[Path]) -> Rejects:
-    """Read rejects files; a purchase that was read by both runs stands in both, and counts once."""
+    """Read rejects files; a purchase that was read by both runs is in both files, and counts once."""
     reasons: dict[int, str] = {}
     for file in files:
         for line in file.read_text(encoding="utf-8").splitlines():
@@ -85,7 +85,7 @@ def _sum(rows: Iterable[dict[str, Any]], name: str) -> Decimal:
 
 
 def _same(row: dict[str, Any], profile: dict[str, Any] | None) -> bool:
-    """Tell whether a profile holds a row's values and no others; times to the second."""
+    """Return whether a profile holds a row's values and no others; times to the second."""
     return (
         profile is not None
         and row.keys() == profile.keys()

@@ -1,4 +1,4 @@
-"""What this target overrides in the SDK is still there under its name, and is still called."""
+"""The SDK still has the methods, attributes and log lines that this target overrides or relies on."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ OVERRIDDEN = [
 
 
 @pytest.mark.parametrize(("owner", "name"), OVERRIDDEN, ids=lambda value: getattr(value, "__name__", value))
-def test_the_sdk_still_has_what_is_overridden(owner: type, name: str) -> None:
+def test_the_sdk_still_has_the_overridden_method(owner: type, name: str) -> None:
     assert hasattr(owner, name)
 
 
 def test_every_private_name_of_the_sdk_that_is_overridden_is_in_the_table() -> None:
-    """A new override of an underscored method cannot be forgotten here."""
+    """A new override of a private method must be added to `OVERRIDDEN`."""
     mine = {name for name in vars(TargetBatch) if name.startswith("_") and not name.startswith("__")}
     theirs = {name for owner in (Target, PluginBase, BaseSingerReader) for name in vars(owner)}
     assert (mine & theirs) - {"_abc_impl"} <= {name for _, name in OVERRIDDEN}
@@ -60,13 +60,13 @@ def test_the_sdk_still_keeps_its_state_under_these_names(attribute: str) -> None
     assert attribute in sources
 
 
-def test_stream_maps_still_tell_what_the_plain_way_asks_them() -> None:
+def test_stream_maps_still_have_the_classes_and_the_flag_that_the_target_checks() -> None:
     assert issubclass(SameRecordTransform, StreamMap)
     assert issubclass(RemoveRecordTransform, StreamMap)
     assert hasattr(StreamMap, "flattening_enabled")
 
 
 @pytest.mark.parametrize("beginning", CHATTER)
-def test_the_lines_that_are_kept_quiet_are_still_lines_of_the_sdk(beginning: str) -> None:
+def test_the_sdk_still_logs_the_lines_that_are_suppressed(beginning: str) -> None:
     folder = Path(singer_sdk.__file__).parent
     assert any(beginning in path.read_text(encoding="utf-8") for path in folder.glob("*.py"))

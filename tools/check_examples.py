@@ -24,7 +24,7 @@ def airflow() -> str:
 
 
 def dagster() -> str:
-    """Resolve the definitions, and run the asset against a Meltano of ours for each exit code."""
+    """Resolve the definitions, and run the asset against a stand-in for Meltano for each exit code."""
     module = runpy.run_path(str(EXAMPLES / "dagster_definitions.py"))
     repository = module["defs"].get_repository_def()
     assert [schedule.name for schedule in repository.schedule_defs] == ["hourly"]
@@ -58,7 +58,7 @@ def _dagster_run(module: dict[str, Any], check: int, load: int) -> bool | None:
 
 
 def kubernetes() -> str:
-    """Hold each manifest against the schema of the newest Kubernetes that the package has, strictly."""
+    """Validate each manifest strictly against the newest Kubernetes schema that the package has."""
     import kubernetes_validate  # noqa: PLC0415 - only in its environment
     import yaml  # noqa: PLC0415 - same
 

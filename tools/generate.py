@@ -1,4 +1,4 @@
-"""Write from the code what the README, the docs and Meltano say of it; `--check` only compares.
+"""Generate the parts of README, docs and Meltano's files that describe the code; `--check` only compares.
 
 python tools/generate.py [--check]
 """
@@ -76,7 +76,7 @@ def options_table() -> str:
     """Make the table of stream options.
 
     Raises:
-        SystemExit: an option has no description here, or one has that does not exist.
+        SystemExit: an option has no description here, or a description names an option that does not exist.
     """
     if STREAM_OPTIONS.keys() != set(StreamOptions.__struct_fields__):
         sys.exit("tools/generate.py describes other stream options than there are")
@@ -104,7 +104,7 @@ def commands_table() -> str:
 
 
 def readings_table() -> str:
-    """Make the table of what the local Batch may answer where Batch's documentation is silent."""
+    """Make the table of the answers that the local Batch may give where Batch's documentation is silent."""
     rows = ["| reading | about | values, the default first |", "|---|---|---|"]
     for reading in READINGS:
         sections = ", ".join(SECTIONS[section] for section in reading.page.split(", "))
@@ -126,8 +126,8 @@ def plugin_settings() -> list[dict[str, Any]]:
     own = schema["properties"]
     for name, shown in (own | {name: builtin["properties"][name] for name in sorted(SDK_SETTINGS)}).items():
         kinds = shown["type"] if isinstance(shown["type"], list) else [shown["type"]]
-        told = {"label": shown["title"], "description": " ".join(shown["description"].split())}
-        setting: dict[str, Any] = {"name": name, **told}
+        texts = {"label": shown["title"], "description": " ".join(shown["description"].split())}
+        setting: dict[str, Any] = {"name": name, **texts}
         setting["kind"] = "options" if "enum" in shown else KINDS.get(kinds[0], "string")
         if "enum" in shown:
             setting["options"] = [{"label": value, "value": value} for value in shown["enum"]]
@@ -142,7 +142,7 @@ def plugin_settings() -> list[dict[str, Any]]:
 def plugin_definition() -> dict[str, Any]:
     """Make the plugin definition that Meltano's Hub and `--from-ref` take.
 
-    In the Hub the variant is the owner of the repository; a definition of its own has the first one.
+    In the Hub the variant is the owner of the repository; outside the Hub it is `original`.
     """
     return {
         "name": "target-batch",

@@ -49,7 +49,7 @@ FIRST: Final = (
 LAST: Final = ("Martin", "Rossi", "Keller", "Dubois", "Novak", "Jensen", "Costa", "Weber", "Silva", "Moreau")
 PLANS: Final = ("free", "plus", "family", "business")
 TEXT: Final = {"type": ["string", "null"]}
-BLAMED: Final = [
+PARTIAL_ERRORS: Final = [
     {
         "category": "attribute",
         "bulk_index": 2,
@@ -82,7 +82,7 @@ SETTINGS: Final[dict[str, Any]] = {
 
 
 def main() -> None:
-    """Load, look, and take the pictures."""
+    """Load the data and take the pictures."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         sys.exit("There is no Chromium: install your system's package `chromium`.")
@@ -90,9 +90,9 @@ def main() -> None:
         work = Path(name)
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         with local_batch(work) as batch:
-            guilty = load(work, batch.url)
+            refused = load(work, batch.url)
             customer = profile_with_orders(batch.url)
-            take(browser, f"{batch.url}/#/requests/{guilty}?refused=1", "local-batch")
+            take(browser, f"{batch.url}/#/requests/{refused}?refused=1", "local-batch")
             take(browser, f"{batch.url}/#/profiles/{customer}", "local-batch-dark", scheme="dark")
         with page_of_runs(work) as url:
             runs = requests.get(f"{url}/_/runs", timeout=30).json()["runs"]
@@ -120,7 +120,7 @@ def take(browser: Browser, url: str, name: str, scheme: Any = "light", opened: i
 
 
 def load(work: Path, url: str) -> int:
-    """Load a good night, one in which Batch is away, and one with refusals; return the request with those."""
+    """Load a good night, one with Batch down, one with refusals; return the number of the refused request."""
     chance = random.Random(SEED)  # noqa: S311 - a shop that is made up
     customers = [customer(chance, number) for number in range(1, 241)]
     orders = [order(chance, chance.choice(customers[:60])) for _ in range(320)]
@@ -129,7 +129,7 @@ def load(work: Path, url: str) -> int:
     )
     script(url, {"do": {"answer": {"status": 503}}})
     run_target(work, url, messages("customers", customers[:40]))
-    script(url, {"match": {"path": "*/profiles/*", "nth": [1]}, "do": {"partial_errors": BLAMED}})
+    script(url, {"match": {"path": "*/profiles/*", "nth": [1]}, "do": {"partial_errors": PARTIAL_ERRORS}})
     late = [{**order(chance, customers[0]), "ordered_at": "2026-01-02T09:00:00Z"} for _ in range(9)]
     wrong = [{**one, "email": "no address"} for one in customers[:5]] + [
         {**customers[9], "customer_id": None}
@@ -182,7 +182,7 @@ def messages(stream: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]
 
 
 def run_target(work: Path, url: str, lines: Sequence[dict[str, Any]]) -> None:
-    """Load messages; the run may fail, for one of them is meant to."""
+    """Load messages; the run may fail, as one of the nights is meant to."""
     config = work / "config.json"
     config.write_text(json.dumps({**SETTINGS, "api_url": url, "work_path": str(work / "work")}))
     text = "".join(f"{json.dumps(line)}\n" for line in lines)
@@ -191,7 +191,7 @@ def run_target(work: Path, url: str, lines: Sequence[dict[str, Any]]) -> None:
 
 
 def script(url: str, rule: dict[str, Any]) -> None:
-    """Put one issue into force, and no other."""
+    """Activate one fault, and no other."""
     requests.delete(f"{url}/_/faults", timeout=30)
     requests.post(f"{url}/_/faults", json=rule, timeout=30).raise_for_status()
 

@@ -1,4 +1,4 @@
-"""A hook of MkDocs: the site carries the files of `examples/` that its pages link to.
+"""A hook for MkDocs that adds the files of `examples/` to the site that its pages link to.
 
 In the repository a page links to `../examples/NAME`, which lies outside the site's folder. On the site that
 file lies beside the pages.

@@ -1,8 +1,8 @@
-"""Try the wheel as those get it who only install it: no extras, no checkout, an environment of its own.
+"""Try the wheel as a user installs it: no extras, no checkout, a new environment.
 
     python tools/try_wheel.py
 
-The files of `examples` go through a pipe into a local Batch of this environment; what it holds decides.
+The files of `examples` go through a pipe into a local Batch of this environment; all users must arrive.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def load(program: Path, folder: Path, batch: LocalBatch, singer: bytes) -> None:
 
 
 def users_of(singer: bytes) -> list[str]:
-    """Return whom the records are about, in order; one record has no user and is rejected."""
+    """Return the user IDs of the records, in order; the rejected record without a user is left out."""
     messages = map(json.loads, singer.splitlines())
     users = [message["record"]["user_id"] for message in messages if message["type"] == "RECORD"]
     return [user for user in users if user]

@@ -1,4 +1,4 @@
-"""Cohort streams and runs over them, made short for tests."""
+"""Helpers that make cohort streams and run the target over them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DONE = {"done": True}
 
 
 def numbered(first: int, last: int) -> list[str]:
-    """Give the IDs `u<first>` to `u<last>`."""
+    """Return the IDs `u<first>` to `u<last>`."""
     return [f"u{number}" for number in range(first, last + 1)]
 
 
@@ -44,40 +44,40 @@ def rows(ids: Iterable[str], stream: str = "cohort", **columns: Any) -> list[str
 
 
 def head(stream: str = "cohort", *columns: str) -> str:
-    """Make the SCHEMA of a cohort: the ID and some more columns."""
+    """Make the SCHEMA of a cohort with its ID and more columns."""
     return schema(stream, {name: PROPERTIES.get(name, STRING) for name in ("user_id", *columns)}, ["user_id"])
 
 
 def cohort(ids: Iterable[str], stream: str = "cohort") -> list[str]:
-    """Make a whole stream: SCHEMA, a record for each ID, STATE."""
+    """Make a complete stream: a SCHEMA, a record for each ID and a STATE."""
     return [head(stream), *rows(ids, stream), state(DONE)]
 
 
 @dataclass
 class Loader:
-    """Runs the target against one local Batch, on the quick clock, with settings that stay."""
+    """Runs the target on the fast clock against one local Batch, with common settings."""
 
     batch: LocalBatch
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
 
     def run(self, lines: Sequence[str] | bytes, **settings: Any) -> Ended:
-        """Run over some lines to the end; every stream must balance."""
+        """Run over some lines to the end, and assert that every stream's counts add up."""
         config = self.config(**settings)
         found = ended(self.start(config), config, encoded(lines))
         assert_balanced(found)
         return found
 
     def start(self, config: Path) -> subprocess.Popen[bytes]:
-        """Start a run with a configuration of its own."""
+        """Start a run with a configuration."""
         return warm.start(["--config", str(config)], environment(), quick=True)
 
     def mirror(self, ids: Iterable[str], **settings: Any) -> Ended:
-        """Mirror a whole cohort."""
+        """Mirror a complete cohort."""
         return self.run(cohort(ids), **settings)
 
     def cold(self, **settings: Any) -> subprocess.Popen[bytes]:
-        """Start a process that a signal reaches."""
+        """Start a separate process, which can be sent a signal."""
         command = [sys.executable, quick_target.__file__, "--config", str(self.config(**settings))]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment())
@@ -87,7 +87,7 @@ class Loader:
         return config_file(self.folder, self.batch.url, **{**self.settings, **settings})
 
     def members(self, name: str = "vip") -> set[str]:
-        """Return who is in an audience; nobody where there is none."""
+        """Return the IDs of an audience's members; an empty set if there is no audience."""
         found: set[str] = set()
         page = self._page(name, 0)
         while ids := page.get("ids", []):
@@ -100,12 +100,12 @@ class Loader:
         return page
 
     def unhang(self) -> None:
-        """Let the local Batch forget its faults and what still hangs in it, not what it holds."""
+        """Switch off the faults of the local Batch and end its hanging calls; its data stays."""
         for fault in self.batch.get("faults")["faults"]:
             self.batch.post(f"faults/{fault['id']}", {"enabled": False})
 
     def age(self, days: int) -> None:
-        """Make everything that the SQLite ledger knows of profiles older."""
+        """Make all profiles in the SQLite ledger older by some days."""
         path = self.folder / "work" / "ledger.db"
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             for key, held in connection.execute("SELECT key, held FROM target_batch_profiles").fetchall():
@@ -119,14 +119,14 @@ class Loader:
                 connection.execute("UPDATE target_batch_profiles SET held = ? WHERE key = ?", (older, key))
 
     def staged(self) -> int:
-        """Count the streams that runs are staging in the SQLite ledger."""
+        """Count the streams that are being staged in the SQLite ledger."""
         path = self.folder / "work" / "ledger.db"
         with contextlib.closing(sqlite3.connect(path)) as connection:
             found: int = connection.execute("SELECT count(*) FROM target_batch_stagings").fetchone()[0]
         return found
 
     def calls(self, *endings: str) -> list[tuple[str, int]]:
-        """Return the audience calls that were answered 2xx: their last word, and how many members."""
+        """Return the audience calls with a 2xx answer: the end of their path and their number of members."""
         wanted = endings or ("create", "update", "replace")
         found = []
         for request in self.batch.requests():
@@ -137,13 +137,13 @@ class Loader:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a run: that of the tests, without proxies, importing what they import."""
+    """Return the environment of a run: that of the tests without proxies, with the same import path."""
     kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     return {**kept, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def assert_balanced(found: Ended) -> None:
-    """Whatever happens: read = delivered + unchanged + ignored + rejected + undelivered; nothing leaks."""
+    """Assert that each stream's fates add up to the records read, and that the log does not show the key."""
     for name, counts in found.run["streams"].items():
         parts = ("delivered", "unchanged", "ignored", "rejected", "undelivered")
         assert counts["read"] == sum(counts[part] for part in parts), (name, counts)
@@ -153,7 +153,7 @@ def assert_balanced(found: Ended) -> None:
 
 
 def wait_for(condition: Any, seconds: float = 20.0) -> None:
-    """Wait until something is so."""
+    """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it took too long"
@@ -161,7 +161,7 @@ def wait_for(condition: Any, seconds: float = 20.0) -> None:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process as no handler can, and close its pipes."""
+    """Kill a process and close its pipes."""
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
@@ -171,7 +171,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def feed(process: subprocess.Popen[bytes], lines: Sequence[str], *, end: bool = False) -> None:
-    """Write lines into a process, and close its input if that is all."""
+    """Write lines into a process; with `end`, close its input."""
     assert process.stdin is not None
     process.stdin.write(encoded(lines))
     process.stdin.flush()
@@ -180,6 +180,6 @@ def feed(process: subprocess.Popen[bytes], lines: Sequence[str], *, end: bool = 
 
 
 def states(process: subprocess.Popen[bytes]) -> list[Any]:
-    """Return what a process that has ended wrote."""
+    """Return the states that a process has written before its end."""
     assert process.stdout is not None
     return [json.loads(line) for line in process.stdout.read().splitlines()]

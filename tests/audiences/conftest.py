@@ -1,4 +1,4 @@
-"""Fixtures of the audience tests: a loader on a quick clock, and ledgers in SQLite and PostgreSQL."""
+"""Fixtures of the audience tests: a loader on a fast clock, and ledgers in SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def new_database() -> Iterator[Callable[[], str]]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty ledger, in both kinds of database."""
+    """The URL of an empty ledger, once in SQLite and once in PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/ledger.db"
     make: Callable[[], str] = request.getfixturevalue("new_database")
@@ -47,7 +47,7 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def loader(batch: LocalBatch, tmp_path: Path) -> Iterator[Loader]:
-    """Runs against the local Batch, its settings as it found them."""
+    """A loader for the local Batch, whose settings are restored afterwards."""
     before = batch.get("settings")
     yield Loader(batch, tmp_path)
     batch.post("settings", before)
@@ -55,6 +55,6 @@ def loader(batch: LocalBatch, tmp_path: Path) -> Iterator[Loader]:
 
 @pytest.fixture
 def mirror(loader: Loader, ledger_url: str) -> Loader:
-    """Runs that mirror the stream `cohort` to the audience `vip`, with either ledger."""
+    """A loader that mirrors the stream `cohort` to the audience `vip`, with both kinds of ledger."""
     loader.settings = {"streams": {"cohort": MIRROR}, "ledger_url": ledger_url}
     return loader

@@ -1,4 +1,4 @@
-"""What empties suppression lists at night: each of these ends with exit 1, its reason, and nobody removed."""
+"""Accidents that would empty an audience end with exit code 1 and a reason, without removing members."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BY_ROW = {"kind": "audiences", "mode": "mirror", "audience_property": "cohort"}
 
 @pytest.fixture
 def vip(loader: Loader) -> Loader:
-    """Runs that mirror to the audience `vip`, which has ten members."""
+    """A loader that mirrors to the audience `vip`, which has ten members."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     assert loader.mirror(EVERYBODY).code == 0
     return loader
 
 
 def filtered(condition: str) -> dict[str, Any]:
-    """Return a stream map that lets only some rows through."""
+    """Return a stream map that filters rows."""
     return {"stream_maps": {"cohort": {"__filter__": condition}}}
 
 
@@ -60,7 +60,7 @@ ACCIDENTS: dict[str, tuple[list[str], dict[str, Any], str]] = {
     "a stream without a row, between others": (
         [head(), head("users"), record("users", user_id="u1"), state(DONE)], {},
         "streams.cohort.allow_empty"),
-    "nothing but a SCHEMA": ([head()], {}, "did not prove complete"),
+    "only a SCHEMA": ([head()], {}, "did not prove complete"),
     "a tap that dies in the middle": ([*cohort(numbered(1, 9))[:-1]], {}, "did not prove complete"),
     "a tap that dies in a later stream": (
         [*cohort(numbered(1, 9))[:-1], head("users"), record("users", user_id="u1")],
@@ -71,10 +71,10 @@ ACCIDENTS: dict[str, tuple[list[str], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("lines", "settings", "why"), ACCIDENTS.values(), ids=ACCIDENTS.keys())
-def test_an_accident_removes_nobody(
+def test_an_accident_removes_no_members(
     vip: Loader, lines: list[str], settings: dict[str, Any], why: str
 ) -> None:
-    """Exit 1, the state held, and what it would have done, or what is missing, said."""
+    """Exit code 1, the state is held, and the log shows the refused plan or the missing proof."""
     calls = vip.calls()
     found = vip.run(lines, **settings)
     assert found.code == 1, found.log
@@ -86,20 +86,21 @@ def test_an_accident_removes_nobody(
     assert vip.calls() == calls
 
 
-def test_a_torn_file_of_rows_removes_nobody(vip: Loader, tmp_path: Path) -> None:
-    """A BATCH message whose file ends in the middle of a row."""
+def test_a_batch_file_that_ends_in_the_middle_of_a_row_removes_no_members(
+    vip: Loader, tmp_path: Path
+) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text('{"user_id": "u1"}\n{"user_id": "u2"}\n{"user_i')
     manifest = f'"encoding": {{"format": "jsonl", "compression": "none"}}, "manifest": ["file://{file}"]'
     found = vip.run([head(), f'{{"type": "BATCH", "stream": "cohort", {manifest}}}', state(DONE)])
     assert found.code == 1, found.log
     assert vip.members() == set(EVERYBODY)
-    assert vip.mirror(numbered(2, 11)).code == 0, "the next good run goes through"
+    assert vip.mirror(numbered(2, 11)).code == 0, "the next good run failed"
     assert vip.members() == set(numbered(2, 11))
 
 
-def test_the_ledger_of_another_project_disarms_no_guard(vip: Loader) -> None:
-    """A ledger that was copied along knows nothing of this project: Batch is asked for the size."""
+def test_a_ledger_copied_from_another_project_does_not_disable_the_guards(vip: Loader) -> None:
+    """It has no members of this project, so the mirror asks Batch for the size of the audience."""
     other = {"project_key": "project_other"}
     assert vip.mirror(numbered(1, 10), **other, max_audience_shrink=1).code == 0
     vip.batch.reset()
@@ -112,8 +113,8 @@ def test_the_ledger_of_another_project_disarms_no_guard(vip: Loader) -> None:
     assert vip.members() == set(EVERYBODY)
 
 
-def test_an_old_copy_of_the_ledger_removes_nobody_who_belongs(vip: Loader) -> None:
-    """Whom the copy does not know stays, and that is said; nobody of the stream is missing."""
+def test_an_old_copy_of_the_ledger_removes_no_member_of_the_stream(vip: Loader) -> None:
+    """Members missing in the copy stay in the audience, and the run reports them."""
     ledger = vip.folder / "work" / "ledger.db"
     shutil.copy(ledger, vip.folder / "old.db")
     assert vip.mirror(numbered(1, 15)).code == 0
@@ -125,8 +126,8 @@ def test_an_old_copy_of_the_ledger_removes_nobody_who_belongs(vip: Loader) -> No
     assert "members unknown to the ledger stay in it" in found.log
 
 
-def test_members_that_vanish_in_batch_are_added_again(vip: Loader) -> None:
-    """Somebody emptied the audience: the run that sees it says so, the next one makes it whole."""
+def test_members_removed_in_batch_are_added_again(vip: Loader) -> None:
+    """The run that notices the loss reports it, and the next one adds all members again."""
     remove = [head("purge", "action"), *rows(numbered(3, 10), "purge", action="remove"), state(DONE)]
     assert vip.run(remove, streams={"purge": {"kind": "audiences", "audience": "vip"}}).code == 0
     found = vip.mirror(numbered(1, 11))
@@ -139,11 +140,11 @@ def test_members_that_vanish_in_batch_are_added_again(vip: Loader) -> None:
     assert vip.calls()[-1] == ("update", 11)
     calls = vip.calls()
     assert vip.mirror(numbered(1, 11)).code == 0
-    assert vip.calls() == calls, "and that is all"
+    assert vip.calls() == calls, "a further run made calls"
 
 
-def test_a_mirror_and_an_update_of_one_audience_do_not_fight(vip: Loader) -> None:
-    """What another stream adds stays in it, and is said: the mirror removes only whom it had added."""
+def test_a_mirror_keeps_the_members_that_another_stream_adds(vip: Loader) -> None:
+    """A mirror removes only members that it has added itself, and reports the others."""
     vip.settings = {"streams": {"cohort": MIRROR, "more": {"kind": "audiences", "audience": "vip"}}}
     lines = [head(), *rows(numbered(2, 10)), head("more"), *rows(["x"], "more"), state(DONE)]
     found = vip.run(lines)
@@ -152,8 +153,8 @@ def test_a_mirror_and_an_update_of_one_audience_do_not_fight(vip: Loader) -> Non
     assert "something else adds to this audience" in found.log
 
 
-def test_a_cohort_that_is_renamed_into_another_is_not_mixed(loader: Loader) -> None:
-    """Two names that become one after cleaning: the rows of the second are rejected, and nobody leaves."""
+def test_two_cohorts_whose_cleaned_names_are_equal_are_not_mixed(loader: Loader) -> None:
+    """The rows of the second name are rejected, and the mirror is refused."""
     loader.settings = {"streams": {"cohort": BY_ROW}}
     first = [head("cohort", "cohort"), *rows(EVERYBODY, cohort="Do not mail")]
     assert loader.run([*first, state(DONE)]).code == 0
@@ -164,8 +165,8 @@ def test_a_cohort_that_is_renamed_into_another_is_not_mixed(loader: Loader) -> N
     assert loader.members("Do_not_mail") == set(EVERYBODY)
 
 
-def test_cohorts_that_differ_in_case_are_two(loader: Loader, ledger_url: str) -> None:
-    """Batch's names are case sensitive, and so are the ledger's, for audiences and for members."""
+def test_cohorts_and_members_that_differ_in_case_are_different(loader: Loader, ledger_url: str) -> None:
+    """Names and IDs are case-sensitive in Batch and in both kinds of ledger."""
     loader.settings = {"streams": {"cohort": BY_ROW}, "ledger_url": ledger_url}
     lines = [head("cohort", "cohort"), *rows(["a", "A", "é", "É"], cohort="VIP"), *rows(["b"], cohort="vip")]
     assert loader.run([*lines, state(DONE)]).code == 0
@@ -178,8 +179,8 @@ ODD = ["tab\there", "\U0001f600", "'; --", "%_\\", "0", "00", "\x01", "e\u0301",
 REFUSED = ["nul\x00", "line\u2028break", "null"]
 
 
-def test_odd_ids_cost_at_most_themselves(loader: Loader, ledger_url: str) -> None:
-    """No ID stops the run, in either ledger; each one is a member or stands in the rejects."""
+def test_an_odd_id_is_a_member_or_a_reject_and_never_stops_the_run(loader: Loader, ledger_url: str) -> None:
+    """This holds for both kinds of ledger."""
     loader.settings = {"streams": {"cohort": MIRROR}, "ledger_url": ledger_url}
     for _ in range(2):
         found = loader.run([head(), *rows([*numbered(1, 3), *ODD, *REFUSED]), state(DONE)])
@@ -188,8 +189,8 @@ def test_odd_ids_cost_at_most_themselves(loader: Loader, ledger_url: str) -> Non
     assert [row["user_id"] for row in found.rejects("cohort")] == 2 * REFUSED
 
 
-def test_a_refused_mirror_does_not_hold_the_others(loader: Loader) -> None:
-    """Each stream is a truth of its own; what one guard refuses is said, and the state is held for all."""
+def test_a_refused_mirror_does_not_stop_the_mirrors_of_other_streams(loader: Loader) -> None:
+    """Each refusal is reported, and the state is held for all streams."""
     loader.settings = {"streams": {"*_cohort": {"kind": "audiences", "mode": "mirror"}}}
     names = ("a_cohort", "b_cohort", "c_cohort")
     lines = [line for name in names for line in (head(name), *rows(EVERYBODY, name))]
@@ -212,7 +213,7 @@ def test_a_refused_mirror_does_not_hold_the_others(loader: Loader) -> None:
 
 
 def test_a_dry_run_shows_the_plan_and_changes_nothing(mirror: Loader) -> None:
-    """Against a copy of the ledger, of either kind: the same differences twice, and no request."""
+    """It uses a copy of the ledger, so a second dry run shows the same differences, without requests."""
     assert mirror.mirror(EVERYBODY).code == 0
     requests = len(mirror.batch.requests())
     for _ in range(2):
@@ -222,7 +223,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(mirror: Loader) -> None:
         assert found.states == []
     kept = [path.stem for path in (mirror.folder / "work" / "dry-run").rglob("*.json")]
     assert {name.split("-", 1)[1] for name in kept} == {"audiences-update"}, (
-        "one that is known is not created"
+        "an existing audience was created"
     )
     found = mirror.mirror(numbered(1, 2), dry_run=True)
     assert found.code == 1
@@ -231,8 +232,8 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(mirror: Loader) -> None:
     assert mirror.mirror(numbered(3, 11)).totals("cohort")["delivered"] == 1
 
 
-def test_another_stream_that_takes_an_audience_over_is_reported(vip: Loader) -> None:
-    """It may be the same one under a new name, so it goes on, within the guards."""
+def test_a_mirror_from_another_stream_than_before_is_reported(vip: Loader) -> None:
+    """It may be the same stream under a new name, so it is mirrored, protected by the guards."""
     streams = {"renamed": MIRROR}
     found = vip.run(cohort(numbered(2, 11), "renamed"), streams=streams)
     assert found.code == 0, found.log

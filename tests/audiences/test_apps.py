@@ -1,4 +1,4 @@
-"""Audiences of apps: every key gets everything, and one that fails does not hide behind the others."""
+"""Audiences of apps: every key gets all members, and one failing key fails the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODES = [{"mode": "update"}, {"mode": "mirror"}]
 
 @pytest.fixture
 def apps(loader: Loader) -> Loader:
-    """Runs that feed the audience `vip` of three apps, without a project."""
+    """A loader for the audience `vip` of three apps, without a project."""
     loader.settings = {"app_api_keys": KEYS, "project_key": None}
     return loader
 
@@ -31,12 +31,12 @@ def options(**more: Any) -> dict[str, Any]:
 
 
 def versions(loader: Loader) -> set[str]:
-    """Return the versions in the paths that were called."""
+    """Return the API versions in the paths of the calls."""
     return {request["path"].split("/")[1] for request in loader.batch.requests()}
 
 
 def members(loader: Loader, key: str) -> dict[str, Any]:
-    """Return the members of an app's audience, with what they carry."""
+    """Return the members of an app's audience with their attributes and tags."""
     found = loader.batch.get(f"audiences/{key}/vip?limit=10000")
     return {row.pop("id"): row for row in found.get("ids", [])}
 
@@ -51,12 +51,14 @@ def test_every_key_gets_the_members_through_1_0(apps: Loader, id_type: str, mode
     assert versions(apps) == {"1.0"}
     audiences = apps.batch.get("audiences")["audiences"]
     assert {one["type"] for one in audiences} == {id_type}
-    assert found.totals("cohort")["delivered"] == len(ids), "a row counts once, not once a key"
+    assert found.totals("cohort")["delivered"] == len(ids), "a row counts once, not once per key"
     assert not any(key in found.log for key in KEYS)
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode["mode"])
-def test_installations_carry_attributes_and_tags_through_1_1(apps: Loader, mode: dict[str, str]) -> None:
+def test_installations_are_sent_with_attributes_and_tags_through_1_1(
+    apps: Loader, mode: dict[str, str]
+) -> None:
     chosen = options(id_type="install_ids", attributes={"tier": "tier"}, tags="interests", **mode)
     more: dict[str, Any] = {"tier": "gold", "interests": ["tennis", "golf"]}
     lines = [head("cohort", "tier", "interests", "action"), *rows(["i1", "i2"], action="add", **more)]
@@ -69,8 +71,8 @@ def test_installations_carry_attributes_and_tags_through_1_1(apps: Loader, mode:
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode["mode"])
-def test_dates_of_installations_go_without_a_zone(apps: Loader, mode: dict[str, str]) -> None:
-    """In UTC and to the second, as Batch shows them."""
+def test_dates_of_installations_are_sent_without_a_time_zone(apps: Loader, mode: dict[str, str]) -> None:
+    """Dates are in UTC and without fractions of seconds, as in Batch's documentation."""
     chosen = options(id_type="install_ids", attributes={"since": "date(since)"}, **mode)
     columns = {"user_id": STRING, "since": DATE_TIME}
     lines = [schema("cohort", columns, ["user_id"]), state(DONE)]
@@ -96,10 +98,10 @@ def test_a_key_given_twice_is_called_once(apps: Loader) -> None:
 @pytest.mark.parametrize(
     ("failing", "answer", "code"), [(0, UNAVAILABLE, 1), (1, UNAVAILABLE, 1), (2, UNAUTHORIZED, 2)]
 )
-def test_one_failing_key_does_not_hide(
+def test_one_failing_key_fails_the_run(
     apps: Loader, mode: dict[str, str], failing: int, answer: dict[str, Any], code: int
 ) -> None:
-    """Nothing counts as delivered, the state is held, the log says which key; the next run heals."""
+    """No record is delivered, the state is held and the log names the key; the next run delivers all."""
     lines = [head(), *rows(numbered(1, 5)), state(DONE)]
     apps.batch.fault({"answer": answer}, path=f"*/{KEYS[failing]}/*vip*")
     found = apps.run(lines, streams=options(**mode), max_retry_seconds=20)
@@ -115,8 +117,8 @@ def test_one_failing_key_does_not_hide(
     assert [set(members(apps, key)) for key in KEYS] == [set(numbered(1, 5))] * 3
 
 
-def test_one_key_that_loses_a_mirror_is_refused_and_so_are_the_others(apps: Loader) -> None:
-    """All places are guarded before the first call to any of them."""
+def test_a_large_loss_at_one_key_refuses_the_mirror_for_all_keys(apps: Loader) -> None:
+    """All destinations are checked before the first call to any of them."""
     first, fourth = numbered(1, 9), numbered(1, 3)
     assert apps.run([head(), *rows(fourth), state(DONE)], streams=options(mode="mirror")).code == 0
     grown = options(mode="mirror")
@@ -127,7 +129,7 @@ def test_one_key_that_loses_a_mirror_is_refused_and_so_are_the_others(apps: Load
     assert [len(members(apps, key)) for key in KEYS] == [3, 3, 9]
 
 
-def test_attributes_that_an_audience_cannot_hold_are_told_not_dropped(apps: Loader) -> None:
+def test_attributes_that_an_audience_cannot_hold_are_reported(apps: Loader) -> None:
     lines = [head("cohort", "tier"), *rows(["u1"], tier="gold"), state(DONE)]
     found = apps.run(lines, streams=options(attributes={"tier": "tier"}))
     assert found.code == 0, found.log
@@ -146,8 +148,8 @@ def test_an_app_without_a_key_stops_at_its_schema(apps: Loader) -> None:
 LEFT = {"_sdc_deleted_at": "2026-01-01T00:00:00Z"}
 
 
-def test_what_every_key_refuses_is_rejected_once(apps: Loader) -> None:
-    """A removal that both apps refuse: three rows, three rejects, and the others go."""
+def test_a_member_that_every_key_refuses_is_rejected_once(apps: Loader) -> None:
+    """If both apps refuse a removal, its three rows are rejected once each, and other rows are sent."""
     columns = [head("cohort", *LEFT)]
     chosen = {"streams": options(mode="mirror"), "app_api_keys": KEYS[:2]}
     assert apps.run([*columns, *rows(numbered(1, 6)), state(DONE)], **chosen).code == 0
@@ -160,8 +162,8 @@ def test_what_every_key_refuses_is_rejected_once(apps: Loader) -> None:
     assert [set(members(apps, key)) for key in KEYS[:2]] == [set(numbered(1, 7))] * 2
 
 
-def test_what_one_key_refuses_reaches_the_others(apps: Loader) -> None:
-    """In the first replace and in later differences; it is rejected, and tried again by the next run."""
+def test_a_member_that_one_key_refuses_is_still_sent_to_the_others(apps: Loader) -> None:
+    """This holds for the first replacement and for later differences; the next run tries it again."""
     chosen = options(mode="mirror")
     apps.batch.fault({"refuse_ids": ["u2", "u9"]}, path=f"*/{KEYS[0]}/*")
     for last in (5, 9):

@@ -1,4 +1,4 @@
-"""Cohorts as boolean attributes: true on entry, false on exit, and for those who left a mirrored one."""
+"""Cohorts as boolean attributes: true on entry, false on exit and for members that a mirror removes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MINUS = "\N{MINUS SIGN}"
 
 @pytest.fixture
 def flags(loader: Loader) -> Loader:
-    """Runs that mirror the stream `cohort` to the attribute `vip`."""
+    """A loader that mirrors the stream `cohort` to the attribute `vip`."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     return loader
 
 
 def inside(loader: Loader) -> dict[str, Any]:
-    """Return who has the attribute, and its value."""
+    """Return the value of the attribute for each profile that has it."""
     found = {}
     for profile in loader.batch.get("profiles?limit=1000")["profiles"]:
         attributes = loader.batch.attributes(profile["id"])
@@ -35,7 +35,7 @@ def inside(loader: Loader) -> dict[str, Any]:
 
 
 def updates(loader: Loader) -> list[tuple[str, int]]:
-    """Return the profile calls: endpoint and entries."""
+    """Return the endpoint and the number of entries of each profile call."""
     return [
         (row["endpoint"], row["entries"])
         for row in loader.batch.requests()
@@ -43,8 +43,8 @@ def updates(loader: Loader) -> list[tuple[str, int]]:
     ]
 
 
-def test_true_on_entry_and_false_on_exit(loader: Loader) -> None:
-    """The last word on a user wins; no audience is touched."""
+def test_the_attribute_is_true_on_entry_and_false_on_exit(loader: Loader) -> None:
+    """The last action of a user wins, and no audience is created."""
     loader.settings = {"streams": {"cohort": UPDATE}}
     lines = [head("cohort", "action"), *rows(["u1", "u2", "u3"], action="entered")]
     lines += [*rows(["u2"], action="exited"), *rows(["u4"], action="exited"), state(DONE)]
@@ -62,8 +62,8 @@ def test_a_row_deleted_at_the_source_is_an_exit(loader: Loader) -> None:
     assert inside(loader) == {"u1": False}
 
 
-def test_a_mirror_says_false_of_those_who_left(flags: Loader) -> None:
-    """For the price of the differences; what is the same makes no request."""
+def test_a_mirror_sets_the_attribute_of_removed_members_to_false(flags: Loader) -> None:
+    """Only the differences are sent, and an unchanged stream sends nothing."""
     found = flags.mirror(numbered(1, 8))
     assert found.code == 0, found.log
     assert inside(flags) == dict.fromkeys(numbered(1, 8), True)
@@ -78,7 +78,7 @@ def test_a_mirror_says_false_of_those_who_left(flags: Loader) -> None:
     assert len(updates(flags)) == before
 
 
-def test_the_guards_stand_before_attributes_too(flags: Loader) -> None:
+def test_the_guards_of_a_mirror_protect_attributes_too(flags: Loader) -> None:
     assert flags.mirror(numbered(1, 8)).code == 0
     found = flags.mirror([])
     assert found.code == 1
@@ -89,8 +89,8 @@ def test_the_guards_stand_before_attributes_too(flags: Loader) -> None:
     assert inside(flags) == dict.fromkeys(numbered(1, 8), True)
 
 
-def test_exits_that_the_stream_names_count_without_a_ledger(flags: Loader) -> None:
-    """The ledger knows nobody, so nobody but the stream can say who is out."""
+def test_exits_in_the_stream_are_sent_even_if_the_ledger_is_empty(flags: Loader) -> None:
+    """Without earlier members in the ledger, only the stream shows who left."""
     lines = [head("cohort", "action"), *rows(["u1"], action="in"), *rows(["u2", "u3"], action="out")]
     found = flags.run([*lines, state(DONE)])
     assert found.code == 0, found.log
@@ -110,7 +110,7 @@ def test_exits_that_the_stream_names_count_without_a_ledger(flags: Loader) -> No
         ("mass_update", [("profiles/mass-update", 450)]),
     ],
 )
-def test_a_mirror_goes_through_the_endpoint_that_is_set(
+def test_a_mirror_uses_the_configured_endpoint(
     flags: Loader, endpoint: str, expected: list[tuple[str, int]]
 ) -> None:
     found = flags.mirror(numbered(1, 450), profile_endpoint=endpoint)
@@ -118,15 +118,15 @@ def test_a_mirror_goes_through_the_endpoint_that_is_set(
     assert updates(flags) == expected
 
 
-def test_a_low_pace_is_kept_in_small_calls(flags: Loader) -> None:
-    """At 50 a second no call takes more than two seconds' worth of the quota."""
+def test_a_low_rate_makes_small_calls(flags: Loader) -> None:
+    """At 50 a second, a call takes at most the quota of two seconds."""
     found = flags.mirror(numbered(1, 220), max_updates_per_second=50)
     assert found.code == 0, found.log
     assert max(entries for _, entries in updates(flags)) <= 100
 
 
 def test_attributes_of_the_same_user_stay_in_order(loader: Loader) -> None:
-    """A cohort as an attribute travels with the profiles, and what comes later wins."""
+    """A cohort as an attribute is sent together with the profiles, and the later value wins."""
     loader.settings = {"streams": {"cohort": UPDATE}}
     lines = []
     for turn, action in enumerate(["in", "out", "in", "out"]):
@@ -140,7 +140,7 @@ def test_attributes_of_the_same_user_stay_in_order(loader: Loader) -> None:
 
 @pytest.mark.parametrize("mode", [UPDATE, MIRROR], ids=lambda mode: str(mode["mode"]))
 def test_a_row_whose_attribute_batch_refuses_is_rejected(loader: Loader, mode: dict[str, Any]) -> None:
-    """It asked for nothing else: the entry went through, and said nothing."""
+    """The row sets only that attribute, so nothing of it was applied although the entry was accepted."""
     loader.settings = {"streams": {"cohort": {**mode, "audience": None, "audience_property": "cohort"}}}
     error = {"bulk_index": 1, "reason": "NO", "attribute": "vip"}
     loader.batch.fault({"partial_errors": {"errors": [error]}}, path="*/profiles/*", nth=[1])
@@ -172,4 +172,4 @@ def test_a_member_that_batch_refuses_is_rejected_alone(flags: Loader) -> None:
     assert [row["user_id"] for row in found.rejects("cohort")] == ["u2"]
     again = flags.run(cohort(numbered(1, 4)))
     assert again.code == 0, again.log
-    assert inside(flags) == dict.fromkeys(numbered(1, 4), True), "the next run tries again"
+    assert inside(flags) == dict.fromkeys(numbered(1, 4), True), "the next run did not try again"

@@ -1,4 +1,4 @@
-"""Faults in the middle of every plan: each kind of call fails, and at the end the members are right."""
+"""Members are right at the end although calls of every kind fail on the way."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEYS = ["app-key-1", "app-key-2"]
 
 
 def held(batch: LocalBatch, name: str, kind: str) -> list[set[str]]:
-    """Return who is in a cohort, in each place that holds it."""
+    """Return the members of a cohort in each destination."""
     if "attribute" not in kind:
         return [batch.audience(name, key) for key in (KEYS if "app" in kind else ["project"])]
     ids = [profile["id"] for profile in batch.get("profiles?limit=1000")["profiles"]]
@@ -45,8 +45,8 @@ def held(batch: LocalBatch, name: str, kind: str) -> list[set[str]]:
 
 @pytest.mark.parametrize("fault", FAULTS if figures.FULL else ["500 after accepting"])
 @pytest.mark.parametrize("kind", STREAMS)
-def test_every_second_call_fails(loader: Loader, kind: str, fault: str) -> None:
-    """Some come in, some leave, in two cohorts; whatever is answered on the way."""
+def test_members_are_right_although_every_second_call_fails(loader: Loader, kind: str, fault: str) -> None:
+    """Members enter and leave two cohorts, and every record is delivered."""
     loader.settings = {
         "app_api_keys": KEYS,
         "max_audience_shrink": 1,
@@ -70,15 +70,15 @@ def test_every_second_call_fails(loader: Loader, kind: str, fault: str) -> None:
 
 
 class Nights:
-    """A mirror, night after night, as a seed has it."""
+    """Nightly runs of one mirror, with accidents that are drawn from a seed."""
 
     def __init__(self, loader: Loader, seed: int) -> None:
         self._loader = loader
-        self._random = random.Random(seed)  # noqa: S311 - a story that can be told again
+        self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
         self._wanted: set[str] = set()
 
-    def pass_one(self) -> str:
-        """Change the cohort, let something happen during the run, and compare; return what happened."""
+    def run_one(self) -> str:
+        """Change the cohort, run with an accident, check the members and return what happened."""
         loader, chance = self._loader, self._random
         before = loader.members()
         self._wanted = {who for who in numbered(1, 12) if chance.random() < chance.choice([0.2, 0.7, 0.9])}
@@ -89,7 +89,7 @@ class Nights:
         else:
             code = self._ended(happening)
         after = loader.members()
-        assert after >= before & self._wanted, "somebody who belongs is gone"
+        assert after >= before & self._wanted, "a member of the cohort was removed"
         if code == 0:
             assert after == self._wanted
         return f"{happening} {code}"
@@ -122,14 +122,16 @@ class Nights:
 
 
 @pytest.mark.parametrize("seed", range(20 if figures.FULL else 1))
-def test_any_sequence_of_nights_ends_true_or_refused(loader: Loader, seed: int, ledger_url: str) -> None:
-    """Guards, crashes and failures in any order: nobody who belongs leaves, and it ends true."""
+def test_a_mirror_never_removes_its_members_and_ends_right_after_any_accidents(
+    loader: Loader, seed: int, ledger_url: str
+) -> None:
+    """Refusals, crashes and failures come in any order, and a final run makes the audience right."""
     loader.settings = {
         "streams": {"cohort": {"kind": "audiences", "mode": "mirror", "audience": "vip"}},
         "ledger_url": ledger_url,
     }
     nights = Nights(loader, seed)
-    happened = [nights.pass_one() for _ in range(12 if figures.FULL else 4)]
+    happened = [nights.run_one() for _ in range(12 if figures.FULL else 4)]
     final = set(numbered(1, 12))
     found = loader.mirror(final)
     assert found.code == 0, (happened, found.log)

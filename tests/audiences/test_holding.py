@@ -1,4 +1,4 @@
-"""Which run holds an audience, and what dead ones have left: locks tell, and no clock is asked."""
+"""Locks of the database decide which run holds an audience and what dead runs left behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def arrived(ledger: Ledger) -> set[str]:
 
 
 def test_an_audience_is_held_until_its_run_ends(ledger_url: str, tmp_path: Path) -> None:
-    """However long it has been silent, and however it ends."""
+    """The lock does not expire, and it is released in any case when the run ends."""
     first, second = Ledger(ledger_url, tmp_path), Ledger(ledger_url, tmp_path)
     held, wanted = Snapshot(first, "place", "vip"), Snapshot(second, "place", "vip")
     assert held.hold("cohort") is None
@@ -33,8 +33,10 @@ def test_an_audience_is_held_until_its_run_ends(ledger_url: str, tmp_path: Path)
     second.close()
 
 
-def test_a_run_that_was_taken_for_dead_touches_nothing_more(ledger_url: str, tmp_path: Path) -> None:
-    """Its sessions were cut off, another run took the audience over: it stops before it writes."""
+def test_a_run_that_lost_its_audience_to_another_one_stops_before_it_writes(
+    ledger_url: str, tmp_path: Path
+) -> None:
+    """Its sessions were cut, so another run took it for dead and took the audience over."""
     first, second = Ledger(ledger_url, tmp_path), Ledger(ledger_url, tmp_path)
     held, wanted = Snapshot(first, "place", "vip"), Snapshot(second, "place", "vip")
     assert held.hold("cohort") is None
@@ -53,7 +55,7 @@ def test_a_run_that_was_taken_for_dead_touches_nothing_more(ledger_url: str, tmp
     second.close()
 
 
-def test_what_a_dead_run_has_staged_goes_and_that_of_a_living_one_stays(
+def test_the_staged_rows_of_a_dead_run_are_deleted_and_those_of_a_live_run_are_kept(
     ledger_url: str, tmp_path: Path
 ) -> None:
     first, second = Ledger(ledger_url, tmp_path), Ledger(ledger_url, tmp_path)

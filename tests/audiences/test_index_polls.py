@@ -1,4 +1,4 @@
-"""When the index is asked for, and what its answer confirms."""
+"""When the index of an audience is polled, and which requests its answer confirms."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VIP, BIG = (Audience(cast("Any", None), name) for name in ("vip", "big"))
 
 
 class World:
-    """An index on a clock that only the test moves."""
+    """Index polling on a clock that only the test moves."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -32,7 +32,7 @@ class World:
         self.polling = IndexPolling(PollTiming(self.clock, 900, self.stop))
 
     def accept(self, audience: Audience, token: str) -> AudienceRequest:
-        """Have a request accepted."""
+        """Add an accepted request."""
         request = AudienceRequest([], [], 1)
         self.polling.accepted(audience, token, request)
         return request
@@ -48,11 +48,11 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """Nothing is accepted yet."""
+    """A world without accepted requests."""
     return World()
 
 
-def test_an_answer_confirms_its_call_and_those_before_it(world: World) -> None:
+def test_an_answer_confirms_its_request_and_those_before_it(world: World) -> None:
     first, second = world.accept(VIP, "t1"), world.accept(VIP, "t2")
     assert world.due(busy=False) == (VIP, "t2")
     third = world.accept(VIP, "t3")
@@ -64,8 +64,8 @@ def test_an_answer_confirms_its_call_and_those_before_it(world: World) -> None:
     assert world.due(busy=False) is None
 
 
-def test_without_tokens_an_answer_confirms_what_was_accepted_before_the_question(world: World) -> None:
-    """The state of an audience speaks of its last change at that time, not of what followed."""
+def test_without_tokens_an_answer_confirms_the_requests_accepted_before_the_poll(world: World) -> None:
+    """The state of an audience is about its last change at that time, not about later ones."""
     first, second = world.accept(VIP, ""), world.accept(VIP, "")
     assert world.due(busy=False) == (VIP, "")
     third = world.accept(VIP, "")
@@ -74,8 +74,8 @@ def test_without_tokens_an_answer_confirms_what_was_accepted_before_the_question
     assert world.seen(VIP, DONE) == [third]
 
 
-def test_beside_changes_the_index_is_asked_for_now_and_then(world: World) -> None:
-    """And for the same call until that is done: a newer one would be too young each time."""
+def test_between_changes_the_index_is_polled_from_time_to_time(world: World) -> None:
+    """The same request is polled until it is indexed, because a newer one would never be old enough."""
     world.accept(BIG, "b1")
     world.clock.sleep(BESIDE_CALLS - 1)
     world.accept(VIP, "t1")
@@ -89,10 +89,10 @@ def test_beside_changes_the_index_is_asked_for_now_and_then(world: World) -> Non
     assert world.due(busy=True) == (BIG, "b1")
     assert len(world.seen(BIG, DONE)) == 1
     world.clock.sleep(BESIDE_CALLS)
-    assert world.due(busy=True) == (VIP, "t1"), "the oldest one"
+    assert world.due(busy=True) == (VIP, "t1"), "the oldest request"
 
 
-def test_pauses_grow_with_the_time_waited(world: World) -> None:
+def test_pauses_between_polls_grow_with_the_time_waited(world: World) -> None:
     world.accept(VIP, "t1")
     world.clock.sleep(20)
     assert world.due(busy=False) == (VIP, "t1")
@@ -103,8 +103,8 @@ def test_pauses_grow_with_the_time_waited(world: World) -> None:
     assert world.due(busy=False) == (VIP, "t1")
 
 
-def test_the_time_limit_counts_from_the_oldest_call(world: World) -> None:
-    """New calls do not buy an index that hangs more time."""
+def test_the_time_limit_counts_from_the_oldest_request(world: World) -> None:
+    """New requests do not extend the limit of an index that hangs."""
     world.accept(VIP, "t1")
     world.clock.sleep(890)
     world.accept(VIP, "t2")

@@ -1,4 +1,4 @@
-"""Waiting for the index: the state passes once Batch has indexed what it accepted, or the run says why."""
+"""A state is emitted once Batch has indexed the accepted changes; otherwise the run reports why not."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ NEVER = 1000
 
 @pytest.fixture(params=MODES)
 def either(request: pytest.FixtureRequest, loader: Loader) -> Loader:
-    """Runs in each mode, with an audience that is there already."""
+    """A loader for each mode, with an existing audience."""
     loader.settings = {"streams": {"cohort": MODES[request.param]}, "app_api_keys": ["app-key-1"]}
     assert loader.run([head(), *rows(["u1"]), state(DONE)]).code == 0
     return loader
 
 
 def views(loader: Loader) -> list[dict[str, Any]]:
-    """Return the calls that looked at an audience."""
+    """Return the calls that polled the index of an audience."""
     return [row for row in loader.batch.requests() if row["endpoint"] in {"audiences/view", "app/view"}]
 
 
-def test_a_run_without_changes_waits_for_the_index_of_the_one_before(either: Loader) -> None:
-    """An orchestrator that tries again must not make a success of it."""
+def test_a_run_without_changes_waits_for_the_index_of_the_run_before(either: Loader) -> None:
+    """A retry by an orchestrator must not turn a failure into a success."""
     either.batch.post("settings", {"index_seconds": NEVER})
     for _ in range(2):
         found = either.run(LINES, max_indexing_seconds=1)
@@ -45,7 +45,7 @@ def test_a_run_without_changes_waits_for_the_index_of_the_one_before(either: Loa
         assert "IN_PROGRESS" in found.log
 
 
-def test_a_mirror_asks_for_the_index_of_an_earlier_run_until_it_is_done(loader: Loader) -> None:
+def test_a_mirror_polls_the_index_of_an_earlier_run_until_it_is_done(loader: Loader) -> None:
     loader.settings = {"streams": {"cohort": MIRROR}}
     loader.batch.post("settings", {"index_seconds": 5})
     assert loader.run(LINES, max_indexing_seconds=1).code == 1
@@ -57,8 +57,8 @@ def test_a_mirror_asks_for_the_index_of_an_earlier_run_until_it_is_done(loader: 
         assert len(views(loader)) - before == looks
 
 
-def test_the_state_passes_once_the_index_is_done(either: Loader) -> None:
-    """Polls go on until the change can be seen, and stop then."""
+def test_the_state_is_emitted_once_the_index_is_done(either: Loader) -> None:
+    """Polling goes on until Batch shows the change, and ends then."""
     before = len(views(either))
     either.batch.post("settings", {"index_seconds": 0.3})
     found = either.run(LINES)
@@ -67,12 +67,12 @@ def test_the_state_passes_once_the_index_is_done(either: Loader) -> None:
     one = next(one for one in either.batch.get("audiences")["audiences"] if one["name"] == "vip")
     assert one["pending"] == []
     assert one["members"] == 5
-    assert 2 <= len(views(either)) - before <= 40, "60 quick seconds of waiting, the pauses growing"
+    assert 2 <= len(views(either)) - before <= 40, "60 seconds of the fast clock, with growing pauses"
 
 
 @pytest.mark.parametrize("word", ["IN_PROGRESS", "IN_PROCESS", "SOMETHING_NEW"])
-def test_whatever_is_not_done_is_waited_for(either: Loader, word: str) -> None:
-    """One page of Batch's documentation has another word for it."""
+def test_a_run_waits_for_the_index_in_any_unfinished_state(either: Loader, word: str) -> None:
+    """One page of Batch's documentation has `IN_PROCESS` instead of `IN_PROGRESS`."""
     answer = {"status": 200, "json": {"name": "vip", "nb_ids": 5, "indexing_state": word}}
     either.batch.fault({"answer": answer}, path="*vip*", method="GET", nth=[1, 2, 3])
     either.batch.fault({"answer": answer}, path="*/audiences/view*", nth=[1, 2, 3])
@@ -83,7 +83,7 @@ def test_whatever_is_not_done_is_waited_for(either: Loader, word: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["APPLIED", "REPLACED"])
-def test_both_words_mean_that_it_is_done(either: Loader, word: str) -> None:
+def test_applied_and_replaced_mean_that_the_index_is_done(either: Loader, word: str) -> None:
     answer = {"status": 200, "json": {"name": "vip", "nb_ids": 5, "indexing_state": word}}
     either.batch.fault({"answer": answer}, path="*vip*", method="GET")
     either.batch.fault({"answer": answer}, path="*/audiences/view*")
@@ -93,8 +93,8 @@ def test_both_words_mean_that_it_is_done(either: Loader, word: str) -> None:
     assert found.states == [DONE]
 
 
-def test_an_index_that_takes_too_long_is_a_clear_stop(either: Loader) -> None:
-    """Accepted is not in effect: the state is held, and the log names both settings."""
+def test_an_index_that_takes_too_long_stops_the_run(either: Loader) -> None:
+    """Accepted changes may not be in effect, so the state is held, and the log names both settings."""
     either.batch.post("settings", {"index_seconds": NEVER})
     found = either.run(LINES, max_indexing_seconds=30)
     assert found.code == 1
@@ -105,7 +105,7 @@ def test_an_index_that_takes_too_long_is_a_clear_stop(either: Loader) -> None:
     assert found.totals("cohort")["undelivered"] > 0
 
 
-def test_without_waiting_the_state_passes_at_once(either: Loader) -> None:
+def test_without_waiting_the_state_is_emitted_at_once(either: Loader) -> None:
     before = len(views(either))
     either.batch.post("settings", {"index_seconds": NEVER})
     found = either.run(LINES, wait_for_indexing=False)
@@ -114,8 +114,8 @@ def test_without_waiting_the_state_passes_at_once(either: Loader) -> None:
     assert len(views(either)) == before
 
 
-def test_a_signal_ends_the_waiting(either: Loader) -> None:
-    """After the end of the input, too: within seconds, exit 1, no state for what is not in effect."""
+def test_a_signal_ends_the_wait_for_the_index(either: Loader) -> None:
+    """Also after the end of the input, the run ends within seconds, with exit code 1 and without a state."""
     before = len(views(either))
     either.batch.post("settings", {"index_seconds": NEVER})
     process = either.cold(max_indexing_seconds=100_000)
@@ -132,8 +132,8 @@ def test_a_signal_ends_the_waiting(either: Loader) -> None:
     kill(process)
 
 
-def test_the_index_is_asked_for_on_the_way(loader: Loader) -> None:
-    """A long stream passes states before its end."""
+def test_the_index_is_polled_during_a_long_stream(loader: Loader) -> None:
+    """States are emitted before the end of the stream."""
     loader.settings = {"streams": {"cohort": MODES["update"]}}
     lines = [head()]
     for first in range(1, 100_000, 10_000):

@@ -1,4 +1,4 @@
-"""A ledger that is only read, of either kind: what it knows, what it does not, and that it stays as it is."""
+"""Reading a ledger of either kind shows what is certain, and does not change it."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def opened(url: str, folder: Path) -> Ledger:
     return found
 
 
-def test_what_was_accepted_is_known_and_what_is_in_doubt_is_not(
+def test_accepted_values_are_known_and_values_in_doubt_are_not(
     ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Looked up by ID, and counted by parts; a run at work beside it is not disturbed."""
+    """Profiles are looked up by ID and counted in parts, without disturbing a run at the same time."""
     monkeypatch.setattr("target_batch.ledger.profiles.ROWS_AT_ONCE", 7)
     ledger = Ledger(ledger_url, tmp_path)
     accept(ledger, [f"u{number}" for number in range(21)])
@@ -65,13 +65,15 @@ def test_what_was_accepted_is_known_and_what_is_in_doubt_is_not(
     ledger.close()
 
 
-def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path, ledger_url: str) -> None:
+def test_reading_does_not_create_a_missing_ledger(tmp_path: Path, ledger_url: str) -> None:
     assert opened_to_read(ledger_url, tmp_path) is None
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("step", [-1, 1])
-def test_a_ledger_of_another_version_is_left_as_it_is(ledger_url: str, tmp_path: Path, step: int) -> None:
+def test_reading_refuses_a_ledger_of_another_version_without_changing_it(
+    ledger_url: str, tmp_path: Path, step: int
+) -> None:
     ledger = Ledger(ledger_url, tmp_path)
     with ledger.begin() as connection:
         connection.execute(sa.update(versions).values(version=versions.c.version + step))
@@ -83,10 +85,10 @@ def test_a_ledger_of_another_version_is_left_as_it_is(ledger_url: str, tmp_path:
     ledger.close()
 
 
-def test_a_copy_for_a_dry_run_waits_for_no_writer_and_stops_none(
+def test_copying_the_ledger_for_a_dry_run_neither_waits_for_a_writer_nor_blocks_it(
     ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a run has written is in it, what it is about to write is not, and the run goes on."""
+    """The copy has what a run has committed, but not its open transaction, and the run goes on."""
     monkeypatch.setattr("target_batch.ledger.database.BUSY_SECONDS", 1)
     ledger = Ledger(ledger_url, tmp_path)
     accept(ledger, ["u1", "u2"])

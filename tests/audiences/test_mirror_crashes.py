@@ -1,4 +1,4 @@
-"""A mirror that is cut off between two calls, or answered badly: the next run heals what is left."""
+"""After a mirror was killed between two calls or got errors, the next run makes the audience right."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ NOT_APPLIED = {"delay": {"seconds": LONG, "then": "reset"}}
 APPLIED = {"accept_then": {"delay": {"seconds": LONG, "then": "reset"}}}
 SERVER_ERROR = {"answer": {"status": 500, "json": {"error_code": "OUCH", "error_message": "try again"}}}
 FIRST = numbered(1, 21_000)
-"""Three calls: a replace and two adds."""
+"""Takes three calls: a replacement and two additions."""
 
 CHANGED = numbered(10_501, 31_500)
-"""Against FIRST: two adds and two removes."""
+"""Differs from FIRST by two calls of additions and two of removals."""
 
 
 def crashed(loader: Loader, ids: list[str], do: dict[str, Any], path: str, nth: int) -> None:
-    """Kill a mirror while its `nth` call to a path is on the wire."""
+    """Kill a mirror during its `nth` call to a path."""
     loader.batch.fault(do, path=path, nth=[nth])
     process = loader.cold()
     feed(process, cohort(ids), end=True)
@@ -43,21 +43,25 @@ def crashed(loader: Loader, ids: list[str], do: dict[str, Any], path: str, nth: 
 @pytest.mark.parametrize(
     ("path", "nth"), [("*/audiences/replace", 1), ("*/audiences/update", 2)], ids=["replace", "add"]
 )
-def test_a_first_mirror_heals(loader: Loader, do: dict[str, Any], path: str, nth: int) -> None:
-    """Whatever the killed run had sent, the next one makes the audience whole."""
+def test_a_killed_first_mirror_is_completed_by_the_next_run(
+    loader: Loader, do: dict[str, Any], path: str, nth: int
+) -> None:
+    """This holds whether Batch applied the last call or not."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     crashed(loader, FIRST, do, path, nth)
     loader.unhang()
     found = loader.mirror(FIRST)
     assert found.code == 0, found.log
     assert loader.members() == set(FIRST)
-    assert loader.staged() == 0, "what the killed run has left is gone"
+    assert loader.staged() == 0, "the staged rows of the killed run were not deleted"
 
 
 @pytest.mark.parametrize("do", [NOT_APPLIED, APPLIED], ids=["not applied", "applied"])
 @pytest.mark.parametrize("nth", [2, 4], ids=["add", "remove"])
-def test_a_mirror_by_difference_heals(mirror: Loader, do: dict[str, Any], nth: int) -> None:
-    """Nobody was removed before the adds were through, and the next run does the rest."""
+def test_a_killed_later_mirror_is_completed_by_the_next_run(
+    mirror: Loader, do: dict[str, Any], nth: int
+) -> None:
+    """Members are removed only after all additions, and the next run does the rest."""
     assert mirror.mirror(FIRST).code == 0
     crashed(mirror, CHANGED, do, "*/audiences/update", nth)
     assert len(mirror.members()) >= 21_000 - 500
@@ -67,8 +71,8 @@ def test_a_mirror_by_difference_heals(mirror: Loader, do: dict[str, Any], nth: i
     assert mirror.members() == set(CHANGED)
 
 
-def test_a_member_of_an_unknown_call_is_removed_when_the_stream_drops_it(loader: Loader) -> None:
-    """A crash leaves members in doubt; a stream without them takes them out, in or not."""
+def test_members_that_a_crash_left_in_doubt_are_removed_if_the_stream_lacks_them(loader: Loader) -> None:
+    """They are removed whether Batch applied the last call or not."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     loader.mirror(numbered(1, 20))
     crashed(loader, numbered(1, 25), APPLIED, "*/audiences/update", 1)
@@ -89,8 +93,8 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("do", FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_in_the_middle_of_every_call_costs_nothing(loader: Loader, do: Any) -> None:
-    """Each call of a first mirror and of one by difference fails once, and is made again."""
+def test_a_mirror_is_right_although_every_second_call_fails(loader: Loader, do: Any) -> None:
+    """The failed calls of a first mirror and of a later one are repeated."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     paths = ("list*", "create", "replace", "update", "view*")
     rules = [{"match": {"path": f"*/audiences/{path}", "nth": {"every": 2}}, "do": do} for path in paths]
@@ -105,8 +109,8 @@ def test_a_fault_in_the_middle_of_every_call_costs_nothing(loader: Loader, do: A
     assert loader.batch.hits() >= 3
 
 
-def test_an_api_that_fails_for_good_leaves_the_rest_undelivered(loader: Loader) -> None:
-    """Exit 1, the state is held, and the ledger knows what was accepted before."""
+def test_an_api_that_keeps_failing_leaves_the_rest_undelivered(loader: Loader) -> None:
+    """Exit code 1, the state is held, and the next run sends only the members not accepted before."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     rule = {"match": {"path": "*/audiences/update", "nth": {"from": 2}}, "do": SERVER_ERROR}
     loader.batch.script([rule])
@@ -124,7 +128,7 @@ def test_an_api_that_fails_for_good_leaves_the_rest_undelivered(loader: Loader) 
     assert_balanced(again)
 
 
-def test_a_key_withdrawn_in_the_middle_is_a_wrong_setting(loader: Loader) -> None:
+def test_a_key_withdrawn_during_a_run_is_reported_as_a_wrong_setting(loader: Loader) -> None:
     loader.settings = {"streams": {"cohort": MIRROR}}
     answer = {"status": 401, "json": {"error_code": "AUTHENTICATION_INVALID", "error_message": "no"}}
     loader.batch.fault({"answer": answer}, path="*/audiences/update")

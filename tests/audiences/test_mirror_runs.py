@@ -1,4 +1,4 @@
-"""Mirror mode, process by process: the stream is the whole truth, and never by accident."""
+"""Mirror mode in whole runs: the audience equals its stream, unless the stream may be incomplete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOT_PROVEN = "the input did not prove complete"
 
 
 def test_the_first_mirror_replaces_and_then_adds(mirror: Loader) -> None:
-    """More than 10,000 members never lose the first part."""
+    """Members beyond the first 10,000 are added and do not replace the first ones."""
     found = mirror.mirror(numbered(1, 12_500))
     assert found.code == 0, found.log
     assert found.states == [DONE]
@@ -28,8 +28,8 @@ def test_the_first_mirror_replaces_and_then_adds(mirror: Loader) -> None:
     assert found.totals("cohort")["delivered"] == 12_500
 
 
-def test_later_mirrors_cost_the_differences(mirror: Loader) -> None:
-    """The plan is logged before the calls; what is true already is unchanged."""
+def test_later_mirrors_send_only_the_differences(mirror: Loader) -> None:
+    """The plan is logged, and members that stay count as unchanged."""
     mirror.mirror(numbered(1, 100))
     before = len(mirror.calls())
     found = mirror.mirror(numbered(11, 105))
@@ -44,8 +44,8 @@ def test_later_mirrors_cost_the_differences(mirror: Loader) -> None:
     assert mirror.calls()[before + 2 :] == []
 
 
-def test_rows_that_say_who_left_are_counted_like_all_others(loader: Loader) -> None:
-    """A row with `_sdc_deleted_at` takes its member out; on somebody who is not in it is unchanged."""
+def test_rows_deleted_at_the_source_are_counted(loader: Loader) -> None:
+    """A row with `_sdc_deleted_at` removes its member; if it is not a member, the row is unchanged."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     columns = ("_sdc_deleted_at",)
     loader.run([head("cohort", *columns), *rows(numbered(1, 4)), state(DONE)])
@@ -67,7 +67,7 @@ def test_rows_that_say_who_left_are_counted_like_all_others(loader: Loader) -> N
     ],
 )
 def test_a_tap_that_dies_changes_nothing(loader: Loader, end: list[str]) -> None:
-    """Without proof that the stream was whole the mirror is refused and the state is held."""
+    """Without proof that the stream is complete, the mirror is refused and the state is held."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     loader.mirror(numbered(1, 8))
     found = loader.run([head(), *rows(numbered(1, 6)), *end])
@@ -78,7 +78,7 @@ def test_a_tap_that_dies_changes_nothing(loader: Loader, end: list[str]) -> None
 
 
 def test_a_line_that_is_cut_off_changes_nothing(loader: Loader) -> None:
-    """The tap died while it wrote: exit 1, whatever came before."""
+    """Exit code 1, even if a STATE came before the cut."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     loader.mirror(numbered(1, 8))
     torn = "\n".join([*cohort(numbered(1, 6)), '{"type": "RECORD", "stream": "coh'])
@@ -89,7 +89,7 @@ def test_a_line_that_is_cut_off_changes_nothing(loader: Loader) -> None:
 
 
 def test_a_state_of_a_later_stream_proves_an_earlier_one(loader: Loader) -> None:
-    """Another known stream may be under way; an ACTIVATE_VERSION is proof as well."""
+    """The later stream may still be incomplete; an ACTIVATE_VERSION is a proof as well."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     other = [head("other_cohort"), *rows(["a"], "other_cohort"), state({"currently_syncing": "other_cohort"})]
     found = loader.run([head(), *rows(numbered(1, 3)), *other])
@@ -101,8 +101,8 @@ def test_a_state_of_a_later_stream_proves_an_earlier_one(loader: Loader) -> None
     assert loader.members() == set(numbered(1, 4))
 
 
-def test_an_empty_stream_removes_nobody_unless_it_may(mirror: Loader) -> None:
-    """The guard names its setting, holds the state, and lets the emptying through once it is set."""
+def test_an_empty_stream_empties_the_audience_only_with_allow_empty(mirror: Loader) -> None:
+    """Without the setting the log names it and the state is held."""
     mirror.mirror(numbered(1, 4))
     found = mirror.mirror([])
     assert found.code == 1
@@ -126,7 +126,7 @@ def test_an_empty_stream_removes_nobody_unless_it_may(mirror: Loader) -> None:
         pytest.param([head(), *rows([None, 7.5], "cohort"), state(DONE)], id="no row could be read"),  # type: ignore[list-item]
     ],
 )
-def test_a_failed_tap_empties_nothing_even_where_emptiness_is_allowed(
+def test_a_failed_tap_does_not_empty_an_audience_even_with_allow_empty(
     loader: Loader, lines: list[str]
 ) -> None:
     loader.settings = {"streams": {"cohort": {**MIRROR, "allow_empty": True}}}
@@ -136,8 +136,8 @@ def test_a_failed_tap_empties_nothing_even_where_emptiness_is_allowed(
     assert loader.members() == set(numbered(1, 4))
 
 
-def test_a_broken_standard_output_does_not_mirror_twice(loader: Loader) -> None:
-    """The run is finished once more after an error; by then the rows are gone, and nobody may follow."""
+def test_a_closed_standard_output_does_not_mirror_twice(loader: Loader) -> None:
+    """The end of the run is repeated after an error, when the rows are gone: members must stay."""
     loader.settings = {"streams": {"cohort": {**MIRROR, "allow_empty": True}}}
     process = loader.cold()
     assert process.stdout is not None
@@ -159,8 +159,8 @@ def test_a_large_loss_is_refused_with_the_setting_that_allows_it(mirror: Loader)
     assert mirror.members() == set(numbered(1, 4))
 
 
-def test_one_refused_audience_holds_the_others_of_its_stream(loader: Loader) -> None:
-    """All plans are guarded before the first call."""
+def test_one_refused_audience_stops_all_audiences_of_its_stream(loader: Loader) -> None:
+    """All plans are checked before the first call."""
     option = {"kind": "audiences", "mode": "mirror", "audience_property": "cohort"}
     loader.settings = {"streams": {"cohort": option}}
     first = [*rows(numbered(1, 9), cohort="a"), *rows(numbered(1, 9), cohort="b")]
@@ -182,8 +182,8 @@ def test_an_audience_without_a_row_keeps_its_members_and_is_reported(loader: Loa
     assert (len(loader.members("a")), len(loader.members("b"))) == (4, 3)
 
 
-def test_a_lost_ledger_does_not_disarm_the_guard(loader: Loader) -> None:
-    """Without a snapshot Batch is asked how many there are before anybody is replaced."""
+def test_a_lost_ledger_does_not_disable_the_guard(loader: Loader) -> None:
+    """Without a snapshot, the mirror asks Batch for the size before it replaces members."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     loader.mirror(numbered(1, 10))
     (loader.folder / "work" / "ledger.db").unlink()
@@ -204,7 +204,7 @@ def test_a_lost_ledger_does_not_disarm_the_guard(loader: Loader) -> None:
     ],
 )
 def test_a_list_that_cannot_be_trusted_stops_the_mirror(loader: Loader, answer: dict[str, Any]) -> None:
-    """An audience that the list leaves out would be taken as new, unguarded, and be replaced."""
+    """An audience that is missing in the list would be taken for a new one and replaced without a guard."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     loader.mirror(numbered(1, 10))
     (loader.folder / "work" / "ledger.db").unlink()
@@ -215,8 +215,8 @@ def test_a_list_that_cannot_be_trusted_stops_the_mirror(loader: Loader, answer: 
     assert loader.members() == set(numbered(1, 10))
 
 
-def test_a_size_that_is_not_told_stops_the_mirror(loader: Loader) -> None:
-    """A missing number of members is not zero members."""
+def test_a_missing_size_stops_the_mirror(loader: Loader) -> None:
+    """A missing number of members does not mean zero members."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     loader.mirror(numbered(1, 10))
     (loader.folder / "work" / "ledger.db").unlink()
@@ -228,8 +228,8 @@ def test_a_size_that_is_not_told_stops_the_mirror(loader: Loader) -> None:
     assert loader.members() == set(numbered(1, 10))
 
 
-def test_an_audience_that_was_deleted_in_batch_is_made_whole_again(loader: Loader) -> None:
-    """The differences alone would leave it with a few members."""
+def test_an_audience_that_was_deleted_in_batch_gets_all_its_members_again(loader: Loader) -> None:
+    """Sending only the differences would leave it with a few members."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     loader.mirror(numbered(1, 10))
     loader.batch.reset()
@@ -239,8 +239,8 @@ def test_an_audience_that_was_deleted_in_batch_is_made_whole_again(loader: Loade
     assert loader.members() == set(numbered(1, 11))
 
 
-def test_two_streams_do_not_fight_for_one_audience(loader: Loader) -> None:
-    """The second one would remove what the first has added."""
+def test_a_second_mirror_of_the_same_audience_in_a_run_is_refused(loader: Loader) -> None:
+    """It would remove the members that the first stream has added."""
     loader.settings = {"streams": {"*_cohort": MIRROR}}
     found = loader.run(
         [
@@ -258,8 +258,8 @@ def test_two_streams_do_not_fight_for_one_audience(loader: Loader) -> None:
     assert found.states == []
 
 
-def test_rows_that_cannot_be_read_remove_nobody(loader: Loader) -> None:
-    """Who is named only in a rejected row must not count as gone; a row without an ID is about nobody."""
+def test_a_member_whose_row_is_rejected_is_not_removed(loader: Loader) -> None:
+    """A rejected row may be about any member that would be removed, unless it has no ID."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     columns = ("action",)
     whole = [head("cohort", *columns), *rows(numbered(1, 9), action="add")]
@@ -273,8 +273,8 @@ def test_rows_that_cannot_be_read_remove_nobody(loader: Loader) -> None:
     assert loader.members() == set(numbered(1, 8))
 
 
-def test_a_guilty_member_costs_only_itself(mirror: Loader) -> None:
-    """The first replace is divided like every call: one bad member must not hold back the others."""
+def test_only_the_bad_members_of_a_mirror_are_rejected(mirror: Loader) -> None:
+    """The first replacement is split like every other call, so that all other members are sent."""
     mirror.batch.fault({"refuse_ids": ["u3", "u40"]})
     found = mirror.mirror(numbered(1, 50))
     assert found.code == 0, found.log
@@ -283,8 +283,8 @@ def test_a_guilty_member_costs_only_itself(mirror: Loader) -> None:
     assert found.totals("cohort")["delivered"] == 48
 
 
-def test_a_guilty_member_stops_no_later_night(mirror: Loader) -> None:
-    """Nothing else has changed, so nothing is accepted in this run; the member is to blame all the same."""
+def test_a_bad_member_does_not_stop_later_runs(mirror: Loader) -> None:
+    """It is rejected again, although all others are unchanged and no call of the run is accepted."""
     mirror.batch.fault({"refuse_ids": ["u3"]})
     for unchanged in (0, 4, 4):
         found = mirror.mirror(numbered(1, 5))
@@ -308,8 +308,8 @@ ODD_IDS = [
 ]
 
 
-def test_odd_members_are_the_same_in_every_ledger(mirror: Loader) -> None:
-    """What means something to a database's own format is but a character of an ID."""
+def test_odd_ids_are_stored_unchanged_in_every_ledger(mirror: Loader) -> None:
+    """Characters with a meaning in a database's formats are ordinary characters of an ID."""
     for wanted, delivered in ((ODD_IDS, 10), (ODD_IDS, 0), (ODD_IDS[1:], 0)):
         found = mirror.mirror([*wanted, *wanted])
         assert found.code == 0, found.log
@@ -319,7 +319,7 @@ def test_odd_members_are_the_same_in_every_ledger(mirror: Loader) -> None:
         assert counts["unchanged"] == 2 * (len(wanted) - delivered)
 
 
-def test_changed_attributes_are_a_difference(loader: Loader) -> None:
+def test_a_member_whose_attributes_changed_is_sent_again(loader: Loader) -> None:
     loader.settings = {"streams": {"cohort": {**MIRROR, "attributes": {"tier": "tier"}}}}
     columns = [head("cohort", "tier")]
     loader.run([*columns, *rows(numbered(1, 3), tier="gold"), state(DONE)])
@@ -335,8 +335,8 @@ def test_changed_attributes_are_a_difference(loader: Loader) -> None:
     }
 
 
-def test_a_signal_never_commits_a_mirror(loader: Loader) -> None:
-    """A run that was told to stop has not seen the whole stream, even where a STATE came last."""
+def test_a_mirror_is_refused_after_a_signal(loader: Loader) -> None:
+    """A stopped run has not read the whole stream, even if a STATE was read last."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     loader.mirror(numbered(1, 8))
     process = loader.cold()
@@ -350,8 +350,8 @@ def test_a_signal_never_commits_a_mirror(loader: Loader) -> None:
     assert loader.members() == set(numbered(1, 8))
 
 
-def test_a_run_that_is_alive_keeps_others_away(mirror: Loader) -> None:
-    """The second one is refused while the first is between its calls, and goes through afterwards."""
+def test_a_mirror_is_refused_while_another_run_mirrors_the_same_audience(mirror: Loader) -> None:
+    """It succeeds once the other run has ended."""
     mirror.mirror(numbered(1, 8))
     mirror.batch.fault({"delay": 2}, path="*/audiences/update", times=1)
     process = mirror.cold()
@@ -367,8 +367,8 @@ def test_a_run_that_is_alive_keeps_others_away(mirror: Loader) -> None:
     assert mirror.members() == set(numbered(2, 9))
 
 
-def test_the_end_of_the_input_proves_a_stream_whose_tap_writes_no_state_behind_it(loader: Loader) -> None:
-    """Taps of the SDK write a STATE every 10,000 records, and none at the end of a full table."""
+def test_the_setting_complete_at_accepts_the_end_of_the_input_as_proof(loader: Loader) -> None:
+    """Taps of the SDK write a STATE every 10,000 records, but not at the end of a full table."""
     lines = [*cohort(numbered(1, 9)), *rows(["u10"])]
     loader.settings = {"streams": {"cohort": MIRROR}}
     refused = loader.run(lines)
@@ -382,8 +382,8 @@ def test_the_end_of_the_input_proves_a_stream_whose_tap_writes_no_state_behind_i
     assert (found.totals("cohort")["added"], found.totals("cohort").get("removed")) == (10, 0)
 
 
-def test_proof_counts_for_every_stream_that_a_map_makes(loader: Loader) -> None:
-    """ACTIVATE_VERSION comes under the tap's own name."""
+def test_activate_version_proves_a_renamed_stream_complete(loader: Loader) -> None:
+    """ACTIVATE_VERSION has the stream's name before the stream map."""
     version = '{"type":"ACTIVATE_VERSION","stream":"cohort","version":1}'
     loader.settings = {
         "streams": {"renamed": MIRROR},
@@ -394,8 +394,8 @@ def test_proof_counts_for_every_stream_that_a_map_makes(loader: Loader) -> None:
     assert loader.members() == {"u1", "u2", "u3"}
 
 
-def test_no_call_of_a_mirror_is_larger_than_batch_takes(loader: Loader) -> None:
-    """Members with much to say, and IDs that are long: the local Batch would answer 413."""
+def test_no_call_of_a_mirror_exceeds_the_size_limit_of_batch(loader: Loader) -> None:
+    """With long IDs and large attributes, the local Batch would answer 413."""
     attributes = {f"text_{number}": "\u00e9" * 300 for number in range(15)}
     ids = ["\u00e9" * 450 + str(number) for number in range(700)]
     options = {"audience": "vip", "mode": "mirror", "attributes": {name: name for name in attributes}}
@@ -409,7 +409,7 @@ def test_no_call_of_a_mirror_is_larger_than_batch_takes(loader: Loader) -> None:
     assert answered.count(("audiences/update", 202)) > 1
 
 
-def test_one_list_serves_every_mirror_of_a_run(loader: Loader) -> None:
+def test_a_run_lists_the_audiences_once_for_all_its_mirrors(loader: Loader) -> None:
     streams = ("a", "b", "c")
     loader.settings = {
         "streams": {
@@ -422,8 +422,8 @@ def test_one_list_serves_every_mirror_of_a_run(loader: Loader) -> None:
     assert len(loader.calls("list")) == 1
 
 
-def test_the_breaker_counts_what_a_mirror_rejects(loader: Loader) -> None:
-    """Before anything is changed: a stream that is mostly refused is not the whole truth of anything."""
+def test_a_mirror_is_refused_if_too_large_a_share_of_its_rows_is_rejected(loader: Loader) -> None:
+    """The run stops before it changes the audience."""
     loader.settings = {"streams": {"cohort": MIRROR}}
     found = loader.run(
         [head(), *rows(numbered(1, 400)), *[record("cohort", user_id=None)] * 800, state(DONE)]

@@ -1,4 +1,4 @@
-"""Names of streams and audiences that a database would not take as they are: either ledger holds them."""
+"""Both kinds of ledger store names of streams and audiences that a database would not accept unchanged."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     "name", ["vi\0ps", "\0", "vips \ud83d\ude00", "'; DROP TABLE members; --", "x" * 600]
 )
-def test_a_mirror_of_an_odd_name_is_remembered(loader: Loader, ledger_url: str, name: str) -> None:
-    """The second run sends only what changed, so the first one was kept under that name."""
+def test_the_ledger_keeps_a_mirror_of_an_odd_name(loader: Loader, ledger_url: str, name: str) -> None:
+    """The second run sends only the differences, so the first one is stored under that name."""
     loader.settings = {"streams": {name: MIRROR}, "ledger_url": ledger_url}
 
     def lines(ids: list[str]) -> list[str]:
@@ -32,7 +32,7 @@ def test_a_mirror_of_an_odd_name_is_remembered(loader: Loader, ledger_url: str, 
 
 
 @pytest.mark.parametrize("name", ["us\0ers", "x" * 600])
-def test_what_the_profiles_of_an_odd_stream_hold_is_remembered(
+def test_the_ledger_keeps_the_profiles_of_a_stream_with_an_odd_name(
     loader: Loader, ledger_url: str, name: str
 ) -> None:
     options = {"streams": {name: {"kind": "profiles"}}, "skip_unchanged": True, "ledger_url": ledger_url}

@@ -1,4 +1,4 @@
-"""What proves that a stream was read to its end, and what only looks like it."""
+"""Completeness: which messages prove that a stream was read to its end, and which do not."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from target_batch.delivery.states import Completeness
 
 
 class Input:
-    """An input of several streams, as a mirror of `cohort` sees it."""
+    """An input of several streams, as seen by a mirror of `cohort`."""
 
     def __init__(self) -> None:
         self.tallies: dict[str, Tally] = {"cohort": Tally(), "users": Tally()}
-        self.proof = Completeness("cohort", self.tallies)
+        self.completeness = Completeness("cohort", self.tallies)
 
     def read(self, stream: str, times: int = 1) -> Input:
         """Read records."""
@@ -25,13 +25,13 @@ class Input:
 
     def state(self, value: Any) -> Input:
         """Read a STATE."""
-        self.proof.state(json.dumps(value).encode())
+        self.completeness.state(json.dumps(value).encode())
         return self
 
     @property
-    def whole(self) -> bool:
-        """Whether the stream proved complete."""
-        return self.proof.holds()
+    def is_complete(self) -> bool:
+        """Whether the stream is proven complete."""
+        return self.completeness.holds()
 
 
 COMPLETE: list[Any] = [
@@ -42,7 +42,7 @@ COMPLETE: list[Any] = [
     {"bookmarks": {"cohort": {}, "users": {"progress_markers": {"at": 1}}}},
     "a state of another form",
 ]
-UNDER_WAY: list[Any] = [
+INCOMPLETE: list[Any] = [
     {},
     None,
     {"currently_syncing": "cohort"},
@@ -54,40 +54,40 @@ UNDER_WAY: list[Any] = [
 
 
 @pytest.mark.parametrize("value", COMPLETE, ids=json.dumps)
-def test_a_state_behind_the_last_record_proves_it(value: Any) -> None:
-    assert Input().read("cohort", 3).state(value).whole
+def test_a_state_after_the_last_record_proves_the_stream_complete(value: Any) -> None:
+    assert Input().read("cohort", 3).state(value).is_complete
 
 
-@pytest.mark.parametrize("value", UNDER_WAY, ids=json.dumps)
-def test_a_state_that_taps_write_on_the_way_does_not(value: Any) -> None:
-    assert not Input().read("cohort", 3).state(value).whole
+@pytest.mark.parametrize("value", INCOMPLETE, ids=json.dumps)
+def test_a_state_written_during_a_stream_does_not_prove_it_complete(value: Any) -> None:
+    assert not Input().read("cohort", 3).state(value).is_complete
 
 
-def test_a_record_behind_the_proof_takes_it_away() -> None:
+def test_a_later_record_makes_the_stream_incomplete_again() -> None:
     given = Input().read("cohort", 3).state({"done": True}).read("cohort")
-    assert not given.whole
-    assert given.state({"done": True}).whole
+    assert not given.is_complete
+    assert given.state({"done": True}).is_complete
 
 
-def test_what_comes_of_other_streams_takes_nothing_away() -> None:
-    assert Input().read("cohort").state({"done": True}).read("users", 5).state({}).whole
+def test_records_of_other_streams_do_not_make_the_stream_incomplete() -> None:
+    assert Input().read("cohort").state({"done": True}).read("users", 5).state({}).is_complete
 
 
-def test_a_version_proves_only_what_came_before_it() -> None:
-    """Taps announce the version before the first record, too."""
+def test_activate_version_proves_a_stream_complete_only_after_its_records() -> None:
+    """Taps also send ACTIVATE_VERSION before the first record."""
     given = Input()
-    given.proof.activated()
-    assert not given.whole
+    given.completeness.activated()
+    assert not given.is_complete
     given.read("cohort")
-    assert not given.whole
-    given.proof.activated()
-    assert given.whole
+    assert not given.is_complete
+    given.completeness.activated()
+    assert given.is_complete
 
 
-def test_an_empty_stream_is_whole_only_at_the_end_of_the_input() -> None:
+def test_an_empty_stream_is_complete_only_at_the_end_of_the_input() -> None:
     given = Input()
-    assert not given.whole
-    assert given.state({"done": True}).whole
-    assert not given.read("users").whole
-    assert given.state({"done": True}).whole
-    assert not given.read("users").state({"currently_syncing": "cohort"}).whole
+    assert not given.is_complete
+    assert given.state({"done": True}).is_complete
+    assert not given.read("users").is_complete
+    assert given.state({"done": True}).is_complete
+    assert not given.read("users").state({"currently_syncing": "cohort"}).is_complete

@@ -1,7 +1,7 @@
-"""The whole way under every reading of what Batch's documentation leaves open.
+"""Whole runs work under every reading of the gaps in Batch's documentation.
 
-Whatever the answer, nothing is lost and nothing counts as delivered that Batch did not accept; where a run
-has to stop, it says why.
+Under each reading no record is lost or counted as delivered without being accepted, and a run that has to
+stop reports why.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ APP = {"destination": "app", "id_type": "custom_ids"}
 INSTALL = {
     "destination": "app", "id_type": "install_ids", "attributes": {"label": "label"}, "tags": "interests",
 }  # fmt: skip
-PLACES: dict[str, dict[str, Any]] = {"project": {}, "app": APP, "installations": INSTALL}
+DESTINATIONS: dict[str, dict[str, Any]] = {"project": {}, "app": APP, "installations": INSTALL}
 DEFAULTS = {reading.name: reading.default for reading in READINGS}
 CHOICES = [
     pytest.param(reading.name, value, id=f"{reading.name}={value}")
@@ -32,33 +32,33 @@ CHOICES = [
     for value in reading.values
     if value != reading.default
 ]
-TAKEN = [
+EXISTING_CHOICES = [
     ("existing_audience", value)
     for value in next(r for r in READINGS if r.name == "existing_audience").values
 ]
-UNKNOWN = [
+UNKNOWN_CHOICES = [
     ("unknown_audience", value) for value in next(r for r in READINGS if r.name == "unknown_audience").values
 ]
 
 
 def choose(loader: Loader, **readings: str) -> None:
-    """Have the local Batch read the documentation otherwise."""
+    """Choose readings of the local Batch."""
     loader.batch.post("settings", {"readings": {**DEFAULTS, **readings}})
     loader.settings = {"app_api_keys": KEYS}
 
 
-def members(loader: Loader, place: str, name: str = "vip") -> list[set[str]]:
-    """Return who is in an audience, in each place that holds it."""
-    return [loader.batch.audience(name, key) for key in (["project"] if place == "project" else KEYS)]
+def members(loader: Loader, destination: str, name: str = "vip") -> list[set[str]]:
+    """Return the members of an audience for each project or app of a destination."""
+    return [loader.batch.audience(name, key) for key in (["project"] if destination == "project" else KEYS)]
 
 
-def stream(place: str, **more: Any) -> dict[str, Any]:
+def stream(destination: str, **more: Any) -> dict[str, Any]:
     """Return the settings of the stream `cohort`."""
-    return {"streams": {"cohort": {"audience": "vip", **PLACES[place], **more}}}
+    return {"streams": {"cohort": {"audience": "vip", **DESTINATIONS[destination], **more}}}
 
 
 def people() -> list[str]:
-    """Five people and what they did, with a time and without one."""
+    """Make five users and their events, with a time and without one."""
     now = datetime.now(timezone.utc).isoformat()
     event = {"user_id": STRING, "event": STRING, "time": DATE_TIME, "seat": INTEGER}
     lines = [schema("users", {"user_id": STRING, "email": STRING, "seat": INTEGER}), schema("events", event)]
@@ -88,91 +88,108 @@ def test_profiles_and_events_arrive(loader: Loader, name: str, value: str) -> No
 
 
 STOPPING = {"install_creation": "installations", "old_replace": "app", "optional_keys": ""}
-"""Readings under which a run stops, and at the audiences of which place; empty for every place."""
+"""Readings under which a run stops, and the destination at which it stops; empty for any destination."""
 
 
 def together(name: str) -> list[tuple[str, ...]]:
-    """Return which places one run can load under a reading: all, but for one at which it stops."""
+    """Return the groups of destinations that one run can load; one at which it stops is alone."""
     if (stopping := STOPPING.get(name)) is None:
-        return [tuple(PLACES)]
+        return [tuple(DESTINATIONS)]
     return (
-        [(place,) for place in PLACES] if not stopping else [(stopping,), tuple(PLACES.keys() - {stopping})]
+        [(destination,) for destination in DESTINATIONS]
+        if not stopping
+        else [(stopping,), tuple(DESTINATIONS.keys() - {stopping})]
     )
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "places"),
+    ("name", "value", "destinations"),
     [
-        pytest.param(*choice.values, places, id=f"{choice.id}-{'-'.join(sorted(places))}")
+        pytest.param(*choice.values, destinations, id=f"{choice.id}-{'-'.join(sorted(destinations))}")
         for choice in CHOICES
-        for places in together(str(choice.values[0]))
+        for destinations in together(str(choice.values[0]))
     ],
 )
-def test_audiences_are_as_their_streams_say(
-    loader: Loader, name: str, value: str, places: tuple[str, ...]
+def test_audiences_have_the_members_of_their_streams(
+    loader: Loader, name: str, value: str, destinations: tuple[str, ...]
 ) -> None:
-    """In both modes: changes, then a mirror that does not know the audiences, then one that does."""
+    """Changes come first, then a mirror without a snapshot in the ledger, then one with a snapshot."""
     choose(loader, **{name: value})
-    found = loader.run(changes(places), **streams(places))
+    found = loader.run(changes(destinations), **streams(destinations))
     stops_at = STOPPING.get(name)
-    if (name, value, places) == ("install_creation", "refused", ("installations",)):
+    if (name, value, destinations) == ("install_creation", "refused", ("installations",)):
         assert (found.code, found.states, found.codes()) == (1, [], []), found.log
         assert "audience 'vip_installations' does not exist and cannot be created" in found.log
         totals = found.totals("installations")
         assert (totals["delivered"], totals["undelivered"]) == (0, 4)
         return
     assert (found.code, found.states) == (0, [DONE]), found.log
-    assert all(found.totals(place)["delivered"] == 4 for place in places)
-    assert holding(loader, places) == [{"u1", "u2"}]
-    first = loader.run(whole(places, "u1", "u4"), **streams(places, mode="mirror"), max_audience_shrink=1)
-    if name != "install_creation" and stops_at in {"", *places}:
-        told = {
-            "optional_keys": f"how many members audience 'vip_{places[0]}' has",
+    assert all(found.totals(destination)["delivered"] == 4 for destination in destinations)
+    assert holding(loader, destinations) == [{"u1", "u2"}]
+    first = loader.run(
+        whole(destinations, "u1", "u4"), **streams(destinations, mode="mirror"), max_audience_shrink=1
+    )
+    if name != "install_creation" and stops_at in {"", *destinations}:
+        reasons = {
+            "optional_keys": f"how many members audience 'vip_{destinations[0]}' has",
             "old_replace": "accepts additions, but no replacement of all its members",
         }
         assert (first.code, first.states, first.codes()) == (1, [], []), first.log
-        assert told[name] in first.log
-        assert first.totals(places[0])["delivered"] == 0
-        assert holding(loader, places) == [{"u1", "u2"}], "nobody was removed"
+        assert reasons[name] in first.log
+        assert first.totals(destinations[0])["delivered"] == 0
+        assert holding(loader, destinations) == [{"u1", "u2"}], "members were removed"
         return
     assert first.code == 0, first.log
-    assert holding(loader, places) == [{"u1", "u4"}]
-    second = loader.run(whole(places, "u4", "u5"), **streams(places, mode="mirror"))
+    assert holding(loader, destinations) == [{"u1", "u4"}]
+    second = loader.run(whole(destinations, "u4", "u5"), **streams(destinations, mode="mirror"))
     assert second.code == 0, second.log
-    assert holding(loader, places) == [{"u4", "u5"}]
-    for place in places:
-        assert second.totals(place)["delivered"] + second.totals(place)["unchanged"] == 2
+    assert holding(loader, destinations) == [{"u4", "u5"}]
+    for destination in destinations:
+        assert second.totals(destination)["delivered"] + second.totals(destination)["unchanged"] == 2
 
 
-def streams(places: tuple[str, ...], **more: Any) -> dict[str, Any]:
-    """Return the settings of a stream for each place, named like it."""
+def streams(destinations: tuple[str, ...], **more: Any) -> dict[str, Any]:
+    """Return the settings of one stream for each destination, named after it."""
     bare = {"tags": None} if more else {}
     return {
-        "streams": {place: {"kind": "audiences", "audience": f"vip_{place}", **PLACES[place], **bare, **more}
-                    for place in places}
+        "streams": {
+            destination: {
+                "kind": "audiences", "audience": f"vip_{destination}", **DESTINATIONS[destination], **bare,
+                **more,
+            }
+            for destination in destinations
+        }
     }  # fmt: skip
 
 
-def changes(places: tuple[str, ...]) -> list[str]:
-    """Three people in, one of them out again; installations with attributes and tags."""
+def changes(destinations: tuple[str, ...]) -> list[str]:
+    """Add three members and remove one of them; installations have attributes and tags."""
     lines = []
-    for place in places:
+    for destination in destinations:
         columns: dict[str, Any] = (
-            {"label": "gold", "interests": ["books"]} if place == "installations" else {}
+            {"label": "gold", "interests": ["books"]} if destination == "installations" else {}
         )
-        lines += [head(place, "action", *columns), *rows(["u1", "u2", "u3"], place, action="add", **columns)]
-        lines += rows(["u3"], place, action="remove")
+        lines += [
+            head(destination, "action", *columns),
+            *rows(["u1", "u2", "u3"], destination, action="add", **columns),
+        ]
+        lines += rows(["u3"], destination, action="remove")
     return [*lines, state(DONE)]
 
 
-def whole(places: tuple[str, ...], *ids: str) -> list[str]:
-    """Make a whole stream of these people for each place."""
-    return [*(line for place in places for line in (head(place), *rows(ids, place))), state(DONE)]
+def whole(destinations: tuple[str, ...], *ids: str) -> list[str]:
+    """Make a complete stream of these members for each destination."""
+    return [
+        *(line for destination in destinations for line in (head(destination), *rows(ids, destination))),
+        state(DONE),
+    ]
 
 
-def holding(loader: Loader, places: tuple[str, ...]) -> list[set[str]]:
-    """Return the different memberships that the audiences of some places have."""
-    found = [held for place in places for held in members(loader, place, f"vip_{place}")]
+def holding(loader: Loader, destinations: tuple[str, ...]) -> list[set[str]]:
+    """Return the distinct sets of members in the audiences of some destinations."""
+    found = [
+        held for destination in destinations for held in members(loader, destination, f"vip_{destination}")
+    ]
     return [held for number, held in enumerate(found) if held not in found[:number]]
 
 
@@ -185,40 +202,42 @@ def test_check_finds_the_keys_right(loader: Loader, name: str, value: str) -> No
     assert out.count(b"OK") == 4
 
 
-@pytest.mark.parametrize("place", ["project", "app"])
-@pytest.mark.parametrize(("name", "value"), TAKEN)
-def test_a_name_that_the_list_did_not_show_is_found(
-    loader: Loader, name: str, value: str, place: str
+@pytest.mark.parametrize("destination", ["project", "app"])
+@pytest.mark.parametrize(("name", "value"), EXISTING_CHOICES)
+def test_an_audience_that_is_missing_in_the_list_gets_its_members(
+    loader: Loader, name: str, value: str, destination: str
 ) -> None:
-    """Another run made it meanwhile: however Batch refuses to create it again, its members come in."""
+    """Another run created it meanwhile; members are added however Batch refuses to create it again."""
     choose(loader, **{name: value})
-    assert loader.run(cohort(["u1"]), **stream(place)).code == 0
+    assert loader.run(cohort(["u1"]), **stream(destination)).code == 0
     nothing = {"audiences": [], "custom_audiences": [], "has_more": False}
     for path in ("*/audiences/list", "*/custom-audience"):
         loader.batch.fault({"answer": {"status": 200, "json": nothing}}, path=path, method="GET")
-    found = loader.run(cohort(["u2"]), **stream(place))
+    found = loader.run(cohort(["u2"]), **stream(destination))
     assert found.code == 0, found.log
-    assert all(held == {"u1", "u2"} for held in members(loader, place))
+    assert all(held == {"u1", "u2"} for held in members(loader, destination))
 
 
-@pytest.mark.parametrize("place", ["project", "app"])
-@pytest.mark.parametrize(("name", "value"), UNKNOWN)
-def test_an_audience_that_is_gone_costs_no_record(loader: Loader, name: str, value: str, place: str) -> None:
-    """Deleted after the list: no member is to blame for it."""
+@pytest.mark.parametrize("destination", ["project", "app"])
+@pytest.mark.parametrize(("name", "value"), UNKNOWN_CHOICES)
+def test_an_audience_that_was_deleted_during_the_run_rejects_no_record(
+    loader: Loader, name: str, value: str, destination: str
+) -> None:
+    """The members are undelivered, because none of them caused the error."""
     choose(loader, **{name: value})
     row = [{"name": "vip"}]
     listed = {"audiences": row, "custom_audiences": row, "has_more": False}
     for path in ("*/audiences/list", "*/custom-audience"):
         loader.batch.fault({"answer": {"status": 200, "json": listed}}, path=path, method="GET")
-    found = loader.run(cohort(["u1", "u2"]), **stream(place))
+    found = loader.run(cohort(["u1", "u2"]), **stream(destination))
     assert (found.code, found.states, found.codes()) == (1, [], []), found.log
     assert "audience 'vip' does not exist any more" in found.log
     assert found.totals("cohort")["undelivered"] == 2
 
 
 @pytest.mark.parametrize("status", ["400", "404", "405"])
-def test_an_app_that_replaces_nobody_has_its_audiences_mirrored(loader: Loader, status: str) -> None:
-    """A new one is filled, and is changed by differences from then on; who is refused is rejected alone."""
+def test_a_mirror_works_in_an_app_that_refuses_replacements(loader: Loader, status: str) -> None:
+    """A new audience is filled by additions, then changed by differences; only the bad member is rejected."""
     choose(loader, old_replace=status)
     mirror = stream("app", mode="mirror")
     loader.batch.fault({"refuse_ids": ["bad"]}, path="*/custom-audience/vip")
@@ -231,8 +250,8 @@ def test_an_app_that_replaces_nobody_has_its_audiences_mirrored(loader: Loader, 
     assert all(held == {"u2", "u3"} for held in members(loader, "app"))
 
 
-def test_an_audience_of_installations_that_was_made_by_hand_is_used(loader: Loader) -> None:
-    """Where Batch does not create it by the API."""
+def test_an_existing_audience_of_installations_is_used(loader: Loader) -> None:
+    """It is used even if Batch does not create such audiences through the API."""
     settings = stream("installations", tags=None, attributes={})
     choose(loader)
     assert loader.run(cohort(["i1"]), **settings).code == 0
@@ -244,13 +263,13 @@ def test_an_audience_of_installations_that_was_made_by_hand_is_used(loader: Load
 
 @pytest.mark.parametrize(("held", "sent"), [("app", "installations"), ("installations", "app")])
 @pytest.mark.parametrize("mode", ["update", "mirror"])
-def test_a_name_that_holds_the_other_sort_of_ids_costs_no_record(
+def test_an_audience_of_another_id_type_rejects_no_record(
     loader: Loader, held: str, sent: str, mode: str
 ) -> None:
-    """Both sorts share an app's list; no member is to blame for it."""
+    """Both types share an app's list of audiences; the members are undelivered."""
     choose(loader)
     bare: dict[str, Any] = {"tags": None, "attributes": {}}
-    first, second = ({} if place == "app" else bare for place in (held, sent))
+    first, second = ({} if destination == "app" else bare for destination in (held, sent))
     assert loader.run(cohort(["u1"]), **stream(held, **first)).code == 0
     found = loader.run(cohort(["u2", "u3"]), **stream(sent, mode=mode, **second))
     assert (found.code, found.states, found.codes()) == (1, [], []), found.log
@@ -259,7 +278,7 @@ def test_a_name_that_holds_the_other_sort_of_ids_costs_no_record(
     assert all(there == {"u1"} for there in members(loader, held))
 
 
-def test_a_name_of_digits_may_come_as_a_number(loader: Loader) -> None:
+def test_a_listed_audience_name_may_be_a_number(loader: Loader) -> None:
     choose(loader)
     listed = {"audiences": [{"name": 2024}, {"name": "vip"}], "has_more": False}
     loader.batch.fault({"answer": {"status": 200, "json": listed}}, path="*/audiences/list", method="GET")

@@ -1,4 +1,4 @@
-"""Several runs on one ledger, and ledgers of other versions."""
+"""Several runs may share one ledger, and ledgers of other versions are migrated or refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FIRST_VERSION = (
     "DELETE FROM target_batch_version",
     "INSERT INTO target_batch_version (version) VALUES (1)",
 )
-"""Make a ledger one of the first version, as version 0.1.0 has left them."""
+"""Statements that turn a ledger into one of version 0.1.0."""
 
 
 END_THE_COPY = """
@@ -61,14 +61,14 @@ END_THE_COPY = """
 
 
 class Crowd:
-    """Runs that start together, each with a folder of its own and all with one ledger."""
+    """Runs that start at the same time, with separate folders and one ledger."""
 
     def __init__(self, loader: Loader, ledger_url: str) -> None:
         self._loader = loader
         self._ledger_url = ledger_url
 
     def run(self, inputs: Sequence[list[str]], **settings: Any) -> list[Ended]:
-        """Run over all inputs at once."""
+        """Run over all inputs at the same time."""
         started: list[tuple[subprocess.Popen[bytes], Path, list[str]]] = []
         for number, lines in enumerate(inputs):
             folder = self._loader.folder / f"run-{number}"
@@ -88,12 +88,12 @@ class Crowd:
 
 @pytest.fixture
 def crowd(loader: Loader, ledger_url: str) -> Crowd:
-    """Runs on one ledger, of either kind."""
+    """Runs with one ledger, of both kinds."""
     return Crowd(loader, ledger_url)
 
 
-def test_runs_that_make_the_ledger_together_all_go_through(crowd: Crowd, loader: Loader) -> None:
-    """Four audiences, four runs, an empty database: each is mirrored, and again by its differences."""
+def test_runs_that_create_the_ledger_at_the_same_time_all_succeed(crowd: Crowd, loader: Loader) -> None:
+    """Four runs mirror four audiences with an empty database, and later their differences."""
     streams = {"*": {"kind": "audiences", "mode": "mirror"}}
     for first in (1, 4):
         members = numbered(first, first + 2000)
@@ -103,8 +103,10 @@ def test_runs_that_make_the_ledger_together_all_go_through(crowd: Crowd, loader:
             assert loader.members(f"part_{number}") == set(members)
 
 
-def test_runs_that_mirror_one_audience_at_once_leave_it_true(crowd: Crowd, loader: Loader) -> None:
-    """Some are refused while another is at it; audience and ledger are what one of them wanted."""
+def test_runs_that_mirror_one_audience_at_the_same_time_do_not_mix_their_members(
+    crowd: Crowd, loader: Loader
+) -> None:
+    """Runs are refused while another one mirrors, and the audience equals the stream of one of them."""
     streams = {"cohort": MIRROR}
     wanted = [numbered(n, n + 2000) for n in range(1, AT_ONCE + 1)]
     for _ in range(2):
@@ -120,8 +122,8 @@ def test_runs_that_mirror_one_audience_at_once_leave_it_true(crowd: Crowd, loade
     assert "are expected" not in final.log
 
 
-def test_runs_that_skip_what_is_unchanged_at_once_skip_nothing_new(crowd: Crowd, loader: Loader) -> None:
-    """One table from four runs with four values: nothing is skipped that Batch does not hold."""
+def test_skip_unchanged_skips_no_change_if_runs_overlap(crowd: Crowd, loader: Loader) -> None:
+    """Four runs write four values for the same users, and later runs still send every difference."""
 
     def users(plan: str) -> list[str]:
         lines = [schema("users", {"user_id": STRING, "plan": STRING}, ["user_id"])]
@@ -137,10 +139,8 @@ def test_runs_that_skip_what_is_unchanged_at_once_skip_nothing_new(crowd: Crowd,
         assert held == {plan}
 
 
-def test_runs_of_streams_that_share_attributes_do_not_wait_for_each_other(
-    crowd: Crowd, loader: Loader
-) -> None:
-    """Each makes the others forget what it overwrites, in one order; none is ended by a deadlock."""
+def test_runs_of_streams_that_share_attributes_do_not_deadlock(crowd: Crowd, loader: Loader) -> None:
+    """Each run deletes the values that it overwrites from the ledger, always in the same order."""
     shared = {"a_users": ("plan", "city"), "b_users": ("city", "team"), "c_users": ("team", "plan")}
     draw = random.Random(7)  # noqa: S311 - test data
 
@@ -162,8 +162,8 @@ def test_runs_of_streams_that_share_attributes_do_not_wait_for_each_other(
     assert {loader.batch.attributes(id_)["plan"] for id_ in numbered(1, 400)} == {"last"}
 
 
-def test_an_older_ledger_is_brought_up_to_date(ledger_url: str, tmp_path: Path) -> None:
-    """Once, in one transaction, with what it holds; a step that fails leaves it as it was."""
+def test_an_older_ledger_is_migrated_once(ledger_url: str, tmp_path: Path) -> None:
+    """A migration keeps the data and runs in one transaction; a failed one changes nothing."""
     first = Ledger(ledger_url, tmp_path)
     with first.begin() as connection:
         connection.execute(first.insert(audiences).values(scope="s", name="vip", known=True))
@@ -193,8 +193,8 @@ def test_an_older_ledger_is_brought_up_to_date(ledger_url: str, tmp_path: Path) 
         Ledger(ledger_url, tmp_path)
 
 
-def test_a_ledger_of_the_first_version_still_knows_its_members(loader: Loader, ledger_url: str) -> None:
-    """What a killed run had staged in another shape goes; what is known about members stays."""
+def test_a_migrated_ledger_of_the_first_version_keeps_its_members(loader: Loader, ledger_url: str) -> None:
+    """Rows that a killed run had staged in the old form are deleted."""
     settings = {"streams": {"cohort": MIRROR}, "ledger_url": ledger_url}
     loader.mirror(numbered(1, 5), **settings)
     as_first_version(ledger_url, loader.folder / "work")
@@ -204,10 +204,10 @@ def test_a_ledger_of_the_first_version_still_knows_its_members(loader: Loader, l
     assert loader.members() == {"u2", "u3", "u4", "u5", "u6"}
 
 
-def test_a_database_that_goes_away_while_rows_are_written_stops_the_run(
+def test_a_database_connection_lost_while_rows_are_written_stops_the_run(
     loader: Loader, new_database: Callable[[], str]
 ) -> None:
-    """In the middle of a COPY: exit 1, no traceback, nothing changed; the next run goes through."""
+    """Exit code 1 without a traceback, the audience is not changed, and the next run succeeds."""
     url = new_database()
     loader.settings = {"streams": {"cohort": MIRROR}, "ledger_url": url}
     loader.mirror(["person-1"])
@@ -232,7 +232,7 @@ def test_a_database_that_goes_away_while_rows_are_written_stops_the_run(
 
 
 def as_first_version(url: str, folder: Path) -> None:
-    """Make a ledger one of the first version."""
+    """Turn a ledger into one of the first version."""
     ledger = Ledger(url, folder)
     with ledger.begin() as connection:
         for statement in FIRST_VERSION:
@@ -252,8 +252,8 @@ def tables_of(url: str) -> tuple[set[str], int]:
         engine.dispose()
 
 
-def test_a_dry_run_leaves_the_ledger_as_old_as_it_is(loader: Loader, ledger_url: str) -> None:
-    """Who tries a new version without sending can go back to the old one."""
+def test_a_dry_run_does_not_migrate_the_ledger(loader: Loader, ledger_url: str) -> None:
+    """After a dry run with a new version, the old version can still be used."""
     settings = {"streams": {"cohort": MIRROR}, "ledger_url": ledger_url}
     loader.mirror(numbered(1, 5), **settings)
     as_first_version(ledger_url, loader.folder / "work")
@@ -265,14 +265,14 @@ def test_a_dry_run_leaves_the_ledger_as_old_as_it_is(loader: Loader, ledger_url:
     assert before[1] == 1
 
 
-def test_a_dry_run_makes_no_table(loader: Loader, ledger_url: str) -> None:
+def test_a_dry_run_creates_no_tables(loader: Loader, ledger_url: str) -> None:
     found = loader.mirror(["u1"], streams={"cohort": MIRROR}, ledger_url=ledger_url, dry_run=True)
     assert found.code == 0, found.log
     assert tables_of(ledger_url) == (set(), 0)
 
 
-def test_a_ledger_of_0_1_0_is_brought_up_to_date(loader: Loader) -> None:
-    """A file that version 0.1.0 made: its members are still known, its profiles are sent once more."""
+def test_a_ledger_file_of_version_0_1_0_is_migrated(loader: Loader) -> None:
+    """Its members are kept, and its profiles are sent once more."""
     work = loader.folder / "work"
     work.mkdir()
     (work / ".gitignore").write_text("*\n")
@@ -291,10 +291,10 @@ def test_a_ledger_of_0_1_0_is_brought_up_to_date(loader: Loader) -> None:
         assert [member for (member,) in kept] == ["u1", "u2", "u3"]
 
 
-def test_streams_that_overwrote_each_other_before_the_migration_do_not_stay_so(
+def test_after_a_migration_streams_that_share_an_attribute_send_it_again(
     loader: Loader, ledger_url: str
 ) -> None:
-    """The first version did not know which streams share an attribute, so its memory vouches for none."""
+    """The first version did not know which streams share an attribute, so its values are not trusted."""
 
     def users(stream: str, plan: str) -> list[str]:
         lines = [schema(stream, {"user_id": STRING, "plan": STRING}, ["user_id"])]

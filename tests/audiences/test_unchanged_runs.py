@@ -1,4 +1,4 @@
-"""`skip_unchanged`, process by process: what Batch has already is not sent, what it may lack always is."""
+"""`skip_unchanged` in whole runs: data that Batch holds is not sent again, but data that it may lack is."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ EVENTS = schema("events", {"user_id": STRING, "event": STRING, "plan": STRING, "
 
 @pytest.fixture
 def skipping(loader: Loader, ledger_url: str) -> Loader:
-    """Runs that skip what did not change, with either ledger."""
+    """A loader that skips unchanged data, with both kinds of ledger."""
     loader.settings = {"skip_unchanged": True, "ledger_url": ledger_url}
     return loader
 
 
 @pytest.fixture
 def lite(loader: Loader) -> Loader:
-    """The same on SQLite alone, where the ledger is not what is tested."""
+    """The same with SQLite only, for tests that do not depend on the kind of ledger."""
     loader.settings = {"skip_unchanged": True}
     return loader
 
@@ -48,12 +48,12 @@ def sent(loader: Loader, since: int = 0) -> list[tuple[str, dict[str, Any]]]:
 
 
 def profile_calls(loader: Loader) -> int:
-    """Count the calls that carried profiles."""
+    """Count the calls with profiles."""
     return sum(row["endpoint"].startswith("profiles/") for row in loader.batch.requests())
 
 
 def test_a_stream_without_changes_makes_no_request(skipping: Loader) -> None:
-    """A full table, twice: the second time costs nothing of the quota, and its state passes."""
+    """The second run of a full table uses no quota, and its state is emitted."""
     lines = [USERS, *users(numbered(1, 3000)), state(DONE)]
     assert skipping.run(lines).code == 0
     assert len(skipping.batch.journal()) == 3000
@@ -67,8 +67,8 @@ def test_a_stream_without_changes_makes_no_request(skipping: Loader) -> None:
     assert found.run["requests"] == 0
 
 
-def test_what_changed_is_sent_and_nothing_else(skipping: Loader) -> None:
-    """New ones, changed ones, changed back ones."""
+def test_only_new_and_changed_records_are_sent(skipping: Loader) -> None:
+    """A value that changes back is a change as well."""
     skipping.run([USERS, *users(numbered(1, 50)), state(DONE)])
     since = len(skipping.batch.journal())
     changed = [USERS, *users(numbered(1, 48)), *users(["u49"], "plus"), *users(["u50", "u51"]), state(DONE)]
@@ -79,8 +79,8 @@ def test_what_changed_is_sent_and_nothing_else(skipping: Loader) -> None:
     assert sent(skipping, since) == [("u49", {"plan": "free"})]
 
 
-def test_a_new_column_is_sent_where_a_row_has_it(skipping: Loader) -> None:
-    """A SCHEMA that grew is no reason to send a million profiles that did not change."""
+def test_a_new_column_is_sent_only_for_rows_that_have_it(skipping: Loader) -> None:
+    """A new column in the SCHEMA does not make unchanged profiles be sent again."""
     skipping.run([USERS, *users(numbered(1, 50)), state(DONE)])
     since = len(skipping.batch.journal())
     wider = schema("users", {"user_id": STRING, "plan": STRING, "team": STRING}, ["user_id"])
@@ -90,8 +90,8 @@ def test_a_new_column_is_sent_where_a_row_has_it(skipping: Loader) -> None:
     assert sent(skipping, since) == [("u50", {"team": "red"})]
 
 
-def test_a_null_is_a_payload_of_its_own(lite: Loader) -> None:
-    """Deleting an attribute is a change; deleting it again is none."""
+def test_a_null_is_sent_once(lite: Loader) -> None:
+    """Deleting an attribute is a change, and deleting it again is not."""
     lite.run([USERS, *users(["u1"]), state(DONE)])
     gone = [USERS, record("users", user_id="u1", plan=None), state(DONE)]
     since = len(lite.batch.journal())
@@ -100,15 +100,15 @@ def test_a_null_is_a_payload_of_its_own(lite: Loader) -> None:
     assert lite.run(gone).totals("users")["unchanged"] == 1
 
 
-def test_an_entry_expires_so_that_drift_heals(lite: Loader) -> None:
-    """Somebody changed the profile in Batch; after the age limit it is put right again."""
+def test_unchanged_data_is_sent_again_after_the_age_limit(lite: Loader) -> None:
+    """This corrects profiles that were changed in Batch by something else."""
     lines = [USERS, *users(numbered(1, 40)), state(DONE)]
     lite.run(lines)
     lite.age(22)
-    assert lite.run(lines).totals("users")["unchanged"] == 40, "three quarters of 30 days are not over"
+    assert lite.run(lines).totals("users")["unchanged"] == 40, "three quarters of 30 days are not over yet"
     lite.age(4)
     some = lite.run(lines).totals("users")["delivered"]
-    assert 0 < some < 40, "they expire on different days"
+    assert 0 < some < 40, "entries must expire on different days"
     lite.age(30)
     assert lite.run(lines).totals("users")["delivered"] == 40
     assert lite.run(lines).totals("users")["unchanged"] == 40
@@ -116,7 +116,7 @@ def test_an_entry_expires_so_that_drift_heals(lite: Loader) -> None:
     assert lite.run(lines, unchanged_max_age_days=1).totals("users")["delivered"] == 40
 
 
-def test_a_clock_that_goes_back_is_no_reason_to_skip(lite: Loader) -> None:
+def test_data_is_sent_again_if_the_clock_went_back(lite: Loader) -> None:
     lines = [USERS, *users(["u1"]), state(DONE)]
     lite.run(lines)
     lite.age(-5)
@@ -134,8 +134,8 @@ def names_of_events(loader: Loader) -> list[str]:
     return [event["name"] for line in loader.batch.journal() for event in line["events"]]
 
 
-def test_an_event_goes_once_and_takes_no_attribute_with_it(skipping: Loader) -> None:
-    """A tap reads its bookmark's rows again: they are known, beside attributes that changed or did not."""
+def test_an_event_is_sent_once_and_without_unchanged_attributes(skipping: Loader) -> None:
+    """Events that a tap reads again at its bookmark are known and are not sent again."""
     events = happened(1, 2)
     lines = [USERS, *users(["u1", "u2"]), EVENTS, *events, state(DONE)]
     assert skipping.run(lines).code == 0
@@ -150,8 +150,8 @@ def test_an_event_goes_once_and_takes_no_attribute_with_it(skipping: Loader) -> 
     assert "not sent, as Batch has it: 1 profile, 2 attributes, 2 events" in found.log
 
 
-def test_an_event_is_known_by_its_key_or_by_all_that_is_said_of_it(lite: Loader) -> None:
-    """What a pipeline adds does not matter, nor what else changed in a row that has a key."""
+def test_an_event_is_recognised_by_its_key_or_by_all_its_data(lite: Loader) -> None:
+    """Columns added by a pipeline do not matter, nor do other changes in a row with a key."""
     keyed = schema(
         "events", dict.fromkeys(("id", "user_id", "event", "note"), STRING) | {"time": DATE_TIME}, ["id"]
     )
@@ -162,7 +162,7 @@ def test_an_event_is_known_by_its_key_or_by_all_that_is_said_of_it(lite: Loader)
     lite.run([keyed, *happened(1, id="2"), state(DONE)])
     assert len(names_of_events(lite)) == 2, "another key is another event"
     lite.run([keyed, *happened(2, id="2"), state(DONE)])
-    assert len(names_of_events(lite)) == 3, "and so is another time, where a key is not one"
+    assert len(names_of_events(lite)) == 3, "another time is another event, even with the same key"
     plain = schema("plain_events", {"user_id": STRING, "event": STRING, "note": STRING, "time": DATE_TIME})
     rows = [
         line.replace('"events"', '"plain_events"')
@@ -173,8 +173,8 @@ def test_an_event_is_known_by_its_key_or_by_all_that_is_said_of_it(lite: Loader)
     assert len(names_of_events(lite)) == 5, "two records that differ are two events"
 
 
-def test_events_are_forgotten_when_batch_would_not_take_them_any_more(lite: Loader) -> None:
-    """A day and a margin: the ledger does not grow with the years."""
+def test_events_that_are_too_old_for_batch_are_deleted_from_the_ledger(lite: Loader) -> None:
+    """They are kept for a day and a margin, so the ledger does not grow over the years."""
     lite.run([EVENTS, *happened(*range(30)), state(DONE)])
     with contextlib.closing(sqlite3.connect(lite.folder / "work" / "ledger.db")) as connection, connection:
         connection.execute("UPDATE target_batch_events SET hour = hour - 31")
@@ -183,8 +183,8 @@ def test_events_are_forgotten_when_batch_would_not_take_them_any_more(lite: Load
         assert connection.execute("SELECT count(*) FROM target_batch_events").fetchone() == (1,)
 
 
-def test_a_stream_that_changes_back_what_another_wrote_is_not_skipped(lite: Loader) -> None:
-    """Two streams write one attribute: the later row wins, even where it is what it was last time."""
+def test_a_value_that_another_stream_overwrote_is_sent_again(lite: Loader) -> None:
+    """If two streams write one attribute, the later row wins, even if it equals that of the last run."""
     crm = schema("crm_users", {"user_id": STRING, "plan": STRING}, ["user_id"])
     lines = [
         USERS,
@@ -208,8 +208,8 @@ def crm_users(plan: str) -> list[str]:
     return [CRM, record("crm_users", user_id="u1", plan=plan, city="Lyon"), state(DONE)]
 
 
-def test_in_runs_of_their_own_the_later_stream_wins_too(skipping: Loader) -> None:
-    """Each stream sends what the other one changed since, and only that."""
+def test_the_later_stream_wins_in_separate_runs_too(skipping: Loader) -> None:
+    """Each stream sends only the values that the other one has changed since."""
     mine = [USERS, *users(["u1"], "free"), state(DONE)]
     orders = [ORDERS, record("order_users", user_id="u1", spend="12"), state(DONE)]
     skipping.run(mine)
@@ -222,12 +222,12 @@ def test_in_runs_of_their_own_the_later_stream_wins_too(skipping: Loader) -> Non
     since = len(skipping.batch.journal())
     for lines in (mine, orders):
         assert skipping.run(lines).code == 0
-    assert sent(skipping, since) == [], "nobody else wrote since"
+    assert sent(skipping, since) == [], "no other stream wrote since"
     skipping.run(crm_users("plus"))
     assert sent(skipping, since) == [("u1", {"plan": "plus"})]
 
 
-def test_an_attribute_is_the_same_with_a_type_in_its_name(lite: Loader) -> None:
+def test_an_attribute_with_another_type_is_the_same_attribute(lite: Loader) -> None:
     """`date(plan)` of one stream overwrites `plan` of another one."""
     dated = schema("dated_users", {"user_id": STRING, "plan": DATE_TIME}, ["user_id"])
     other = [dated, record("dated_users", user_id="u1", plan="2026-01-02T00:00:00Z"), state(DONE)]
@@ -240,8 +240,8 @@ def test_an_attribute_is_the_same_with_a_type_in_its_name(lite: Loader) -> None:
     assert [list(attributes) for _, attributes in sent(lite, since)] == [["plan"], ["date(plan)"]]
 
 
-def test_what_a_stream_of_messages_wrote_is_written_again(lite: Loader) -> None:
-    """Traits of a Segment message are attributes as those of a table are."""
+def test_a_value_that_a_segment_message_overwrote_is_sent_again(lite: Loader) -> None:
+    """Traits of a Segment message are attributes like those of a table."""
     messages = schema("segment", {"type": STRING, "userId": STRING, "traits": {"type": ["object", "null"]}})
     identify = record("segment", type="identify", userId="u1", traits={"plan": "trial"})
     mine = [USERS, *users(["u1"], "free"), state(DONE)]
@@ -255,8 +255,8 @@ def test_what_a_stream_of_messages_wrote_is_written_again(lite: Loader) -> None:
     assert sent(lite, since) == [("u1", {"plan": "free"})]
 
 
-def test_what_a_cohort_wrote_is_written_again(skipping: Loader) -> None:
-    """A mirror that becomes an attribute, and a table that writes the same attribute: the later one wins."""
+def test_a_value_that_a_cohort_overwrote_is_sent_again(skipping: Loader) -> None:
+    """If a mirrored cohort and a table write the same attribute, the later one wins."""
     cohort = {"kind": "audiences", "mode": "mirror", "audience": "vip", "as_attribute": True}
     settings = {"streams": {"cohort": cohort}}
     table = schema("users", {"user_id": STRING, "vip": {"type": ["boolean", "null"]}}, ["user_id"])
@@ -269,8 +269,8 @@ def test_what_a_cohort_wrote_is_written_again(skipping: Loader) -> None:
     assert len(skipping.batch.journal()) == 3
 
 
-def test_what_batch_refused_is_not_remembered(lite: Loader) -> None:
-    """Only an entry that was accepted as a whole is skipped."""
+def test_refused_data_is_sent_again(lite: Loader) -> None:
+    """Only an entry that Batch accepted completely is skipped."""
     error = {"errors": [{"bulk_index": 1, "reason": "INVALID", "category": "x", "attribute": "plan"}]}
     lite.batch.fault({"partial_errors": error}, path="*/profiles/*", nth=[1])
     lines = [USERS, *users(numbered(1, 3)), state(DONE)]
@@ -280,8 +280,8 @@ def test_what_batch_refused_is_not_remembered(lite: Loader) -> None:
     assert lite.batch.attributes("u2") == {"plan": "free"}
 
 
-def test_what_batch_refuses_stops_no_later_night(lite: Loader) -> None:
-    """Where all others are unchanged nothing is accepted in this run; it is that profile all the same."""
+def test_a_refused_profile_does_not_stop_later_runs(lite: Loader) -> None:
+    """It is rejected again, although all others are unchanged and no call of the run is accepted."""
     lite.batch.fault({"refuse_ids": ["u2"]})
     lines = [USERS, *users(numbered(1, 3)), state(DONE)]
     for unchanged in (0, 2, 2):
@@ -292,8 +292,8 @@ def test_what_batch_refuses_stops_no_later_night(lite: Loader) -> None:
 
 
 @pytest.mark.parametrize("applied", [False, True], ids=["not applied", "applied"])
-def test_a_crash_skips_nothing_that_batch_may_lack(skipping: Loader, *, applied: bool) -> None:
-    """What was on the wire when the process died is sent again."""
+def test_data_in_flight_during_a_crash_is_sent_again(skipping: Loader, *, applied: bool) -> None:
+    """Batch may or may not have applied it."""
     skipping.run([USERS, *users(numbered(1, 5)), state(DONE)])
     hang = {"delay": {"seconds": 60, "then": "reset"}}
     skipping.batch.fault({"accept_then": hang} if applied else hang, path="*/profiles/*", nth=[1])
@@ -310,14 +310,14 @@ def test_a_crash_skips_nothing_that_batch_may_lack(skipping: Loader, *, applied:
     assert skipping.batch.attributes("u1") == {"plan": "free"}
 
 
-def test_ids_that_differ_by_case_are_two_people(skipping: Loader) -> None:
+def test_ids_that_differ_in_case_are_different_users(skipping: Loader) -> None:
     skipping.run([USERS, *users(["u1"], "free"), *users(["U1"], "plus"), state(DONE)])
     found = skipping.run([USERS, *users(["U1"], "free"), *users(["u1"], "plus"), state(DONE)])
     assert (found.totals("users")["delivered"], found.totals("users")["unchanged"]) == (2, 0)
 
 
-def test_a_column_that_changes_its_type_has_changed(lite: Loader) -> None:
-    """`1` and `"1"` are two values to Batch, and so is a number that became one with a fraction."""
+def test_a_value_of_another_type_is_a_change(lite: Loader) -> None:
+    """For Batch `1`, `"1"`, `1.5` and `true` are different values."""
     for kind, value in (("string", "1"), ("integer", 1), ("number", 1.5), ("boolean", True)):
         columns = {"user_id": STRING, "plan": {"type": [kind, "null"]}}
         lines = [
@@ -330,28 +330,30 @@ def test_a_column_that_changes_its_type_has_changed(lite: Loader) -> None:
         assert lite.batch.attributes("u1") == {"plan": value}
 
 
-def test_another_project_is_another_memory(lite: Loader) -> None:
+def test_the_ledger_keeps_projects_apart(lite: Loader) -> None:
     lines = [USERS, *users(["u1"]), state(DONE)]
     lite.run(lines)
     assert lite.run(lines, project_key="project_other").totals("users")["delivered"] == 1
 
 
-def test_a_lost_ledger_sends_everything_once_more(lite: Loader) -> None:
+def test_everything_is_sent_again_after_the_ledger_was_lost(lite: Loader) -> None:
     lines = [USERS, *users(numbered(1, 3)), state(DONE)]
     lite.run(lines)
     (lite.folder / "work" / "ledger.db").unlink()
     assert lite.run(lines).totals("users")["delivered"] == 3
 
 
-def test_the_ledger_holds_no_attribute(lite: Loader) -> None:
-    """Only hashes: a copy of the file gives nobody away."""
+def test_the_ledger_does_not_contain_attribute_values(lite: Loader) -> None:
+    """It stores hashes, so a copy of the file does not expose personal data."""
     lite.run([USERS, *users(["u1"], "canary-plan"), state(DONE)])
     assert b"canary-plan" not in (lite.folder / "work" / "ledger.db").read_bytes()
 
 
 @pytest.mark.parametrize("policy", ["send", "skip"])
-def test_an_event_whose_answer_was_lost_is_sent_again_or_not_as_is_set(lite: Loader, policy: str) -> None:
-    """What shares the entry goes on without it; the same event is no longer in doubt once it was accepted."""
+def test_events_in_doubt_decides_whether_an_event_with_a_lost_answer_is_sent_again(
+    lite: Loader, policy: str
+) -> None:
+    """The attributes of the entry are sent again in both cases; an event accepted later is not in doubt."""
     lost = {"accept_then": {"delay": {"seconds": 0, "then": "reset"}}}
     lite.batch.fault(lost, path="*/profiles/*", nth=[1])
     lines = [USERS, *users(["u1"]), EVENTS, *happened(1), state(DONE)]
@@ -360,7 +362,7 @@ def test_an_event_whose_answer_was_lost_is_sent_again_or_not_as_is_set(lite: Loa
     again = policy == "send"
     assert names_of_events(lite) == ["opened"] * (1 + again)
     assert lite.batch.attributes("u1") == {"plan": "free"}
-    assert len(lite.batch.journal()) == 2, "attributes are sent again, they are the same twice"
+    assert len(lite.batch.journal()) == 2, "attributes are sent again"
     assert (found.run["retries"], found.run["possibly_twice"]) == (1, 1 + again)
     assert sum(found.run["trouble"].values()) == 1
     counts = found.totals("events")
@@ -371,27 +373,27 @@ def test_an_event_whose_answer_was_lost_is_sent_again_or_not_as_is_set(lite: Loa
     assert found.totals("events")["unchanged" if again else "ignored"] == 1
 
 
-def test_an_event_that_is_not_sent_again_leaves_a_trace_of_the_lost_answer(lite: Loader) -> None:
+def test_a_lost_answer_is_counted_even_if_the_event_is_not_sent_again(lite: Loader) -> None:
     lite.batch.fault({"accept_then": "reset"}, path="*/profiles/*", nth=[1])
     found = lite.run([EVENTS, *happened(1), state(DONE)], events_in_doubt="skip")
     assert found.code == 0, found.log
-    assert (found.run["retries"], found.run["possibly_twice"]) == (0, 0), "nothing went again"
+    assert (found.run["retries"], found.run["possibly_twice"]) == (0, 0), "nothing was sent again"
     assert sum(found.run["trouble"].values()) == 1
 
 
 @pytest.mark.parametrize("policy", ["send", "skip"])
 @pytest.mark.parametrize("applied", [False, True], ids=["not applied", "applied"])
-def test_after_a_kill_no_event_that_is_known_goes_twice(
+def test_after_a_kill_no_accepted_event_is_sent_twice(
     skipping: Loader, policy: str, *, applied: bool
 ) -> None:
-    """What was accepted before the kill is known; what was on the wire is in doubt, and goes as is set."""
+    """Events in flight are in doubt, and `events_in_doubt` decides whether they are sent again."""
     settings = {"events_in_doubt": policy, "checkpoint_seconds": 0.1}
     hang = {"delay": {"seconds": 60, "then": "reset"}}
     skipping.batch.fault({"accept_then": hang} if applied else hang, path="*/profiles/*", nth=[2])
     process = skipping.cold(**settings)
     feed(process, [EVENTS, *happened(1, 2), state({"at": 2})])
     assert process.stdout is not None
-    assert process.stdout.readline(), "the first events are accepted and their state has passed"
+    assert process.stdout.readline(), "the state of the first events was not emitted"
     feed(process, happened(3, 4))
     wait_for(skipping.batch.hits)
     kill(process)
@@ -406,8 +408,8 @@ def test_after_a_kill_no_event_that_is_known_goes_twice(
 
 
 @pytest.mark.parametrize("policy", ["send", "skip"])
-def test_an_event_of_which_an_attribute_was_refused_is_in_doubt(lite: Loader, policy: str) -> None:
-    """Batch may have applied it without the attribute, or not at all: no reject repeats it, the rule does."""
+def test_an_event_with_a_refused_attribute_is_in_doubt(lite: Loader, policy: str) -> None:
+    """Batch may have applied it without the attribute: only `events_in_doubt` may send it again."""
     error = {"category": "event", "bulk_index": 0, "attribute": "price", "reason": "no"}
     lite.batch.fault({"partial_errors": [error]}, path="*/profiles/*", nth=[1])
     lines = [EVENTS, *happened(1, price="3"), state(DONE)]
@@ -419,8 +421,8 @@ def test_an_event_of_which_an_attribute_was_refused_is_in_doubt(lite: Loader, po
     assert found.totals("events")["delivered" if policy == "send" else "ignored"] == 1
 
 
-def test_a_refused_name_inside_an_object_of_an_event_leaves_it_in_doubt(lite: Loader) -> None:
-    """Batch does not say at which depth the attribute is that it means."""
+def test_an_event_with_a_refused_attribute_inside_an_object_is_in_doubt(lite: Loader) -> None:
+    """A refusal does not say at which depth the attribute is."""
     error = {"category": "event", "bulk_index": 0, "attribute": "plan", "reason": "no"}
     lite.batch.fault({"partial_errors": [error]}, path="*/profiles/*", nth=[1])
     columns = {"user_id": STRING, "event": STRING, "item": {"type": "object"}, "time": DATE_TIME}
@@ -434,10 +436,10 @@ def test_a_refused_name_inside_an_object_of_an_event_leaves_it_in_doubt(lite: Lo
 
 
 @pytest.mark.parametrize("category", ["event", "attribute"])
-def test_a_refused_name_that_a_profile_and_an_event_share_leaves_the_event_in_doubt(
+def test_an_event_that_shares_a_refused_name_with_its_profile_is_in_doubt(
     lite: Loader, category: str
 ) -> None:
-    """Both are in one entry, and Batch does not say whose attribute it means."""
+    """Both are in one entry, and a refusal does not say whose attribute it means."""
     error = {"category": category, "bulk_index": 0, "attribute": "plan", "reason": "no"}
     lite.batch.fault({"partial_errors": [error]}, path="*/profiles/*", nth=[1])
     lines = [USERS, *users(["u1"]), EVENTS, *happened(1, plan="free"), state(DONE)]

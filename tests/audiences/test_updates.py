@@ -1,4 +1,4 @@
-"""Update mode: in and out in order, many audiences or one, each created once, calls that are full."""
+"""Update mode: changes are sent in order and in full calls, and each audience is created once."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 HEADERS = {"Authorization": f"Bearer {KEY}", "X-Batch-Project": PROJECT}
 LONG = 20_000
-"""Seconds on the quick clock that no reading takes, however busy the machine."""
+"""Seconds of the fast clock that are longer than any reading takes, even on a busy machine."""
 
 EXISTS = {"error_code": "AUDIENCE_ALREADY_EXISTS", "error_message": "an audience of this name exists"}
 
 
 def create(loader: Loader, name: str) -> None:
-    """Create an audience as somebody else would."""
+    """Create an audience outside the target."""
     body = {"name": name, "type": "custom_ids", "display_name": "theirs"}
     answer = requests.post(
         f"{loader.batch.url}/2.11/audiences/create", json=body, headers=HEADERS, timeout=20
@@ -37,8 +37,8 @@ def label(loader: Loader, name: str) -> str:
     return found
 
 
-def test_the_last_action_on_an_id_wins_and_the_last_attributes_with_it(loader: Loader) -> None:
-    """Within a call and across calls; a removal carries nothing."""
+def test_the_last_action_on_an_id_wins_together_with_its_attributes(loader: Loader) -> None:
+    """This holds within a call and across calls, and a removal has no attributes."""
     loader.settings = {"streams": {"cohort": {"attributes": {"tier": "tier"}, "audience": "vip"}}}
     columns = ("action", "tier")
     word = {"u1": ["add", "remove"], "u2": ["remove", "add"], "u3": ["add", "add"]}
@@ -55,8 +55,8 @@ def test_the_last_action_on_an_id_wins_and_the_last_attributes_with_it(loader: L
     assert loader.members() == {"u3"}
 
 
-def test_arrival_order_holds_across_calls(loader: Loader) -> None:
-    """In at first, out once the call is full, in again: three calls, and the last one has it."""
+def test_changes_of_an_id_stay_in_order_across_calls(loader: Loader) -> None:
+    """A member that is added in one call and removed in the next is not in the audience."""
     crowd = numbered(1, 10_000)
     lines = [head("cohort", "action"), record("cohort", user_id="x", action="add")]
     lines += [*rows(crowd, action="add"), record("cohort", user_id="x", action="remove")]
@@ -70,8 +70,8 @@ def test_arrival_order_holds_across_calls(loader: Loader) -> None:
 
 
 @pytest.mark.parametrize("every", [0, 1500])
-def test_calls_are_full_however_often_a_state_comes(loader: Loader, every: int) -> None:
-    """One request a second is too dear for a call that a checkpoint has left half empty."""
+def test_frequent_states_do_not_make_small_calls(loader: Loader, every: int) -> None:
+    """At one request a second, a checkpoint must not send a call that is half empty."""
     lines = [head()]
     for number, line in enumerate(rows(numbered(1, 45_000)), start=1):
         lines.append(line)
@@ -84,8 +84,8 @@ def test_calls_are_full_however_often_a_state_comes(loader: Loader, every: int) 
     assert found.states[-1] == DONE
 
 
-def test_no_message_between_records_leaves_a_call_half_empty(loader: Loader) -> None:
-    """An ACTIVATE_VERSION, another SCHEMA of the stream or of another one, a file of rows."""
+def test_other_messages_between_records_do_not_make_small_calls(loader: Loader) -> None:
+    """Neither ACTIVATE_VERSION nor a new SCHEMA nor a BATCH file sends a call that is not full."""
     file = loader.folder / "more.jsonl"
     file.write_text("".join(json.dumps({"user_id": member}) + "\n" for member in numbered(5001, 6000)))
     batch = {"type": "BATCH", "stream": "cohort", "encoding": {"format": "jsonl"}}
@@ -103,16 +103,16 @@ def test_no_message_between_records_leaves_a_call_half_empty(loader: Loader) -> 
     assert loader.calls("update") == [("update", 6000)]
 
 
-def test_wide_rows_do_not_cut_calls_short(loader: Loader) -> None:
-    """What bounds a call is what it carries, not what the row held beside."""
+def test_rows_with_large_unused_columns_do_not_make_small_calls(loader: Loader) -> None:
+    """Only the data that is sent limits the size of a call."""
     lines = [head("cohort", "note"), *rows(numbered(1, 12_000), note="x" * 900), state(DONE)]
     found = loader.run(lines, checkpoint_seconds=LONG)
     assert found.code == 0, found.log
     assert [size for _, size in loader.calls("update")] == [10_000, 2000]
 
 
-def test_many_audiences_in_one_stream_and_one_per_stream(loader: Loader) -> None:
-    """Each is listed for, created once with its original name as its label, and filled."""
+def test_many_audiences_of_one_stream_and_one_audience_per_stream_are_filled(loader: Loader) -> None:
+    """Each is created once, with its original name as its label, after one listing for all of them."""
     lines = [head("memberships", "cohort")]
     lines += [record("memberships", user_id=f"u{n}", cohort=f"Cohort n° {n % 7}") for n in range(70)]
     lines += [head("lost_cohort"), *rows(["a", "b"], "lost_cohort")]
@@ -124,11 +124,11 @@ def test_many_audiences_in_one_stream_and_one_per_stream(loader: Loader) -> None
     assert audiences["Cohort_ndeg_3"]["members"] == 10
     assert audiences["lost_cohort"]["members"] == 2
     assert len(loader.calls("create")) == 8
-    assert len(loader.calls("list")) == 1, "one list for all of them"
-    assert not (found.work / "ledger.db").exists(), "nothing here needs the ledger"
+    assert len(loader.calls("list")) == 1, "one listing for all of them"
+    assert not (found.work / "ledger.db").exists(), "the ledger was created without need"
 
 
-def test_the_display_name_is_that_of_its_property(loader: Loader) -> None:
+def test_the_display_name_comes_from_its_property(loader: Loader) -> None:
     loader.settings = {"streams": {"cohort": {"display_name_property": "label"}}}
     lines = [head("cohort", "cohort", "label"), *rows(["u1"], cohort="c1", label="Big spenders")]
     assert loader.run([*lines, state(DONE)]).code == 0
@@ -148,8 +148,8 @@ def test_an_audience_on_the_second_page_of_the_list_is_not_created_again(loader:
 
 
 @pytest.mark.parametrize("status", [400, 409])
-def test_an_audience_that_somebody_else_makes_meanwhile_is_used(loader: Loader, status: int) -> None:
-    """It was not in the list; the refusal to create it means that it is there."""
+def test_an_audience_that_is_created_elsewhere_at_the_same_time_is_used(loader: Loader, status: int) -> None:
+    """It is missing in the list, but the refusal to create it means that it exists."""
     create(loader, "vip")
     empty = {"status": 200, "json": {"audiences": [], "count": 0, "has_more": False}}
     loader.batch.fault({"answer": empty}, path="*/audiences/list*")
@@ -161,8 +161,8 @@ def test_an_audience_that_somebody_else_makes_meanwhile_is_used(loader: Loader, 
     assert label(loader, "vip") == "theirs"
 
 
-def test_an_audience_that_cannot_be_made_stops_the_run(loader: Loader) -> None:
-    """The refusal to create it is told once Batch does not know the audience either."""
+def test_an_audience_that_cannot_be_created_stops_the_run(loader: Loader) -> None:
+    """The refusal is reported once a view has shown that the audience does not exist."""
     refused = {"error_code": "TOO_MANY_AUDIENCES", "error_message": "no more"}
     loader.batch.fault({"answer": {"status": 400, "json": refused}}, path="*/audiences/create")
     found = loader.run([head(), *rows(["u1"]), state(DONE)])
@@ -179,7 +179,7 @@ NAMES: list[tuple[list[Any], dict[str, set[str]], int]] = [
 
 
 @pytest.mark.parametrize(("names", "expected", "rejected"), NAMES, ids=["cleaned", "case", "trimmed"])
-def test_two_names_never_become_one(
+def test_two_different_names_never_share_an_audience(
     loader: Loader, names: list[Any], expected: dict[str, set[str]], rejected: int
 ) -> None:
     lines = [record("cohort", user_id=f"u{n}", cohort=name) for n, name in enumerate(names)]
@@ -189,8 +189,8 @@ def test_two_names_never_become_one(
     assert found.totals("cohort")["rejected"] == rejected
 
 
-def test_names_are_told_apart_where_they_are(loader: Loader) -> None:
-    """An audience, an app's audience and an attribute may be called the same."""
+def test_the_same_name_may_be_used_in_different_destinations(loader: Loader) -> None:
+    """An audience, an app's audience and an attribute may have the same name."""
     loader.settings = {
         "app_api_keys": ["app-key-1"],
         "streams": {
@@ -210,7 +210,7 @@ def test_names_are_told_apart_where_they_are(loader: Loader) -> None:
 
 
 def test_two_streams_may_feed_one_audience(loader: Loader) -> None:
-    """In update mode each says only what it names."""
+    """In update mode each stream changes only the members that it names."""
     loader.settings = {"streams": {"*_cohort": {"audience": "vip"}}}
     lines = [head("a_cohort"), *rows(["u1", "u2"], "a_cohort"), head("b_cohort", "action")]
     lines += [*rows(["u2"], "b_cohort", action="left"), *rows(["u3"], "b_cohort", action="joined")]
@@ -219,8 +219,8 @@ def test_two_streams_may_feed_one_audience(loader: Loader) -> None:
     assert loader.members() == {"u1", "u3"}
 
 
-def test_a_guilty_member_is_singled_out(loader: Loader) -> None:
-    """A 400 for a whole call costs the one row that Batch refuses."""
+def test_a_400_for_a_call_rejects_only_the_bad_member(loader: Loader) -> None:
+    """The call is split until the bad member is alone."""
     loader.batch.fault({"refuse_ids": ["u7"]})
     found = loader.run([head(), *rows(numbered(1, 20)), state(DONE)])
     assert found.code == 0, found.log
@@ -230,8 +230,8 @@ def test_a_guilty_member_is_singled_out(loader: Loader) -> None:
     assert (counts["delivered"], counts["rejected"]) == (19, 1)
 
 
-def test_an_idle_tap_holds_nothing_back(loader: Loader) -> None:
-    """What has waited for checkpoint_seconds is sent, indexed and confirmed without new input."""
+def test_an_idle_tap_does_not_delay_the_delivery(loader: Loader) -> None:
+    """Changes older than `checkpoint_seconds` are sent, indexed and confirmed without new input."""
     process = loader.cold()
     feed(process, [head(), *rows(["u1", "u2"]), state({"seen": 2})])
     wait_for(lambda: len(loader.calls("update")) == 1)

@@ -1,4 +1,4 @@
-"""Random walks over real processes: what runs leave behind that are at it together, killed, or cut off."""
+"""The ledger stays correct when random runs overlap, are killed or lose their database connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EVERYBODY = numbered(1, 120)
 
 
 def rows(stream: str, value: str, ids: list[str]) -> list[str]:
-    """Make a stream that gives all its columns one value."""
+    """Make a stream in which all columns have the same value."""
     columns = COLUMNS[stream]
     head = schema(stream, dict.fromkeys(("user_id", *columns), STRING), ["user_id"])
     return [head, *(record(stream, user_id=id_, **dict.fromkeys(columns, value)) for id_ in ids)]
@@ -40,7 +40,7 @@ def walk(draw: random.Random, value: str) -> list[str]:
 
 
 def assert_true(loader: Loader, **settings: object) -> None:
-    """After a run of each stream Batch holds what it says: nothing was skipped that was not there."""
+    """Assert that after a run of each stream Batch holds its values, so that nothing was wrongly skipped."""
     for stream, columns in COLUMNS.items():
         for _ in range(2):
             found = loader.run([*rows(stream, "x", EVERYBODY), state(DONE)], **settings)
@@ -50,8 +50,10 @@ def assert_true(loader: Loader, **settings: object) -> None:
 
 
 @pytest.mark.parametrize("at_once", [2, 4])
-def test_runs_at_once_leave_a_true_memory(loader: Loader, ledger_url: str, at_once: int) -> None:
-    """Two, and four, that write the same columns; the answers come slowly, and some are lost."""
+def test_the_ledger_is_correct_after_runs_at_the_same_time(
+    loader: Loader, ledger_url: str, at_once: int
+) -> None:
+    """The runs write the same columns, and some answers are slow or lost."""
     draw = random.Random()  # noqa: S311 - test data
     lost = {"accept_then": {"delay": {"seconds": 0.05, "then": "reset"}}}
     loader.batch.fault(lost, path="*/profiles/*", nth=[2, 5, 9])
@@ -62,8 +64,8 @@ def test_runs_at_once_leave_a_true_memory(loader: Loader, ledger_url: str, at_on
     assert_true(loader, **SETTINGS, ledger_url=ledger_url)
 
 
-def test_killed_runs_leave_a_true_memory(loader: Loader, ledger_url: str) -> None:
-    """Killed while a request is out, which Batch takes in, or not, or only later."""
+def test_the_ledger_is_correct_after_killed_runs(loader: Loader, ledger_url: str) -> None:
+    """Each run is killed during a request, which Batch applies at once, later or never."""
     draw = random.Random()  # noqa: S311 - test data
     settings = {**SETTINGS, "ledger_url": ledger_url}
     for number in range(3):
@@ -78,10 +80,10 @@ def test_killed_runs_leave_a_true_memory(loader: Loader, ledger_url: str) -> Non
     assert_true(loader, **settings)
 
 
-def test_a_server_that_cuts_everybody_off_leaves_a_true_memory(
+def test_the_ledger_is_correct_after_the_database_closed_all_sessions(
     loader: Loader, new_database: Callable[[], str]
 ) -> None:
-    """As when it is restarted: sessions end, and with them the locks by which runs see who is alive."""
+    """A restart of the server releases the locks by which runs recognise live runs."""
     url = new_database()
     settings = {**SETTINGS, "ledger_url": url}
     loader.run([*rows("a_users", "first", EVERYBODY), state(DONE)], **settings)

@@ -1,4 +1,4 @@
-"""What an answer means: one table, read as documentation."""
+"""The meaning of every answer of Batch; the table below can be read as documentation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KEYS = ("code", "errors", "bulk_index", "reason", "attribute", "indexing_token",
 
 
 def answer(status: int, body: Any = b"", **headers: str) -> Answer:
-    """Make an answer; anything but bytes becomes JSON."""
+    """Make an answer; a body that is not bytes is written as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, 1000.0)
 
@@ -45,7 +45,7 @@ def partial(*errors: Any) -> dict[str, Any]:
     return {"code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": list(errors)}
 
 
-def blamed(index: Any) -> dict[str, Any]:
+def error(index: Any) -> dict[str, Any]:
     """Make one partial error."""
     return {"category": "BAD", "bulk_index": index, "reason": "no", "attribute": "x"}
 
@@ -59,7 +59,7 @@ def blamed(index: Any) -> dict[str, Any]:
         pytest.param(answer(201, {"code": "SUCCESS"}), Accepted, id="201"),
         pytest.param(answer(203, {"code": "SUCCESS"}), Undocumented, id="another 2xx"),
         pytest.param(answer(204), Undocumented, id="204"),
-        pytest.param(answer(202, {"code": "SUCCESS", "errors": [blamed(0)]}), Undocumented, id="both"),
+        pytest.param(answer(202, {"code": "SUCCESS", "errors": [error(0)]}), Undocumented, id="both"),
         pytest.param(answer(202, {"code": "OK"}), Undocumented, id="unknown code"),
         pytest.param(answer(202, {}), Undocumented, id="no code"),
         pytest.param(answer(202, b"null"), Undocumented, id="null"),
@@ -78,24 +78,24 @@ def blamed(index: Any) -> dict[str, Any]:
         pytest.param(answer(103), Undocumented, id="103"),
         pytest.param(answer(205), Undocumented, id="205"),
         pytest.param(answer(202, partial()), Undocumented, id="partial without errors"),
-        pytest.param(answer(202, partial(blamed(3))), Undocumented, id="index too high"),
-        pytest.param(answer(202, partial(blamed(-1))), Undocumented, id="negative index"),
-        pytest.param(answer(202, partial(blamed("1"))), Accepted, id="index as text"),
-        pytest.param(answer(202, partial(blamed("one"))), Undocumented, id="index in words"),
+        pytest.param(answer(202, partial(error(3))), Undocumented, id="index too high"),
+        pytest.param(answer(202, partial(error(-1))), Undocumented, id="negative index"),
+        pytest.param(answer(202, partial(error("1"))), Accepted, id="index as text"),
+        pytest.param(answer(202, partial(error("one"))), Undocumented, id="index in words"),
         pytest.param(answer(202, {"code": "SUCCESS", "error_code": "X"}), Undocumented, id="an error code"),
         pytest.param(answer(202, {"code": "SUCCESS", "trace": {"id": 1}}), Accepted, id="an unknown key"),
         pytest.param(answer(202, {"code": "SUCCESS", "rejected": "0"}), Accepted, id="no rejected one"),
         pytest.param(answer(202, {"code": "SUCCESS", "failed": 1}), Undocumented, id="one failed, unnamed"),
-        pytest.param(answer(202, {**partial(blamed(0)), "failed": 1}), Accepted, id="one failed, named"),
-        pytest.param(answer(202, {**partial(blamed(0)), "failed": "2"}), Undocumented, id="two, one named"),
+        pytest.param(answer(202, {**partial(error(0)), "failed": 1}), Accepted, id="one failed, named"),
+        pytest.param(answer(202, {**partial(error(0)), "failed": "2"}), Undocumented, id="two, one named"),
         pytest.param(answer(202, {"code": "SUCCESS", "errors": "0"}), Accepted, id="no errors, as text"),
         pytest.param(answer(202, {"code": "SUCCESS", "errors": "1"}), Undocumented, id="an error, as text"),
         pytest.param(answer(202, b'{"code": "SUCCESS", "x": "\xff"}'), Retry, id="not UTF-8"),
         pytest.param(answer(503, b'{"error_message": "\xff"}'), Retry, id="503, not UTF-8"),
-        pytest.param(answer(202, partial(blamed(True))), Undocumented, id="index as boolean"),  # noqa: FBT003
-        pytest.param(answer(202, partial(blamed(1.0))), Undocumented, id="index as float"),
-        pytest.param(answer(202, partial(blamed(None))), Undocumented, id="no index"),
-        pytest.param(answer(202, partial(blamed(10**30))), Undocumented, id="huge index"),
+        pytest.param(answer(202, partial(error(True))), Undocumented, id="index as boolean"),  # noqa: FBT003
+        pytest.param(answer(202, partial(error(1.0))), Undocumented, id="index as float"),
+        pytest.param(answer(202, partial(error(None))), Undocumented, id="no index"),
+        pytest.param(answer(202, partial(error(10**30))), Undocumented, id="huge index"),
         pytest.param(answer(202, partial("x")), Undocumented, id="an error that is not an object"),
         pytest.param(answer(400, {"error_code": "BAD_REQUEST"}), Malformed, id="400"),
         pytest.param(answer(422), Malformed, id="422"),
@@ -115,14 +115,14 @@ def blamed(index: Any) -> dict[str, Any]:
         pytest.param(answer(100), Undocumented, id="100"),
     ],
 )
-def test_a_bulk_answer_means(given: Answer, expected: type) -> None:
-    """Nothing but the documented forms is a success."""
+def test_a_bulk_answer_has_this_meaning(given: Answer, expected: type) -> None:
+    """Only the documented forms are a success."""
     assert type(classify_bulk(given, 3)) is expected
 
 
 def test_several_errors_may_name_one_entry() -> None:
-    """Every reason is kept, by the entry's index."""
-    verdict = classify_bulk(answer(202, partial(blamed(1), blamed(1), {"bulk_index": 2, "reason": "r"})), 3)
+    """Every reason is kept under the entry's index."""
+    verdict = classify_bulk(answer(202, partial(error(1), error(1), {"bulk_index": 2, "reason": "r"})), 3)
     assert isinstance(verdict, Accepted)
     assert verdict.refusals == {1: (Refusal("no", "x", "BAD"),) * 2, 2: (Refusal("r", None, None),)}
 
@@ -138,12 +138,12 @@ def test_several_errors_may_name_one_entry() -> None:
         {"indexing_token": "t", "status": "rejected"},
         {"indexing_token": "t", "code": 500},
         {"error_code": "INTERNAL", "error_message": "later"},
-        {"indexing_token": "t", "code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": [blamed(0)]},
+        {"indexing_token": "t", "code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": [error(0)]},
         {"indexing_token": "t", "errors": {"0": "refused"}},
         {"indexing_token": "t", "code": "QUOTA_EXCEEDED"},
     ],
 )
-def test_an_audience_answer_that_contradicts_itself_is_not_believed(body: Any) -> None:
+def test_a_contradictory_audience_answer_is_not_a_success(body: Any) -> None:
     assert isinstance(classify_change(answer(202, body)), Undocumented)
 
 
@@ -160,7 +160,7 @@ def test_an_audience_answer_that_contradicts_itself_is_not_believed(body: Any) -
         ({}, ""),
     ],
 )
-def test_an_audience_answer_may_come_without_its_token(status: int, body: Any, token: str) -> None:
+def test_an_audience_answer_may_lack_its_token(status: int, body: Any, token: str) -> None:
     """The app platform answers a creation with an empty object."""
     verdict = classify_change(answer(status, body))
     assert isinstance(verdict, Accepted)
@@ -168,8 +168,8 @@ def test_an_audience_answer_may_come_without_its_token(status: int, body: Any, t
 
 
 @pytest.mark.parametrize("status", [200, 203, 204, 207])
-def test_a_write_is_accepted_by_any_success_that_does_not_contradict_it(status: int) -> None:
-    """Neither the status of an app's update nor that of an erasure is documented."""
+def test_any_2xx_without_a_contradiction_accepts_a_write(status: int) -> None:
+    """Batch documents neither the status of an app's update nor that of an erasure."""
     for body in (b"", b"\n", {"code": "SUCCESS"}):
         for verdict in open_verdicts(answer(status, body, Content_Length="1")):
             assert isinstance(verdict, Accepted)
@@ -189,20 +189,20 @@ def test_a_write_is_accepted_by_any_success_that_does_not_contradict_it(status: 
         {"rejected": ["u1"]},
     ],
 )
-def test_a_success_that_names_an_error_is_none(body: Any) -> None:
-    """However open its form is: a person who was not erased must not count as erased."""
+def test_a_2xx_that_names_an_error_is_not_a_success(body: Any) -> None:
+    """A person who was not erased must not count as erased, although the form of the answer is open."""
     assert isinstance(classify_acceptance(answer(200, body)), Undocumented)
     assert isinstance(classify_change(answer(200, body)), Undocumented)
 
 
 @pytest.mark.parametrize("code", ["OK", "success", "ACCEPTED", None, 200, "202"])
-def test_a_success_may_have_any_code_that_says_so(code: Any) -> None:
+def test_a_success_may_have_any_code_that_means_success(code: Any) -> None:
     for verdict in open_verdicts(answer(200, {"code": code, "errors": [], "rejected": "0"})):
         assert isinstance(verdict, Accepted)
 
 
 def open_verdicts(given: Answer) -> list[Any]:
-    """Return what an answer means to each kind of write."""
+    """Return the verdict on an answer for each kind of write whose answer is not documented."""
     return [classify_change(given), classify_creation(given), classify_acceptance(given)]
 
 
@@ -225,7 +225,7 @@ def open_verdicts(given: Answer) -> list[Any]:
         b"0bad1f22",
     ],
 )
-def test_a_success_may_be_a_word_or_nothing(status: int, body: bytes) -> None:
+def test_a_success_may_be_a_word_or_empty(status: int, body: bytes) -> None:
     for verdict in open_verdicts(answer(status, body, Content_Type="text/plain")):
         assert isinstance(verdict, Accepted)
         assert not verdict.document.get("indexing_token")
@@ -251,28 +251,28 @@ def test_a_success_may_be_a_word_or_nothing(status: int, body: bytes) -> None:
         (b"[" * 5000, "application/json"),
     ],
 )
-def test_a_page_or_an_error_is_no_success_and_is_not_asked_for_again(body: bytes, media_type: str) -> None:
-    """It came whole: the same request once more might count twice."""
+def test_a_web_page_or_an_error_is_not_a_success_and_is_not_retried(body: bytes, media_type: str) -> None:
+    """The answer is complete, so the same request might count twice."""
     headers = {"Content_Type": media_type, "Content_Length": str(len(body))}
     for verdict in open_verdicts(answer(200, body, **headers)):
         assert isinstance(verdict, Undocumented)
         assert "r1" not in verdict.what
 
 
-def test_an_answer_that_broke_off_may_be_asked_for_again() -> None:
-    """Without a length nothing says that it came whole."""
+def test_a_call_whose_answer_broke_off_may_be_retried() -> None:
+    """Without a `Content-Length` the answer may be incomplete."""
     for body in (b"", b'{"indexing_tok'):
         for verdict in open_verdicts(answer(200, body)):
             assert isinstance(verdict, Retry)
 
 
-def test_a_document_with_an_error_is_not_believed() -> None:
+def test_a_document_with_an_error_is_not_a_success() -> None:
     found = answer(200, {"audiences": [], "error_code": "AUTHENTICATION_INVALID"})
     assert isinstance(classify_document(found, "audiences"), Undocumented)
 
 
-def test_a_forbidden_creation_is_not_about_the_key() -> None:
-    """It may be about a name that is taken."""
+def test_a_403_for_a_creation_does_not_mean_a_wrong_key() -> None:
+    """It may mean that the name is taken."""
     assert isinstance(classify_creation(answer(403, {"error_code": "API_MISUSE"})), Undocumented)
     assert isinstance(classify_creation(answer(401)), Denied)
 
@@ -291,8 +291,8 @@ def test_a_forbidden_creation_is_not_about_the_key() -> None:
         (answer(200, {f"k{n}": n for n in range(12)}), "keys k0, k1, k2, k3, k4, k5, k6, k7 and 4 more"),
     ],
 )
-def test_what_is_not_documented_is_described_by_its_form(given: Answer, described: str) -> None:
-    """Status, content type and names of keys, never a value."""
+def test_an_undocumented_answer_is_described_by_its_form(given: Answer, described: str) -> None:
+    """The description has the status, the content type and the names of keys, never a value."""
     verdict = classify_bulk(given, 1)
     assert isinstance(verdict, Failure)
     assert described in verdict.what
@@ -315,14 +315,14 @@ def test_the_errors_of_both_platforms_are_read(body: Any) -> None:
 
 
 def test_an_error_of_another_shape_is_described_by_its_form() -> None:
-    """Status, content type, names of keys; an error that Batch names is named."""
+    """An error code of Batch is shown instead."""
     verdicts = [classify_change(answer(409, body)) for body in ({"reason": "x"}, {"error_code": "BUSY"})]
     said = [verdict.what for verdict in verdicts if isinstance(verdict, Failure)]
     assert said == ["409, no content type, keys reason", "409 BUSY"]
 
 
 def test_a_document_needs_its_keys() -> None:
-    """A list without `audiences` is not Batch speaking."""
+    """A list without `audiences` is not an answer of Batch."""
     assert isinstance(classify_document(answer(200, {"audiences": []}), "audiences"), Accepted)
     verdict = classify_document(answer(200, {"other": []}), "audiences")
     assert isinstance(verdict, Undocumented)
@@ -352,12 +352,12 @@ def test_a_document_needs_its_keys() -> None:
     ],
 )
 def test_retry_after_is_read_as_seconds_or_date(value: str, expected: float | None) -> None:
-    """What is absurd counts as not said."""
+    """An absurd value counts as missing."""
     assert retry_after(value, now=1000.0) == expected
 
 
-def test_a_date_is_by_the_clock_that_wrote_the_answer() -> None:
-    """However wrong the local clock is."""
+def test_a_retry_after_date_is_relative_to_the_date_of_the_answer() -> None:
+    """A wrong local clock does not matter."""
     headers = {"Date": formatdate(5000, usegmt=True), "Retry_After": formatdate(5007, usegmt=True)}
     verdict = classify_bulk(answer(503, **headers), 1)
     assert isinstance(verdict, Retry)
@@ -368,12 +368,14 @@ def test_a_date_is_by_the_clock_that_wrote_the_answer() -> None:
     ("given", "expected"),
     [({"Date": formatdate(5000, usegmt=True)}, 5000.0), ({"date": "yesterday"}, None), ({}, None)],
 )
-def test_an_answer_says_what_time_it_is(given: dict[str, str], expected: float | None) -> None:
+def test_the_time_of_batch_is_read_from_the_date_header(
+    given: dict[str, str], expected: float | None
+) -> None:
     assert batch_time(answer(200, **given)) == expected
 
 
-def test_only_what_was_perhaps_applied_is_ambiguous() -> None:
-    """A 429 was refused for sure, a 500 may have been accepted."""
+def test_only_a_call_that_may_have_been_applied_is_ambiguous() -> None:
+    """A call with a 429 was certainly refused, one with a 500 may have been applied."""
     throttled, failed = classify_bulk(answer(429), 1), classify_bulk(answer(500), 1)
     assert isinstance(throttled, Retry)
     assert throttled.throttled
@@ -382,8 +384,8 @@ def test_only_what_was_perhaps_applied_is_ambiguous() -> None:
     assert failed.ambiguous
 
 
-def test_the_server_s_message_stays_out_of_what_is_logged() -> None:
-    """A message may echo a record: it goes to the rejects, the log gets the code."""
+def test_the_error_message_of_batch_is_not_logged() -> None:
+    """A message may contain personal data: it is written to the rejects, and the log shows the code only."""
     body = {"error_code": "BAD_REQUEST", "error_message": "ada@example.com is wrong"}
     verdict = classify_bulk(answer(400, body), 1)
     assert verdict == Malformed("400 BAD_REQUEST", 400, "BAD_REQUEST", "ada@example.com is wrong")
@@ -412,15 +414,15 @@ BODIES = st.binary(max_size=20) | JSON | PARTIAL
 
 
 @given(st.integers(200, 299), BODIES)
-def test_no_whole_success_is_asked_for_again(status: int, body: Any) -> None:
+def test_a_complete_2xx_answer_is_never_retried(status: int, body: Any) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     for verdict in open_verdicts(answer(status, raw, Content_Length=str(len(raw)))):
         assert isinstance(verdict, Accepted | Undocumented)
 
 
 @given(st.integers(100, 599), st.none() | st.text(max_size=20), BODIES)
-def test_whatever_a_server_says_there_is_a_verdict(status: int, after: str | None, body: Any) -> None:
-    """No answer makes it stumble; success needs its status, an object and possible indexes."""
+def test_every_possible_answer_gets_a_verdict(status: int, after: str | None, body: Any) -> None:
+    """A success needs a 2xx status, an object or a word, and valid indexes."""
     headers = {} if after is None else {"Retry-After": after}
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     given_answer = Answer(status, headers, raw, 1000.0)

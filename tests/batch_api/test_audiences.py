@@ -1,4 +1,4 @@
-"""Lists of audiences: whole, in any number, and never without end; one listing serves a run."""
+"""The list of audiences is read completely, once per run, and an endless list ends the run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Reply = tuple[int, Any]
 
 
 class Scripted:
-    """A transport that answers by a function of the call, and keeps what was asked."""
+    """A transport that answers with a function and keeps the calls."""
 
     def __init__(self, answer: Callable[[Call], Reply]) -> None:
         self._answer = answer
@@ -53,7 +53,7 @@ class Scripted:
         return Answer(status, {"Content-Type": "application/json"}, content)
 
     def hurry(self, seconds: float) -> None:
-        """Nothing hangs here."""
+        """Do nothing, because no attempt hangs."""
 
 
 def world(platform: Platform, answer: Callable[[Call], Reply]) -> tuple[Listing, AudienceSender, Scripted]:
@@ -64,7 +64,7 @@ def world(platform: Platform, answer: Callable[[Call], Reply]) -> tuple[Listing,
 
 
 def page_of(names: list[str]) -> Callable[[Call], Reply]:
-    """Answer as a project does: cursors that mean nothing, a count on the first page only."""
+    """Answer as a project does: opaque cursors, and a count on the first page only."""
 
     def answer(call: Call) -> Reply:
         query = call.query or {}
@@ -79,7 +79,7 @@ def page_of(names: list[str]) -> Callable[[Call], Reply]:
 
 
 def offset_of(names: list[str]) -> Callable[[Call], Reply]:
-    """Answer as an app does: by offset, with nothing that says whether there is more."""
+    """Answer as an app does: by offset, without saying whether more audiences follow."""
 
     def answer(call: Call) -> Reply:
         query = call.query or {}
@@ -96,14 +96,14 @@ def test_every_audience_is_listed(platform: Platform, answers: Any, count: int) 
     names = [f"a{number}" for number in range(count)]
     listing, _, transport = world(platform, answers(names))
     assert listing.names() == set(names)
-    assert listing.names() == set(names), "and asked for once"
+    assert listing.names() == set(names), "the second time without calls"
     full_pages = count // 100 + 1 if platform is APP else max(1, math.ceil(count / 100))
     assert len(transport.calls) == full_pages
     assert ("from" in (transport.calls[0].query or {})) == (platform is APP)
 
 
 def test_an_empty_page_does_not_end_a_list() -> None:
-    """Nothing says that a page has names while there is more; two in a row prove that there is no end."""
+    """A page may be empty although more follow; two empty pages in a row count as an endless list."""
     pages = {None: project_page([], "c-1"), "c-1": project_page(["vip"], None, more=False)}
     listing, _, _ = world(PROJECT, lambda call: pages[(call.query or {}).get("from")])
     assert listing.names() == {"vip"}
@@ -111,7 +111,7 @@ def test_an_empty_page_does_not_end_a_list() -> None:
 
 @pytest.mark.parametrize("platform", [PROJECT, APP])
 @pytest.mark.parametrize("status", [400, 404])
-def test_an_audience_that_is_gone_while_its_index_is_awaited_is_named(
+def test_an_audience_that_disappears_while_its_index_is_polled_is_named(
     platform: Platform, status: int
 ) -> None:
     refusal = {"error_code": "AUDIENCE_NOT_FOUND", "error_message": "m"}
@@ -127,17 +127,17 @@ def project_page(names: list[str], cursor: Any, *, more: Any = True) -> Reply:
 
 
 def endless(call: Call) -> Reply:
-    """Always more, under names and cursors that were never seen."""
+    """Answer with new names and a new cursor every time."""
     start = (call.query or {}).get("from", "0")
     return project_page([f"n{start}"], str(int(start) + 1))
 
 
-WITHOUT_END: dict[str, tuple[Platform, Callable[[Call], Reply]]] = {
+ENDLESS: dict[str, tuple[Platform, Callable[[Call], Reply]]] = {
     "a cursor that repeats": (PROJECT, lambda _: project_page(["a"], "again")),
     "pages without a name": (PROJECT, lambda call: project_page([], str(call.query)[-9:])),
-    "new names for ever": (PROJECT, endless),
+    "endless new names": (PROJECT, endless),
     "an offset that is not obeyed": (APP, lambda _: offset_of(["a"] * 100)(APP.list_call("0"))),
-    "an app's new names for ever": (
+    "endless new names of an app": (
         APP,
         lambda call: (
             200,
@@ -147,16 +147,16 @@ WITHOUT_END: dict[str, tuple[Platform, Callable[[Call], Reply]]] = {
 }
 
 
-@pytest.mark.parametrize("case", WITHOUT_END)
-def test_a_list_without_end_ends_the_run(case: str) -> None:
-    platform, answer = WITHOUT_END[case]
+@pytest.mark.parametrize("case", ENDLESS)
+def test_an_endless_list_ends_the_run(case: str) -> None:
+    platform, answer = ENDLESS[case]
     listing, sender, transport = world(platform, answer)
     assert isinstance(listing.names(), Failure)
     assert len(transport.calls) <= MOST_PAGES
     receipt = sender.change("vip", "vip", [b'{"action":"add","id":"u1"}'])
     assert isinstance(receipt.failure, DeliveryError)
     assert "does not end" in str(receipt.failure)
-    assert not any(call.body for call in transport.calls), "nothing was created, nothing was changed"
+    assert not any(call.body for call in transport.calls), "an audience was created or changed"
 
 
 ODD: dict[str, Reply] = {
@@ -177,8 +177,8 @@ ODD: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_a_list_of_another_shape_changes_nothing(case: str) -> None:
-    """It would hide an audience, which would then be replaced as if it were new."""
+def test_an_unreadable_list_stops_every_change(case: str) -> None:
+    """Otherwise an existing audience would be taken for a new one and replaced."""
     _, sender, transport = world(PROJECT, lambda _: ODD[case])
     for receipt in (
         sender.change("vip", "vip", [b'{"action":"add","id":"u1"}']),
@@ -191,7 +191,7 @@ def test_a_list_of_another_shape_changes_nothing(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["has_more in words", "no cursor", "a cursor that is an object"])
-def test_a_page_that_does_not_say_what_follows_is_told_by_its_form(case: str) -> None:
+def test_a_page_that_does_not_say_whether_more_follows_is_described_by_its_form(case: str) -> None:
     listing, _, _ = world(PROJECT, lambda _: ODD[case])
     failure = listing.names()
     assert isinstance(failure, Failure)
@@ -199,14 +199,14 @@ def test_a_page_that_does_not_say_what_follows_is_told_by_its_form(case: str) ->
     assert "keys audiences, has_more, next_from" in failure.what
 
 
-def test_whether_more_follows_may_come_as_text() -> None:
+def test_has_more_may_be_a_text() -> None:
     pages = {None: project_page(["a"], 7, more="true"), "7": project_page(["vip"], None, more="False")}
     listing, _, _ = world(PROJECT, lambda call: pages[(call.query or {}).get("from")])
     assert listing.names() == {"a", "vip"}
 
 
-def test_a_name_that_the_pages_skipped_is_viewed() -> None:
-    """A list that changes while it is paged: a mirror must not take its audience for new."""
+def test_an_audience_that_is_missing_in_the_list_is_looked_up() -> None:
+    """A list may change while its pages are read, and a mirror must not take its audience for a new one."""
     names = [f"a{number}" for number in range(150)]
 
     def answer(call: Call) -> Reply:
@@ -220,7 +220,7 @@ def test_a_name_that_the_pages_skipped_is_viewed() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_creation_that_the_key_does_not_open_names_the_key(status: int) -> None:
+def test_a_denied_creation_is_reported_as_a_refused_access(status: int) -> None:
     def answer(call: Call) -> Reply:
         if call.method == "POST":
             return status, {"error_code": "API_MISUSE"}
@@ -233,8 +233,8 @@ def test_a_creation_that_the_key_does_not_open_names_the_key(status: int) -> Non
     assert isinstance(receipt.failure, AccessRefusedError)
 
 
-def test_members_are_not_blamed_while_batch_cannot_show_the_audience() -> None:
-    """A 400 for a change, then a failing view: undelivered, not rejected."""
+def test_members_are_not_rejected_while_batch_cannot_show_the_audience() -> None:
+    """After a 400 for a change and a failed view, the members are undelivered."""
 
     def answer(call: Call) -> Reply:
         if "list" in call.path:
@@ -261,8 +261,8 @@ ODD_VIEWS: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("case", ODD_VIEWS)
-def test_only_400_and_404_say_that_there_is_no_such_audience(case: str) -> None:
-    """And only a view of it that there is one: otherwise the run stops, and nothing is created."""
+def test_only_a_400_or_404_means_that_an_audience_does_not_exist(case: str) -> None:
+    """Only a view of it means that it exists; after any other answer the run stops without creating it."""
     names = [f"a{number}" for number in range(150)]
 
     def answer(call: Call) -> Reply:
@@ -275,8 +275,8 @@ def test_only_400_and_404_say_that_there_is_no_such_audience(case: str) -> None:
     assert not any(call.body for call in transport.calls)
 
 
-def test_a_name_that_the_pages_skipped_is_not_created_again() -> None:
-    """A creation of an audience that exists may be a success that changes it."""
+def test_an_audience_that_is_missing_in_the_list_is_not_created_again() -> None:
+    """Creating an existing audience might succeed and change it."""
     names = [f"a{number}" for number in range(150)]
 
     def answer(call: Call) -> Reply:
@@ -294,7 +294,7 @@ def test_a_name_that_the_pages_skipped_is_not_created_again() -> None:
 
 
 def app_that_refuses_to_replace(listed: list[str], bad: str = "") -> Callable[[Call], Reply]:
-    """Answer as an app that takes no PUT, and no change with a bad member."""
+    """Answer as an app that refuses every PUT, and every change with a bad member."""
     audiences = set(listed)
 
     def answer(call: Call) -> Reply:
@@ -316,8 +316,8 @@ def app_that_refuses_to_replace(listed: list[str], bad: str = "") -> Callable[[C
 MANY = [b'{"id":"u%d"}' % number for number in range(10_000)]
 
 
-def test_a_replacement_that_is_refused_as_such_blames_no_member() -> None:
-    """Who else is in the audience is not known, so it stops; after a few calls, not after thousands."""
+def test_a_refused_replacement_does_not_reject_its_members() -> None:
+    """The run stops after a few calls, because it does not know the other members of the audience."""
     _, sender, transport = world(APP, app_that_refuses_to_replace(["vip"]))
     sender.vouch()
     receipt = sender.replace("vip", "vip", MANY)
@@ -327,15 +327,15 @@ def test_a_replacement_that_is_refused_as_such_blames_no_member() -> None:
     assert len(transport.calls) < 20
 
 
-def test_a_new_audience_is_filled_where_nothing_is_replaced() -> None:
+def test_a_new_audience_is_filled_even_if_replacements_are_refused() -> None:
     _, sender, transport = world(APP, app_that_refuses_to_replace([], bad='"u77"'))
     receipt = sender.replace("vip", "vip", MANY)
     assert (receipt.failure, set(receipt.refused), receipt.unconfirmed) == (None, {77}, set())
     assert len(transport.calls) < 70
 
 
-def test_a_member_that_is_neither_replaced_nor_added_is_to_blame() -> None:
-    """The replacement itself is good, as the next member shows."""
+def test_a_member_that_can_neither_replace_nor_be_added_is_rejected() -> None:
+    """The replacement itself is fine, as the next member shows."""
 
     def answer(call: Call) -> Reply:
         if call.method == "GET":

@@ -1,4 +1,4 @@
-"""Bulk calls: who is guilty is singled out; what nobody vouches for is not rejected."""
+"""Refused bulk calls are split until the bad entry is found; no entry is rejected without proof."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 class Batch:
-    """A server that refuses whole calls for the entries it finds guilty."""
+    """A server that refuses every call with a bad entry as a whole."""
 
-    def __init__(self, guilty: set[bytes], most: int = 10**6) -> None:
-        self.guilty = guilty
+    def __init__(self, bad: set[bytes], most: int = 10**6) -> None:
+        self.bad = bad
         self.most = most
         self.accepted: list[bytes] = []
         self.calls = 0
@@ -43,13 +43,13 @@ class Batch:
         self.calls += 1
         if sum(map(len, entries)) > self.most:
             return TooLarge()
-        if self.guilty & set(entries):
+        if self.bad & set(entries):
             return Malformed("400 BAD_REQUEST", 400, "BAD_REQUEST", "something is wrong with it")
         self.accepted += entries
         return Accepted()
 
 
-def test_a_403_is_not_said_to_be_a_wrong_key() -> None:
+def test_a_403_is_not_reported_as_a_wrong_key() -> None:
     """Batch answers 401 for a key that it does not know, and API_MISUSE with a 403."""
     wrong, misused = failure_of(Denied("401", 401)), failure_of(Denied("403 API_MISUSE", 403, "API_MISUSE"))
     assert type(wrong) is type(misused) is AccessRefusedError
@@ -59,7 +59,7 @@ def test_a_403_is_not_said_to_be_a_wrong_key() -> None:
 
 
 class Recorder:
-    """A client that has every call accepted, and keeps its body."""
+    """A client that accepts every call and keeps its body."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -71,7 +71,7 @@ class Recorder:
 
 
 def test_a_call_is_split_by_the_bytes_of_its_body() -> None:
-    """What the records took says little: dates and names grow on the way."""
+    """The size of the records is not enough to go by, because dates and names grow."""
     client: Any = Recorder()
     project = Project(Secret("k"), "p", "2.11")
     sender = BulkSender(client, project, dict.fromkeys([UPDATE.route], client), Accepted)
@@ -84,7 +84,7 @@ def test_a_call_is_split_by_the_bytes_of_its_body() -> None:
 
 
 def divider(probe: Verdict | None = None) -> Divider:
-    """Make a divider; its probe finds keys and address right."""
+    """Make a divider; without a `probe`, keys and address are right."""
     return Divider(lambda: probe or Accepted())
 
 
@@ -92,7 +92,7 @@ def entries(count: int) -> list[bytes]:
     return [f"e{number:04d}".encode() for number in range(count)]
 
 
-def test_one_guilty_entry_costs_only_itself() -> None:
+def test_only_the_bad_entry_of_a_call_is_refused() -> None:
     batch = Batch({b"e0077"})
     receipt = divider().deliver(entries(200), batch.send)
     assert set(receipt.refused) == {77}
@@ -101,15 +101,15 @@ def test_one_guilty_entry_costs_only_itself() -> None:
     assert batch.calls <= 2 * 8 + 1
 
 
-def test_what_is_too_large_is_split_in_order() -> None:
+def test_a_call_that_is_too_large_is_split_in_order() -> None:
     batch = Batch(set(), most=50)
     receipt = divider().deliver(entries(40), batch.send)
     assert not receipt.refused
     assert batch.accepted == entries(40)
 
 
-def test_refusals_without_any_success_are_the_configuration() -> None:
-    """Five operations singled out and nothing ever accepted: stop, and reject none of them."""
+def test_refusals_without_any_success_are_a_configuration_error() -> None:
+    """After five refused entries and not one success, the run stops without rejecting any of them."""
     batch = Batch(set(entries(50)))
     receipt = divider().deliver(entries(50), batch.send)
     assert isinstance(receipt.failure, ConfigurationError)
@@ -118,8 +118,8 @@ def test_refusals_without_any_success_are_the_configuration() -> None:
     assert batch.calls < 20
 
 
-def test_a_call_of_which_nothing_was_left_to_send_has_proved_nothing() -> None:
-    """Its events had been sent once and may have arrived: they were not sent again, so Batch said nothing."""
+def test_a_call_without_a_request_does_not_prove_the_configuration_right() -> None:
+    """If its events may have arrived before, they are not sent again, so there is no answer of Batch."""
     batch = Batch(set(entries(50)))
     shared = divider()
     assert shared.deliver([b"x"], lambda _: Accepted(sent=False)).failure is None
@@ -128,8 +128,8 @@ def test_a_call_of_which_nothing_was_left_to_send_has_proved_nothing() -> None:
     assert receipt.refused == {}
 
 
-def test_few_refused_operations_are_guilty_where_keys_and_address_are_right() -> None:
-    """Four prove nothing: the read-only call does."""
+def test_few_refused_entries_are_rejected_if_keys_and_address_are_right() -> None:
+    """Four refusals do not prove that, but a read-only call does."""
     receipt = divider().deliver(entries(4), Batch(set(entries(4))).send)
     assert receipt.failure is None
     assert set(receipt.refused) == {0, 1, 2, 3}
@@ -146,7 +146,7 @@ def test_few_refused_operations_are_guilty_where_keys_and_address_are_right() ->
         (Undocumented("204"), DeliveryError),
     ],
 )
-def test_few_refused_operations_are_undelivered_where_that_is_not_known(
+def test_few_refused_entries_are_undelivered_if_keys_and_address_are_not_proven(
     probe: Verdict, expected: type[StopRun]
 ) -> None:
     receipt = divider(probe).deliver([b"x"], Batch({b"x"}).send)
@@ -172,7 +172,7 @@ def test_the_read_only_call_is_made_once_and_only_if_needed() -> None:
     assert len(probes) == 1
 
 
-def test_once_something_was_accepted_refusals_stand() -> None:
+def test_refused_entries_are_rejected_once_an_entry_was_accepted() -> None:
     known = divider()
     known.deliver([b"fine"], Batch(set()).send)
     receipt = known.deliver(entries(8), Batch(set(entries(8))).send)
@@ -180,33 +180,33 @@ def test_once_something_was_accepted_refusals_stand() -> None:
     assert set(receipt.refused) == set(range(8))
 
 
-def test_what_was_accepted_before_a_failure_stays_confirmed() -> None:
-    """401 in the middle of a bisection: the first half is in, the rest is unconfirmed."""
+def test_entries_accepted_before_a_failure_stay_confirmed() -> None:
+    """After a 401 in the middle of a split call, the first half is confirmed and the rest is not."""
     verdicts: list[Verdict] = [Malformed("400"), Accepted(), Denied("401")]
     receipt = divider().deliver(entries(4), lambda _: verdicts.pop(0))
     assert isinstance(receipt.failure, AccessRefusedError)
     assert receipt.unconfirmed == {2, 3}
 
 
-def test_a_wrong_address_leaves_nothing_refused() -> None:
+def test_a_wrong_address_does_not_refuse_entries() -> None:
     receipt = divider().deliver(entries(4), lambda _: Misrouted("404"))
     assert isinstance(receipt.failure, ConfigurationError)
     assert not receipt.refused
 
 
-def test_partial_errors_keep_their_place_in_a_split_call() -> None:
+def test_partial_errors_of_a_split_call_keep_their_index() -> None:
     verdicts: list[Verdict] = [TooLarge(), Accepted(), Accepted({1: (Refusal("no", "x"),)})]
     receipt = divider().deliver(entries(4), lambda _: verdicts.pop(0))
     assert receipt.refused == {3: (Refusal("no", "x"),)}
 
 
 @given(st.integers(1, 60), st.sets(st.integers(0, 59)), st.integers(5, 400))
-def test_every_entry_is_accepted_or_refused_exactly_once(count: int, guilty: set[int], most: int) -> None:
-    """Whatever is guilty and however small the limit, nothing is lost and nothing is sent twice."""
+def test_every_entry_is_accepted_or_refused_exactly_once(count: int, bad: set[int], most: int) -> None:
+    """With any bad entries and any size limit, every entry is settled and no accepted one is sent twice."""
     known = divider()
     known.deliver([b"fine"], Batch(set()).send)
     given_entries = entries(count)
-    batch = Batch({given_entries[index] for index in guilty if index < count}, most)
+    batch = Batch({given_entries[index] for index in bad if index < count}, most)
     receipt = known.deliver(given_entries, batch.send)
     accepted = {given_entries.index(entry) for entry in batch.accepted}
     assert len(accepted) == len(batch.accepted)

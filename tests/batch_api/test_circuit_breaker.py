@@ -1,4 +1,4 @@
-"""Circuit breaker: one probe, the others wait."""
+"""Circuit breaker: after a failure one request probes Batch while the others wait."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def entered(circuit: CircuitBreaker, clock: FakeClock, within: float) -> int | N
     return circuit.enter(lambda: until)
 
 
-def test_where_batch_answers_nobody_waits() -> None:
+def test_requests_do_not_wait_while_batch_answers() -> None:
     circuit, clock, _ = world()
     rounds = {circuit.enter(never) for _ in range(16)}
     assert len(rounds) == 1
     assert clock.waits == []
 
 
-def test_after_a_failure_one_goes_ahead_and_its_answer_opens_for_all() -> None:
+def test_after_a_failure_one_request_probes_and_its_answer_lets_all_others_go() -> None:
     circuit, clock, _ = world()
     first = circuit.enter(never)
     assert first is not None
@@ -59,7 +59,7 @@ def test_after_a_failure_one_goes_ahead_and_its_answer_opens_for_all() -> None:
     assert entered(circuit, clock, 0.0001) is not None
 
 
-def test_those_that_left_together_count_as_one_failure() -> None:
+def test_failures_of_requests_sent_together_count_once() -> None:
     circuit, clock, _ = world()
     together = [circuit.enter(never) for _ in range(9)]
     for round_ in together:
@@ -69,7 +69,7 @@ def test_those_that_left_together_count_as_one_failure() -> None:
     assert clock.now - began == 1.0
 
 
-def test_an_answer_from_before_does_not_open() -> None:
+def test_an_answer_to_a_request_sent_before_the_failure_does_not_end_the_wait() -> None:
     circuit, clock, _ = world()
     early, late = circuit.enter(never), circuit.enter(never)
     circuit.failed(early or 0, 0.0)
@@ -77,7 +77,7 @@ def test_an_answer_from_before_does_not_open() -> None:
     assert entered(circuit, clock, 0.9) is None
 
 
-def test_what_batch_asks_for_holds_for_all() -> None:
+def test_the_longest_retry_after_applies_to_all_requests() -> None:
     circuit, clock, _ = world(chance=0.0)
     early, late = circuit.enter(never), circuit.enter(never)
     circuit.failed(early or 0, 2.0)
@@ -87,7 +87,7 @@ def test_what_batch_asks_for_holds_for_all() -> None:
     assert clock.now - began == 7.0
 
 
-def test_an_attempt_that_was_not_made_lets_another_go_ahead() -> None:
+def test_a_withdrawn_probe_lets_another_request_go() -> None:
     circuit, clock, _ = world()
     circuit.failed(circuit.enter(never) or 0, 0.0)
     probe = circuit.enter(never)
@@ -95,7 +95,7 @@ def test_an_attempt_that_was_not_made_lets_another_go_ahead() -> None:
     assert entered(circuit, clock, 0.0001) is not None
 
 
-def test_a_stop_cuts_chance_short_but_not_what_batch_asked_for() -> None:
+def test_a_stop_shortens_the_random_pause_but_not_the_retry_after() -> None:
     circuit, clock, stop = world()
     circuit.failed(circuit.enter(never) or 0, 3.0)
     wait = clock.wait
@@ -109,7 +109,7 @@ def test_a_stop_cuts_chance_short_but_not_what_batch_asked_for() -> None:
     assert clock.now == 1003.0
 
 
-def test_a_run_that_has_to_end_tries_more_than_once_in_the_time_it_has() -> None:
+def test_a_stopping_run_retries_more_than_once_until_its_deadline() -> None:
     circuit, clock, stop = world()
     stop.request(4.0)
     tries = 0
@@ -121,17 +121,17 @@ def test_a_run_that_has_to_end_tries_more_than_once_in_the_time_it_has() -> None
 
 
 def together(answer: Callable[[int], Answer], senders: int = 16) -> tuple[Client, list[Any], int]:
-    """Send from many threads at once; every answer takes long enough for all to have left."""
+    """Send from many threads at once; an answer arrives only after all threads have sent."""
     clock = Clock()
     numbers: list[int] = []
-    everybody = threading.Barrier(senders)
+    all_senders = threading.Barrier(senders)
 
     class Transport:
         def send(self, call: Call) -> Answer:
             del call
             numbers.append(len(numbers))
-            if numbers[-1] < senders and everybody.n_waiting < senders:
-                everybody.wait(10)
+            if numbers[-1] < senders and all_senders.n_waiting < senders:
+                all_senders.wait(10)
             return answer(len(numbers))
 
     client = Client(Transport(), clock, Stop(clock), 60.0)  # type: ignore[arg-type]
@@ -151,15 +151,15 @@ def together(answer: Callable[[int], Answer], senders: int = 16) -> tuple[Client
 
 
 def test_an_api_that_is_down_gets_one_request_at_a_time() -> None:
-    """Sixteen fail together; then one more fails alone, and the next one's success frees the others."""
+    """Sixteen requests fail together, then one fails alone; the success of the next one frees the others."""
     client, verdicts, attempts = together(lambda number: DOWN if number <= 17 else SUCCESS)
     assert [type(verdict) for verdict in verdicts] == [Accepted] * 16
     assert attempts == 16 + 1 + 16
     assert client.counters.retries == 17
 
 
-def test_a_key_that_was_denied_is_not_tried_again() -> None:
-    """One sender is told 401 while the others fail: they end with the same verdict, unsent."""
+def test_a_denied_key_is_not_tried_again() -> None:
+    """After one sender got a 401, the waiting ones get the same verdict without sending."""
     _, verdicts, attempts = together(lambda number: DOWN if number <= 16 else REFUSED)
     assert {type(verdict) for verdict in verdicts} == {Denied}
     assert attempts == 17

@@ -1,4 +1,4 @@
-"""Retries: full jitter, what Batch asked for, a deadline, and a stop that ends the waiting."""
+"""Retries have full jitter, obey `Retry-After`, end at a deadline and end early at a stop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CALL = Call("POST", "/2.11/profiles/update", None, b"[]", operations=10)  # type
 
 
 class Script:
-    """A transport that gives scripted answers, then repeats the last one."""
+    """A transport that returns scripted answers, the last one again and again."""
 
     def __init__(self, clock: FakeClock, *answers: Answer | TransportError | Callable[[], Any]) -> None:
         self._clock = clock
@@ -31,7 +31,7 @@ class Script:
         self.sent_at: list[float] = []
 
     def send(self, call: Call) -> Answer:
-        """Give the next answer."""
+        """Return the next answer."""
         _ = call
         self.sent_at.append(self._clock.now)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
@@ -42,17 +42,19 @@ class Script:
         return answer()  # type: ignore[no-any-return]
 
     def hurry(self, seconds: float) -> None:
-        """Nothing hangs here."""
+        """Do nothing, because no attempt hangs."""
 
 
 def failing(status: int, **headers: str) -> Answer:
     return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, b"", 1000.0)
 
 
-def world(*answers: Any, chance: float = 1.0, patience: float = 300.0) -> tuple[Client, Script, RateLimiter]:
+def world(
+    *answers: Any, chance: float = 1.0, max_retry_seconds: float = 300.0
+) -> tuple[Client, Script, RateLimiter]:
     clock = FakeClock(chance)
     script = Script(clock, *answers)
-    client = Client(script, clock, Stop(clock), patience)  # type: ignore[arg-type]
+    client = Client(script, clock, Stop(clock), max_retry_seconds)  # type: ignore[arg-type]
     return client, script, RateLimiter(Rate(math.inf, math.inf), clock)
 
 
@@ -60,7 +62,7 @@ def send(client: Client, limiter: RateLimiter) -> Any:
     return client.send(CALL, lambda answer: classify_bulk(answer, 1), limiter, cost=10)
 
 
-def test_a_passing_trouble_is_retried() -> None:
+def test_a_temporary_failure_is_retried() -> None:
     client, script, limiter = world(failing(500), failing(503), SUCCESS)
     assert isinstance(send(client, limiter), Accepted)
     assert len(script.sent_at) == 3
@@ -68,8 +70,8 @@ def test_a_passing_trouble_is_retried() -> None:
     assert client.counters.possibly_twice == 20
 
 
-def test_pauses_grow_and_are_jittered_over_their_whole_range() -> None:
-    """With the longest draw: 1, 2, 4, 8 seconds; with the shortest none at all."""
+def test_pauses_double_and_are_random_over_their_whole_range() -> None:
+    """They are 1, 2, 4 and 8 seconds at most and 0 at least."""
     client, script, limiter = world(*[failing(500)] * 4, SUCCESS)
     send(client, limiter)
     gaps = [b - a for a, b in zip(script.sent_at, script.sent_at[1:], strict=False)]
@@ -88,14 +90,16 @@ def test_pauses_grow_and_are_jittered_over_their_whole_range() -> None:
         (429, {"Retry_After": "whenever"}, 2.0),
     ],
 )
-def test_nothing_is_sent_earlier_than_batch_asked(status: int, headers: dict[str, str], least: float) -> None:
+def test_a_retry_is_not_sent_earlier_than_batch_asked(
+    status: int, headers: dict[str, str], least: float
+) -> None:
     client, script, limiter = world(failing(status, **headers), SUCCESS, chance=0.0)
     send(client, limiter)
     assert script.sent_at[1] - script.sent_at[0] >= least
 
 
-def test_a_call_that_is_only_good_to_know_keeps_to_the_rate_and_to_what_batch_asks() -> None:
-    """It is not repeated, but what comes after it waits as after any other call."""
+def test_an_optional_call_is_not_retried_but_its_retry_after_is_obeyed() -> None:
+    """The next call waits as after any other failed call."""
     client, script, limiter = world(failing(429, Retry_After="7"), SUCCESS, chance=0.0)
     verdict = client.glance(CALL, lambda answer: classify_bulk(answer, 1), limiter)
     assert isinstance(verdict, Retry)
@@ -104,21 +108,21 @@ def test_a_call_that_is_only_good_to_know_keeps_to_the_rate_and_to_what_batch_as
     assert script.sent_at[1] - script.sent_at[0] >= 7.0
 
 
-def test_what_takes_too_long_is_given_up() -> None:
-    """At most `max_retry_seconds` after the first failure, and the last trouble is told."""
-    client, script, limiter = world(failing(500), patience=10.0)
+def test_retries_end_after_max_retry_seconds() -> None:
+    """The time counts from the first failure, and the verdict is that of the last attempt."""
+    client, script, limiter = world(failing(500), max_retry_seconds=10.0)
     verdict = send(client, limiter)
     assert verdict == Retry("500, no content type, empty", 500, doubted=True)
     assert script.sent_at[-1] - script.sent_at[0] <= 10.0
 
 
-def test_a_longer_wait_than_there_is_time_for_is_not_begun() -> None:
-    client, script, limiter = world(failing(429, Retry_After="3600"), patience=10.0)
+def test_a_call_is_given_up_at_once_if_its_retry_after_exceeds_the_time_left() -> None:
+    client, script, limiter = world(failing(429, Retry_After="3600"), max_retry_seconds=10.0)
     assert isinstance(send(client, limiter), Retry)
     assert len(script.sent_at) == 1
 
 
-def test_what_another_attempt_would_not_change_is_not_retried() -> None:
+def test_a_denied_call_is_not_retried() -> None:
     client, script, limiter = world(failing(401))
     assert isinstance(send(client, limiter), Denied)
     assert len(script.sent_at) == 1
@@ -126,7 +130,7 @@ def test_what_another_attempt_would_not_change_is_not_retried() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\n"])
 def test_events_are_not_sent_again_after_a_success_without_a_body(body: bytes) -> None:
-    """They may have been taken; what is asked again would double them, attempt by attempt."""
+    """Batch may have applied them, so each further attempt might duplicate them."""
     client, script, limiter = world(Answer(202, {"Content-Length": str(len(body))}, body), SUCCESS)
     verdict = send(client, limiter)
     assert isinstance(verdict, Undocumented)
@@ -135,21 +139,21 @@ def test_events_are_not_sent_again_after_a_success_without_a_body(body: bytes) -
     assert client.counters.possibly_twice == 0
 
 
-def test_a_success_that_broke_off_in_its_headers_is_asked_for_again() -> None:
-    """Without a header that says how long the body is, it was not empty: it was cut."""
+def test_a_call_whose_answer_broke_off_in_its_headers_is_retried() -> None:
+    """Without a `Content-Length` an empty body means that the answer was cut off."""
     client, script, limiter = world(Answer(202, {}, b""), SUCCESS)
     assert isinstance(send(client, limiter), Accepted)
     assert len(script.sent_at) == 2
 
 
-def test_a_connection_that_was_never_made_cannot_have_doubled_anything() -> None:
+def test_an_attempt_without_a_connection_does_not_count_as_possibly_twice() -> None:
     client, _, limiter = world(TransportError("no connection", ambiguous=False), SUCCESS)
     send(client, limiter)
     assert client.counters.possibly_twice == 0
 
 
-def test_a_stop_leaves_a_failing_api_after_the_grace() -> None:
-    """The stop comes during the second attempt; four seconds later nothing is tried any more."""
+def test_a_stop_ends_the_retries_after_the_grace_period() -> None:
+    """The stop comes during the second attempt; after four seconds there are no further attempts."""
     holder: list[Client] = []
 
     def stopping() -> Answer:
@@ -162,7 +166,7 @@ def test_a_stop_leaves_a_failing_api_after_the_grace() -> None:
     assert script.sent_at[-1] - script.sent_at[1] <= 4.0
 
 
-def test_a_stop_does_not_wait_out_what_the_grace_has_no_time_for() -> None:
+def test_a_stop_does_not_wait_for_a_retry_after_beyond_the_grace_period() -> None:
     holder: list[Client] = []
 
     def stopping() -> Answer:
@@ -175,7 +179,7 @@ def test_a_stop_does_not_wait_out_what_the_grace_has_no_time_for() -> None:
     assert len(script.sent_at) == 1
 
 
-def test_a_429_slows_everybody_who_shares_the_pace() -> None:
+def test_a_429_lowers_the_rate_of_the_shared_limiter() -> None:
     clock = FakeClock()
     script = Script(clock, failing(429), SUCCESS)
     client = Client(script, clock, Stop(clock), 300.0)  # type: ignore[arg-type]

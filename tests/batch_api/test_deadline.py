@@ -1,4 +1,4 @@
-"""A total deadline for one attempt, also where the time ran out before there was a connection."""
+"""An attempt has one deadline for everything, including the time before there is a connection."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 CALL = Call("POST", "/2.11/profiles/update", ProjectAuth(Secret("key"), "project"), b"[]")
 
 
-def dripping(server: socket.socket) -> None:
-    """Answer one call a byte at a time, for ever."""
+def drip_endlessly(server: socket.socket) -> None:
+    """Answer one call endlessly, one byte at a time."""
     with suppress(OSError):
         connection, _ = server.accept()
         with connection:
@@ -37,8 +37,8 @@ def dripping(server: socket.socket) -> None:
 
 
 @pytest.fixture
-def deaf() -> Iterator[int]:
-    """A port where a connection is never made: its queue is full."""
+def full_port() -> Iterator[int]:
+    """A port that never accepts a connection, because its queue is full."""
     with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as server:
         port = server.getsockname()[1]
         waiting = [socket.socket() for _ in range(4)]
@@ -50,13 +50,15 @@ def deaf() -> Iterator[int]:
             client.close()
 
 
-def test_a_second_address_does_not_get_a_second_deadline(monkeypatch: pytest.MonkeyPatch, deaf: int) -> None:
-    """The first address hangs until the time is up, the second one would drip for ever."""
+def test_a_second_address_does_not_get_a_second_deadline(
+    monkeypatch: pytest.MonkeyPatch, full_port: int
+) -> None:
+    """The first address hangs until the deadline, and the second one would answer endlessly."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        threading.Thread(target=dripping, args=(server,), daemon=True).start()
-        drips = server.getsockname()[1]
+        threading.Thread(target=drip_endlessly, args=(server,), daemon=True).start()
+        dripping_port = server.getsockname()[1]
         kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
-        addresses: list[Any] = [(*kind, ("127.0.0.1", port)) for port in (deaf, drips)]
+        addresses: list[Any] = [(*kind, ("127.0.0.1", port)) for port in (full_port, dripping_port)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
         transport = Transport("http://batch.test:80", 0.5, "test", Clock())
         ended: list[str] = []
@@ -72,8 +74,8 @@ def test_a_second_address_does_not_get_a_second_deadline(monkeypatch: pytest.Mon
     assert ended == ["no connection in time"]
 
 
-def test_a_call_says_when_its_last_byte_has_left() -> None:
-    """The limit of Batch counts from then."""
+def test_a_call_reports_when_its_last_byte_was_sent() -> None:
+    """Batch's rate limit counts from that moment."""
     moments: list[float] = []
     with Listener() as server:
         transport = Transport(f"http://127.0.0.1:{server.port}", 5, "test", Clock())
@@ -83,8 +85,8 @@ def test_a_call_says_when_its_last_byte_has_left() -> None:
     assert len(moments) == 1
 
 
-def answering(server: socket.socket, calls: int) -> None:
-    """Answer so many calls on one connection, each with its number."""
+def answer_calls(server: socket.socket, calls: int) -> None:
+    """Answer a number of calls on one connection."""
     connection, _ = server.accept()
     with connection, suppress(OSError):
         for _ in range(calls):
@@ -94,10 +96,10 @@ def answering(server: socket.socket, calls: int) -> None:
             connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}")
 
 
-def test_attempts_share_one_watchdog_and_their_connection_lives_on() -> None:
-    """Not one thread per attempt, and a deadline that ended with its attempt cuts nothing later."""
+def test_attempts_share_one_watchdog_and_keep_their_connection() -> None:
+    """Attempts do not start threads, and the deadline of a finished one does not cut a later one."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        threading.Thread(target=answering, args=(server, 30), daemon=True).start()
+        threading.Thread(target=answer_calls, args=(server, 30), daemon=True).start()
         transport = Transport(f"http://127.0.0.1:{server.getsockname()[1]}", 0.5, "test", Clock())
         before = threading.active_count()
         end = time.monotonic() + 1.2
@@ -107,8 +109,8 @@ def test_attempts_share_one_watchdog_and_their_connection_lives_on() -> None:
             time.sleep(max(0.0, (end - time.monotonic()) / (30 - number)))
 
 
-def test_an_attempt_that_ends_is_never_cut_in_the_next_ones_place() -> None:
-    """The watchdog cuts under the lock under which an attempt ends: afterwards it is out of reach."""
+def test_a_finished_attempt_does_not_cut_its_connection_later() -> None:
+    """The watchdog cuts under the lock that ends an attempt, so it cannot cut a finished one."""
     deadlines = Deadlines(0.05)
     with deadlines.attempt() as attempt:
         ours, theirs = socket.socketpair()
@@ -123,7 +125,7 @@ def test_an_attempt_that_ends_is_never_cut_in_the_next_ones_place() -> None:
 
 
 def test_a_tls_handshake_that_never_ends_is_cut() -> None:
-    """While it goes on the connection shows a socket without a descriptor."""
+    """During the handshake the connection's socket has no file descriptor."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
 
         def drip() -> None:
@@ -142,15 +144,15 @@ def test_a_tls_handshake_that_never_ends_is_cut() -> None:
     assert time.monotonic() - begun < 5
 
 
-def test_an_attempt_can_end_before_its_time_out() -> None:
-    """While Batch fails, an attempt ends when the run has to."""
+def test_an_attempt_can_end_before_its_timeout() -> None:
+    """While Batch fails, an attempt ends by the deadline of the run."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         transport = Transport(f"http://127.0.0.1:{server.getsockname()[1]}", 60, "test", Clock())
         with pytest.raises(TransportError, match="no answer in time"):
             transport.send(replace(CALL, until=time.monotonic() + 0.2))
 
 
-def test_hurry_shortens_what_is_under_way() -> None:
+def test_hurry_shortens_an_attempt_in_progress() -> None:
     deadlines = Deadlines(60)
     with deadlines.attempt() as attempt:
         begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""The rate limiter: documented rates, shared, lowered by a 429 and recovered afterwards."""
+"""The rate limiter keeps to the documented rates, and a 429 lowers its rate for a while."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from target_batch.common.limits import MASS_UPDATE_RATE, OTHER_RATE, UPDATE_RATE
 
 
 def never() -> float:
-    """Wait for as long as it takes."""
+    """Set no deadline."""
     return math.inf
 
 
 def send(limiter: RateLimiter, cost: int) -> None:
-    """Wait for a grant and use it at once."""
+    """Wait for a grant and send at once."""
     grant = limiter.acquire(cost, never)
     assert grant
     limiter.sent(grant)
 
 
 def seconds_for(rate: Rate, cost: int, times: int) -> float:
-    """Return the time that `times` requests of `cost` take at a rate."""
+    """Return the seconds that `times` requests of `cost` take at a rate."""
     clock = FakeClock()
     limiter = RateLimiter(rate, clock, largest=cost)
     for _ in range(times):
@@ -37,7 +37,7 @@ def seconds_for(rate: Rate, cost: int, times: int) -> float:
 
 
 def most_within(moments: list[tuple[float, int]], seconds: float) -> int:
-    """Return the most units that arrived within any stretch of time of a length."""
+    """Return the most units that arrived in any period of this length."""
     return max(sum(cost for at, cost in moments if start <= at < start + seconds) for start, _ in moments)
 
 
@@ -45,8 +45,8 @@ COSTS = st.lists(st.integers(1, 2500), min_size=1, max_size=80)
 
 
 @given(COSTS, st.lists(st.sampled_from([0.0, 0.0, 0.01, 0.4, 3.0]), min_size=80, max_size=80))
-def test_no_second_holds_more_than_the_limit_of_mass_updates(costs: list[int], pauses: list[float]) -> None:
-    """No burst: from the first call on, however large the calls are and whenever they come."""
+def test_mass_updates_never_exceed_their_limit_in_any_second(costs: list[int], pauses: list[float]) -> None:
+    """There is no burst, not even at the start, for calls of any size at any time."""
     clock = FakeClock()
     limiter = RateLimiter(MASS_UPDATE_RATE, clock, largest=2500)
     moments = []
@@ -61,10 +61,10 @@ def test_no_second_holds_more_than_the_limit_of_mass_updates(costs: list[int], p
     st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.0, 1.0)), min_size=16, max_size=16),
     st.sampled_from([2500, 2000, 700]),
 )
-def test_a_request_that_leaves_late_counts_from_then(delays: list[tuple[float, float]], cost: int) -> None:
-    """A connection and a large body take their time; whenever a call arrives, its second holds no more.
+def test_a_request_that_is_sent_late_counts_from_then(delays: list[tuple[float, float]], cost: int) -> None:
+    """A slow connection or a large body delays a call, but no second exceeds the limit in spite of that.
 
-    Meanwhile others ask and leave. A call arrives somewhere between its grant and its last byte.
+    Meanwhile other calls are granted and sent. A call arrives between its grant and its last byte.
     """
     clock = FakeClock()
     limiter = RateLimiter(MASS_UPDATE_RATE, clock, largest=2500)
@@ -91,13 +91,13 @@ def test_a_request_that_leaves_late_counts_from_then(delays: list[tuple[float, f
 
 
 @pytest.mark.parametrize("cost", [500, 2500, 5000])
-def test_mass_updates_flow_at_97_percent_of_their_rate(cost: int) -> None:
+def test_mass_updates_reach_97_percent_of_their_rate(cost: int) -> None:
     seconds = seconds_for(MASS_UPDATE_RATE, cost, 300_000 // cost)
     assert 0.97 <= (300_000 - cost) / 10_000 / seconds <= 1.0
 
 
-def test_updates_flow_at_their_rate_after_the_burst() -> None:
-    """30,000 custom IDs at 300 a second, less the used part of the burst."""
+def test_updates_reach_their_rate_after_the_burst() -> None:
+    """30,000 custom IDs take 100 seconds at 300 a second, less the used part of the burst."""
     assert 97 <= seconds_for(UPDATE_RATE, 200, 150) <= 100
 
 
@@ -106,13 +106,13 @@ def test_audiences_get_one_request_a_second() -> None:
 
 
 def test_a_lowered_rate_has_no_burst() -> None:
-    """The rest of the quota is left to live traffic in every second, not on average."""
+    """The rest of the quota is left to live traffic in every second, not only on average."""
     assert 5.5 <= seconds_for(Rate(100, 100), 50, 12) <= 5.7
     assert 18.0 <= seconds_for(Rate(0.5, 1), 1, 10) <= 18.6
 
 
-def test_a_request_beyond_one_window_is_followed_by_silence() -> None:
-    """It is granted alone, and counts for as long as it would have taken."""
+def test_a_request_beyond_the_limit_of_one_second_is_followed_by_a_pause() -> None:
+    """It is granted alone, and the next request waits as long as the rate requires."""
     clock = FakeClock()
     limiter = RateLimiter(Rate(100, 100), clock, largest=250)
     send(limiter, 250)
@@ -121,12 +121,12 @@ def test_a_request_beyond_one_window_is_followed_by_silence() -> None:
     assert clock.now - before >= 2.5
 
 
-def test_without_a_limit_nothing_waits() -> None:
+def test_without_a_limit_requests_do_not_wait() -> None:
     assert seconds_for(Rate(math.inf, math.inf), 10_000, 1000) == 0
 
 
-def test_a_429_silences_and_slows_and_time_heals() -> None:
-    """Nothing leaves for as long as Batch asked; then the rate is lower and climbs back."""
+def test_a_429_pauses_and_lowers_the_rate_which_recovers_later() -> None:
+    """No request is granted for as long as Batch asked; then the rate is lower and rises again."""
     clock = FakeClock()
     limiter = RateLimiter(UPDATE_RATE, clock, largest=200)
     limiter.throttled(after=5.0)
@@ -139,8 +139,8 @@ def test_a_429_silences_and_slows_and_time_heals() -> None:
     assert limiter.per_second == 300
 
 
-def test_a_storm_of_429_counts_once_a_pause() -> None:
-    """Six threads that get a 429 together lower the rate once, not six times."""
+def test_several_429_at_once_lower_the_rate_once() -> None:
+    """Six threads that get a 429 at the same time lower the rate once, not six times."""
     clock = FakeClock()
     limiter = RateLimiter(UPDATE_RATE, clock, largest=200)
     for _ in range(6):
@@ -148,8 +148,8 @@ def test_a_storm_of_429_counts_once_a_pause() -> None:
     assert limiter.per_second == 240
 
 
-def test_waiting_ends_when_it_is_given_up() -> None:
-    """A request whose time is over is not sent."""
+def test_waiting_for_a_grant_ends_at_the_deadline() -> None:
+    """A request is not sent after its deadline."""
     clock = FakeClock()
     limiter = RateLimiter(Rate(1, 1), clock)
     assert limiter.acquire(1, never)
@@ -159,7 +159,7 @@ def test_waiting_ends_when_it_is_given_up() -> None:
 
 
 class HeldClock(FakeClock):
-    """Time that only the test moves on; whoever waits tells it, and wakes when it moves."""
+    """A clock that only the test moves; it counts the waits that began and wakes them when it moves."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,21 +167,21 @@ class HeldClock(FakeClock):
         self.waits_begun = threading.Semaphore(0)
 
     def sleep(self, seconds: float) -> None:
-        """Wait until the time is there."""
+        """Wait until the clock has moved on by `seconds`."""
         with self.moved:
             until = self.now + seconds
             self.waits_begun.release()
             self.moved.wait_for(lambda: self.now >= until, timeout=30)
 
     def move(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock on."""
         with self.moved:
             self.now += seconds
             self.moved.notify_all()
 
 
-def test_who_asked_first_is_granted_first() -> None:
-    """However the waiting threads wake up: one that is overtaken again and again would hold the state."""
+def test_grants_are_given_in_the_order_of_the_requests() -> None:
+    """Otherwise a request that is overtaken again and again would hold the state."""
     clock = HeldClock()
     limiter = RateLimiter(Rate(100, 100), clock, largest=100)
     send(limiter, 100)

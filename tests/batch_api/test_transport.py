@@ -1,4 +1,4 @@
-"""What failed on the way, and whether the call may have arrived: it tells how far it came, not the error."""
+"""A failed call reports its problem and whether it may have arrived, which depends on how far it came."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 CALL = Call("POST", "/2.11/profiles/update", ProjectAuth(Secret("key"), "project"), b"[1]")
 BROKEN_RECORD = b"\x17\x03\x03\x00\x20" + bytes(32)
-"""A piece of TLS that nobody can have encrypted."""
+"""A TLS record that cannot be decrypted."""
 
 
 class Way(NamedTuple):
-    """How a call goes: through a `proxy`, by `tls`; what the server says, and what is told then."""
+    """How a call is made and answered, the problem it must report, and whether it may have arrived."""
 
-    told: str
+    problem: str
     arrived: bool
     proxy: bool = False
     tls: bool = False
@@ -40,25 +40,25 @@ class Way(NamedTuple):
 BROKE = "the connection broke"
 REFUSED = "the proxy refused"
 WAYS = {
-    "nobody listens": Way("no connection", arrived=False, listens=False),
+    "a closed port": Way("no connection", arrived=False, listens=False),
     "no answer": Way(BROKE, arrived=True),
     "half an answer": Way(BROKE, arrived=True, answer=b"HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\n{"),
-    "no HTTP": Way(BROKE, arrived=True, answer=b"what?\r\n\r\n"),
-    "no proxy": Way(REFUSED, arrived=False, proxy=True, listens=False),
-    "no answer by a proxy": Way(BROKE, arrived=True, proxy=True),
-    "no proxy to a tunnel": Way(REFUSED, arrived=False, proxy=True, tls=True, listens=False),
-    "no tunnel": Way(REFUSED, arrived=False, proxy=True, tls=True, tunnel=b"HTTP/1.1 407 No\r\n\r\n"),
-    "a tunnel cut": Way("no connection", arrived=False, proxy=True, tls=True, tunnel=b""),
+    "not HTTP": Way(BROKE, arrived=True, answer=b"what?\r\n\r\n"),
+    "a proxy that is down": Way(REFUSED, arrived=False, proxy=True, listens=False),
+    "no answer through a proxy": Way(BROKE, arrived=True, proxy=True),
+    "a tunnel proxy that is down": Way(REFUSED, arrived=False, proxy=True, tls=True, listens=False),
+    "a refused tunnel": Way(REFUSED, arrived=False, proxy=True, tls=True, tunnel=b"HTTP/1.1 407 No\r\n\r\n"),
+    "a tunnel that is cut": Way("no connection", arrived=False, proxy=True, tls=True, tunnel=b""),
     "no answer in a tunnel": Way(BROKE, arrived=True, proxy=True, tls=True),
-    "a stranger": Way("TLS could not be verified", arrived=False, tls=True, known=False),
-    "no answer by TLS": Way(BROKE, arrived=True, tls=True),
+    "an unknown certificate": Way("TLS could not be verified", arrived=False, tls=True, known=False),
+    "no answer over TLS": Way(BROKE, arrived=True, tls=True),
     "a broken record": Way(BROKE, arrived=True, tls=True, answer=BROKEN_RECORD),
     "a broken record in a tunnel": Way(BROKE, arrived=True, tls=True, proxy=True, answer=BROKEN_RECORD),
 }
 
 
 class Server(threading.Thread):
-    """Takes one connection and goes as its `way` says; `heard` holds the body of the call, if it came."""
+    """Accepts one connection and behaves as its `way` says; `heard` holds the call's body if it arrived."""
 
     def __init__(self, way: Way, context: ssl.SSLContext) -> None:
         super().__init__(daemon=True)
@@ -89,8 +89,10 @@ class Server(threading.Thread):
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_what_may_have_arrived_is_in_doubt(way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing else: what certainly did not arrive is sent again without a word."""
+def test_only_a_call_that_may_have_arrived_is_in_doubt(
+    way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that certainly did not arrive can be sent again without a warning."""
     for name in (
         "HTTP_PROXY",
         "HTTPS_PROXY",
@@ -115,5 +117,5 @@ def test_what_may_have_arrived_is_in_doubt(way: Way, tmp_path: Path, monkeypatch
         transport.send(CALL)
     if way.listens:
         server.join(20)
-    assert (raised.value.what, raised.value.ambiguous) == (way.told, way.arrived)
+    assert (raised.value.what, raised.value.ambiguous) == (way.problem, way.arrived)
     assert server.heard.endswith(b"[1]") == way.arrived

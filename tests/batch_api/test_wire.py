@@ -1,7 +1,7 @@
-"""What leaves is what Batch documents, byte by byte, and each documented answer is understood.
+"""Every request has the form that Batch documents, and every documented answer is understood.
 
-Real runs against the local Batch are recorded on the wire and held against the files of `tests/wire`; both
-sides are enumerated, so that a route without a file and a file without a route fail.
+Real runs against the local Batch are recorded on the wire and compared with the files of `tests/wire`, in
+both directions: a route without a file fails, and so does a file without a route.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 
 
 def profiles() -> list[list[str]]:
-    """Users with all sorts of attributes, their events, and both together."""
+    """Return streams of users with attributes of all kinds, of events, and of both."""
     now = datetime.now(timezone.utc).isoformat()
     properties = {"user_id": STRING, "email": STRING, "seat": INTEGER, "vip": BOOLEAN, "born": DATE_TIME}
     event = {"user_id": STRING, "event": STRING, "time": DATE_TIME, "price": {"type": "number"}}
@@ -93,14 +93,14 @@ def profiles() -> list[list[str]]:
 
 
 def deleted() -> list[str]:
-    """A user who is deleted at the source."""
+    """Return a stream of a user who is deleted at the source."""
     properties = {"user_id": STRING, "_sdc_deleted_at": DATE_TIME}
     gone = record("users", user_id="u9", _sdc_deleted_at="2026-01-01T00:00:00Z")
     return [schema("users", properties), gone, state(DONE)]
 
 
 def changes() -> list[str]:
-    """Members that come, with what they carry, and one that goes."""
+    """Return a stream that adds members with attributes and removes one."""
     return [
         head("cohort", "action", "label", "interests", "since"),
         *rows(["u1", "u2"], action="add", label="gold", interests=["books"], since="2012-08-12T22:30:05Z"),
@@ -110,7 +110,7 @@ def changes() -> list[str]:
 
 
 def fill_lists(batch: LocalBatch) -> None:
-    """Have more audiences than a page holds, on both platforms."""
+    """Create more audiences than a page of the list holds, on both platforms."""
     with requests.Session() as session:
         session.trust_env = False
         for number in range(101):
@@ -130,7 +130,7 @@ def fill_lists(batch: LocalBatch) -> None:
 
 @pytest.fixture(scope="module")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Sent]]:
-    """Every request of runs that use everything the client can do."""
+    """Every request of runs that use all features of the client."""
     folder = tmp_path_factory.mktemp("wire")
     with LocalBatch(folder, "--no-rates") as batch, Relay(batch.url) as relay:
         fill_lists(batch)
@@ -170,7 +170,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Sent]]:
         yield relay.requests()
 
 
-def test_every_request_is_a_documented_one(sent: list[Sent]) -> None:
+def test_every_request_is_documented(sent: list[Sent]) -> None:
     assert len(sent) > 20
     for request in sent:
         if request.url.startswith("/storage/"):  # a link to a file, which is not part of the API
@@ -179,7 +179,7 @@ def test_every_request_is_a_documented_one(sent: list[Sent]) -> None:
 
 
 def test_only_documented_headers_are_sent(sent: list[Sent]) -> None:
-    """Beside those of a golden file nothing but what HTTP itself needs."""
+    """Headers are those of the golden files and those that HTTP itself needs."""
     free = {"host", "user-agent", "accept", "accept-encoding", "connection", "content-length"}
     keys = {"authorization", "x-authorization", "x-batch-project", "content-type"}
     for request in sent:
@@ -200,7 +200,7 @@ def test_every_documented_request_is_made(sent: list[Sent], name: str) -> None:
     assert [request for request in sent if not GOLDENS[name].request_differences(*request)]
 
 
-def test_what_is_not_called_is_documented() -> None:
+def test_the_requests_that_are_not_made_are_documented() -> None:
     assert NOT_CALLED.keys() <= GOLDENS.keys()
 
 
@@ -222,8 +222,8 @@ def test_every_route_of_the_client_has_a_file_and_was_recorded(sent: list[Sent],
     assert any(golden.is_about(*path) for path in paths for golden in files)
 
 
-def test_one_listing_serves_a_run(sent: list[Sent]) -> None:
-    """101 audiences are two pages, three with those of these runs; of each run a page is asked for once."""
+def test_a_run_lists_the_audiences_at_most_once(sent: list[Sent]) -> None:
+    """101 audiences need several pages; each run that needs the list requests its first page once."""
     pages = Counter(request.url for request in sent if "/audiences/list" in request.url)
     runs_with_the_list = 3
     assert pages["/2.11/audiences/list?limit=100"] == runs_with_the_list
@@ -239,7 +239,7 @@ OF_EXPORTS: dict[str, Callable[[Answer], Verdict]] = {
 
 
 def classifier(golden: Golden) -> Callable[[Answer], Verdict]:
-    """Return what reads the answer to the request of a file."""
+    """Return the function that classifies the answer of a golden file."""
     ending = golden.request["path"].removeprefix("/VERSION")
     return OF_EXPORTS.get(ending) or _of_writes_and_lists(golden)
 
@@ -300,7 +300,7 @@ def test_every_documented_answer_is_understood(name: str) -> None:
     }
 
 
-def test_pages_follow_each_other_as_documented() -> None:
+def test_the_pages_of_a_list_are_requested_as_documented() -> None:
     first, last = (GOLDENS[f"audiences-list-{name}"].answer["body"] for name in ("first-page", "next-page"))
     page = PROJECT_PLATFORM.page(first, None)
     assert page

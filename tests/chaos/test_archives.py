@@ -1,4 +1,4 @@
-"""Rows of files under signals, crashes and bad rows: a resume completes them, and says what it repeats."""
+"""Reading files survives signals, crashes and bad rows; a resume completes it and reports what it repeats."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROWS = 6000
 
 
 def written(path: Path, first: int, last: int) -> Path:
-    """Write people as JSON lines, compressed where the name says so."""
+    """Write users as JSON Lines, compressed if the name ends with `.gz`."""
     rows = (json.dumps({"user_id": f"u{number}", "seat": number}) for number in range(first, last + 1))
     text = "".join(f"{row}\n" for row in rows).encode()
     path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
@@ -51,23 +51,23 @@ def held(batch: LocalBatch) -> Counter[int]:
 
 
 def position(ended: Ended) -> dict[str, Any]:
-    """Return how far the last state says that it came."""
+    """Return the position in the files that the last state records."""
     found: dict[str, Any] = json.loads(ended.emitted[-1])["replay"]
     return found
 
 
 def resumed(folder: Path, batch: LocalBatch, ended: Ended, *files: str) -> Ended:
-    """Go on where an earlier run ended."""
+    """Continue from the end of an earlier run."""
     states = folder / "states.jsonl"
     states.write_text(ended.out)
     return collected(replaying(folder, batch, "--state", str(states), *files), ended.work)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
-def test_an_archive_that_was_stopped_goes_on_where_it_was(
+def test_a_stopped_replay_continues_where_it_stopped(
     tmp_path: Path, batch: LocalBatch, number: signal.Signals
 ) -> None:
-    """After a signal the last state is the very row: nothing twice. After a kill an interval may be."""
+    """After SIGTERM no row is sent twice; after a kill at most an interval and the requests in flight."""
     files = [written(tmp_path / "1.jsonl.gz", 1, 4000), written(tmp_path / "2.jsonl", 4001, ROWS)]
     names = [str(path) for path in files]
     batch.fault({"delay": 0.1})
@@ -93,8 +93,8 @@ def test_an_archive_that_was_stopped_goes_on_where_it_was(
     assert twice == 0 if number == signal.SIGTERM else twice <= 1000 + 400 + 10 * 200
 
 
-def test_a_bad_row_ends_an_archive_at_that_row(tmp_path: Path, batch: LocalBatch) -> None:
-    """Exit 1 with the row's number; the state is just before it, and the mended file is completed."""
+def test_a_bad_row_ends_a_replay_at_that_row(tmp_path: Path, batch: LocalBatch) -> None:
+    """Exit code 1 with the row's number; the state is just before it, and the corrected file is completed."""
     path = written(tmp_path / "rows.jsonl", 1, 1500)
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b'"seat": 1300}', b'"seat": 13'))
@@ -108,8 +108,8 @@ def test_a_bad_row_ends_an_archive_at_that_row(tmp_path: Path, batch: LocalBatch
     assert len(held(batch)) == 1500
 
 
-def test_an_archive_that_is_not_the_one_of_the_state_is_refused(tmp_path: Path, batch: LocalBatch) -> None:
-    """Other names, or a file that became shorter: rather an error than rows passed over or sent again."""
+def test_a_state_that_does_not_fit_the_files_is_refused(tmp_path: Path, batch: LocalBatch) -> None:
+    """A renamed or shortened file is an error, because rows would be skipped or sent twice."""
     path = written(tmp_path / "rows.jsonl", 1, 50)
     other = written(tmp_path / "other.jsonl", 1, 50)
     first = collected(replaying(tmp_path, batch, str(path)), tmp_path / "work")
@@ -127,10 +127,8 @@ def test_an_archive_that_is_not_the_one_of_the_state_is_refused(tmp_path: Path, 
     assert len(held(batch)) == 50
 
 
-def test_the_columns_are_those_of_the_first_file_after_a_resume_too(
-    tmp_path: Path, batch: LocalBatch
-) -> None:
-    """What was learned is learned again: a property that later files lack at first keeps its meaning."""
+def test_a_resume_knows_the_columns_of_the_first_file(tmp_path: Path, batch: LocalBatch) -> None:
+    """A property that is missing at the start of a later file keeps the meaning it has in the first file."""
     first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
     first.write_text('{"user_id": "u1", "email": "a@example.com"}\n')
     second.write_text('{"user_id": "u2"}\n' * 1001 + '{"user_id": "u3", "email": "b@example.com"}\n')
@@ -142,7 +140,7 @@ def test_the_columns_are_those_of_the_first_file_after_a_resume_too(
 
 
 def batch_lines(path: Path) -> list[str]:
-    """Make people, a state, a BATCH message for a file, and a state behind it."""
+    """Make users, a state, a BATCH message for a file, and another state."""
     message = {"type": "BATCH", "stream": "users", "encoding": {"format": "jsonl", "compression": "gzip"}}
     return [
         schema("users", {"user_id": STRING, "seat": INTEGER}),
@@ -154,7 +152,7 @@ def batch_lines(path: Path) -> list[str]:
 
 
 def test_a_signal_in_a_batch_file_holds_the_state_before_it(tmp_path: Path, batch: LocalBatch) -> None:
-    """What was read of it is delivered and counted; the log says how much the next run repeats."""
+    """The rows read are delivered and counted, and the log reports how many the next run repeats."""
     lines = batch_lines(written(tmp_path / "rows.jsonl.gz", 1, ROWS))
     batch.fault({"delay": 0.1})
     config = config_file(tmp_path, batch.url, **SETTINGS)
@@ -174,7 +172,7 @@ def test_a_signal_in_a_batch_file_holds_the_state_before_it(tmp_path: Path, batc
     assert set(held(batch)) == set(range(-9, ROWS + 1))
 
 
-def test_a_calm_run_repeats_nothing_and_says_nothing_of_it(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_run_without_a_signal_does_not_mention_repeated_records(tmp_path: Path, batch: LocalBatch) -> None:
     lines = batch_lines(written(tmp_path / "rows.jsonl.gz", 1, 30))
     ended = run(tmp_path, batch.url, lines, **SETTINGS)
     assert (ended.code, ended.emitted[-1]) == (0, '{"after": 1}')

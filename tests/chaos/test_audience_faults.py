@@ -1,4 +1,4 @@
-"""Audiences under faults: at the end the members are those of the stream, whatever happened on the way."""
+"""After faults, an audience has the members of its stream, or the state is held."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ LINES = [
 ]
 
 
-def test_members_are_right_after_a_lost_answer(tmp_path: Path, batch: LocalBatch) -> None:
-    """After a lost answer the changes are repeated in order; an unknown action is rejected."""
+def test_an_audience_is_right_after_a_lost_answer(tmp_path: Path, batch: LocalBatch) -> None:
+    """The changes are sent again in order; an unknown action is rejected."""
     batch.fault({"accept_then": {"answer": {"status": 500}}}, path="*/audiences/update", nth=[1])
     ended = run(tmp_path, batch.url, LINES, max_retry_seconds=20)
     assert ended.code == 0, ended.log
@@ -48,10 +48,10 @@ def test_members_are_right_after_a_lost_answer(tmp_path: Path, batch: LocalBatch
     assert unbalanced(ended) == []
 
 
-def test_an_answer_that_contradicts_itself_is_not_delivery(tmp_path: Path, batch: LocalBatch) -> None:
-    """A token beside an error is not a success: the state is held."""
-    told = {"indexing_token": "t", "error_code": "INTERNAL_ERROR"}
-    batch.fault({"answer": {"status": 202, "json": told}}, path="*/audiences/update")
+def test_an_answer_with_a_token_and_an_error_is_not_a_success(tmp_path: Path, batch: LocalBatch) -> None:
+    """The records are undelivered and the state is held."""
+    answer = {"indexing_token": "t", "error_code": "INTERNAL_ERROR"}
+    batch.fault({"answer": {"status": 202, "json": answer}}, path="*/audiences/update")
     ended = run(tmp_path, batch.url, LINES, max_retry_seconds=1)
     assert ended.code == 1, ended.log
     assert ended.states == []
@@ -60,12 +60,12 @@ def test_an_answer_that_contradicts_itself_is_not_delivery(tmp_path: Path, batch
 
 
 @pytest.mark.parametrize("mode", ["update", "mirror"] if figures.FULL else ["update"])
-def test_an_index_that_is_never_done_does_not_hold_the_stop(
+def test_an_index_that_never_finishes_does_not_delay_the_stop(
     tmp_path: Path, batch: LocalBatch, mode: str
 ) -> None:
-    """SIGTERM while the run waits for the index: exit 1 within 5 seconds, and no state."""
-    looking = {"name": "big", "indexing_state": "IN_PROGRESS", "nb_ids": 0, "type": "CUSTOM_ID"}
-    batch.fault({"answer": {"status": 200, "json": looking}}, path="*/audiences/view")
+    """SIGTERM while the run waits for the index ends it within 5 seconds, with exit code 1 and no state."""
+    unfinished = {"name": "big", "indexing_state": "IN_PROGRESS", "nb_ids": 0, "type": "CUSTOM_ID"}
+    batch.fault({"answer": {"status": 200, "json": unfinished}}, path="*/audiences/view")
     options = {"cohorts": {"mode": mode, "audience": "big"}}
     process = start(config_file(tmp_path, batch.url, streams=options))
     assert process.stdin is not None

@@ -1,4 +1,4 @@
-"""kill -9, a tap that dies, a reader that goes away: run again from the last state and nothing is missing."""
+"""After `kill -9`, a dead tap or a closed output, a run from the last state delivers everything missing."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ SETTINGS = {
 
 
 def rest(lines: list[str], ended: Ended) -> list[str]:
-    """Return what a tap would send next: the schemas, and what came after the last emitted state."""
+    """Return the lines of a tap's next run: the schemas and everything after the last emitted state."""
     position = max(Sent(lines).positions(ended.emitted), default=-1)
     return [*lines[:2], *lines[max(position + 1, 2) :]]
 
 
 def killed(folder: Path, batch: LocalBatch, lines: list[str], chance: random.Random) -> Ended:
-    """Feed a run and kill it at a random instant after its first request."""
+    """Feed a run and kill it at a random moment after its first request."""
     before = batch.summary()["requests"]["total"]
     process = start(config_file(folder, batch.url, **SETTINGS))
     feeder = Feeder(process, lines)
@@ -57,7 +57,7 @@ def killed(folder: Path, batch: LocalBatch, lines: list[str], chance: random.Ran
 
 
 def test_a_chain_of_kills_loses_nothing(tmp_path: Path, batch: LocalBatch) -> None:
-    """Killed again and again, resumed from the last state: complete in the end, duplicates bounded."""
+    """Runs killed and resumed from the last state deliver everything, with a bounded number of duplicates."""
     batch.script([{"do": {"delay": 0.05}}])
     chance = random.Random(9)  # noqa: S311 - repeatable, not secret
     lines = everything = mixed(800 * (KILLS + 1), 400, every=20)
@@ -82,8 +82,8 @@ def test_a_chain_of_kills_loses_nothing(tmp_path: Path, batch: LocalBatch) -> No
     assert whole.held == len(Sent(everything).records)
 
 
-def test_states_pass_in_a_long_final_drain(tmp_path: Path, batch: LocalBatch) -> None:
-    """The input is at its end, one person's events go 15 at a time: a crash there repeats an interval too."""
+def test_states_are_emitted_during_a_long_final_drain(tmp_path: Path, batch: LocalBatch) -> None:
+    """One ID's events are sent 15 at a time: a crash after the end of the input repeats only one interval."""
     lines = [schema("events", {"user_id": STRING, "event": STRING, "seat": INTEGER})]
     for seat in range(1, 601):
         lines.append(record("events", user_id="busy", event="seen", seat=seat))
@@ -107,10 +107,10 @@ def events(batch: LocalBatch) -> list[int]:
     return [event["attributes"]["seat"] for line in batch.journal() for event in line.get("events", ())]
 
 
-def test_a_kill_between_accepted_and_state_repeats_that_request_only(
+def test_a_kill_between_acceptance_and_state_repeats_only_that_request(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """Batch has applied a request whose answer never came: after the resume it is there twice, no other."""
+    """Only the request that Batch applied without answering is sent twice after the resume."""
     lines = mixed(150, 150, every=10)
     process = start(config_file(tmp_path, batch.url, **SETTINGS))
     sent = Sent(lines)
@@ -136,7 +136,7 @@ def test_a_kill_between_accepted_and_state_repeats_that_request_only(
 
 
 def write(process: subprocess.Popen[bytes], lines: list[str], count: int) -> None:
-    """Write the lines that end with the state after so many records; the schemas with the first."""
+    """Write the next lines up to the state after `count` records, with the schemas the first time."""
     ends = [index for index, _ in Sent(lines).states]
     wanted = [json.loads(line).get("value", {}).get("seen", 0) for line in lines]
     last = wanted.index(count)
@@ -147,7 +147,7 @@ def write(process: subprocess.Popen[bytes], lines: list[str], count: int) -> Non
 
 
 def wait_until_state(process: subprocess.Popen[bytes], value: str) -> None:
-    """Read states until this one."""
+    """Read the output until this state."""
     assert process.stdout is not None
     while (line := process.stdout.readline().decode()) != f"{value}\n":
         assert line, "the process ended too early"
@@ -159,8 +159,8 @@ def held(sent: Sent, batch: LocalBatch) -> int:
     return sum(journal.holds(record) for record in sent.records)
 
 
-def test_one_stuck_request_does_not_let_duplicates_grow(tmp_path: Path, batch: LocalBatch) -> None:
-    """While one call hangs the others do not run away: a crash repeats an interval and what was in flight."""
+def test_one_stuck_request_does_not_increase_the_duplicates(tmp_path: Path, batch: LocalBatch) -> None:
+    """While a call hangs, others do not run far ahead: a crash repeats an interval and requests in flight."""
     batch.script([{"match": {"nth": [3]}, "do": {"delay": {"seconds": 30, "then": "close"}}}])
     lines = mixed(4000, 4000, every=20)
     process = start(config_file(tmp_path, batch.url, **SETTINGS))
@@ -186,10 +186,8 @@ def test_one_stuck_request_does_not_let_duplicates_grow(tmp_path: Path, batch: L
     assert len(repeated) <= INTERVAL + 12 * largest
 
 
-def test_a_tap_that_dies_in_the_middle_of_a_line_holds_the_state_there(
-    tmp_path: Path, batch: LocalBatch
-) -> None:
-    """Exit 1; everything before the torn line is confirmed, and a resume completes it."""
+def test_a_tap_that_dies_in_the_middle_of_a_line_loses_nothing(tmp_path: Path, batch: LocalBatch) -> None:
+    """Exit code 1; all records before the cut line are confirmed, and a resume delivers the rest."""
     lines = mixed(300, 100, every=10)
     torn = encoded(lines[:200]) + lines[200][:25].encode()
     first = run(tmp_path, batch.url, torn, **SETTINGS)
@@ -204,7 +202,7 @@ def test_a_tap_that_dies_in_the_middle_of_a_line_holds_the_state_there(
 
 
 def test_a_closed_stdout_ends_the_run_and_loses_nothing(tmp_path: Path, batch: LocalBatch) -> None:
-    """Nobody takes the states any more: exit 1 in plain words, and a resume from the last one is complete."""
+    """Exit code 1 without a traceback, and a resume from the last state read delivers the rest."""
     lines = mixed(2000, 500, every=20)
     process = start(config_file(tmp_path, batch.url, **SETTINGS))
     feeder = Feeder(process, lines)

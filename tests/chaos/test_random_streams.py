@@ -1,4 +1,4 @@
-"""Random streams against random faults: the promises P1 to P5 hold for what nobody thought of."""
+"""The promises P1 to P5 hold for random streams and random faults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STEPS = st.one_of(
     st.tuples(st.just("crowd"), SMALL, st.integers(1, 300)),
     st.tuples(st.just("state"), SMALL, st.just(1)),
     st.tuples(st.just("empty state"), SMALL, st.just(1)),
-    st.tuples(st.just("nobody"), SMALL, st.integers(1, 3)),
+    st.tuples(st.just("without ID"), SMALL, st.integers(1, 3)),
     st.tuples(st.just("new schema"), SMALL, st.just(1)),
     st.tuples(st.just("noise"), SMALL, st.just(1)),
     st.tuples(st.just("version"), SMALL, st.just(1)),
@@ -62,7 +62,7 @@ MAKERS: dict[str, Callable[[int, int], list[str]]] = {
     "users": lambda who, seat: [record("users", user_id=f"u{who}", seat=seat)],
     "events": lambda who, seat: [record("events", user_id=f"u{who}", seat=seat, event="seen")],
     "crowd": lambda _, seat: [record("users", user_id=f"c{seat}", seat=seat)],
-    "nobody": lambda _, seat: [record("users", user_id="null", seat=seat)],
+    "without ID": lambda _, seat: [record("users", user_id="null", seat=seat)],
     "state": lambda who, seat: [state({"seen": seat, "who": who, "share": 0.1})],
     "empty state": lambda _who, _seat: [state({})],
     "new schema": lambda _, seat: [schema("users", {**USERS, f"more_{seat}": STRING})],
@@ -72,7 +72,7 @@ MAKERS: dict[str, Callable[[int, int], list[str]]] = {
 
 
 def lines_of(steps: list[tuple[str, int, int]]) -> list[str]:
-    """Write the steps out as Singer messages, seats rising from 1."""
+    """Return the steps as Singer messages, with seats rising from 1."""
     lines = [schema("users", USERS), schema("events", EVENTS)]
     seat = 0
     for kind, who, times in steps:
@@ -82,13 +82,13 @@ def lines_of(steps: list[tuple[str, int, int]]) -> list[str]:
     return [*lines, state({"seen": seat + 1})]
 
 
-def lies(rules: list[Any]) -> bool:
-    """Tell whether a fault applies what it does not confirm."""
+def has_lost_answers(rules: list[Any]) -> bool:
+    """Return whether a fault applies a request without confirming it."""
     return any("accept_then" in rule["do"] for rule in rules)
 
 
 def test_random_streams_and_faults_keep_the_promises(running_batch: LocalBatch) -> None:
-    """Nothing lost, invented, set back or disordered; the totals add up and agree with the local Batch."""
+    """No record is lost or out of order, no state is wrong, and the totals agree with the local Batch."""
 
     @settings(
         max_examples=EXAMPLES,
@@ -123,7 +123,7 @@ def test_random_streams_and_faults_keep_the_promises(running_batch: LocalBatch) 
             assert "Internal error" not in ended.log, ended.log
             if ended.code == 0:
                 assert verdict.last == verdict.newest, ended.log
-            if not lies(rules):
+            if not has_lost_answers(rules):
                 assert verdict.last == verdict.finest, ended.log
                 assert verdict.duplicates == 0
             read = sum(total["read"] for total in ended.run["streams"].values())

@@ -1,14 +1,14 @@
 """Fault scenarios from `tests/scenarios/*.json`, each judged by what the local Batch recorded.
 
 A file says how many records are sent (`records`, over so many custom IDs: `ids`), with which `settings`
-and `faults`, for how many `seconds` the faults last (without it, for ever), and what is expected:
+and `faults`, for how many `seconds` the faults last (for ever without it), and the expected outcome:
 
 `exit`, `state` (`last`, `none`, or `finest`: the newest that lies before the oldest record that is not
 settled), `delivered` (records in the journal), `confirmed` (records the run log calls delivered),
 `rejected`, `requests`, `amplification` (requests over those that were needed), `duplicates` (at most),
 `pause` (seconds between the first call and the next), `ends_within`, `words` in the log and `memory` (MB).
-`variants` are further cases of the same scenario, with what differs; those that are `long` are left for
-the full length. The promises P1 to P5 always hold.
+`variants` are further cases of the same scenario with their differences; those marked `long` run only at
+full length. The promises P1 to P5 always hold.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def cases() -> Iterator[Any]:
 
 
 def stream(case: Case) -> list[str]:
-    """Make the input: people with a rising seat, and a state after every tenth part."""
+    """Make the input: users with a rising seat, and a state after every tenth of them."""
     count: int = case["records"]
     ids: int = case.get("ids", count)
     large = case.get("large", {})
@@ -79,20 +79,20 @@ def stream(case: Case) -> list[str]:
 
 
 def rules(case: Case, url: str) -> list[Any]:
-    """Return the faults, with the local Batch's address and shorthands filled in."""
+    """Return the faults with the local Batch's address filled in and shorthands expanded."""
     found: list[Any] = json.loads(json.dumps(case.get("faults", [])).replace("{url}", url))
     for rule in found:
         errors = rule["do"].get("partial_errors") if isinstance(rule["do"], dict) else None
         if isinstance(errors, dict):
-            blamed = range(errors["first"])
+            refused = range(errors["first"])
             rule["do"] = {
-                "partial_errors": [{"category": "c", "bulk_index": n, "reason": "no"} for n in blamed]
+                "partial_errors": [{"category": "c", "bulk_index": n, "reason": "no"} for n in refused]
             }
     return found
 
 
 def end_faults(batch: LocalBatch, ids: list[int], seconds: float) -> None:
-    """Switch faults off so many seconds after the first of them acted."""
+    """Switch faults off some seconds after the first of them acted."""
     limit = time.monotonic() + 30
     while not batch.hits() and time.monotonic() < limit:
         time.sleep(0.02)
@@ -102,7 +102,7 @@ def end_faults(batch: LocalBatch, ids: list[int], seconds: float) -> None:
 
 
 def play(folder: Path, batch: LocalBatch, case: Case) -> tuple[Ended, float, float]:
-    """Run the target through a scenario; return how it ended, its seconds and its peak memory."""
+    """Run the target through a scenario; return its end, its seconds and its peak memory."""
     settings = {**SETTINGS, **case.get("settings", {})}
     config = config_file(folder, batch.url + case.get("path", ""), **settings)
     lines = stream(case)
@@ -119,13 +119,13 @@ def play(folder: Path, batch: LocalBatch, case: Case) -> tuple[Ended, float, flo
 
 
 def within(expected: Any, found: float) -> bool:
-    """Compare with a number, or with a range of two."""
+    """Return whether a figure equals the expected number or lies in the expected range."""
     low, high = expected if isinstance(expected, list) else (expected, expected)
     return bool(low <= found <= high)
 
 
 def differences(expected: dict[str, Any], found: dict[str, float], everything: int) -> Iterator[str]:
-    """Yield the figures that are not as expected; `all` stands for every record."""
+    """Yield the figures that differ from the expected ones; `all` stands for every record."""
     for name, value in found.items():
         wanted = expected.get(name)
         if wanted is not None and not within(everything if wanted == "all" else wanted, value):
@@ -133,7 +133,7 @@ def differences(expected: dict[str, Any], found: dict[str, float], everything: i
 
 
 def problems(case: Case, result: Ended, verdict: Verdict, requests: int) -> Iterator[str]:
-    """Yield what is not as the scenario expects it."""
+    """Yield the differences between a run and the scenario's expectations."""
     expect, totals = case["expect"], result.run["streams"].get("users", {})
     yield from verdict.problems()
     if result.code not in (expect["exit"] if isinstance(expect["exit"], list) else [expect["exit"]]):
@@ -161,7 +161,7 @@ def problems(case: Case, result: Ended, verdict: Verdict, requests: int) -> Iter
 
 
 def disagreements(expect: Case, result: Ended, verdict: Verdict) -> Iterator[str]:
-    """Yield where the target's own counts differ from what Batch and the disk hold."""
+    """Yield the target's counts that differ from the contents of Batch and the disk."""
     totals = result.run["streams"].get("users", {})
     bare = expect.get("lost_attributes", 0)
     certain = expect.get("finest", True) and not expect.get("possibly_twice") and not verdict.duplicates

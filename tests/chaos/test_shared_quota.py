@@ -1,4 +1,4 @@
-"""Two runs against one project's quota: together near the limit, and no storm."""
+"""Runs keep to the rate limit of their project, also if two runs share it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINES = INPUTS["one"]
 
 
 def test_one_run_keeps_to_the_documented_rate(tmp_path: Path) -> None:
-    """No 429 in a calm run, at default settings."""
+    """A run with default settings never gets a 429."""
     with LocalBatch(tmp_path) as batch:
         config = config_file(tmp_path, batch.url, profile_endpoint="update")
         result = ended(start(config), config, encoded(users(1, EACH + 400)))
@@ -33,7 +33,7 @@ def test_one_run_keeps_to_the_documented_rate(tmp_path: Path) -> None:
 
 
 def test_two_runs_share_a_quota_without_a_storm(tmp_path: Path) -> None:
-    """Both end well, few calls are refused, and the time is near what the limit allows."""
+    """Both succeed with few refused calls, in about the time that the limit requires."""
     with LocalBatch(tmp_path) as batch:
         begun = time.monotonic()
         runs = []

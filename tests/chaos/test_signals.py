@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT at random instants mean "stop reading": what was read is finished and confirmed."""
+"""At any moment, SIGTERM and SIGINT stop the reading; records already read are sent and confirmed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FAILURES: dict[str, Any] = {
 STOP_IDLE = 1.0
 STOP_FAILING = 5.0
 MARGIN = 1.5
-"""Seconds for a machine that is busy with other tests too."""
+"""Extra seconds for a machine that also runs other tests."""
 RUNS = 200 if figures.FULL else 8
 Lines = list[str]
 
@@ -58,7 +58,7 @@ Lines = list[str]
 def stopped(
     folder: Path, batch: LocalBatch, lines: Lines, chance: random.Random, burst: list[signal.Signals]
 ) -> tuple[Ended, float]:
-    """Feed a run, wait for its first request, signal at a random instant after it."""
+    """Feed a run, wait for its first request, and send signals at a random moment after it."""
     config = config_file(folder, batch.url, **SETTINGS)
     process = start(config)
     feeder = Feeder(process, lines)
@@ -74,7 +74,7 @@ def stopped(
 
 
 def assert_in_good_order(ended: Ended, verdict: Verdict, sent: Sent) -> None:
-    """Assert that everything read is confirmed and its state passed."""
+    """Assert that all records read are confirmed and that their state was emitted."""
     totals = ended.run["streams"].values()
     assert sum(total["undelivered"] for total in totals) == 0, ended.log
     read = sum(total["read"] for total in totals)
@@ -87,7 +87,7 @@ def assert_in_good_order(ended: Ended, verdict: Verdict, sent: Sent) -> None:
 
 @pytest.mark.parametrize("number", range(RUNS))
 def test_a_signal_at_a_random_instant_loses_nothing(tmp_path: Path, batch: LocalBatch, number: int) -> None:
-    """Exit 143 or 130; no record before the emitted state is missing, none was read and not confirmed."""
+    """Exit code 143 or 130; every record read is confirmed, every one before the emitted state is there."""
     chance = random.Random(number)  # noqa: S311 - repeatable, not secret
     situation = list(SITUATIONS)[number % len(SITUATIONS)]
     batch.script(SITUATIONS[situation])
@@ -109,7 +109,7 @@ def test_a_signal_at_a_random_instant_loses_nothing(tmp_path: Path, batch: Local
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_an_idle_run_stops_within_a_second(tmp_path: Path, batch: LocalBatch, number: signal.Signals) -> None:
-    """The tap says nothing, everything is confirmed: the signal ends the wait at once."""
+    """If the tap is silent and everything is confirmed, a signal ends the run at once."""
     lines = mixed(100, 30, every=10)
     config = config_file(tmp_path, batch.url, **SETTINGS)
     process = start(config)
@@ -130,8 +130,8 @@ def test_an_idle_run_stops_within_a_second(tmp_path: Path, batch: LocalBatch, nu
 
 
 @pytest.mark.parametrize("failure", list(FAILURES) if figures.FULL else ["Retry-After"])
-def test_a_failing_api_does_not_hold_the_stop(tmp_path: Path, batch: LocalBatch, failure: str) -> None:
-    """Exit 1 within 5 seconds, and no state for what is not delivered."""
+def test_a_failing_api_does_not_delay_the_stop(tmp_path: Path, batch: LocalBatch, failure: str) -> None:
+    """Exit code 1 within 5 seconds, without a state for records that were not delivered."""
     batch.script([{"match": {"nth": {"from": 3}}, "do": FAILURES[failure]}])
     lines = mixed(3000, 3000, every=20)
     config = config_file(tmp_path, batch.url, **SETTINGS)
@@ -153,10 +153,10 @@ def test_a_failing_api_does_not_hold_the_stop(tmp_path: Path, batch: LocalBatch,
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT], ids=["SIGHUP", "SIGQUIT"])
-def test_a_closed_terminal_and_a_quit_are_signals_like_others(
+def test_sighup_and_sigquit_stop_a_run_like_sigterm(
     tmp_path: Path, batch: LocalBatch, number: signal.Signals
 ) -> None:
-    """What was read is confirmed, the exit code says which signal it was, and it was heard at once."""
+    """Records read are confirmed, the exit code contains the signal, and the log reports it once."""
     lines = mixed(100, 30, every=10)
     process = start(config_file(tmp_path, batch.url, **SETTINGS))
     wait_until(Feeder(process, lines).done.is_set, process)
@@ -181,14 +181,14 @@ def test_a_signal_that_nohup_ignores_stays_ignored(tmp_path: Path, batch: LocalB
 
 
 def collected_after(process: Any, work: Path, lines: Lines) -> Ended:
-    """Feed the rest and close the input."""
+    """Write the remaining lines, close the input and wait for the end."""
     wait_until(Feeder(process, lines).done.is_set, process)
     process.stdin.close()
     return collected(process, work)
 
 
-def test_a_full_pipe_does_not_hold_the_stop(tmp_path: Path, batch: LocalBatch) -> None:
-    """The states are as long as a pipe, and nothing reads them: exit 1 within 5 seconds, one sentence."""
+def test_a_full_pipe_does_not_delay_the_stop(tmp_path: Path, batch: LocalBatch) -> None:
+    """A state fills the pipe and is not read: exit code 1 within 5 seconds, with a message."""
     lines = [*mixed(100, 30, every=1000), state({"seen": "x" * 200_000})]
     process = start(config_file(tmp_path, batch.url, **SETTINGS))
     wait_until(Feeder(process, lines, chunk=200).done.is_set, process)
@@ -205,12 +205,12 @@ def test_a_full_pipe_does_not_hold_the_stop(tmp_path: Path, batch: LocalBatch) -
 
 
 def readable(stream: Any) -> bool:
-    """Tell whether something can be read."""
+    """Return whether a stream has data to read."""
     return bool(select.select([stream], [], [], 0)[0])
 
 
-def test_a_lock_of_the_ledger_does_not_hold_the_stop(tmp_path: Path, batch: LocalBatch) -> None:
-    """Another process holds it for longer than a run waits at its end: left as after a crash, exit 1."""
+def test_a_locked_ledger_does_not_delay_the_stop(tmp_path: Path, batch: LocalBatch) -> None:
+    """If another process keeps the ledger locked, the run gives up on it and ends with exit code 1."""
     settings = {**SETTINGS, "skip_unchanged": True}
     lines = mixed(100, 30, every=10)
     config = config_file(tmp_path, batch.url, **settings)
@@ -221,7 +221,7 @@ def test_a_lock_of_the_ledger_does_not_hold_the_stop(tmp_path: Path, batch: Loca
         other.execute("PRAGMA busy_timeout = 10000")
         other.execute("BEGIN EXCLUSIVE")
         wait_until(Feeder(process, lines[60:]).done.is_set, process)
-        time.sleep(0.7)  # a checkpoint is due: the run waits for the lock now
+        time.sleep(0.7)  # a checkpoint is due, so the run now waits for the lock
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
         ended = collected(process, tmp_path / "work")
@@ -233,8 +233,8 @@ def test_a_lock_of_the_ledger_does_not_hold_the_stop(tmp_path: Path, batch: Loca
     assert seconds < STOP_FAILING + MARGIN
 
 
-def test_a_process_number_1_stops_like_any_other(tmp_path: Path, batch: LocalBatch) -> None:
-    """The first process of a container: the kernel drops the signals it has no handler for."""
+def test_a_run_with_process_number_1_stops_like_any_other(tmp_path: Path, batch: LocalBatch) -> None:
+    """The kernel drops signals without a handler for the first process of a container."""
     unshare = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
     if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], check=False).returncode:
         pytest.skip("unshare(1) may not make process namespaces here")
@@ -250,7 +250,7 @@ def test_a_process_number_1_stops_like_any_other(tmp_path: Path, batch: LocalBat
 
 
 def test_a_signal_in_the_final_drain_changes_nothing(tmp_path: Path, batch: LocalBatch) -> None:
-    """The input is at its end already: all of it is confirmed, whatever the exit code says."""
+    """After the end of the input, all records are confirmed, whether the exit code is 0, 130 or 143."""
     batch.script([{"do": {"delay": 0.4}}])
     lines = mixed(1000, 1000, every=50)
     late = {"checkpoint_records": 10_000, "checkpoint_seconds": 60, "profile_endpoint": "auto"}
@@ -272,8 +272,8 @@ def test_a_signal_in_the_final_drain_changes_nothing(tmp_path: Path, batch: Loca
     assert verdict.duplicates == 0
 
 
-def test_a_tap_that_waits_does_not_hold_anything_back(tmp_path: Path, batch: LocalBatch) -> None:
-    """The input is open and silent: what is older than `checkpoint_seconds` is sent and its state passes."""
+def test_an_idle_tap_does_not_delay_the_delivery(tmp_path: Path, batch: LocalBatch) -> None:
+    """While the input is silent, records older than `checkpoint_seconds` are sent and their state emitted."""
     lines = mixed(30, 30, every=10)
     config = config_file(tmp_path, batch.url, **{**SETTINGS, "checkpoint_records": 10_000})
     process = start(config)

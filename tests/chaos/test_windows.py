@@ -1,26 +1,26 @@
-"""Every window of the stock SDK in which data or state goes wrong, and the test that it is closed here.
+"""Every moment at which a run of the stock SDK can damage data or state, and the test that it is safe here.
 
-| window | what | module | test |
+| window | situation | module | test |
 |---|---|---|---|
 | W1 | signal during a request | windows | test_a_signal_during_a_request_waits_for_its_answer |
 | W1 | signal at a random instant | signals | test_a_signal_at_a_random_instant_loses_nothing |
-| W1b | signal while the API fails | signals | test_a_failing_api_does_not_hold_the_stop |
+| W1b | signal while the API fails | signals | test_a_failing_api_does_not_delay_the_stop |
 | W2 | second signal | windows | test_more_signals_change_nothing |
 | W2 | signal in the final drain | signals | test_a_signal_in_the_final_drain_changes_nothing |
-| W3 | state before the answer | windows | test_no_state_passes_before_its_answer |
-| W4 | blamed rows, lies in a 2xx | scenarios | test_a_scenario_ends_as_promised |
+| W3 | state before the answer | windows | test_no_state_is_emitted_before_its_answer |
+| W4 | refused rows, false 2xx answers | scenarios | test_a_scenario_ends_as_promised |
 | W5 | schema change | windows | test_a_schema_change_keeps_the_order |
-| W6 | BATCH before records | windows | test_a_batch_message_does_not_overtake_records |
+| W6 | BATCH message after records | windows | test_a_batch_message_does_not_overtake_records |
 | W7 | ACTIVATE_VERSION | windows | test_activate_version_does_not_overtake_records |
-| W8 | same key in two requests | windows | test_nobody_is_in_two_requests_at_once |
-| W9 | state only at the end | windows | test_state_passes_while_the_tap_goes_on |
+| W8 | same key in two requests | windows | test_an_id_is_not_in_two_requests_at_once |
+| W9 | state only at the end | windows | test_states_are_emitted_while_the_tap_is_writing |
 | W9 | crash after crash | crashes | test_a_chain_of_kills_loses_nothing |
-| W10 | float in a state | windows | test_a_state_passes_byte_by_byte |
-| W11 | idle tap | signals | test_a_tap_that_waits_does_not_hold_anything_back |
+| W10 | float in a state | windows | test_a_state_is_emitted_byte_for_byte |
+| W11 | idle tap | signals | test_an_idle_tap_does_not_delay_the_delivery |
 | W12 | empty state | windows | test_an_empty_state_never_replaces_a_full_one |
-| W13 | one failing stream | windows | test_a_failing_stream_does_not_cut_the_others |
+| W13 | one failing stream | windows | test_a_failing_stream_does_not_interrupt_the_others |
 | W14 | invalid record kept | windows | test_a_value_that_breaks_its_schema_is_never_sent |
-| W15 | lost answer | windows | test_a_lost_answer_doubles_that_request_only |
+| W15 | lost answer | windows | test_a_lost_answer_duplicates_only_that_request |
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ QUICK = {"checkpoint_records": 5, "checkpoint_seconds": 0.2, "max_retry_seconds"
 
 
 def test_every_window_has_its_test() -> None:
-    """The table above names tests that exist."""
+    """The table at the top of this file names tests that exist."""
     named = re.findall(r"\| (\w+) \| (test_\w+) \|", __doc__ or "")
     assert len(named) == 19
     for module, name in named:
@@ -55,7 +55,7 @@ def test_every_window_has_its_test() -> None:
 
 
 def test_a_signal_during_a_request_waits_for_its_answer(tmp_path: Path, batch: LocalBatch) -> None:
-    """W1: the request on the wire is finished and confirmed, then the state passes, then exit 143."""
+    """W1: the request in flight is finished and confirmed, then the state is emitted; exit code 143."""
     batch.fault({"delay": 1.0})
     process = start(config_file(tmp_path, batch.url, **QUICK))
     lines = users(1, 20, every=20)
@@ -71,7 +71,7 @@ def test_a_signal_during_a_request_waits_for_its_answer(tmp_path: Path, batch: L
 
 
 def test_more_signals_change_nothing(tmp_path: Path, batch: LocalBatch) -> None:
-    """W2: a hail of signals during the final drain ends as the first one asked, with everything confirmed."""
+    """W2: however many signals arrive in the final drain, the first decides and everything is confirmed."""
     batch.fault({"delay": 0.6})
     process = start(config_file(tmp_path, batch.url, **QUICK))
     lines = users(1, 20, every=20)
@@ -79,7 +79,7 @@ def test_more_signals_change_nothing(tmp_path: Path, batch: LocalBatch) -> None:
     wait_until(arrived(batch), process)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    # A system may hand over the second of two signals first: the first one has to be seen.
+    # The system may deliver two signals in reverse order, so wait until the first one was handled.
     assert any(b"SIGINT: reading has stopped" in line for line in process.stderr)
     while process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -89,8 +89,8 @@ def test_more_signals_change_nothing(tmp_path: Path, batch: LocalBatch) -> None:
     assert judge(Sent(lines), ended, batch.journal()).held == 20
 
 
-def test_no_state_passes_before_its_answer(tmp_path: Path, batch: LocalBatch) -> None:
-    """W3: the request is on the wire, the checkpoint long due: standard output stays silent."""
+def test_no_state_is_emitted_before_its_answer(tmp_path: Path, batch: LocalBatch) -> None:
+    """W3: no state is written while the request is in flight, even if the checkpoint is overdue."""
     batch.fault({"delay": 0.6})
     process = start(config_file(tmp_path, batch.url, **QUICK))
     Feeder(process, users(1, 20, every=5))
@@ -105,7 +105,7 @@ def test_no_state_passes_before_its_answer(tmp_path: Path, batch: LocalBatch) ->
 
 
 def test_a_schema_change_keeps_the_order(tmp_path: Path, batch: LocalBatch) -> None:
-    """W5: what an older schema mapped reaches Batch before what a newer one mapped."""
+    """W5: records of an older schema reach Batch before those of a newer one."""
     lines = []
     for seat in range(1, 40):
         if seat % 4 == 1:
@@ -119,7 +119,7 @@ def test_a_schema_change_keeps_the_order(tmp_path: Path, batch: LocalBatch) -> N
 
 
 def test_a_batch_message_does_not_overtake_records(tmp_path: Path, batch: LocalBatch) -> None:
-    """W6: whether its file is read or refused, what came before it is delivered, and never after it."""
+    """W6: records before a BATCH message are delivered before its file, also if the file is refused."""
     file = tmp_path / "part.jsonl"
     file.write_text("".join(json.dumps({"user_id": "u1", "seat": seat}) + "\n" for seat in (8, 9)))
     message = {"type": "BATCH", "stream": "users", "encoding": {"format": "jsonl"}}
@@ -134,7 +134,7 @@ def test_a_batch_message_does_not_overtake_records(tmp_path: Path, batch: LocalB
 
 
 def test_activate_version_does_not_overtake_records(tmp_path: Path, batch: LocalBatch) -> None:
-    """W7: what waits goes with what follows it, in order; for a stream that nobody knows it ends nothing."""
+    """W7: records before and after the message are sent in order; one for an unknown stream is ignored."""
     version = json.dumps({"type": "ACTIVATE_VERSION", "stream": "users", "version": 1})
     unknown = json.dumps({"type": "ACTIVATE_VERSION", "stream": "nobody", "version": 1})
     after = record("users", user_id="u1", seat=2)
@@ -146,8 +146,8 @@ def test_activate_version_does_not_overtake_records(tmp_path: Path, batch: Local
     assert batch.attributes("u1")["seat"] == 2
 
 
-def test_nobody_is_in_two_requests_at_once(tmp_path: Path, batch: LocalBatch) -> None:
-    """W8: a later update of a person waits for the answer to the earlier one, others do not."""
+def test_an_id_is_not_in_two_requests_at_once(tmp_path: Path, batch: LocalBatch) -> None:
+    """W8: a later update of an ID waits for the answer to the earlier one; other IDs do not wait."""
     batch.fault({"delay": 0.8}, contains_id="u1", times=1)
     lines = [*users(0, 0), *users(1, 5)[1:], *(record("users", user_id="u1", seat=n) for n in (6, 7))]
     lines += [record("users", user_id=f"v{n}", seat=n) for n in range(8, 30)]
@@ -166,8 +166,8 @@ def test_nobody_is_in_two_requests_at_once(tmp_path: Path, batch: LocalBatch) ->
     assert journal.inversions() == 0
 
 
-def test_state_passes_while_the_tap_goes_on(tmp_path: Path, batch: LocalBatch) -> None:
-    """W9: states pass on cadence as answers come in, each once, in order, never ahead."""
+def test_states_are_emitted_while_the_tap_is_writing(tmp_path: Path, batch: LocalBatch) -> None:
+    """W9: states are emitted at checkpoints as answers arrive, once each, in order and never too early."""
     lines = users(1, 2000, every=10)
     config = config_file(tmp_path, batch.url, checkpoint_records=200, max_updates_per_second=100_000)
     process = start(config)
@@ -187,8 +187,8 @@ def test_state_passes_while_the_tap_goes_on(tmp_path: Path, batch: LocalBatch) -
     assert verdict.last == verdict.newest
 
 
-def test_a_state_passes_byte_by_byte(tmp_path: Path, batch: LocalBatch) -> None:
-    """W10: floats, large numbers, spacing and escapes of a state come out as they came in."""
+def test_a_state_is_emitted_byte_for_byte(tmp_path: Path, batch: LocalBatch) -> None:
+    """W10: floats, large numbers, spaces and escapes of a state are not changed."""
     values = [
         '{"bookmark": 1.50, "big": 123456789012345678901234567890, "tiny": 1e-400}',
         '{ "z":"caf\\u00e9",  "a": [1.0, null, {"\\ud83d\\ude00": true}] }',
@@ -208,15 +208,15 @@ def test_a_state_passes_byte_by_byte(tmp_path: Path, batch: LocalBatch) -> None:
 
 
 def test_an_empty_state_never_replaces_a_full_one(tmp_path: Path, batch: LocalBatch) -> None:
-    """W12: `{}` is not a bookmark; the full one before it stays the last."""
+    """W12: `{}` is not a bookmark, so the full state before it is the last one emitted."""
     lines = [*users(1, 3, every=3), state({}), record("users", user_id="u4", seat=4), state({})]
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.emitted) == (0, ['{"seen": 3}'])
     assert len(batch.journal()) == 4
 
 
-def test_a_failing_stream_does_not_cut_the_others(tmp_path: Path, batch: LocalBatch) -> None:
-    """W13: audiences fail, users on the wire are finished and counted as delivered; the state is held."""
+def test_a_failing_stream_does_not_interrupt_the_others(tmp_path: Path, batch: LocalBatch) -> None:
+    """W13: if audiences fail, users in flight are still finished and counted; later states are held."""
     batch.fault({"answer": {"status": 503}}, path="*/audiences/*")
     batch.fault({"delay": 0.5}, path="*/profiles/*")
     lines = [*users(1, 20, every=20), schema("cohorts", {"user_id": STRING, "cohort": STRING})]
@@ -229,7 +229,7 @@ def test_a_failing_stream_does_not_cut_the_others(tmp_path: Path, batch: LocalBa
 
 
 def test_a_value_that_breaks_its_schema_is_never_sent(tmp_path: Path, batch: LocalBatch) -> None:
-    """W14: the value is left out and on disk, never coerced; the rest of the record goes."""
+    """W14: the value is written to the rejects, never converted; the rest of the record is sent."""
     lines = [schema("users", {"user_id": STRING, "seat": INTEGER, "city": STRING})]
     seats = ("7", 7, 7.5)
     lines += [record("users", user_id=f"u{n}", seat=seat, city="Lyon") for n, seat in enumerate(seats)]
@@ -241,8 +241,8 @@ def test_a_value_that_breaks_its_schema_is_never_sent(tmp_path: Path, batch: Loc
     assert set(ended.codes()) == {"schema_violation"}
 
 
-def test_a_lost_answer_doubles_that_request_only(tmp_path: Path, batch: LocalBatch) -> None:
-    """W15: unavoidable without idempotency keys, so it is counted: events double once, no more."""
+def test_a_lost_answer_duplicates_only_that_request(tmp_path: Path, batch: LocalBatch) -> None:
+    """W15: without idempotency keys each event is sent twice, but not more often, and this is counted."""
     properties = {"user_id": STRING, "event": STRING, "seat": INTEGER}
     lines = [schema("events", properties)]
     lines += [record("events", user_id=f"u{n % 40}", event="seen", seat=n) for n in range(80)]

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of commands: a command run in this process, and what it printed."""
+"""Fixtures for the tests of commands: each command runs in this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
-    """A command, in a folder of its own and without proxies."""
+    """Runs a command in an empty folder and without proxies."""
     monkeypatch.chdir(tmp_path)
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)

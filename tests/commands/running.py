@@ -1,4 +1,4 @@
-"""What the fixture `command` is."""
+"""The type of the fixture `command`."""
 
 from __future__ import annotations
 

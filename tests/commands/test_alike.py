@@ -1,4 +1,4 @@
-"""What holds for every command: help, formats, suggestions, one message for one cause, narrow terminals."""
+"""Rules for every command: help, formats, suggestions, one message per cause, narrow terminals."""
 
 from __future__ import annotations
 
@@ -36,43 +36,43 @@ LINES = [
 ]
 
 
-def alone(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
+def run_separately(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a separate process."""
     process = warm.start([*options], environment(variables))
     out, log = process.communicate(timeout=60)
     return subprocess.CompletedProcess(options, process.returncode, out.decode(), log.decode())
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
-def test_the_short_option_for_help_is_the_long_one(name: str) -> None:
-    done = alone(*filter(None, (name,)), "-h")
+def test_every_command_shows_its_help_with_the_short_option(name: str) -> None:
+    done = run_separately(*filter(None, (name,)), "-h")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Usage: target-batch {name}".rstrip())
     assert "-h, --help" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
-def test_no_help_is_wider_than_a_narrow_terminal(name: str) -> None:
-    done = alone(*filter(None, (name,)), "-h", COLUMNS=NARROW)
+def test_the_help_fits_a_narrow_terminal(name: str) -> None:
+    done = run_separately(*filter(None, (name,)), "-h", COLUMNS=NARROW)
     assert done.returncode == 0
     assert [line for line in done.stdout.splitlines() if len(line) > int(NARROW)] == []
 
 
-def test_the_help_says_what_each_command_does_in_whole_sentences() -> None:
-    told = CliRunner().invoke(command_line(), ["-h"], terminal_width=60).output
-    assert "..." not in told.partition("Commands:")[2]
+def test_the_help_lists_each_command_with_its_whole_description() -> None:
+    output = CliRunner().invoke(command_line(), ["-h"], terminal_width=60).output
+    assert "..." not in output.partition("Commands:")[2]
 
 
 @pytest.mark.parametrize(
     ("typed", "meant"), [("rusn", "runs"), ("chekc", "check"), ("notify_test", "notify-test")]
 )
-def test_a_command_that_is_mistyped_gets_the_one_that_was_meant(typed: str, meant: str) -> None:
+def test_a_mistyped_command_is_answered_with_a_suggestion(typed: str, meant: str) -> None:
     done = CliRunner().invoke(command_line(), [typed])
     assert done.exit_code == 2
     assert f"Did you mean `{meant}`?" in done.output
 
 
-def test_a_word_like_no_command_gets_no_guess() -> None:
+def test_a_word_unlike_any_command_gets_no_suggestion() -> None:
     done = CliRunner().invoke(command_line(), ["xyzzy"])
     assert done.exit_code == 2
     assert "No such command 'xyzzy'" in done.output
@@ -89,8 +89,8 @@ def test_a_word_like_no_command_gets_no_guess() -> None:
     ],
     ids=lambda options: options[0] if options else "target",
 )
-def test_a_missing_configuration_is_one_message_everywhere(options: list[str]) -> None:
-    done = alone(*options)
+def test_every_command_reports_a_missing_configuration_in_the_same_words(options: list[str]) -> None:
+    done = run_separately(*options)
     assert done.returncode == 2
     assert done.stderr.strip() == f"Error: {NO_CONFIGURATION}"
 
@@ -107,15 +107,15 @@ def test_every_table_has_the_same_formats(name: str) -> None:
 
 @pytest.fixture
 def work(tmp_path: Path, batch: LocalBatch) -> Path:
-    """A folder with a configuration and what a run with rejects left behind."""
+    """A folder with a configuration and the files of a run with rejects."""
     run(tmp_path, batch.url, LINES)
     return tmp_path
 
 
 @pytest.mark.usefixtures("work")
 @pytest.mark.parametrize("name", TABLES)
-def test_each_table_is_data_too(command: Command, name: str) -> None:
-    """As JSON, and as a Singer stream whose records fit its SCHEMA."""
+def test_each_table_is_available_as_json_and_as_a_singer_stream(command: Command, name: str) -> None:
+    """The records of the Singer stream fit their SCHEMA."""
     given = ("--input", EXAMPLES / "users.csv") if name == "explain" else ()
     assert json.loads(command(name, "--config", "config.json", *given, "--format", "json").output)
     done = command(name, "--config", "config.json", *given, "--format", "singer")
@@ -141,10 +141,10 @@ def test_each_table_is_data_too(command: Command, name: str) -> None:
     ],
     ids=lambda options: " ".join(options[::3]),
 )
-def test_nothing_breaks_inside_a_word_on_a_narrow_terminal(
+def test_no_word_is_broken_on_a_narrow_terminal(
     command: Command, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
-    """At 60 columns every line fits, unless one word alone is longer, and every word is whole."""
+    """At 60 columns every line fits, unless a single word is longer, and no word is broken."""
     monkeypatch.setenv("COLUMNS", "1000")
     wide = command(*options)
     monkeypatch.setenv("COLUMNS", NARROW)
@@ -156,18 +156,18 @@ def test_nothing_breaks_inside_a_word_on_a_narrow_terminal(
 
 
 def rules(text: str) -> set[str]:
-    """Return the lines under the heads of tables."""
+    """Return the rules under the headers of tables."""
     return {word for word in text.split() if set(word) == {"─"}}
 
 
-def test_an_error_breaks_between_words_too() -> None:
-    done = alone("check", COLUMNS=NARROW)
+def test_an_error_message_is_wrapped_between_words() -> None:
+    done = run_separately("check", COLUMNS=NARROW)
     assert max(map(len, done.stderr.splitlines())) <= 60
     assert " ".join(done.stderr.split()) == f"Error: {NO_CONFIGURATION}"
 
 
 @pytest.mark.usefixtures("work")
-def test_a_wrong_key_is_told_once(command: Command, batch: LocalBatch) -> None:
+def test_a_wrong_key_is_reported_once(command: Command, batch: LocalBatch) -> None:
     batch.fault({"answer": {"status": 401}})
     done = command("check", "--config", "config.json")
     assert done.exit_code == 2
@@ -175,7 +175,7 @@ def test_a_wrong_key_is_told_once(command: Command, batch: LocalBatch) -> None:
 
 
 def test_the_shell_completes_commands_and_options() -> None:
-    """The variables are those of the script that `_TARGET_BATCH_COMPLETE=bash_source` gives."""
+    """The shell sets the variables that the script of `_TARGET_BATCH_COMPLETE=bash_source` sets."""
 
     def complete(line: str, word: int) -> list[str]:
         program = Path(sys.executable).parent / "target-batch"

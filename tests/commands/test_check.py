@@ -1,4 +1,4 @@
-"""`target-batch check` says which setting is wrong, costs one call a key, and never shows a key."""
+"""`target-batch check` names the wrong setting, makes one call per key, and never shows a key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WRONG = "canary-wrong-9c2d"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBatch]:
-    """A local Batch that knows one key of each sort."""
+    """A local Batch that accepts only one key of each kind."""
     keys = ("--rest-api-key", KEY, "--project-key", PROJECT, "--app-key", APP)
     with LocalBatch(tmp_path_factory.mktemp("check"), "--no-rates", *keys) as server:
         yield server
@@ -40,7 +40,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBatch]:
 
 @pytest.fixture
 def server(running: LocalBatch) -> LocalBatch:
-    """The same, emptied."""
+    """The local Batch of `running`, emptied."""
     running.reset()
     return running
 
@@ -80,7 +80,7 @@ def test_right_keys_cost_one_call_each(command: Command, tmp_path: Path, server:
 def test_a_wrong_setting_is_named(
     command: Command, tmp_path: Path, server: LocalBatch, settings: dict[str, Any], setting: str
 ) -> None:
-    """Exit 2; the last line names the setting and says what to do about it."""
+    """The command ends with 2; its last line names the setting and says what to do."""
     done = checked(command, tmp_path, server.url, **settings)
     assert done.exit_code == 2
     last = done.output.splitlines()[-1]
@@ -89,7 +89,7 @@ def test_a_wrong_setting_is_named(
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"api_ulr": "x"}, "`api_ulr` (did you mean `api_url`?)"),
         ({"nulls": "canary"}, "`nulls` is wrong: Expected one of `delete`, `skip`."),
@@ -124,18 +124,18 @@ def test_a_wrong_setting_is_named(
         ),
     ],
 )
-def test_a_setting_that_cannot_be_says_what_can(
-    command: Command, tmp_path: Path, settings: dict[str, Any], told: str
+def test_an_invalid_setting_is_reported_with_the_allowed_values(
+    command: Command, tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
-    """The place, down to the stream's option, and what may stand there; the value never."""
+    """The message names the setting, down to the stream's option, and what is allowed, never its value."""
     done = checked(command, tmp_path, "http://127.0.0.1:9", **settings)
     assert done.exit_code == 2
-    assert told in done.output
+    assert message in done.output
     assert "canary" not in done.output
 
 
-def test_it_reads_nothing_from_a_terminal(tmp_path: Path, server: LocalBatch) -> None:
-    """It ends by itself, and what was typed meanwhile is still there for the shell."""
+def test_check_reads_nothing_from_a_terminal(tmp_path: Path, server: LocalBatch) -> None:
+    """The command ends by itself, and input that was typed meanwhile is left for the shell."""
     config = config_file(tmp_path, server.url)
     keyboard, terminal = os.openpty()
     os.write(keyboard, b"typed\n")
@@ -149,10 +149,10 @@ def test_it_reads_nothing_from_a_terminal(tmp_path: Path, server: LocalBatch) ->
     os.close(terminal)
 
 
-def test_keys_that_only_one_call_speaks_of_are_both_told(
+def test_two_keys_that_batch_refuses_together_are_both_named(
     command: Command, tmp_path: Path, server: LocalBatch
 ) -> None:
-    """Batch does not say which of the two it refuses: the last line tells where to find either."""
+    """Batch does not say which of the two it refuses, so the last line says where to find each of them."""
     done = checked(command, tmp_path, server.url, project_key=WRONG)
     assert done.exit_code == 2
     last = done.output.splitlines()[-1]
@@ -161,8 +161,8 @@ def test_keys_that_only_one_call_speaks_of_are_both_told(
     assert "in the project's Settings" in last
 
 
-def test_keys_that_were_swapped_are_told(command: Command, tmp_path: Path, server: LocalBatch) -> None:
-    """A project key begins in a way of its own; the key itself is not shown."""
+def test_swapped_keys_are_reported(command: Command, tmp_path: Path, server: LocalBatch) -> None:
+    """A project key has its own prefix, by which the swap is recognised; the key itself is not shown."""
     done = checked(command, tmp_path, server.url, rest_api_key=f"project_{WRONG}", project_key=KEY)
     assert done.exit_code == 2
     assert "or the two are swapped: it begins as project keys do." in done.output.splitlines()[-1]
@@ -170,7 +170,7 @@ def test_keys_that_were_swapped_are_told(command: Command, tmp_path: Path, serve
 
 
 @pytest.mark.parametrize("variable", [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")])
-def test_colours_are_left_out_where_they_are_not_wanted(
+def test_colours_are_left_out_if_the_environment_does_not_want_them(
     monkeypatch: pytest.MonkeyPatch, variable: tuple[str, str]
 ) -> None:
     for name in ("NO_COLOR", "TERM"):
@@ -181,14 +181,14 @@ def test_colours_are_left_out_where_they_are_not_wanted(
     assert ("\x1b" in done.output) == (variable == ("TERM", "xterm"))
 
 
-def test_an_address_where_nobody_answers_ends_with_1(command: Command, tmp_path: Path) -> None:
+def test_an_address_that_does_not_answer_ends_with_1(command: Command, tmp_path: Path) -> None:
     done = checked(command, tmp_path, f"http://127.0.0.1:{closed_port()}")
     assert done.exit_code == 1
     assert "`api_url`: Batch is not reached (no connection)" in done.output
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "told"),
+    ("fault", "code", "message"),
     [
         ({"answer": {"status": 200, "body": "<html>hello</html>"}}, 2, "is not Batch"),
         ({"answer": {"status": 200, "json": {"hello": 1}}}, 2, "is not Batch"),
@@ -212,17 +212,17 @@ def test_an_address_where_nobody_answers_ends_with_1(command: Command, tmp_path:
         ),
     ],
 )
-def test_answers_that_are_not_batchs_are_told(
-    command: Command, tmp_path: Path, server: LocalBatch, fault: dict[str, Any], code: int, told: str
+def test_answers_that_are_not_those_of_batch_are_reported(
+    command: Command, tmp_path: Path, server: LocalBatch, fault: dict[str, Any], code: int, message: str
 ) -> None:
     server.fault(fault)
     done = checked(command, tmp_path, server.url)
     assert done.exit_code == code, done.output
-    assert told in " ".join(done.output.split())
+    assert message in " ".join(done.output.split())
     assert ("leave it out" in done.output) == ("api_url" in done.output and code == 2), "only a wrong address"
 
 
-def test_a_passing_trouble_is_waited_out(command: Command, tmp_path: Path, server: LocalBatch) -> None:
+def test_a_passing_error_of_batch_is_retried(command: Command, tmp_path: Path, server: LocalBatch) -> None:
     server.fault({"answer": {"status": 500}}, times=1)
     assert checked(command, tmp_path, server.url).exit_code == 0
 
@@ -230,7 +230,7 @@ def test_a_passing_trouble_is_waited_out(command: Command, tmp_path: Path, serve
 def test_the_settings_can_come_from_the_environment(
     command: Command, monkeypatch: pytest.MonkeyPatch, server: LocalBatch
 ) -> None:
-    """As Meltano hands them over to a command."""
+    """Meltano passes settings to a command as variables."""
     monkeypatch.setenv("TARGET_BATCH_REST_API_KEY", KEY)
     monkeypatch.setenv("TARGET_BATCH_PROJECT_KEY", PROJECT)
     monkeypatch.setenv("TARGET_BATCH_API_URL", server.url)
@@ -252,7 +252,7 @@ def test_a_variable_that_cannot_be_read_is_named(command: Command, monkeypatch: 
     assert "canary" not in done.output
 
 
-def test_a_missing_key_is_told_as_the_target_tells_it(command: Command, tmp_path: Path) -> None:
+def test_a_missing_key_is_reported_as_in_a_run(command: Command, tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text("{}")
     done = command("check", "--config", "c.json")
     assert done.exit_code == 2
@@ -260,7 +260,7 @@ def test_a_missing_key_is_told_as_the_target_tells_it(command: Command, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "c.json: the file cannot be read: No such file"),
         ("[1]", "c.json: the file is not a JSON object"),
@@ -268,14 +268,14 @@ def test_a_missing_key_is_told_as_the_target_tells_it(command: Command, tmp_path
         ("", "c.json: the file is not JSON: line 1, column 1"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_told(
-    command: Command, tmp_path: Path, content: str | None, told: str
+def test_a_file_that_is_not_a_configuration_is_reported(
+    command: Command, tmp_path: Path, content: str | None, message: str
 ) -> None:
     if content is not None:
         (tmp_path / "c.json").write_text(content)
     done = command("check", "--config", "c.json")
     assert done.exit_code == 2
-    assert told in done.output
+    assert message in done.output
     assert "canary" not in done.output
 
 
@@ -292,7 +292,7 @@ def test_options_of_streams_that_meltano_flattened_are_understood(
 
 
 def test_a_file_with_a_bom_is_read(command: Command, tmp_path: Path, server: LocalBatch) -> None:
-    """Editors on Windows write one; the target takes it, too."""
+    """Editors on Windows write a byte order mark; the target accepts it, too."""
     config = {"rest_api_key": KEY, "project_key": PROJECT, "api_url": server.url}
     (tmp_path / "c.json").write_text(json.dumps(config), encoding="utf-8-sig")
     assert command("check", "--config", "c.json").exit_code == 0
@@ -311,11 +311,11 @@ MELTANO = [
     record("meltano_test_stream", id=1, name="Meltano Test Record", created_at="2025-09-29T00:00:00Z"),
     state({"bookmarks": {"meltano_test_stream": {"last_record": 1}}}),
 ]
-"""What `meltano config test` of Meltano 4.4 sends."""
+"""The messages that `meltano config test` of Meltano 4.4 sends."""
 
 
 def meltano_test(folder: Path, url: str, **settings: Any) -> tuple[int, list[str]]:
-    """Run the target as Meltano tests it: both outputs in one, judged by code and lines."""
+    """Run the target as Meltano's test does; return its exit code and the lines of both outputs."""
     config = folder / "config.json"
     work = str(folder / "work")
     config.write_text(
@@ -329,8 +329,8 @@ def meltano_test(folder: Path, url: str, **settings: Any) -> tuple[int, list[str
     return ended.code, (ended.out + ended.log).splitlines()
 
 
-def test_meltano_finds_the_keys_right(tmp_path: Path, server: LocalBatch) -> None:
-    """The read-only call, nothing written, no line that Meltano takes for a failure."""
+def test_meltanos_test_succeeds_with_right_keys(tmp_path: Path, server: LocalBatch) -> None:
+    """The target makes one read-only call and prints no line that Meltano takes for a failure."""
     code, lines = meltano_test(tmp_path, server.url)
     assert code == 0
     assert not [line for line in lines if "error" in line.lower() or "exception" in line.lower()]
@@ -338,16 +338,16 @@ def test_meltano_finds_the_keys_right(tmp_path: Path, server: LocalBatch) -> Non
     assert server.summary()["profiles"] == 0
 
 
-def test_meltano_tells_which_key_is_wrong(tmp_path: Path, server: LocalBatch) -> None:
-    """The last line is what Meltano's user sees."""
+def test_meltanos_test_names_the_wrong_key(tmp_path: Path, server: LocalBatch) -> None:
+    """Meltano shows its user the last line."""
     code, lines = meltano_test(tmp_path, server.url, rest_api_key=WRONG)
     assert code == 2
     assert lines[-1].startswith("`rest_api_key`: Batch refuses it")
     assert "dashboard" in lines[-1]
 
 
-def test_a_tap_s_stream_of_that_name_is_loaded(tmp_path: Path, server: LocalBatch) -> None:
-    """Only the message that Meltano sends is taken for its test."""
+def test_a_stream_named_like_that_of_meltanos_test_is_loaded(tmp_path: Path, server: LocalBatch) -> None:
+    """Only the exact messages that Meltano sends are taken for its test."""
     properties = {"user_id": {"type": "string"}, "name": {"type": "string"}}
     lines = [schema("meltano_test_stream", properties), record("meltano_test_stream", user_id="u1", name="x")]
     config = tmp_path / "config.json"

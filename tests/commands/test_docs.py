@@ -33,7 +33,7 @@ ANYTHING = "…"
 
 @dataclass(frozen=True)
 class Step:
-    """A command, and the lines that the page shows of what it prints."""
+    """A command, and the lines of its output that the page shows."""
 
     command: str
     shown: tuple[str, ...]
@@ -53,8 +53,8 @@ def steps(page: Path) -> list[Step]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, batch: LocalBatch) -> Path:
-    """A folder as after cloning, whose examples point at the tests' local Batch."""
+def clone(tmp_path: Path, batch: LocalBatch) -> Path:
+    """A folder like a fresh clone, whose examples point at the tests' local Batch."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     config = tmp_path / "examples" / "config.json"
     config.write_text(config.read_text().replace("http://127.0.0.1:8765", batch.url))
@@ -63,13 +63,13 @@ def place(tmp_path: Path, batch: LocalBatch) -> Path:
     return tmp_path
 
 
-def run(command: str, place: Path) -> subprocess.CompletedProcess[str]:
+def run(command: str, clone: Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a shell that finds target-batch."""
-    path = os.pathsep.join([str(place), str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(clone), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "NO_PROXY": "*", "no_proxy": "*", "NO_COLOR": "1"}
     return subprocess.run(
         ["/bin/sh", "-c", command],
-        cwd=place,
+        cwd=clone,
         env=environment,
         capture_output=True,
         text=True,
@@ -79,9 +79,9 @@ def run(command: str, place: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_commands_of_a_page_do_what_it_says(page: Path, place: Path, batch: LocalBatch) -> None:
+def test_the_commands_of_a_page_do_what_it_says(page: Path, clone: Path, batch: LocalBatch) -> None:
     for step in steps(page):
-        done = run(step.command, place)
+        done = run(step.command, clone)
         assert done.returncode == 0, f"{step.command}\n{done.stdout}{done.stderr}"
         printed = (done.stdout + done.stderr).replace(batch.url, "http://127.0.0.1:8765")
         lines = [" ".join(line.split()) for line in printed.splitlines()]
@@ -93,7 +93,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, place: Path, batch: 
     "page", [*PAGES, ROOT / "README.md", ROOT / "examples" / "README.md"], ids=lambda page: str(page.name)
 )
 def test_no_command_of_a_page_escapes_the_tests(page: Path) -> None:
-    """A shell block is a `console` that is run, or says why it is not."""
+    """A shell block is either a `console` block, which is run, or says why it is not run."""
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         if block["kind"] in SHELLS - {"console"}:
             assert block["mark"], block["text"]
@@ -101,7 +101,7 @@ def test_no_command_of_a_page_escapes_the_tests(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "examples" / "README.md"], ids=lambda page: str(page.name))
 def test_every_json_of_a_page_is_a_configuration(page: Path) -> None:
-    """Each names settings and options that there are."""
+    """Each of them names only settings and options that exist."""
     from target_batch.config.checks import load  # noqa: PLC0415 - the module under test
 
     for block in BLOCK.finditer(page.read_text(encoding="utf-8").replace("\n  ", "\n")):
@@ -113,7 +113,7 @@ def test_every_json_of_a_page_is_a_configuration(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: str(page.name))
 def test_every_yaml_and_python_of_a_page_can_be_read(page: Path) -> None:
-    """Schedulers are not installed here; what a page shows for them is at least well-formed."""
+    """Schedulers are not installed here, so their examples are only checked to be well-formed."""
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         if block["kind"] == "yaml":
             assert yaml.safe_load(block["text"])
@@ -133,19 +133,19 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["users.singer", "events.singer", "cohort.singer"])
-def test_an_example_runs(name: str, place: Path, batch: LocalBatch) -> None:
-    done = run(f"target-batch --config examples/config.json --input examples/{name}", place)
+def test_an_example_runs(name: str, clone: Path, batch: LocalBatch) -> None:
+    done = run(f"target-batch --config examples/config.json --input examples/{name}", clone)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["bookmarks"]
     summary = batch.summary()
     assert (summary["profiles"] or summary["members"]) > 0
 
 
-def test_the_example_archive_runs(place: Path, batch: LocalBatch) -> None:
+def test_the_example_archive_runs(clone: Path, batch: LocalBatch) -> None:
     command = (
         "target-batch replay --config examples/config.json --stream archive examples/segment-archive.jsonl"
     )
-    done = run(command, place)
+    done = run(command, clone)
     assert done.returncode == 0, done.stderr
     assert batch.attributes("c-1001")["first_name"] == "Ana"
     assert batch.attributes("c-1001")["$language"] == "fr"
@@ -156,14 +156,14 @@ def test_the_arithmetic_of_the_scaling_table_is_right() -> None:
     rows = re.findall(r"^\| (\d+) (m|b)illion \| (.+) \| (.+) \|$", text, re.MULTILINE)
     assert len(rows) == 3
     for number, unit, full, half in rows:
-        for rate, said in ((10_000, full), (5_000, half)):
+        for rate, stated in ((10_000, full), (5_000, half)):
             minutes = round(int(number) * {"m": 1_000_000, "b": 1_000_000_000}[unit] / rate / 60)
             hours = f"{minutes // 60} hours " if minutes >= 60 else ""
-            assert said == f"{hours}{minutes % 60} minutes"
+            assert stated == f"{hours}{minutes % 60} minutes"
 
 
 def test_every_command_that_a_page_names_exists() -> None:
-    """In the README too, whose commands are not run."""
+    """The README counts, too, although its commands are not run."""
     for page in (*PAGES, ROOT / "README.md"):
         text = page.read_text(encoding="utf-8")
         named = set(

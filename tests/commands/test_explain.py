@@ -1,4 +1,4 @@
-"""What `target-batch explain` shows of a sample is what the target would do with it."""
+"""`target-batch explain` shows what the target would do with a sample."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOON = "2026-03-01T12:00:00Z"
 
 
 def as_json(command: Command, *options: object, given: str | bytes = b"") -> dict[str, Any]:
-    """Return what the command finds of the only stream."""
+    """Return what the command reports of the only stream."""
     done = command("explain", *options, "--format", "json", given=given)
     assert done.exit_code == 0, done.output
     (stream,) = json.loads(done.output)["streams"]
@@ -39,7 +39,7 @@ def as_json(command: Command, *options: object, given: str | bytes = b"") -> dic
 
 
 def test_rows_of_csv_become_a_table(command: Command, tmp_path: Path) -> None:
-    """Name, type and example of what goes; what stays and why; what was met, on which lines."""
+    """It shows attributes with type and example, unsent columns with the reason, and lines with issues."""
     (tmp_path / "users.csv").write_text(USERS)
     done = command("explain", "--input", "users.csv")
     assert done.exit_code == 0
@@ -62,7 +62,7 @@ ODD_ROWS = (
 
 @pytest.mark.parametrize("is_singer", [True, False], ids=["singer", "rows"])
 def test_rows_that_are_not_strict_json_are_judged_as_in_a_run(command: Command, *, is_singer: bool) -> None:
-    """NaN, an exponent that nothing can hold and half a surrogate pair cost their properties only."""
+    """NaN, an exponent beyond any number and half a surrogate pair reject only their own properties."""
     lines = list(ODD_ROWS)
     if is_singer:
         properties = {"user_id": STRING, "seat": {"type": "number"}, "plan": STRING}
@@ -83,7 +83,7 @@ def test_no_line_is_wider_than_a_wide_terminal(command: Command) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_the_delimiter_is_told_by_the_head(command: Command, delimiter: str) -> None:
+def test_the_delimiter_is_recognised_in_the_header(command: Command, delimiter: str) -> None:
     found = as_json(command, "--stream", "users", given=USERS.replace(",", delimiter))
     assert found["records"]["read"] == 3
     assert found["custom_id"] == "user_id"
@@ -104,7 +104,7 @@ def test_text_that_only_looks_like_a_number_stays_text(command: Command) -> None
 
 
 def test_segment_messages_are_recognised_by_their_shape(command: Command) -> None:
-    """Kind, traits, events with the share that comes too late, and what has only an anonymous ID."""
+    """The report has their kind, traits, events and late events, and messages with only an anonymous ID."""
     messages: list[dict[str, Any]] = [
         {"type": "identify", "userId": "u1", "traits": {"createdAt": "2020-01-01T00:00:00Z", "plan": "pro"}},
         {"type": "track", "userId": "u1", "event": "Order Completed", "timestamp": NOON},
@@ -128,8 +128,8 @@ def test_segment_messages_are_recognised_by_their_shape(command: Command) -> Non
     }
 
 
-def test_what_a_segment_message_holds_beside_its_traits_is_told(command: Command) -> None:
-    """Nothing of it disappears from the picture: the custom ID, the time, and what is never sent."""
+def test_the_fields_of_a_segment_message_beside_its_traits_are_listed(command: Command) -> None:
+    """Every field is listed with its use: the custom ID, the time, and the fields that are never sent."""
     message = {
         "type": "page",
         "userId": "u1",
@@ -152,7 +152,7 @@ def test_what_a_segment_message_holds_beside_its_traits_is_told(command: Command
     }
 
 
-def test_a_property_that_no_record_gets_through_says_so(command: Command) -> None:
+def test_a_property_that_is_never_sent_is_shown_with_the_reason(command: Command) -> None:
     properties = {"user_id": STRING, "email": STRING, "prefs": {"type": "object"}}
     lines = [
         schema("users", properties, ["user_id"]),
@@ -174,7 +174,7 @@ def test_a_schema_without_records_is_enough(command: Command) -> None:
 
 @pytest.mark.parametrize("indent", [None, 2], ids=["one line", "many"])
 def test_a_catalog_is_enough(command: Command, indent: int | None) -> None:
-    """What a tap's discovery writes: every stream by its schema and keys, before anything is read."""
+    """A tap's discovery writes a catalog: streams are explained by schema and keys, without records."""
     shape = {"type": ["null", "object"], "properties": {"nr": STRING, "signupAt": STRING}}
     keys = [{"breadcrumb": [], "metadata": {"table-key-properties": ["nr"]}}]
     streams = [
@@ -199,14 +199,14 @@ def test_a_json_schema_is_enough(command: Command, tmp_path: Path, indent: int |
     assert [row["attribute"] for row in found["properties"]] == [None, "signup_at"]
 
 
-def test_a_row_over_several_lines_is_no_schema(command: Command) -> None:
+def test_a_row_over_several_lines_is_not_taken_for_a_schema(command: Command) -> None:
     given = json.dumps({"user_id": "u1", "properties": {"a": 1}}, indent=2)
     done = command("explain", "--stream", "users", given=given)
     assert done.exit_code == 1
     assert "Line 1 of the input is not a JSON object." in done.output
 
 
-def test_a_stream_of_no_known_kind_is_told_as_the_target_tells_it(
+def test_a_stream_of_unknown_kind_is_reported_as_in_a_run(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:
     lines = [schema("products", {"id": STRING}, ["id"])]
@@ -217,9 +217,7 @@ def test_a_stream_of_no_known_kind_is_told_as_the_target_tells_it(
     assert "Stream 'products' is of no known kind." in " ".join(done.output.split())
 
 
-def test_a_wrong_setting_is_told_as_the_target_tells_it(
-    command: Command, tmp_path: Path, batch: LocalBatch
-) -> None:
+def test_a_wrong_setting_is_reported_as_in_a_run(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
     ended = run(tmp_path, batch.url, [], colour="blue")
     done = command("explain", "--config", tmp_path / "config.json", given=USERS)
     assert done.exit_code == ended.code == 2
@@ -227,8 +225,8 @@ def test_a_wrong_setting_is_told_as_the_target_tells_it(
     assert "Unknown setting: `colour`." in ended.log
 
 
-def test_budgets_are_counted(command: Command) -> None:
-    """Attributes planned and met, long texts, the most events of one person, late ones."""
+def test_attributes_and_events_are_counted_against_the_limits_of_batch(command: Command) -> None:
+    """They are planned and actual attributes, long texts, late events, and the most events of one person."""
     properties = {"user_id": STRING, "event": STRING, "time": DATE_TIME, "note": STRING}
     lines = [schema("events", properties)]
     for number in range(20):
@@ -253,7 +251,9 @@ def test_budgets_are_counted(command: Command) -> None:
     assert "seen_it (15)" in text
 
 
-def test_late_events_that_would_go_without_their_time_are_counted(command: Command, tmp_path: Path) -> None:
+def test_late_events_that_would_be_sent_without_their_time_are_counted(
+    command: Command, tmp_path: Path
+) -> None:
     (tmp_path / "c.json").write_text('{"late_events": "now"}')
     lines = [
         schema("events", {"user_id": STRING, "event": STRING, "time": DATE_TIME}),
@@ -264,8 +264,8 @@ def test_late_events_that_would_go_without_their_time_are_counted(command: Comma
     assert found["records"]["sent"] == 1
 
 
-def test_stream_maps_come_first(command: Command, tmp_path: Path) -> None:
-    """As in a run: an alias, a computed property and a filter."""
+def test_stream_maps_are_applied_as_in_a_run(command: Command, tmp_path: Path) -> None:
+    """An alias, a computed property and a filter take effect before the mapping."""
     maps = {
         "people": {
             "__alias__": "users",
@@ -294,7 +294,7 @@ def test_a_stream_that_the_stream_maps_remove_is_not_shown(command: Command, tmp
 
 
 @pytest.mark.parametrize("maps", [{"users": {"x": "(("}}, {"__x__": 1}], ids=["expression", "option"])
-def test_a_wrong_stream_map_is_told(command: Command, tmp_path: Path, maps: dict[str, Any]) -> None:
+def test_a_wrong_stream_map_is_reported(command: Command, tmp_path: Path, maps: dict[str, Any]) -> None:
     (tmp_path / "c.json").write_text(json.dumps({"stream_maps": maps}))
     done = command("explain", "--config", "c.json", "--stream", "users", given=USERS)
     assert done.exit_code == 2
@@ -306,14 +306,14 @@ def test_packed_files_are_unpacked(command: Command, tmp_path: Path) -> None:
     assert as_json(command, "--input", "users.csv.gz")["stream"] == "users"
 
 
-def test_only_so_many_records_are_looked_at(command: Command) -> None:
+def test_the_number_of_records_can_be_limited(command: Command) -> None:
     lines = [schema("users", {"user_id": STRING})] + [record("users", user_id=f"u{n}") for n in range(9)]
     assert as_json(command, "--records", 4, given="\n".join(lines))["records"]["read"] == 4
     assert as_json(command, "--records", 0, given="\n".join(lines))["records"]["read"] == 9
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (b"", "The input is empty."),
         (b'{"user_id": 1}\n{"user_id"', "Line 2 of the input is not a JSON object."),
@@ -326,28 +326,30 @@ def test_only_so_many_records_are_looked_at(command: Command) -> None:
         (b"[1, 2]", "Line 1 of the input is not a JSON object."),
     ],
 )
-def test_an_input_that_cannot_be_read_is_told_by_its_line(command: Command, given: bytes, told: str) -> None:
+def test_an_unreadable_input_is_reported_with_its_line(command: Command, given: bytes, message: str) -> None:
     done = command("explain", "--stream", "users", given=given)
     assert done.exit_code == 1
-    assert told in done.output
+    assert message in done.output
 
 
-def test_a_row_with_more_cells_than_the_head_is_told(command: Command) -> None:
-    """What is beyond the head would be lost without a word."""
+def test_a_row_with_more_cells_than_the_header_is_reported(command: Command) -> None:
+    """The cells beyond the header would be lost silently."""
     done = command("explain", "--stream", "users", given="user_id,n\nu1,1\nu1,2,3\n")
     assert done.exit_code == 1
     assert "Line 3 of the input has 3 cells, the head has 2." in done.output
 
 
-def test_columns_of_one_name_are_told(command: Command) -> None:
-    """All but the last of them would be lost without a word."""
+def test_columns_with_the_same_name_are_reported(command: Command) -> None:
+    """All but the last of them would be lost silently."""
     done = command("explain", "--stream", "users", given="user_id,email,n,email\nu1,a@b.co,1,c@d.co\n")
     assert done.exit_code == 1
     assert "The head of the input has several columns of one name: `email`." in done.output
     assert "a@b.co" not in done.output
 
 
-def test_an_option_that_names_nothing_stops_the_target(command: Command, tmp_path: Path) -> None:
+def test_an_option_that_names_a_missing_property_would_stop_the_target(
+    command: Command, tmp_path: Path
+) -> None:
     (tmp_path / "c.json").write_text(json.dumps({"streams": {"users": {"custom_id": "uid"}}}))
     done = command("explain", "--config", "c.json", "--stream", "users", given="user_id,n\nu1,1\n")
     text = " ".join(done.output.split())
@@ -356,8 +358,8 @@ def test_an_option_that_names_nothing_stops_the_target(command: Command, tmp_pat
     assert "It has: `user_id`, `n`." in text
 
 
-def test_options_that_mean_nothing_are_told(command: Command, tmp_path: Path) -> None:
-    """In the text and as data; an entry that no stream has, too."""
+def test_options_without_effect_are_reported(command: Command, tmp_path: Path) -> None:
+    """Text and JSON report them; the text also reports entries that fit no stream."""
     streams = {"users": {"mode": "mirror"}, "user": {}}
     (tmp_path / "c.json").write_text(json.dumps({"streams": streams}))
     given = ("--config", "c.json", "--stream", "users")
@@ -368,13 +370,13 @@ def test_options_that_mean_nothing_are_told(command: Command, tmp_path: Path) ->
     assert [note for note in notes if "`mode`" in note]
 
 
-def test_rows_from_a_pipe_need_a_name(command: Command) -> None:
+def test_rows_from_a_pipe_need_a_stream_name(command: Command) -> None:
     done = command("explain", given=USERS)
     assert done.exit_code == 1
     assert "--stream" in done.output
 
 
-def test_control_characters_of_a_sample_reach_no_terminal(command: Command) -> None:
+def test_control_characters_of_a_sample_are_not_printed(command: Command) -> None:
     row = {"user_id": "u\u001b[31m1", "evil\u001b]0;x\u0007": "a\u009bb\u202ec"}
     done = command("explain", "--stream", "users", given=json.dumps(row))
     assert not [c for c in done.output if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160 or c == "\u202e")]
@@ -417,7 +419,7 @@ def test_the_curl_commands_do_what_the_target_does(
 
 
 def test_a_mirror_that_only_removes_is_shown_as_an_update(command: Command, tmp_path: Path) -> None:
-    """Batch refuses to replace everybody by nobody, and so does the target."""
+    """Batch refuses to replace an audience by an empty one, and so does the target."""
     settings = {"streams": {"cohorts": {"audience": "vip", "mode": "mirror"}}}
     (tmp_path / "c.json").write_text(json.dumps(settings))
     lines = [
@@ -434,10 +436,10 @@ def test_a_mirror_that_only_removes_is_shown_as_an_update(command: Command, tmp_
     assert '"u1"' not in sent
 
 
-def test_whom_the_target_would_erase_is_counted_as_such(
+def test_people_whom_the_target_would_erase_are_counted(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """The last record of a person decides, as in a run, and the request is among those shown."""
+    """The last record of a person decides, as in a run, and the erasure request is among those shown."""
     settings: dict[str, Any] = {
         "streams": {"users": {"on_delete": "erase"}},
         "confirm_erasures": True,
@@ -462,8 +464,8 @@ def test_whom_the_target_would_erase_is_counted_as_such(
     assert (totals["delivered"], totals["ignored"]) == (2, 1)
 
 
-def test_a_pasted_command_with_events_is_not_tried_again(command: Command, tmp_path: Path) -> None:
-    """A second attempt might double an event; one of attributes alone changes nothing."""
+def test_a_curl_command_with_events_does_not_retry(command: Command, tmp_path: Path) -> None:
+    """A second attempt might send an event twice; repeated attributes change nothing."""
     (tmp_path / "c.json").write_text("{}")
     users = [schema("users", {"user_id": STRING, "n": STRING}), record("users", user_id="u1", n="x")]
     events = [
@@ -476,7 +478,7 @@ def test_a_pasted_command_with_events_is_not_tried_again(command: Command, tmp_p
     assert "--retry" not in script
 
 
-def test_no_request_leaves_and_nothing_is_written(
+def test_explain_sends_no_request_and_writes_nothing(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:
     settings = {"api_url": batch.url, "ledger_url": "sqlite:///ledger.db", "skip_unchanged": True}
@@ -488,8 +490,10 @@ def test_no_request_leaves_and_nothing_is_written(
     assert [path.name for path in tmp_path.iterdir()] == ["c.json"]
 
 
-def test_the_counts_are_those_of_a_run(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
-    """Every record that `explain` says would go is delivered, every reject is one, for one reason."""
+def test_the_counts_of_explain_are_those_of_a_run(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    """A run delivers and rejects as many records as `explain` announces, for the same reasons."""
     rows = list(csv.DictReader(USERS.splitlines()))
     names = [str(name) for name in rows[0]]
     lines = [schema("users", dict.fromkeys(names, STRING))]

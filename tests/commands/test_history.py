@@ -1,4 +1,4 @@
-"""`runs` and `rejects`: what runs left behind, told to people and handed on as data."""
+"""`runs` and `rejects` show what runs left behind, as text and as data."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_runs_are_a_table(command: Command, work: Path) -> None:
     assert work.exists()
 
 
-def test_a_count_has_a_column_where_a_stream_has_any(
+def test_a_count_has_a_column_only_if_it_is_not_always_zero(
     command: Command, work: Path, tmp_path: Path, batch: LocalBatch
 ) -> None:
     settings = {"skip_unchanged": True, "ledger_url": f"sqlite:///{tmp_path}/ledger.db"}
@@ -82,8 +82,8 @@ def test_a_count_has_a_column_where_a_stream_has_any(
     assert "not sent, as Batch has it: 3 profiles" in held
 
 
-def test_only_the_last_runs_are_shown(command: Command, work: Path, tmp_path: Path) -> None:
-    """Of data, all are: a warehouse that gets the sync log once a day would miss runs."""
+def test_the_table_shows_only_the_last_runs(command: Command, work: Path, tmp_path: Path) -> None:
+    """Data formats hold all runs, since a warehouse that reads the sync log once a day would miss some."""
     for _ in range(2):
         finished(tmp_path / "config.json", LINES[:1])
     rows = command("runs", "--config", "config.json", "--last", 2).output.splitlines()[2:]
@@ -118,10 +118,10 @@ def test_runs_as_singer_streams_are_rows_for_a_warehouse(command: Command, work:
 
 
 @pytest.mark.parametrize("options", [("runs",), ("rejects",), ("rejects", "--with-records")])
-def test_the_sync_log_is_what_a_second_target_takes(
+def test_the_sync_log_can_be_loaded_by_another_target(
     command: Command, work: Path, options: tuple[str, ...]
 ) -> None:
-    """Every record fits its SCHEMA, has its key, and no key comes twice: a warehouse can upsert it."""
+    """Every record fits its SCHEMA and has a key that is unique, so a warehouse can upsert it."""
     schemas, records = messages(
         command(*options, "--config", work.parent / "config.json", "--format", "singer").output
     )
@@ -136,8 +136,8 @@ def test_the_sync_log_is_what_a_second_target_takes(
         assert len({tuple(one[key] for key in keys) for one in found}) == len(found)
 
 
-def test_what_was_refused_is_grouped_with_what_to_do_about_it(command: Command, work: Path) -> None:
-    """Count, property, lines, advice, and the command that replays; no value of a record."""
+def test_rejects_are_grouped_by_reason_with_advice(command: Command, work: Path) -> None:
+    """A group has count, property, lines and advice; the replay command follows, and no value is shown."""
     done = command("rejects", "--config", "config.json")
     assert done.exit_code == 0
     lines = [" ".join(line.split()) for line in done.output.splitlines()]
@@ -149,10 +149,10 @@ def test_what_was_refused_is_grouped_with_what_to_do_about_it(command: Command, 
     assert lines[-1] == f"target-batch --config config.json --input {path}"
 
 
-def test_inside_meltano_the_printed_command_is_meltanos(
+def test_inside_meltano_the_printed_command_is_one_of_meltano(
     command: Command, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There the settings are in variables that the user's shell does not have."""
+    """Inside Meltano the settings are in variables that the user's shell does not have."""
     monkeypatch.setenv("MELTANO_LOADER_NAME", "target-batch--shop")
     monkeypatch.setenv("TARGET_BATCH_WORK_PATH", str(work))
     (path,) = (work / "rejects").iterdir()
@@ -160,23 +160,23 @@ def test_inside_meltano_the_printed_command_is_meltanos(
     assert last == f"  meltano invoke target-batch--shop --input {path}"
 
 
-def test_a_dry_run_is_told_apart(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
-    """Nothing of it was delivered, and its rejects are no file to replay."""
+def test_a_dry_run_is_marked(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+    """A dry run shows in brackets how many records it would have delivered, and has no file to replay."""
     run(tmp_path, batch.url, LINES, dry_run=True)
     *_, row, legend = command("runs", "--config", "config.json").output.splitlines()
     assert row.split()[3:8] == ["0", "dry", "users", "4", "(2)"]
     assert legend.startswith("dry, (n): a dry run, which would have delivered n")
     _, records = messages(command("runs", "--config", "config.json", "--format", "singer").output)
     assert records["target_batch_runs"][0]["dry_run"] is True
-    told = command("rejects", "--config", "config.json").output
-    assert "2  missing_custom_id" in told
-    assert "--input" not in told
+    output = command("rejects", "--config", "config.json").output
+    assert "2  missing_custom_id" in output
+    assert "--input" not in output
 
 
 def test_the_printed_command_delivers_what_was_refused(
     command: Command, work: Path, tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """After the cause is gone: here a person puts the missing IDs in."""
+    """The cause has to be fixed first: here the missing IDs are filled in."""
     last = command("rejects", "--config", "config.json").output.splitlines()[-1]
     _, *options = shlex.split(last)
     (path,) = (work / "rejects").iterdir()
@@ -190,7 +190,7 @@ def test_the_printed_command_delivers_what_was_refused(
     assert batch.attributes("u1")["$email_address"] == PRIVATE
 
 
-def test_rejects_as_a_singer_stream_hold_nobodys_data(command: Command, work: Path) -> None:
+def test_rejects_as_a_singer_stream_hold_no_personal_data(command: Command, work: Path) -> None:
     done = command("rejects", "--config", "config.json", "--format", "singer")
     assert PRIVATE not in done.output
     schemas, records = messages(done.output)
@@ -212,23 +212,23 @@ def test_rejects_come_with_their_records_when_asked_for(command: Command, work: 
     assert work.exists()
 
 
-def test_what_batch_says_is_told_to_people_and_kept_from_the_data(
+def test_the_reason_that_batch_gives_is_shown_as_text_and_kept_out_of_the_data(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """Batch's words may quote a value."""
+    """The reason that Batch gives may quote a value."""
     error = {"category": "X", "bulk_index": 0, "reason": f"{PRIVATE} is odd", "attribute": f"{PRIVATE}!"}
     partial = {"code": "SUCCESS_WITH_PARTIAL_ERRORS", "errors": [error]}
     batch.fault({"answer": {"status": 202, "json": partial}}, path="*/profiles/*")
     lines = [schema("users", {"user_id": STRING}), *(record("users", user_id=f"u{n}") for n in range(9))]
     assert run(tmp_path, batch.url, lines).code == 0
-    told = command("rejects", "--config", "config.json").output
-    assert f"Batch says: {PRIVATE} is odd" in told
+    output = command("rejects", "--config", "config.json").output
+    assert f"Batch says: {PRIVATE} is odd" in output
     data = command("rejects", "--config", "config.json", "--format", "singer").output
     assert '"code":"refused_by_batch"' in data
     assert PRIVATE not in data
 
 
-def test_only_one_run_is_looked_at(command: Command, work: Path, tmp_path: Path) -> None:
+def test_the_rejects_of_a_single_run_can_be_shown(command: Command, work: Path, tmp_path: Path) -> None:
     finished(
         tmp_path / "config.json", [LINES[0], record("users", user_id=None), record("users", user_id="u9")]
     )
@@ -243,7 +243,7 @@ def test_only_one_run_is_looked_at(command: Command, work: Path, tmp_path: Path)
     assert unknown == "No rejects of the run 'none' are here; leave --run out for all.\n"
 
 
-def test_a_run_that_was_killed_is_one_that_did_not_end(command: Command, work: Path) -> None:
+def test_a_killed_run_is_shown_as_one_that_did_not_end(command: Command, work: Path) -> None:
     with (work / "runs.jsonl").open("a") as file:
         file.write('{"run":"20990101T000000Z-aaaaaa","started":"2099-01-01T00:00:00+00:00","ended":false}\n')
     shown = command("runs", "--config", "config.json").output
@@ -260,7 +260,7 @@ def test_a_run_that_stopped_shows_its_cause(command: Command, work: Path, tmp_pa
     assert "Line 2 of the input is not JSON in UTF-8" in shown
 
 
-def test_torn_lines_are_passed_over(command: Command, work: Path) -> None:
+def test_incomplete_lines_are_skipped(command: Command, work: Path) -> None:
     """A crash may leave half a line."""
     (path,) = (work / "rejects").iterdir()
     with path.open("ab") as file:
@@ -273,7 +273,7 @@ def test_torn_lines_are_passed_over(command: Command, work: Path) -> None:
 
 @pytest.mark.parametrize("name", ["runs", "rejects"])
 @pytest.mark.parametrize("exists", [True, False])
-def test_an_empty_or_missing_folder_is_no_trouble(
+def test_an_empty_or_missing_folder_is_not_an_error(
     command: Command,
     tmp_path: Path,
     name: str,
@@ -287,7 +287,7 @@ def test_an_empty_or_missing_folder_is_no_trouble(
     assert command(name, "--format", "singer").exit_code == 0
 
 
-def test_runs_of_another_shape_are_shown_as_far_as_they_go(command: Command, tmp_path: Path) -> None:
+def test_runs_of_an_unexpected_shape_are_shown_as_far_as_possible(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / ".target-batch"
     folder.mkdir()
     streams = {"a\u001b[31m": {"read": 1, "reasons": []}, "b": 3}
@@ -302,7 +302,7 @@ def test_runs_of_another_shape_are_shown_as_far_as_they_go(command: Command, tmp
     assert command("runs", "--format", "singer").exit_code == 0
 
 
-def test_keys_stay_out_of_everything(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+def test_keys_are_never_shown(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
     config_file(tmp_path, batch.url)
     for options in (("runs",), ("rejects",), ("rejects", "--format", "singer", "--with-records")):
         output = command(options[0], "--config", "config.json", *options[1:]).output

@@ -1,4 +1,4 @@
-"""`target-batch init`: a configuration that works at once, and no key in a file that nobody asked for."""
+"""`target-batch init` writes a configuration that works at once, and a key only if asked to."""
 
 from __future__ import annotations
 
@@ -41,8 +41,10 @@ def written(path: Path) -> dict[str, Any]:
     return found
 
 
-def test_what_is_written_loads_the_sample(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
-    """From nothing to a first load: the file and a key in the environment are enough."""
+def test_the_written_configuration_loads_the_sample(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    """The file and a key in the environment are enough for a first load."""
     sample = tmp_path / "sample.singer"
     sample.write_text("\n".join(USERS))
     flags = ("--project-key", "project_x", "--api-url", batch.url, "--yes", "--input", sample)
@@ -67,7 +69,7 @@ def test_what_is_written_loads_the_sample(command: Command, tmp_path: Path, batc
         ("segment-archive.jsonl", "segment-archive", {"kind": "segment"}),
     ],
 )
-def test_each_sort_of_sample_gets_the_kind_that_the_target_finds(
+def test_each_sample_gets_the_kind_that_the_target_would_choose(
     command: Command, tmp_path: Path, name: str, stream: str, options: dict[str, Any]
 ) -> None:
     assert command("init", "--yes", "--input", EXAMPLES / name).exit_code == 0
@@ -76,14 +78,14 @@ def test_each_sort_of_sample_gets_the_kind_that_the_target_finds(
     assert "custom_id" not in found
 
 
-def test_a_catalog_is_a_sample(command: Command, tmp_path: Path) -> None:
+def test_a_catalog_can_be_the_sample(command: Command, tmp_path: Path) -> None:
     (tmp_path / "catalog.json").write_text(json.dumps(CATALOG))
     done = command("init", "--yes", "--input", "catalog.json")
     assert done.exit_code == 0, done.output
     assert written(tmp_path / "batch.json")["streams"] == {"shop-customers": {"kind": "profiles"}}
 
 
-def test_a_catalog_whose_schemas_name_no_type_is_one_too(command: Command, tmp_path: Path) -> None:
+def test_a_catalog_whose_schemas_have_no_type_can_be_the_sample(command: Command, tmp_path: Path) -> None:
     schema = {"properties": CATALOG["streams"][0]["schema"]["properties"]}  # type: ignore[index]
     (tmp_path / "catalog.json").write_text(
         json.dumps({"streams": [CATALOG["streams"][0] | {"schema": schema}]})
@@ -92,7 +94,7 @@ def test_a_catalog_whose_schemas_name_no_type_is_one_too(command: Command, tmp_p
     assert written(tmp_path / "batch.json")["streams"] == {"shop-customers": {"kind": "profiles"}}
 
 
-def test_the_rows_of_a_sample_can_be_loaded_by_what_is_printed(
+def test_the_printed_command_loads_the_rows_of_the_sample(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:
     (tmp_path / "users.csv").write_text("user_id,email\nu1,a@b.co\n")
@@ -105,16 +107,14 @@ def test_the_rows_of_a_sample_can_be_loaded_by_what_is_printed(
     assert batch.attributes("u1")["$email_address"] == "a@b.co"
 
 
-def test_the_property_that_tells_the_rows_apart_is_proposed_as_custom_id(
-    command: Command, tmp_path: Path
-) -> None:
+def test_a_property_with_unique_values_is_proposed_as_custom_id(command: Command, tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("country_code,customer_no,name\nFR,7,a\nFR,8,b\n")
     assert command("init", "--yes", "--input", "people.csv").exit_code == 0
     assert written(tmp_path / "batch.json")["streams"]["people"]["custom_id"] == "customer_no"
 
 
 def test_names_and_types_are_proposed_where_the_mapping_has_none(command: Command, tmp_path: Path) -> None:
-    """A name without a Batch name gets one; a tap's text that holds numbers is read as numbers."""
+    """A name that Batch cannot take gets another one; text that holds numbers or booleans is converted."""
     long = "How did you hear about us in the first place"
     names = ("user_id", long, "orders", "postcode", "active")
     lines = [
@@ -135,8 +135,8 @@ def test_names_and_types_are_proposed_where_the_mapping_has_none(command: Comman
     }
 
 
-def test_answers_are_taken_and_empty_ones_mean_the_proposal(command: Command, tmp_path: Path) -> None:
-    """A table that is not people's stays nobody's unless somebody says so."""
+def test_answers_are_used_and_an_empty_one_accepts_the_proposal(command: Command, tmp_path: Path) -> None:
+    """A table that does not look like users is loaded as profiles only because the user says so."""
     (tmp_path / "products.csv").write_text("sku,name\n1,a\n")
     asked = command("init", given="project_x\nproducts.csv\nprofiles\nsku\n")
     assert asked.exit_code == 0, asked.output
@@ -156,10 +156,10 @@ def test_the_time_of_events_is_asked_for(command: Command, tmp_path: Path) -> No
     assert written(tmp_path / "batch.json")["streams"]["clicks"]["time"] == "clicked"
 
 
-def test_no_key_is_written_unless_asked(
+def test_a_key_is_written_only_if_asked_for(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even one that is in the environment; where asked, the file is its owner's only."""
+    """Not even a key of the environment is written; with `--with-key` only the owner can read the file."""
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     part = tmp_path / "part.yml"
     done = command("init", "--yes", "--meltano", "part.yml")
@@ -172,7 +172,7 @@ def test_no_key_is_written_unless_asked(
     assert KEY not in done.output + part.read_text()
 
 
-def test_a_key_that_is_asked_for_is_not_shown(command: Command, tmp_path: Path) -> None:
+def test_a_key_typed_at_the_prompt_is_not_shown(command: Command, tmp_path: Path) -> None:
     done = command("init", "--with-key", "--project-key", "p", given=f"\n{KEY}\n")
     assert done.exit_code == 0, done.output
     assert written(tmp_path / "batch.json")["rest_api_key"] == KEY
@@ -188,7 +188,7 @@ def test_the_part_for_meltano_has_the_same_settings(command: Command, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["batch.json", "part.yml"])
-def test_nothing_is_overwritten_unless_asked(command: Command, tmp_path: Path, name: str) -> None:
+def test_no_file_is_overwritten_unless_asked(command: Command, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
     done = command("init", "--yes", "--meltano", "part.yml")
     assert done.exit_code == 2
@@ -219,20 +219,20 @@ BAD: list[tuple[str, bytes | None, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "code", "told"), BAD)
-def test_a_sample_that_is_none_is_told_and_nothing_is_written(
-    command: Command, tmp_path: Path, name: str, content: bytes | None, code: int, told: str
+@pytest.mark.parametrize(("name", "content", "code", "message"), BAD)
+def test_an_unusable_sample_is_reported_and_nothing_is_written(
+    command: Command, tmp_path: Path, name: str, content: bytes | None, code: int, message: str
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     before = {path.name for path in tmp_path.iterdir()}
     done = command("init", "--yes", "--input", name)
     assert (done.exit_code, type(done.exception)) == (code, SystemExit), done.output
-    assert told in done.output
+    assert message in done.output
     assert {path.name for path in tmp_path.iterdir()} == before
 
 
-def test_a_folder_is_no_sample(command: Command, tmp_path: Path) -> None:
+def test_a_folder_cannot_be_the_sample(command: Command, tmp_path: Path) -> None:
     (tmp_path / "users").mkdir()
     done = command("init", "--yes", "--input", "users")
     assert done.exit_code == 1

@@ -1,4 +1,4 @@
-"""`target-batch notify-test` shows whether the webhook takes a notification, and never its address."""
+"""`target-batch notify-test` shows whether the webhook accepts a notification, but never its address."""
 
 from __future__ import annotations
 
@@ -71,21 +71,21 @@ def test_a_webhook_gets_what_a_run_would_send(command: Command, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
-def test_a_webhook_that_refuses_is_told(command: Command, tmp_path: Path, hook: Hook, status: int) -> None:
+def test_a_refusing_webhook_is_reported(command: Command, tmp_path: Path, hook: Hook, status: int) -> None:
     hook.status = status
     done = tried(command, tmp_path, hook.url)
     assert done.exit_code == 1
     assert f"status {status}" in done.output
 
 
-def test_a_webhook_that_is_gone_is_told(command: Command, tmp_path: Path) -> None:
+def test_an_unreachable_webhook_is_reported(command: Command, tmp_path: Path) -> None:
     done = tried(command, tmp_path, f"http://127.0.0.1:{closed_port()}/{PATH}")
     assert done.exit_code == 1
     assert "could not be delivered to `notify_url`" in done.output
 
 
-def test_a_webhook_that_hangs_is_given_up(command: Command, tmp_path: Path) -> None:
-    """It takes the connection and never answers."""
+def test_a_webhook_that_hangs_is_abandoned_after_a_while(command: Command, tmp_path: Path) -> None:
+    """The webhook accepts the connection and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         done = tried(command, tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}/{PATH}")
     assert done.exit_code == 1
@@ -95,11 +95,12 @@ def test_a_webhook_that_hangs_is_given_up(command: Command, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("url", "told"), [(None, "`notify_url` is not set"), ("ftp://x", "`notify_url` is not a plain address")]
+    ("url", "message"),
+    [(None, "`notify_url` is not set"), ("ftp://x", "`notify_url` is not a plain address")],
 )
 def test_a_setting_that_is_missing_or_wrong_ends_with_2(
-    command: Command, tmp_path: Path, url: str | None, told: str
+    command: Command, tmp_path: Path, url: str | None, message: str
 ) -> None:
     done = tried(command, tmp_path, url)
     assert done.exit_code == 2
-    assert told in done.output
+    assert message in done.output

@@ -1,4 +1,4 @@
-"""`runs --web`: what runs left behind, by HTTP."""
+"""`runs --web` serves what runs left behind over HTTP."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def work(tmp_path: Path, batch: LocalBatch) -> Path:
 
 @pytest.fixture
 def page(tmp_path: Path, work: Path) -> Iterator[RunsPage]:
-    """The page over that folder."""
+    """The page of that folder."""
     assert work.exists()
     with serving(tmp_path / "config.json") as page:
         yield page
@@ -96,7 +96,7 @@ def test_no_record_no_value_and_no_key_is_shown(page: RunsPage) -> None:
         assert KEY not in text
 
 
-def test_it_is_read_only_and_lets_no_other_site_in(page: RunsPage) -> None:
+def test_the_page_is_read_only_and_closed_to_other_sites(page: RunsPage) -> None:
     for method in ("POST", "PUT", "DELETE"):
         assert page.ask(method, "/_/runs").status_code == 405
     foreign: list[dict[str, str]] = [
@@ -159,7 +159,9 @@ def test_streams_come_in_pages(page: RunsPage, work: Path) -> None:
         {"streams": {"<img src=x>\x1b[31m": {"reasons": {"<b>": 3}}}, "cause": "\u202ebidi"},
     ],
 )
-def test_a_run_log_of_any_sort_is_shown(page: RunsPage, work: Path, entry: dict[str, Any]) -> None:
+def test_malformed_entries_of_the_run_log_are_shown(
+    page: RunsPage, work: Path, entry: dict[str, Any]
+) -> None:
     log(work, "{torn", "[]", '"text"', {"run": 5}, {"run": "odd", "ended": True, **entry})
     page.until(lambda found: found["total"] == 2)
     shown = page.get("runs/odd")
@@ -170,7 +172,7 @@ def test_a_run_log_of_any_sort_is_shown(page: RunsPage, work: Path, entry: dict[
 
 
 def test_rejects_of_a_run_without_an_end_are_shown(page: RunsPage, work: Path) -> None:
-    """A run that was killed has no counts in the log, but its rejects are on disk."""
+    """A killed run has no counts in the log, but its rejects are on disk."""
     mark = {
         "code": "invalid_email",
         "property": "email",
@@ -189,7 +191,7 @@ def test_rejects_of_a_run_without_an_end_are_shown(page: RunsPage, work: Path) -
     assert stream["reasons"][0]["examples"][0]["line"] == 9
 
 
-def test_what_lies_behind_a_url_is_shown_too(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_work_folder_behind_a_url_is_shown_too(tmp_path: Path, batch: LocalBatch) -> None:
     ended = run(tmp_path, batch.url, LINES, work_path=f"local://{tmp_path}/objects")
     assert ended.code == 0
     with serving(tmp_path / "config.json") as page:
@@ -204,7 +206,7 @@ def test_what_lies_behind_a_url_is_shown_too(tmp_path: Path, batch: LocalBatch) 
 @pytest.mark.parametrize(
     ("path", "fresh"), [("{folder}", FRESH_SECONDS), ("local://{folder}", FRESH_SECONDS_BEHIND_URL)]
 )
-def test_what_was_read_is_kept_for_a_while(tmp_path: Path, path: str, fresh: float) -> None:
+def test_the_run_log_is_read_again_only_after_a_while(tmp_path: Path, path: str, fresh: float) -> None:
     now = [0.0]
     work = Work(path.format(folder=tmp_path), lambda: now[0])
     log(tmp_path, {"run": "a"})
@@ -216,26 +218,26 @@ def test_what_was_read_is_kept_for_a_while(tmp_path: Path, path: str, fresh: flo
     assert len(work.runs()) == 2
 
 
-def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path, command: Command) -> None:
+def test_a_folder_that_cannot_be_read_is_reported(tmp_path: Path, command: Command) -> None:
     (tmp_path / "c.json").write_text(json.dumps({"work_path": "nonsense://x"}))
     done = command("runs", "--web", "--config", tmp_path / "c.json")
     assert done.exit_code != 0
     assert "nonsense://" in done.output
 
 
-def test_a_page_and_another_form_are_not_asked_for_together(command: Command) -> None:
+def test_the_page_and_another_format_exclude_each_other(command: Command) -> None:
     done = command("runs", "--web", "--format", "json")
     assert done.exit_code == 2
     assert "--format" in done.output
 
 
-def test_a_port_that_is_taken_is_said(page: RunsPage, command: Command, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(page: RunsPage, command: Command, tmp_path: Path) -> None:
     done = command("runs", "--web", "--config", tmp_path / "config.json", "--port", page.port)
     assert done.exit_code != 0
     assert f"cannot listen on port {page.port}" in " ".join(done.output.split())
 
 
-def test_without_its_packages_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_its_packages_the_command_says_what_to_install(tmp_path: Path) -> None:
     config_file(tmp_path, "http://127.0.0.1:1")
     code = (
         "import sys; sys.modules['uvicorn'] = None\n"
@@ -249,7 +251,7 @@ def test_without_its_packages_it_says_what_to_install(tmp_path: Path) -> None:
     assert "target-batch[sandbox]" in done.stderr
 
 
-def test_the_table_needs_no_server(tmp_path: Path) -> None:
+def test_the_table_loads_no_web_server(tmp_path: Path) -> None:
     config_file(tmp_path, "http://127.0.0.1:1")
     code = (
         "import sys; from target_batch.commands.runs import runs\n"

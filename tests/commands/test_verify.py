@@ -1,4 +1,4 @@
-"""`target-batch verify`: what Batch holds is what was sent, told from a read-back that writes nothing."""
+"""`target-batch verify` compares what Batch holds with what was sent, by a read-back that writes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def settings(batch: LocalBatch) -> Iterator[None]:
-    """Exports that end at once, after a test that wanted others too."""
+    """Exports that end at once, restored after a test that changed this."""
     yield
     batch.post("settings", {"export_seconds": 0})
 
@@ -78,8 +78,8 @@ def by_name(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {row["attribute"]: row for row in found["attributes"]}
 
 
-def test_what_was_loaded_is_there(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
-    """Types, dates, arrays to the last item, later values, deletions; and not one request that writes."""
+def test_loaded_values_are_found_equal(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+    """All types, whole arrays, later values and deletions are compared, and no request writes."""
     lines = [*people(), person(3, seat=30, email=None, tags={"$add": ["c"], "$remove": ["a"]})]
     lines.append(person(2, tags={"$remove": ["a", "b"]}))
     assert run(tmp_path, batch.url, lines).code == 0
@@ -98,10 +98,10 @@ def test_what_was_loaded_is_there(command: Command, tmp_path: Path, batch: Local
     assert asked == ["profiles/export", "exports/view", "exports/download"]
 
 
-def test_what_differs_and_what_is_missing_is_counted_by_attribute(
+def test_different_and_missing_values_are_counted_by_attribute(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """IDs stay here unless they are asked for."""
+    """Custom IDs are shown only with `--ids`."""
     other = [schema("users", PROPERTIES), person(1), person(2, seat=99), person(3, email=None)]
     assert run(tmp_path, batch.url, other).code == 0
     done = verified(command, tmp_path, people(4))
@@ -117,10 +117,10 @@ def test_what_differs_and_what_is_missing_is_counted_by_attribute(
     assert "u2" in verified(command, tmp_path, people(4), "--ids").output
 
 
-def test_it_is_said_when_the_sample_has_more_records_than_are_compared(
+def test_a_sample_with_more_records_than_are_compared_is_reported(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """An equal first part is not an equal whole."""
+    """An equal first part does not prove an equal whole."""
     assert run(tmp_path, batch.url, people(3)).code == 0
     done = verified(command, tmp_path, people(3), "--records", "2", "--format", "json")
     assert as_json(done)["profiles"]["sent"] == 2
@@ -131,9 +131,7 @@ def test_it_is_said_when_the_sample_has_more_records_than_are_compared(
         assert "The sample is larger" not in done.output
 
 
-def test_an_export_of_several_files_is_read_to_the_last(
-    command: Command, tmp_path: Path, batch: LocalBatch
-) -> None:
+def test_all_files_of_an_export_are_read(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
     lines = people(2500)
     assert run(tmp_path, batch.url, lines, profile_endpoint="mass_update").code == 0
     done = verified(command, tmp_path, lines, "--format", "json")
@@ -145,7 +143,7 @@ def test_an_export_of_several_files_is_read_to_the_last(
 @pytest.mark.parametrize(
     "reading", [{"export_absent": "absent"}, {"export_absent": "null"}, {"export_values": "text"}], ids=str
 )
-def test_an_attribute_that_is_gone_agrees_with_a_null(
+def test_a_deleted_attribute_is_equal_to_a_null(
     command: Command, tmp_path: Path, batch: LocalBatch, reading: dict[str, str]
 ) -> None:
     batch.choose(**reading)
@@ -154,9 +152,7 @@ def test_an_attribute_that_is_gone_agrees_with_a_null(
     assert verified(command, tmp_path, lines).exit_code == 0
 
 
-def test_an_export_that_takes_its_time_is_waited_for(
-    command: Command, tmp_path: Path, batch: LocalBatch
-) -> None:
+def test_a_slow_export_is_waited_for(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
     batch.post("settings", {"export_seconds": 3})
     assert run(tmp_path, batch.url, people()).code == 0
     done = verified(command, tmp_path, people())
@@ -164,7 +160,9 @@ def test_an_export_that_takes_its_time_is_waited_for(
     assert any(state in done.output for state in ("CREATED", "PENDING", "RUNNING"))
 
 
-def test_an_export_that_does_not_end_is_given_up(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+def test_an_export_that_does_not_end_is_abandoned_after_a_while(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
     batch.post("settings", {"export_seconds": 3600})
     assert run(tmp_path, batch.url, people()).code == 0
     done = verified(command, tmp_path, people(), "--wait-seconds", "1")
@@ -172,8 +170,8 @@ def test_an_export_that_does_not_end_is_given_up(command: Command, tmp_path: Pat
     assert "--wait-seconds" in done.output
 
 
-class Elsewhere:
-    """A storage that keeps the headers of what it is asked, and leads further on request."""
+class FileServer:
+    """A file server that keeps the headers of its requests, and redirects to `further` if that is given."""
 
     def __init__(self, content: bytes, further: str = "") -> None:
         seen: list[dict[str, str]] = []
@@ -198,8 +196,8 @@ class Elsewhere:
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[Elsewhere]:
-    made = Elsewhere(b'{"identifiers": {"custom_id": "u1"}, "attributes": {"seat": 1}}\n')
+def file_server() -> Iterator[FileServer]:
+    made = FileServer(b'{"identifiers": {"custom_id": "u1"}, "attributes": {"seat": 1}}\n')
     yield made
     made.server.shutdown()
     made.server.server_close()
@@ -212,36 +210,36 @@ def test_no_key_follows_the_redirect_to_the_file(
     command: Command,
     tmp_path: Path,
     batch: LocalBatch,
-    elsewhere: Elsewhere,
+    file_server: FileServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Neither Batch's keys nor those that a `.netrc` has for that host."""
+    """Neither Batch's keys nor the login that `.netrc` has for the other host are sent."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password canary\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     assert run(tmp_path, batch.url, SEATS).code == 0
-    batch.fault({"redirect": {"to": elsewhere.url, "status": 307}}, "*/exports/download")
+    batch.fault({"redirect": {"to": file_server.url, "status": 307}}, "*/exports/download")
     done = verified(command, tmp_path, SEATS)
     assert done.exit_code == 0, done.output
-    (headers,) = elsewhere.seen
+    (headers,) = file_server.seen
     assert headers.keys() <= {"host", "user-agent", "accept", "accept-encoding", "connection"}
 
 
-def test_a_link_that_leads_further_is_not_followed(
-    command: Command, tmp_path: Path, batch: LocalBatch, elsewhere: Elsewhere
+def test_a_second_redirect_is_not_followed(
+    command: Command, tmp_path: Path, batch: LocalBatch, file_server: FileServer
 ) -> None:
-    leading = Elsewhere(b"", elsewhere.url)
+    redirecting = FileServer(b"", file_server.url)
     assert run(tmp_path, batch.url, SEATS).code == 0
-    batch.fault({"redirect": {"to": leading.url, "status": 307}}, "*/exports/download")
+    batch.fault({"redirect": {"to": redirecting.url, "status": 307}}, "*/exports/download")
     done = verified(command, tmp_path, SEATS)
-    leading.server.shutdown()
-    leading.server.server_close()
+    redirecting.server.shutdown()
+    redirecting.server.server_close()
     assert done.exit_code == 1
     assert "answers 302" in done.output
-    assert elsewhere.seen == []
+    assert file_server.seen == []
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "fault", "code", "told"),
+    ("endpoint", "fault", "code", "message"),
     [
         ("profiles/export", {"answer": {"status": 401}}, 2, "Batch refuses the access (401"),
         ("profiles/export", {"answer": {"status": 202, "json": {"token": 1}}}, 1, "cannot be read"),
@@ -255,27 +253,27 @@ def test_a_link_that_leads_further_is_not_followed(
         ("exports/download", {"answer": {"status": 404}}, 1, "cannot be read (404"),
     ],
 )
-def test_an_answer_that_is_not_batchs_is_told(
+def test_an_unexpected_answer_is_reported(
     command: Command,
     tmp_path: Path,
     batch: LocalBatch,
     endpoint: str,
     fault: dict[str, Any],
     code: int,
-    told: str,
+    message: str,
 ) -> None:
     assert run(tmp_path, batch.url, SEATS, max_retry_seconds=0.5).code == 0
     batch.fault(fault, f"*/{endpoint}")
     done = verified(command, tmp_path, SEATS)
     assert (done.exit_code, type(done.exception)) == (code, SystemExit), done.output
-    assert told in done.output
+    assert message in done.output
 
 
 @pytest.mark.parametrize("content", [b"not JSON\n", b"[]\n", b'{"identifiers": 1}\n', b"\xff\xfe\n"])
-def test_a_file_that_is_none_is_told_by_its_line(
+def test_a_malformed_export_file_is_reported_with_its_line(
     command: Command, tmp_path: Path, batch: LocalBatch, content: bytes
 ) -> None:
-    storage = Elsewhere(b'{"identifiers": {"custom_id": "x"}, "attributes": {}}\n' + content)
+    storage = FileServer(b'{"identifiers": {"custom_id": "x"}, "attributes": {}}\n' + content)
     assert run(tmp_path, batch.url, SEATS).code == 0
     batch.fault({"redirect": {"to": storage.url, "status": 307}}, "*/exports/download")
     done = verified(command, tmp_path, SEATS)
@@ -286,7 +284,7 @@ def test_a_file_that_is_none_is_told_by_its_line(
 
 
 @pytest.mark.parametrize(
-    ("content", "code", "told"),
+    ("content", "code", "message"),
     [
         (b"", 1, "The input is empty"),
         (b"\x89PNG\r\n\x00\xff", 1, "is not UTF-8"),
@@ -295,14 +293,14 @@ def test_a_file_that_is_none_is_told_by_its_line(
         (b"name\nx\n", 2, "has no custom ID"),
     ],
 )
-def test_a_sample_that_is_none_asks_batch_nothing(
-    command: Command, tmp_path: Path, batch: LocalBatch, content: bytes, code: int, told: str
+def test_an_unusable_sample_sends_no_request(
+    command: Command, tmp_path: Path, batch: LocalBatch, content: bytes, code: int, message: str
 ) -> None:
     config_file(tmp_path, batch.url)
     (tmp_path / "users.csv").write_bytes(content)
     done = command("verify", "--config", "config.json", "--sample", "users.csv")
     assert (done.exit_code, type(done.exception)) == (code, SystemExit), done.output
-    assert told in done.output
+    assert message in done.output
     assert batch.requests() == []
 
 
@@ -316,7 +314,7 @@ def test_events_and_members_cannot_be_read_back(command: Command, tmp_path: Path
     assert "neither events nor the members of audiences" in done.output
 
 
-def test_a_batch_that_is_not_there_is_told(command: Command, tmp_path: Path) -> None:
+def test_an_unreachable_batch_is_reported(command: Command, tmp_path: Path) -> None:
     config_file(tmp_path, f"http://127.0.0.1:{closed_port()}", max_retry_seconds=0.5)
     done = verified(command, tmp_path, SEATS)
     assert done.exit_code == 1
@@ -324,7 +322,7 @@ def test_a_batch_that_is_not_there_is_told(command: Command, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("ids", [(), ("--ids",)], ids=["counts", "with IDs"])
-def test_the_counts_are_a_singer_stream_too(
+def test_the_counts_are_available_as_a_singer_stream(
     command: Command, tmp_path: Path, batch: LocalBatch, ids: tuple[str, ...]
 ) -> None:
     assert run(tmp_path, batch.url, SEATS).code == 0

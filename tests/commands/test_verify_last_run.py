@@ -1,4 +1,4 @@
-"""`target-batch verify --last-run`: hashes of the ledger against what an export of Batch has."""
+"""`target-batch verify --last-run` compares the hashes of the ledger with an export of Batch."""
 
 from __future__ import annotations
 
@@ -70,15 +70,15 @@ def load(folder: Path, batch: LocalBatch, lines: list[str], **settings: Any) -> 
     return ended
 
 
-def behind_our_back(folder: Path, batch: LocalBatch, lines: list[str]) -> None:
-    """Let somebody else write to Batch, of whom neither the run log nor the ledger knows."""
+def write_as_another_program(folder: Path, batch: LocalBatch, lines: list[str]) -> None:
+    """Write to Batch as another program would, so that neither run log nor ledger knows of it."""
     other = folder / "other"
     other.mkdir()
     assert run(other, batch.url, [schema("users", PROPERTIES), *lines]).code == 0
 
 
 def verified(command: Command, *flags: str) -> Result:
-    """Verify the last run; it must not write, nor print a key."""
+    """Verify the last run; the command must not print a key."""
     done = command("verify", "--config", "config.json", "--last-run", *flags)
     assert KEY not in done.output
     assert PROJECT not in done.output
@@ -99,10 +99,10 @@ def counts(found: dict[str, Any], name: str) -> tuple[int, int, int, int]:
 @pytest.mark.parametrize(
     "reading", [{"export_absent": "absent"}, {"export_absent": "null"}, {"export_values": "text"}], ids=str
 )
-def test_what_the_last_run_sent_is_there(
+def test_values_that_the_last_run_sent_are_found_equal(
     command: Command, tmp_path: Path, batch: LocalBatch, reading: dict[str, str]
 ) -> None:
-    """Every type, what an earlier run sent, a deletion; and not one request that writes."""
+    """All types, values of an earlier run and deletions are compared, and no request writes."""
     batch.choose(**reading)
     load(tmp_path, batch, people())
     ended = load(
@@ -122,7 +122,7 @@ def test_what_the_last_run_sent_is_there(
     assert asked == ["profiles/export", "exports/view", "exports/download"]
 
 
-def test_an_attribute_of_each_type_is_recognised(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
+def test_attributes_of_all_types_are_found_equal(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
     load(tmp_path, batch, people(1500), profile_endpoint="mass_update")
     done = verified(command, "--format", "json")
     assert done.exit_code == 0, done.output
@@ -131,11 +131,11 @@ def test_an_attribute_of_each_type_is_recognised(command: Command, tmp_path: Pat
     assert all(counts(found, row["attribute"]) == (1500, 0, 0, 0) for row in found["attributes"])
 
 
-def test_what_was_changed_behind_our_back_is_different(
+def test_values_that_another_program_changed_are_different(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:
     load(tmp_path, batch, people())
-    behind_our_back(
+    write_as_another_program(
         tmp_path,
         batch,
         [
@@ -164,20 +164,22 @@ def test_what_was_changed_behind_our_back_is_different(
 def test_profiles_that_batch_lost_are_counted(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
     load(tmp_path, batch, people(4))
     batch.reset()
-    behind_our_back(tmp_path, batch, [person(1), person(2)])
+    write_as_another_program(tmp_path, batch, [person(1), person(2)])
     done = verified(command, "--format", "json")
     assert done.exit_code == 1
     assert as_json(done)["profiles"] == {"sent": 4, "missing": 2}
     assert "2 of 4 profiles not found" in " ".join(verified(command).stdout.split())
 
 
-def test_what_no_ledger_knows_is_not_compared(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
-    """What comes of `$add` only Batch knows; in a long array the order may be another one."""
+def test_values_that_the_ledger_cannot_know_are_not_compared(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    """Only Batch knows the result of `$add`, and it may reorder a long array."""
     letters = [chr(97 + number) for number in range(10)]
     load(tmp_path, batch, people(2))
     lines = [person(1, tags={"$add": ["c"]}), person(2, tags=letters)]
     load(tmp_path, batch, [*people(0), *lines])
-    behind_our_back(tmp_path, batch, [record("users", user_id="u2", tags=[*letters[1:], "a", "z"])])
+    write_as_another_program(tmp_path, batch, [record("users", user_id="u2", tags=[*letters[1:], "a", "z"])])
     config_file(tmp_path, batch.url, skip_unchanged=True)
     done = verified(command, "--format", "json")
     assert counts(as_json(done), "tags") == (0, 0, 0, 2)
@@ -185,7 +187,7 @@ def test_what_no_ledger_knows_is_not_compared(command: Command, tmp_path: Path, 
     assert "could be compared: use --sample" in " ".join(verified(command).stdout.split())
 
 
-def test_runs_that_sent_no_attribute_and_dry_ones_are_passed_over(
+def test_dry_runs_and_runs_that_sent_no_attribute_are_skipped(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:
     first = load(tmp_path, batch, people()).run["run"]
@@ -203,13 +205,15 @@ def test_runs_that_sent_no_attribute_and_dry_ones_are_passed_over(
     assert "Batch holds everything that was sent of 3 profiles." in done.output
 
 
-def test_what_is_missing_for_it_is_said(command: Command, tmp_path: Path, batch: LocalBatch) -> None:
-    """No run, no ledger of it, another ledger, a switch that is off; Batch is asked nothing."""
+def test_a_missing_run_ledger_or_setting_is_reported(
+    command: Command, tmp_path: Path, batch: LocalBatch
+) -> None:
+    """Without a run, a ledger, the right ledger or `skip_unchanged`, Batch is not called."""
 
-    def refused(told: str) -> None:
+    def refused(message: str) -> None:
         done = verified(command)
         assert (done.exit_code, type(done.exception)) == (2, SystemExit), done.output
-        assert told in " ".join(done.output.split())
+        assert message in " ".join(done.output.split())
 
     config_file(tmp_path, batch.url, skip_unchanged=True)
     refused("has sent attributes with `skip_unchanged`. Load once")
@@ -236,7 +240,7 @@ def test_what_is_missing_for_it_is_said(command: Command, tmp_path: Path, batch:
 
 
 @pytest.mark.parametrize("flags", [[], ["--sample", "config.json", "--last-run"]])
-def test_it_is_either_a_sample_or_the_last_run(
+def test_exactly_one_of_sample_and_last_run_has_to_be_given(
     command: Command, tmp_path: Path, batch: LocalBatch, flags: list[str]
 ) -> None:
     config_file(tmp_path, batch.url)
@@ -253,7 +257,7 @@ def test_a_ledger_that_cannot_be_read_is_named(command: Command, tmp_path: Path,
     assert "`ledger_url`" in done.output
 
 
-def test_the_run_log_names_only_so_many_attributes(
+def test_the_run_log_limits_the_number_of_attribute_names(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:
     lines = []
@@ -269,10 +273,10 @@ def test_the_run_log_names_only_so_many_attributes(
     assert f"names {MOST_NAMES} at most: others are not compared" in done.output
 
 
-def test_a_ledger_lies_on_no_storage_behind_a_url(
+def test_a_work_path_behind_a_url_needs_a_ledger_url(
     command: Command, tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """The run log may; the ledger of such runs has an address of its own."""
+    """The run log may be behind a URL; the ledger of such runs needs its own address."""
     ended = load(tmp_path, batch, people(), ledger_url=f"sqlite:///{tmp_path}/ledger.db")
     line = json.dumps(ended.run).encode()
     fsspec.filesystem("memory").pipe(f"/verify/runs/{ended.run['run']}.jsonl", line)
@@ -286,7 +290,7 @@ def test_a_ledger_lies_on_no_storage_behind_a_url(
 
 
 class OneProfile:
-    """A reader of a ledger that knows one attribute of everybody, as it was sent."""
+    """A ledger reader for which every profile holds the same single attribute."""
 
     def __init__(self, key: str, value: Any) -> None:
         wanted = digested(b"u", {key: value})
@@ -314,14 +318,14 @@ SOME_FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(st.sampled_from(["x", "date(x)", "url(x)"]), SCALARS | SOME_FLOATS | st.lists(st.text(max_size=4)))
-def test_what_comes_back_as_it_was_sent_is_equal(key: str, value: Any) -> None:
-    """Under any type and spelling of the name."""
+def test_an_unchanged_value_is_equal(key: str, value: Any) -> None:
+    """This holds for every type and every spelling of the name."""
     assert compared(key, value, json.loads(json.dumps(value))) == {"equal": 1}
 
 
 @given(st.decimals(-(10**9), 10**9, places=4), st.decimals(-(10**9), 10**9, places=2))
 def test_numbers_are_compared_by_their_value(sent: Any, other: Any) -> None:
-    """`5.00` may come back as 5 or 5.0; another number is another one."""
+    """`5.00` may come back as 5 or 5.0; another number counts as different."""
     assert compared("x", sent, float(sent)) == {"equal": 1}
     if sent == int(sent):
         assert compared("x", sent, int(sent)) == {"equal": 1}
@@ -363,5 +367,5 @@ def test_numbers_are_compared_by_their_value(sent: Any, other: Any) -> None:
         ("x", 5, {"odd": 1}, "not_compared"),
     ],
 )
-def test_the_outcome(key: str, sent: Any, held: Any, outcome: str) -> None:
+def test_the_outcome_of_a_comparison(key: str, sent: Any, held: Any, outcome: str) -> None:
     assert compared(key, sent, held) == {outcome: 1}

@@ -1,4 +1,4 @@
-"""Dotted paths: a name with a dot is a name before it is a path."""
+"""Dotted paths: a property whose own name has a dot wins over a path to a nested one."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def test_the_value_at_a_path(path: str, value: Any) -> None:
     assert value_at(ROW, path) == value
 
 
-def test_only_what_the_paths_name_is_kept() -> None:
-    """An array of objects is kept whole: its items have no names of their own."""
+def test_projection_keeps_only_the_named_paths() -> None:
+    """An array of objects is kept whole, because its items cannot be named."""
     kept = projected(ROW, ["a.c.d", "", "list.x", "missing", "missing.too"])
     assert kept == {"a": {"c.d": 2}, "": "empty", "list": ROW["list"]}
     assert projected(ROW, ["a.b"]) == {"a.b": "name"}
     assert projected(ROW, ["a", "a.c.d"]) == {"a": ROW["a"]}
 
 
-def test_a_record_holds_the_property_that_a_path_begins_with() -> None:
+def test_a_record_holds_a_path_if_it_has_the_property_the_path_begins_with() -> None:
     assert holds(ROW, "a.b.c")
     assert holds(ROW, "list.x")
     assert not holds(ROW, "x.a")
@@ -63,7 +63,7 @@ RECORDS = st.recursive(st.integers(), lambda inner: st.dictionaries(NAMES, inner
 
 
 @given(st.dictionaries(NAMES, RECORDS, max_size=4), NAMES)
-def test_what_is_kept_of_a_path_is_what_stands_there(record: dict[str, Any], path: str) -> None:
+def test_projection_keeps_the_value_at_a_path(record: dict[str, Any], path: str) -> None:
     value = value_at(record, path)
     if value is not None:
         assert value_at(projected(record, [path]), path) == value

@@ -1,4 +1,4 @@
-"""The JSON schema for editors takes what the target takes, and refuses what it refuses."""
+"""The JSON schema for editors accepts the same configurations as the target."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIGURATIONS = [path for path in sorted((ROOT / "examples").glob("**/*.json"))
 
 
 def accepted(config: dict[str, Any]) -> bool:
-    """Whether the target takes a configuration."""
+    """Return whether the target accepts a configuration."""
     try:
         load({"rest_api_key": "k", **config})
     except ConfigurationError:
@@ -29,7 +29,7 @@ def accepted(config: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)
-def test_every_configuration_of_the_examples_fits(path: Path) -> None:
+def test_every_example_configuration_is_valid(path: Path) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     EDITOR.validate(config)
     assert accepted(config)
@@ -50,13 +50,13 @@ def test_every_configuration_of_the_examples_fits(path: Path) -> None:
     ],
     ids=str,
 )
-def test_what_the_target_refuses_is_marked_in_the_editor(config: dict[str, Any]) -> None:
+def test_a_configuration_that_the_target_refuses_is_invalid_in_the_editor(config: dict[str, Any]) -> None:
     assert not EDITOR.is_valid(config)
     assert not accepted(config)
 
 
-def test_the_key_that_names_the_schema_is_no_setting(tmp_path: Path) -> None:
-    """In a file; the target reads it as if it were not there."""
+def test_the_key_schema_in_a_file_is_not_a_setting(tmp_path: Path) -> None:
+    """The target ignores `$schema`, which names the schema for the editor."""
     config = {"$schema": "./config.schema.json", "nulls": "skip"}
     EDITOR.validate(config)
     path = tmp_path / "c.json"

@@ -1,4 +1,4 @@
-"""Settings that Meltano wrote into the environment mean what they meant in `meltano.yml`."""
+"""Settings that Meltano flattened into dotted names get the meaning that they have in `meltano.yml`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_stream_options_are_put_back() -> None:
+def test_flattened_stream_options_are_nested_again() -> None:
     flat = {
         "users.kind": "profiles",
         "public.orders.kind": "events",
@@ -31,7 +31,7 @@ def test_stream_options_are_put_back() -> None:
     }
 
 
-def test_what_is_nested_already_stays() -> None:
+def test_nested_settings_are_not_changed() -> None:
     config = {
         "streams": {"users": {"kind": "profiles"}},
         "stream_maps": {"users": {"a": "b"}, "__else__": None},
@@ -39,19 +39,19 @@ def test_what_is_nested_already_stays() -> None:
     assert nested(config) == config
 
 
-def test_stream_maps_are_put_back() -> None:
+def test_flattened_stream_maps_are_nested_again() -> None:
     flat = {"users.__filter__": "a > 1", "users.name": "name.upper()", "__else__": None}
     assert nested({"stream_maps": flat}) == {
         "stream_maps": {"users": {"__filter__": "a > 1", "name": "name.upper()"}, "__else__": None}
     }
 
 
-def test_a_stream_whose_name_has_a_dot_can_be_taken_out() -> None:
+def test_a_stream_whose_name_has_a_dot_can_be_removed() -> None:
     maps = {"public.users": None, "public.orders": "__NULL__", "shop.carts": {"a": "b"}}
     assert nested({"stream_maps": maps}) == {"stream_maps": maps}
 
 
-def test_an_escaped_dot_parts_nothing() -> None:
+def test_an_escaped_dot_does_not_separate_names() -> None:
     flat = {r"a\.b.kind": "profiles", r"a\.b.attributes.geo\.city": "town"}
     maps = {r"a\.b.geo\.city": "upper(city)", r"users.geo\.city": "upper(city)"}
     assert nested({"streams": flat, "stream_maps": maps}) == {
@@ -61,8 +61,8 @@ def test_an_escaped_dot_parts_nothing() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "__NULL__"])
-def test_a_dotted_name_is_taken_out_under_every_reading(value: str | None) -> None:
-    """Whether it is a stream, or a property of either stream: the column is not sent."""
+def test_a_removed_dotted_name_is_removed_in_every_interpretation(value: str | None) -> None:
+    """It may be a stream or a property of two possible streams: the data is not sent in any case."""
     assert nested({"stream_maps": {"shop.users.email": value}}) == {
         "stream_maps": {
             "shop.users.email": value,
@@ -72,12 +72,12 @@ def test_a_dotted_name_is_taken_out_under_every_reading(value: str | None) -> No
     }
 
 
-def test_where_unmapped_streams_are_left_out_no_reading_lets_a_stream_in() -> None:
+def test_removing_a_dotted_name_never_lets_an_unmapped_stream_in() -> None:
     maps = nested({"stream_maps": {"shop.users.email": None, "__else__": None}})["stream_maps"]
     assert maps == {"shop.users.email": None, "shop.users": {"email": None}, "__else__": None}
 
 
-def test_meltanos_file_is_mended_by_the_variables_beside_it(tmp_path: Path) -> None:
+def test_meltanos_config_file_is_repaired_from_its_environment_variables(tmp_path: Path) -> None:
     file = tmp_path / "run" / "target-batch" / "target.config.json"
     environment = {
         "MELTANO_SYS_DIR_ROOT": str(tmp_path),

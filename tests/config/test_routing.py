@@ -1,4 +1,4 @@
-"""What a stream is, and where its custom ID stands."""
+"""Routing finds a stream's kind and the property of its custom ID."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ def properties(*names: str) -> dict[str, Any]:
         ("---", None),
     ],
 )
-def test_the_last_word_of_a_name_tells_the_kind(stream: str, kind: str | None) -> None:
+def test_the_last_word_of_a_stream_name_decides_its_kind(stream: str, kind: str | None) -> None:
     assert kind_by_name(stream) == kind
 
 
-def test_a_stream_of_no_known_kind_stops_the_run_with_the_setting() -> None:
+def test_a_stream_of_unknown_kind_is_refused_with_the_setting_to_use() -> None:
     with pytest.raises(ConfigurationError, match=r"streams\.products\.kind.*default_kind"):
         route("products", properties("user_id"), (), settings())
     found = route("products", properties("user_id"), (), settings(default_kind="ignore"))
     assert found.kind == "ignore"
 
 
-def test_a_segment_message_names_itself() -> None:
+def test_a_segment_stream_is_recognised_by_its_properties() -> None:
     schema = properties("type", "userId", "traits", "context")
     found = route("archive", schema, (), settings())
     assert (found.kind, found.custom_id) == ("segment", "userId")
 
 
-def test_a_type_and_a_user_alone_are_no_segment_message() -> None:
+def test_a_type_and_a_user_id_do_not_make_a_segment_stream() -> None:
     found = route("users", properties("type", "userId"), (), settings())
     assert found.kind == "profiles"
 
@@ -79,18 +79,18 @@ def test_a_type_and_a_user_alone_are_no_segment_message() -> None:
         ({}, ["name"], ["k"], "k"),
     ],
 )
-def test_the_custom_id_is_the_nearest_that_was_said(
+def test_the_custom_id_comes_from_the_most_specific_source(
     given: dict[str, Any], stream: list[str], keys: list[str], expected: str
 ) -> None:
     assert route("users", properties(*stream), keys, settings(**given)).custom_id == expected
 
 
-def test_no_custom_id_stops_the_run_with_the_setting() -> None:
+def test_a_stream_without_a_custom_id_is_refused_with_the_setting_to_use() -> None:
     with pytest.raises(ConfigurationError, match=r"streams\.users\.custom_id"):
         route("users", properties("name"), ["a", "b"], settings())
 
 
-def test_an_exact_name_goes_before_globs_and_globs_in_their_order() -> None:
+def test_an_exact_stream_name_wins_over_globs_and_the_first_glob_over_later_ones() -> None:
     first, second, exact = StreamOptions(event="1"), StreamOptions(event="2"), StreamOptions(event="3")
     streams = {"shop-*": first, "*-orders": second, "shop-returns": exact}
     assert options_for("shop-orders", streams) is first

@@ -1,4 +1,4 @@
-"""A secret is nowhere printed by accident."""
+"""A secret is never printed or written by accident."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from target_batch.config.checks import load
 CANARY = "canary-key-11d7"
 
 
-def test_every_form_of_printing_hides_it() -> None:
+def test_every_form_of_printing_hides_a_secret() -> None:
     secret = Secret(CANARY)
     settings = load({"rest_api_key": CANARY, "app_api_keys": [CANARY, CANARY]})
     calls = [
@@ -30,19 +30,19 @@ def test_every_form_of_printing_hides_it() -> None:
 
 
 @pytest.mark.parametrize("write", [pickle.dumps, json.dumps, copy.deepcopy])
-def test_it_is_not_written_either(write: object) -> None:
+def test_a_secret_cannot_be_serialized_or_copied(write: object) -> None:
     with pytest.raises(TypeError):
         write(Secret(CANARY))  # type: ignore[operator]
 
 
-def test_equal_secrets_are_one() -> None:
-    """An app's key that is named twice gets one call."""
+def test_equal_secrets_compare_equal() -> None:
+    """An app key that is configured twice is called once."""
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
     assert Secret("a") != "a"
 
 
 @pytest.mark.parametrize("value", [7, ["x"], {"a": CANARY}])
-def test_a_key_that_is_not_text_is_refused_by_name(value: object) -> None:
+def test_a_key_that_is_not_a_text_is_refused_without_showing_it(value: object) -> None:
     with pytest.raises(ConfigurationError, match="`rest_api_key` is wrong: Expected `str`") as refused:
         load({"rest_api_key": value})
     assert CANARY not in str(refused.value)

@@ -1,4 +1,4 @@
-"""The way of a batch, with a sender of our own: order, endpoints, windows, and what a failure holds."""
+"""Delivery of profiles through a fake sender: order, endpoints, the event window and failures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOON = 1_790_000_000.0
 
 
 class Sender:
-    """Takes everything, keeps what it took; `answers` decide otherwise for the n-th call."""
+    """A fake sender that keeps every call and accepts it, unless `answers` has another receipt for it."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, list[dict[str, Any]]]] = []
@@ -34,7 +34,7 @@ class Sender:
         self.gate.set()
 
     def deliver(self, endpoint: BulkEndpoint, entries: Sequence[bytes], *_: Any) -> Receipt:
-        """Take one request."""
+        """Record one request and return its receipt."""
         number = len(self.calls)
         self.calls.append((endpoint.route, [json.loads(entry) for entry in entries]))
         self.gate.wait(10)
@@ -58,7 +58,7 @@ class Kept:
 
 
 class World:
-    """A delivery and everything around it."""
+    """A delivery with its fake sender, its fates and its clock."""
 
     def __init__(self, **policy: Any) -> None:
         self.sender, self.kept = Sender(), Kept()
@@ -70,14 +70,14 @@ class World:
         self.line = 0
 
     def put(self, custom_id: str, *events: dict[str, Any], **attributes: Any) -> None:
-        """Put one record in."""
+        """Deliver one record."""
         self.line += 1
         self.tally.read += 1
         ticket = Ticket(self.origin, self.line, record_line({"id": custom_id}))
         self.delivery.put(ProfileUpdate(custom_id, attributes, list(events)), ticket)
 
 
-def test_a_small_drain_goes_to_update_in_calls_of_200() -> None:
+def test_a_small_drain_goes_to_update_in_requests_of_200() -> None:
     world = World()
     for number in range(450):
         world.put(f"u{number}", x=1)
@@ -88,7 +88,7 @@ def test_a_small_drain_goes_to_update_in_calls_of_200() -> None:
 
 
 def test_a_large_drain_goes_to_mass_update_and_the_run_stays_there() -> None:
-    """What went through the slow endpoint must not be overtaken through the quick one."""
+    """A later update must not overtake an earlier one by going through the faster endpoint."""
     world = World()
     for number in range(1001):
         world.put(f"u{number}", x=1)
@@ -98,8 +98,8 @@ def test_a_large_drain_goes_to_mass_update_and_the_run_stays_there() -> None:
     assert [route for route, _ in world.sender.calls] == ["/profiles/mass-update"] * 2
 
 
-def test_events_count_like_attributes_for_the_choice() -> None:
-    """The size of a drain is its custom IDs, whatever they get."""
+def test_a_drain_of_events_chooses_the_endpoint_by_its_number_of_ids_too() -> None:
+    """The size of a drain is its number of custom IDs, with attributes or events."""
     world = World()
     for number in range(1001):
         world.put(f"u{number}", {"name": "e"})
@@ -108,7 +108,7 @@ def test_events_count_like_attributes_for_the_choice() -> None:
 
 
 @pytest.mark.parametrize(("chosen", "most"), [("update", 200), ("mass_update", 2000)])
-def test_an_endpoint_may_be_chosen(chosen: str, most: int) -> None:
+def test_the_setting_chooses_the_endpoint(chosen: str, most: int) -> None:
     world = World(profile_endpoint=chosen)
     for number in range(5200):
         world.put(f"u{number}", x=1)
@@ -117,8 +117,8 @@ def test_an_endpoint_may_be_chosen(chosen: str, most: int) -> None:
     assert max(map(len, world.sender.ids)) == most
 
 
-def test_the_first_request_goes_alone() -> None:
-    """A wrong key costs one request, not as many as there are threads."""
+def test_the_first_request_is_sent_alone() -> None:
+    """A wrong key causes one failed request, not one per worker."""
     world = World(profile_endpoint="update")
     world.sender.answers[0] = Receipt(unconfirmed=set(range(200)), failure=DeliveryError("refused"))
 
@@ -133,7 +133,7 @@ def test_the_first_request_goes_alone() -> None:
     assert world.delivery.oldest_line() == 1
 
 
-def test_an_id_in_flight_is_never_in_a_second_request() -> None:
+def test_an_id_in_flight_is_not_sent_in_a_second_request() -> None:
     world = World(profile_endpoint="update")
     world.put("first", x=0)
     world.delivery.finish()
@@ -148,8 +148,8 @@ def test_an_id_in_flight_is_never_in_a_second_request() -> None:
     assert world.sender.ids == [["first"], ["a"], ["b"], ["a"]]
 
 
-def test_what_waits_past_the_window_is_rejected_and_not_dropped_in_a_success() -> None:
-    """The time was fine when it was mapped; before it leaves it is looked at again."""
+def test_an_event_that_became_too_old_while_waiting_is_rejected() -> None:
+    """The time of an event is checked again before it is sent, although it was valid when mapped."""
     world = World()
     world.put("a", {"name": "old", "time": "2026-09-20T14:14:00Z"}, x=1)
     world.put("a", {"name": "new", "time": "2026-09-21T14:00:00Z"})
@@ -161,18 +161,18 @@ def test_what_waits_past_the_window_is_rejected_and_not_dropped_in_a_success() -
     assert (world.tally.delivered, world.tally.rejected, world.tally.undelivered) == (1, 2, 0)
 
 
-def test_late_as_now_sends_it_without_its_time() -> None:
+def test_late_as_now_sends_a_late_event_without_its_time() -> None:
     world = World(late_as_now=True)
     world.put("a", {"name": "old", "time": "2026-09-20T14:13:00Z"})
     world.delivery.finish()
     assert world.sender.calls[0][1][0]["events"] == [{"name": "old"}]
 
 
-def test_what_cannot_be_prepared_holds_the_state() -> None:
-    """An error between the cut and the sending must not look like an end."""
+def test_an_error_while_a_request_is_prepared_holds_the_state() -> None:
+    """The records of a request that was cut but not sent are still unconfirmed."""
 
     class BrokenMemory:
-        """A ledger that is gone."""
+        """A ledger that cannot be reached."""
 
         def claim(self, _: Any) -> None:
             raise DeliveryError("The ledger is gone.")
@@ -185,7 +185,7 @@ def test_what_cannot_be_prepared_holds_the_state() -> None:
     assert world.delivery.oldest_line() == 1
 
 
-def test_a_refused_entry_frees_its_id() -> None:
+def test_an_id_can_be_sent_again_after_its_entry_was_refused() -> None:
     world = World()
     world.sender.answers[0] = Receipt(refused={0: (Refusal("no"),)})
     world.put("a", x=1)
@@ -196,19 +196,19 @@ def test_a_refused_entry_frees_its_id() -> None:
     assert (world.tally.delivered, world.tally.rejected) == (1, 1)
 
 
-def test_confirmed_records_do_not_run_far_ahead_of_an_open_one() -> None:
-    """While one request hangs the others go on for a checkpoint's worth: a crash repeats no more."""
+def test_confirmed_records_do_not_run_far_ahead_of_an_unconfirmed_one() -> None:
+    """While one request hangs, the others go on for one checkpoint, so a crash repeats no more than that."""
     world = World(profile_endpoint="update", most_ahead=300)
     world.put("first", x=0)
     world.delivery.finish()
     slow, deliver = threading.Event(), world.sender.deliver
 
-    def hanging(endpoint: BulkEndpoint, entries: Sequence[bytes], *_: Any) -> Receipt:
+    def deliver_slowly(endpoint: BulkEndpoint, entries: Sequence[bytes], *_: Any) -> Receipt:
         if b'"u0"' in entries[0]:
             slow.wait(10)
         return deliver(endpoint, entries)
 
-    world.sender.deliver = hanging  # type: ignore[method-assign]
+    world.sender.deliver = deliver_slowly  # type: ignore[method-assign]
 
     def feed() -> None:
         for number in range(3000):

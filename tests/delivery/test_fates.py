@@ -1,4 +1,4 @@
-"""One place settles a record's fate; every record has one, every refusal is written down."""
+"""Every record has exactly one fate, and every refusal is written to the rejects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from target_batch.singer.messages import record_in, record_line
 
 
 class Kept:
-    """Rejects in memory: (line, faulted properties, whole, replay)."""
+    """Rejects in memory: (line, properties with an issue, whole, replay)."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, tuple[str | None, ...], bool, bool]] = []
@@ -49,21 +49,21 @@ class World:
         return Ticket(self.origin, line, record_line({"id": "a", **record}))
 
 
-def test_records_of_one_entry_are_delivered_and_all_but_the_first_merged() -> None:
+def test_the_records_of_one_entry_are_delivered_and_all_but_the_first_count_as_merged() -> None:
     world = World()
     world.fates.delivered([world.ticket(1), world.ticket(2), world.ticket(3)])
     assert (world.tally.delivered, world.tally.merged, world.tally.undelivered) == (3, 2, 0)
 
 
-def test_an_error_without_attribute_rejects_every_record_of_the_entry() -> None:
+def test_a_refusal_without_an_attribute_rejects_every_record_of_the_entry() -> None:
     world = World()
     world.fates.refused([world.ticket(1), world.ticket(2)], [Refusal("no")])
     assert world.tally.rejected == 2
     assert world.kept.rows == [(1, (None,), True, True), (2, (None,), True, True)]
 
 
-def test_where_events_are_among_them_they_must_not_be_sent_again() -> None:
-    """Some of them may have been applied, of a single one too: the refusal does not say what it is about."""
+def test_events_refused_without_an_attribute_must_not_be_sent_again() -> None:
+    """The refusal does not name an event, so even a single event may have been applied."""
     world = World()
     world.fates.refused([world.ticket(1), world.ticket(2)], [Refusal("no")], named=["bought", "bought"])
     world.fates.refused([world.ticket(3)], [Refusal("no")], named=["bought"])
@@ -71,14 +71,14 @@ def test_where_events_are_among_them_they_must_not_be_sent_again() -> None:
 
 
 def test_an_event_whose_call_was_refused_as_a_whole_may_be_sent_again() -> None:
-    """Nothing of that call was applied."""
+    """Batch did not apply anything of that call."""
     world = World()
     world.fates.refused([world.ticket(1)], [Refusal("no", alone=True)], named=["bought"])
     assert world.kept.rows == [(1, (None,), True, True)]
 
 
-def test_a_name_that_is_an_attribute_and_an_event_does_not_repeat_the_event() -> None:
-    """Either may have been refused: both are on disk, and the event may have been applied."""
+def test_a_refused_name_of_both_an_attribute_and_an_event_does_not_repeat_the_event() -> None:
+    """Batch may have refused either: both are written to the rejects, and the event may have been applied."""
     world = World()
     tickets = [world.ticket(1, Plan="x"), world.ticket(2)]
     world.fates.refused(tickets, [Refusal("odd", "plan")], named=["", "plan"])
@@ -86,7 +86,7 @@ def test_a_name_that_is_an_attribute_and_an_event_does_not_repeat_the_event() ->
     assert (world.tally.delivered, world.tally.rejected) == (1, 1)
 
 
-def test_an_attribute_of_an_event_may_have_cost_the_event() -> None:
+def test_a_refused_attribute_of_an_event_rejects_the_event() -> None:
     """Batch does not say whether an event whose attribute it refuses is applied without it."""
     world = World()
     tickets = [world.ticket(1), world.ticket(2, Plan="x")]
@@ -97,8 +97,10 @@ def test_an_attribute_of_an_event_may_have_cost_the_event() -> None:
 
 
 @pytest.mark.parametrize("category", [None, "event", "attribute"])
-def test_a_name_that_the_profile_and_an_event_have_costs_the_event_too(category: str | None) -> None:
-    """Batch documents no words for the category of an error, so none of them clears the event."""
+def test_a_refused_attribute_of_both_the_profile_and_an_event_rejects_the_event_too(
+    category: str | None,
+) -> None:
+    """Batch does not document the values of `category`, so no value proves that the event was applied."""
     world = World()
     tickets = [world.ticket(1, Plan="x"), world.ticket(2, Plan="y")]
     properties = [set(), {"plan"}]
@@ -110,7 +112,7 @@ def test_a_name_that_the_profile_and_an_event_have_costs_the_event_too(category:
 
 @pytest.mark.parametrize("refusal", [Refusal("no", alone=True), Refusal("late", "bought")])
 def test_after_a_lost_answer_no_refused_event_is_sent_again(refusal: Refusal) -> None:
-    """The attempt before may have applied it; attributes alone can be repeated."""
+    """The earlier attempt may have applied the event. A record with attributes only can be sent again."""
     world = World()
     world.fates.refused([world.ticket(1)], [refusal], named=["bought"], doubted=True)
     world.fates.refused([world.ticket(2, Plan="x")], [Refusal("odd", "plan")], doubted=True)
@@ -126,8 +128,8 @@ def test_a_refused_attribute_is_traced_to_the_last_record_that_set_it() -> None:
     assert world.tally.reasons == {"refused_by_batch": 1}
 
 
-def test_a_refused_event_rejects_its_record_and_no_other() -> None:
-    """An error may name an event; the attributes and the other events were applied."""
+def test_a_refused_event_rejects_only_its_own_record() -> None:
+    """If an error names an event, the attributes and the other events were applied."""
     world = World()
     tickets = [world.ticket(1), world.ticket(2), world.ticket(3)]
     world.fates.refused(tickets, [Refusal("late", "bought")], named=["viewed", "bought", ""])
@@ -135,37 +137,36 @@ def test_a_refused_event_rejects_its_record_and_no_other() -> None:
     assert (world.tally.delivered, world.tally.rejected) == (2, 1)
 
 
-def test_of_two_events_of_one_name_nobody_can_say_which() -> None:
+def test_a_refused_name_of_two_events_rejects_both_and_repeats_neither() -> None:
     world = World()
     world.fates.refused([world.ticket(1), world.ticket(2)], [Refusal("late", "bought")], named=["bought"] * 2)
     assert [row[3] for row in world.kept.rows] == [False, False]
     assert world.tally.rejected == 2
 
 
-def test_an_attribute_that_nobody_set_blames_the_whole_entry() -> None:
-    """Never a guess."""
+def test_a_refused_attribute_that_no_record_set_rejects_the_whole_entry() -> None:
     world = World()
     world.fates.refused([world.ticket(1)], [Refusal("?", "unheard_of")])
     assert world.tally.rejected == 1
 
 
 TOO_OLD = Issue(Reason.EVENT_OUTSIDE_WINDOW)
-NOBODY = Issue(Reason.MISSING_CUSTOM_ID)
+NO_CUSTOM_ID = Issue(Reason.MISSING_CUSTOM_ID)
 
 
-def test_the_breaker_trips_on_the_share_of_a_stream_that_is_rejected() -> None:
-    """What Batch refuses counts as what the mapping rejects does."""
+def test_the_run_stops_when_too_large_a_share_of_a_stream_is_rejected() -> None:
+    """Records refused by Batch count towards the share, like those rejected by the mapping."""
     world = World()
     for line in range(BREAKER_AFTER // 2):
         world.fates.delivered([world.ticket(line)])
-        world.fates.rejected(world.ticket(line), (NOBODY,))
+        world.fates.rejected(world.ticket(line), (NO_CUSTOM_ID,))
     assert world.fates.tripped() is None
     world.fates.refused([world.ticket(0)], [Refusal("no")])
     assert "max_rejected_share" in str(world.fates.tripped())
     assert "`missing_custom_id`" in str(world.fates.tripped())
 
 
-def test_what_lies_in_the_data_never_trips_the_breaker() -> None:
+def test_records_rejected_for_their_own_data_never_stop_the_run() -> None:
     world = World()
     for line in range(BREAKER_AFTER * 2):
         world.fates.rejected(world.ticket(line), (TOO_OLD,))
@@ -173,19 +174,19 @@ def test_what_lies_in_the_data_never_trips_the_breaker() -> None:
     assert world.fates.tripped() is None
 
 
-def test_a_short_stream_of_which_nothing_could_be_sent_stops_at_its_end() -> None:
+def test_the_run_stops_at_its_end_if_nothing_of_a_short_stream_could_be_sent() -> None:
     world = World()
     world.fates.ignored("users", "deleted_at_source")
     world.tally.read += 1
-    world.fates.rejected(world.ticket(1), (NOBODY,))
+    world.fates.rejected(world.ticket(1), (NO_CUSTOM_ID,))
     assert world.fates.tripped() is None
     with pytest.raises(DeliveryError, match="max_rejected_share"):
         world.fates.look_back()
 
 
-def test_a_short_stream_of_which_something_was_sent_does_not() -> None:
+def test_the_run_does_not_stop_if_something_of_a_short_stream_was_sent() -> None:
     world = World()
-    world.fates.rejected(world.ticket(1), (NOBODY,))
+    world.fates.rejected(world.ticket(1), (NO_CUSTOM_ID,))
     world.fates.delivered([world.ticket(2)])
     world.fates.look_back()
 
@@ -198,11 +199,11 @@ def test_a_reject_counts_only_once_it_is_on_disk() -> None:
     world = World(Full())
     for settle in (world.fates.rejected, world.fates.went_without):
         with pytest.raises(DeliveryError):
-            settle(world.ticket(1), (NOBODY,))
+            settle(world.ticket(1), (NO_CUSTOM_ID,))
     assert (world.tally.rejected, world.tally.reasons) == (0, {})
 
 
-def test_what_nobody_settles_is_undelivered() -> None:
+def test_a_record_that_was_not_settled_is_undelivered() -> None:
     world = World()
     world.ticket(1)
     assert world.tally.undelivered == 1

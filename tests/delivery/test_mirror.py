@@ -1,4 +1,4 @@
-"""A mirror ends with the audience equal to its stream, or with a refusal; never smaller by accident."""
+"""A mirror makes an audience equal to its stream or refuses to; it never shrinks one by accident."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ NEWEST = "t"
 
 
 class NoRejects:
-    """Rejects that nobody reads."""
+    """Rejects that are dropped."""
 
     def write(self, *_: Any, **__: Any) -> None:
-        """Forget it."""
+        """Drop the reject."""
 
 
 class CrashError(BaseException):
-    """The process is gone: no handler of the code under test may catch it."""
+    """The process has died; a `BaseException`, so that the code under test does not catch it."""
 
 
 class FakeAudience:
-    """An audience in memory; a call can be lost before it arrives or after it was applied."""
+    """An audience in memory; a crash can happen before a call arrives or after it was applied."""
 
     scope = "test"
     where = ""
@@ -54,11 +54,11 @@ class FakeAudience:
         self.smallest = 10**9
 
     def exists(self, name: str) -> bool:
-        """Return whether anything was ever sent."""
+        """Return whether the audience was created."""
         return self.exists_
 
     def size(self, name: str) -> int | None:
-        """Return how many members there are."""
+        """Return the number of members, None without an audience."""
         return len(self.members) if self.exists_ else None
 
     def _call(self, what: str, change: Any) -> Receipt:
@@ -82,7 +82,7 @@ class FakeAudience:
         return self._call("remove", lambda: [self.members.pop(id_, None) for id_ in ids])
 
     def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
-        """Remove everybody, then add."""
+        """Replace all members."""
 
         def change() -> None:
             self.members = {json.loads(b)["id"]: b for b in bodies}
@@ -90,10 +90,10 @@ class FakeAudience:
         return self._call("replace", change)
 
     def vouch(self) -> None:
-        """Nobody is refused here."""
+        """Accept all members."""
 
     def settle(self, name: str, token: str) -> int | None:
-        """Return the size: nothing is to be waited for."""
+        """Return the size at once, because there is no index to wait for."""
         return len(self.members)
 
 
@@ -104,7 +104,7 @@ class World:
         self.folder = folder
         self.options = StreamOptions(kind="audiences", mode="mirror", audience="vip", **options)
         self.place = FakeAudience()
-        self.told: list[str] = []
+        self.logged: list[str] = []
 
     def run(self, ids: Sequence[str], *, complete: bool = True, shrink: float = 0.5) -> Fates:
         """Run the mirror over a stream of members."""
@@ -118,8 +118,8 @@ class World:
             fates=fates,
             max_shrink=shrink,
             input_ended=lambda: True,
-            tell=lambda _, note: self.told.append(note),
-            inform=self.told.append,
+            tell=lambda _, note: self.logged.append(note),
+            inform=self.logged.append,
         )
         tally = fates.tally("cohort")
         origin = Origin("cohort", {}, (), (), lambda _: (), record_in, tally)
@@ -137,7 +137,7 @@ class World:
 
     @property
     def members(self) -> set[str]:
-        """Who is in the audience."""
+        """The IDs of the audience's members."""
         return set(self.place.members)
 
 
@@ -146,7 +146,7 @@ def numbered(first: int, last: int) -> list[str]:
 
 
 def test_the_first_mirror_replaces_and_then_adds(tmp_path: Path) -> None:
-    """More than one call's worth never loses the first part."""
+    """Members beyond the first call are added and do not replace those of the first call."""
     world = World(tmp_path)
     world.run(numbered(1, 8))
     assert world.members == set(numbered(1, 8))
@@ -154,14 +154,14 @@ def test_the_first_mirror_replaces_and_then_adds(tmp_path: Path) -> None:
 
 
 def test_later_mirrors_send_only_the_differences(tmp_path: Path) -> None:
-    """The plan is told first; what is the same is counted as unchanged."""
+    """The plan is logged before the calls, and members that stay count as unchanged."""
     world = World(tmp_path)
     world.run(numbered(1, 8))
     world.place.calls.clear()
     fates = world.run(numbered(3, 9))
     assert world.members == set(numbered(3, 9))
     assert world.place.calls == ["add", "remove"]
-    assert "Audience 'vip': +1 \N{MINUS SIGN}2 =6" in world.told
+    assert "Audience 'vip': +1 \N{MINUS SIGN}2 =6" in world.logged
     tally = fates.tally("cohort")
     assert (tally.delivered, tally.unchanged, tally.undelivered) == (1, 6, 0)
 
@@ -176,7 +176,7 @@ def test_an_unchanged_stream_makes_no_call(tmp_path: Path) -> None:
 
 
 def test_an_incomplete_stream_changes_nothing(tmp_path: Path) -> None:
-    """A tap that died in the middle proves nothing."""
+    """A stream that was cut off must not remove members."""
     world = World(tmp_path)
     world.run(numbered(1, 4))
     with pytest.raises(MirrorRefusedError, match="did not prove complete"):
@@ -184,7 +184,7 @@ def test_an_incomplete_stream_changes_nothing(tmp_path: Path) -> None:
     assert world.members == set(numbered(1, 4))
 
 
-def test_an_empty_stream_removes_nobody_unless_it_may(tmp_path: Path) -> None:
+def test_an_empty_stream_empties_the_audience_only_with_allow_empty(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.run(numbered(1, 4))
     with pytest.raises(MirrorRefusedError, match="allow_empty"):
@@ -206,7 +206,7 @@ def test_a_large_loss_is_refused_with_the_setting_that_allows_it(tmp_path: Path)
 
 
 def test_the_first_mirror_of_an_existing_audience_is_guarded_too(tmp_path: Path) -> None:
-    """Without a snapshot Batch is asked how many there are before anybody is replaced."""
+    """Without a snapshot, the mirror asks Batch for the size before it replaces members."""
     world = World(tmp_path)
     world.place.exists_ = True
     world.place.members = dict.fromkeys(numbered(1, 10), b"")
@@ -215,14 +215,14 @@ def test_the_first_mirror_of_an_existing_audience_is_guarded_too(tmp_path: Path)
     assert len(world.members) == 10
 
 
-def test_a_member_whose_attributes_changed_is_sent_again(tmp_path: Path) -> None:
+def test_a_change_made_in_batch_by_something_else_is_not_noticed(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.run(["a", "b", "c"])
     ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db", tmp_path)
     ledger.close()
     world.place.members["a"] = b"stale"
     world.run(["a", "b", "c"])
-    assert world.place.members["a"] == b"stale", "the ledger knows nothing of changes made elsewhere"
+    assert world.place.members["a"] == b"stale", "the ledger does not know of changes made elsewhere"
 
 
 RUNS = st.lists(
@@ -239,8 +239,8 @@ RUNS = st.lists(
 
 @settings(max_examples=20, deadline=None)
 @given(RUNS)
-def test_any_sequence_of_runs_crashes_and_guards_ends_true_or_refused(runs: list[Any]) -> None:
-    """The audience equals the stream, or a refusal left it as it was."""
+def test_after_any_runs_and_crashes_the_audience_equals_the_stream(runs: list[Any]) -> None:
+    """A run makes the audience equal to the stream or refuses and leaves it unchanged, also after crashes."""
     with tempfile.TemporaryDirectory() as name:
         world = World(Path(name))
         for ids, crash, complete, shrink in runs:
@@ -263,7 +263,7 @@ def test_any_sequence_of_runs_crashes_and_guards_ends_true_or_refused(runs: list
         assert world.members == final
 
 
-def test_a_mirror_that_cannot_reach_its_ledger_says_so(tmp_path: Path) -> None:
+def test_a_ledger_that_is_not_a_database_is_refused_with_its_setting(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(b"this is not a database, and long enough to be read as one" * 50)
     with pytest.raises(DeliveryError, match="ledger_url"):
         Ledger(f"sqlite:///{tmp_path}/ledger.db", tmp_path)

@@ -1,4 +1,4 @@
-"""The buffer merges what waits for one custom ID and never lets it be overtaken."""
+"""The buffer merges updates of one custom ID and keeps them in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from target_batch.singer.messages import record_in
 
 
 def origin(stream: str = "users") -> Origin:
-    """Make where a record comes from."""
+    """Return the origin of a stream's records."""
     return Origin(stream, {}, (), (), lambda _: (), record_in, Tally())
 
 
@@ -25,29 +25,29 @@ USERS = origin()
 
 
 def put(buffer: ProfileBuffer, line: int, custom_id: str, **attributes: Any) -> None:
-    """Put an update of attributes in."""
+    """Put an update of attributes into the buffer."""
     buffer.put(ProfileUpdate(custom_id, attributes, []), Ticket(USERS, line, b"x" * 400))
 
 
 def happened(buffer: ProfileBuffer, line: int, custom_id: str, name: str) -> None:
-    """Put an event in."""
+    """Put an event into the buffer."""
     buffer.put(ProfileUpdate(custom_id, {}, [{"name": name}]), Ticket(USERS, line, b"x" * 10))
 
 
 def taken(buffer: ProfileBuffer, most: int = 100) -> list[Entry]:
-    """Cut a request."""
+    """Cut a request and return its entries."""
     return buffer.cut(most, 10**6).entries
 
 
 def cut(buffer: ProfileBuffer, most: int = 100) -> list[Any]:
-    """Cut a request, encode it, and decode it."""
+    """Cut a request, encode it, and return its decoded entries."""
     entries = taken(buffer, most)
     seal(entries)
     return [json.loads(entry.body) for entry in entries]
 
 
-def test_updates_of_one_id_become_one_entry_last_wins() -> None:
-    """Batch counts custom IDs: merging is free speed."""
+def test_updates_of_one_id_become_one_entry_and_the_last_value_wins() -> None:
+    """Batch's rate limit counts custom IDs, so merging makes a run faster."""
     buffer = ProfileBuffer()
     put(buffer, 1, "a", x=1, y=1)
     put(buffer, 2, "b", x=2)
@@ -59,8 +59,8 @@ def test_updates_of_one_id_become_one_entry_last_wins() -> None:
 
 
 @pytest.mark.parametrize("later", [{"x": "unknown"}, {"x": None}, {"url(x)": "https://x.example"}])
-def test_one_attribute_in_two_spellings_goes_in_two_entries(later: dict[str, Any]) -> None:
-    """Batch is not known to take `x` and `date(x)` together; the later one wins, of any stream."""
+def test_one_attribute_with_two_types_is_sent_in_two_entries(later: dict[str, Any]) -> None:
+    """Batch does not document entries with both `x` and `date(x)`; the later value is sent last."""
     buffer = ProfileBuffer()
     put(buffer, 1, "a", **{"date(x)": "2024-01-01T00:00:00Z", "y": 1})
     put(buffer, 2, "a", **later)
@@ -71,8 +71,8 @@ def test_one_attribute_in_two_spellings_goes_in_two_entries(later: dict[str, Any
     assert [entry["attributes"] for entry in cut(buffer)] == [later]
 
 
-def test_the_sixteenth_event_goes_later() -> None:
-    """15 events an entry; the rest waits until the first ones are answered."""
+def test_the_sixteenth_event_is_sent_later() -> None:
+    """An entry has at most 15 events; the others wait until Batch has answered."""
     buffer = ProfileBuffer()
     for line in range(1, 18):
         happened(buffer, line, "a", f"e{line}")
@@ -83,8 +83,8 @@ def test_the_sixteenth_event_goes_later() -> None:
     assert [len(entry.events) for entry in taken(buffer)] == [2]
 
 
-def test_a_busy_id_gathers_until_it_is_free() -> None:
-    """What arrives while an ID is in flight leaves together, after the answer."""
+def test_updates_of_an_id_in_flight_are_merged_until_its_answer() -> None:
+    """Updates that arrive while an ID is in flight are sent together after the answer."""
     buffer = ProfileBuffer()
     put(buffer, 1, "a", x=1)
     flying = taken(buffer)
@@ -96,7 +96,7 @@ def test_a_busy_id_gathers_until_it_is_free() -> None:
 
 
 def test_partial_changes_of_an_array_are_not_overwritten() -> None:
-    """`$add` after `$add` is not last-wins: the second goes in an entry of its own."""
+    """A second `$add` does not replace the first one; it is sent in a separate entry."""
     buffer = ProfileBuffer(seals=False)
     put(buffer, 1, "a", tags={"$add": ["x"]})
     put(buffer, 2, "a", tags={"$add": ["y"]})
@@ -109,8 +109,8 @@ def test_partial_changes_of_an_array_are_not_overwritten() -> None:
     ]
 
 
-def test_two_spellings_of_one_attribute_do_not_meet() -> None:
-    """After a schema change `x` and `date(x)` would be one attribute named twice."""
+def test_an_attribute_whose_type_changed_is_not_merged_into_the_same_entry() -> None:
+    """After a schema change, `x` and `date(x)` would name the same attribute twice."""
     buffer = ProfileBuffer()
     put(buffer, 1, "a", x="soon")
     buffer.put(ProfileUpdate("a", {"date(x)": "2024-01-01T00:00:00Z"}, []), Ticket(origin("users"), 2, b"x"))
@@ -118,8 +118,8 @@ def test_two_spellings_of_one_attribute_do_not_meet() -> None:
     assert buffer.entries == 1
 
 
-def test_a_text_that_becomes_a_sixteenth_array_does_not_merge() -> None:
-    """The number of attributes stays the same, that of the arrays does not."""
+def test_a_text_that_becomes_a_sixteenth_array_is_not_merged() -> None:
+    """Merging would keep the number of attributes but exceed the limit of 15 arrays."""
     buffer = ProfileBuffer()
     put(buffer, 1, "a", x="text", **{f"a{n}": ["v"] for n in range(15)})
     put(buffer, 2, "a", x=["v"])
@@ -128,8 +128,7 @@ def test_a_text_that_becomes_a_sixteenth_array_does_not_merge() -> None:
     assert [entry["attributes"] for entry in cut(buffer)] == [{"x": ["v"]}]
 
 
-def test_more_than_50_attributes_do_not_merge() -> None:
-    """Two records that fit alone may not fit together."""
+def test_two_updates_with_more_than_50_attributes_are_not_merged() -> None:
     buffer = ProfileBuffer()
     put(buffer, 1, "a", **{f"a{n}": n for n in range(30)})
     put(buffer, 2, "a", **{f"b{n}": n for n in range(30)})
@@ -137,7 +136,7 @@ def test_more_than_50_attributes_do_not_merge() -> None:
 
 
 def test_a_request_is_bounded_in_bytes() -> None:
-    """Large entries make small requests; an entry alone always leaves."""
+    """Large entries make small requests, but a request has at least one entry."""
     buffer = ProfileBuffer()
     for number in range(5):
         put(buffer, number, f"u{number}", text="x" * 400)
@@ -147,8 +146,8 @@ def test_a_request_is_bounded_in_bytes() -> None:
     assert sizes == [2, 2, 1]
 
 
-def test_the_oldest_line_is_that_of_the_oldest_that_waits() -> None:
-    """It is what the state is held for."""
+def test_the_oldest_line_is_that_of_the_oldest_waiting_update() -> None:
+    """The state is held until this line is confirmed."""
     buffer = ProfileBuffer()
     assert buffer.oldest_line() is None
     put(buffer, 4, "a", x=1)
@@ -157,7 +156,7 @@ def test_the_oldest_line_is_that_of_the_oldest_that_waits() -> None:
     assert buffer.oldest_line() == 7
 
 
-def test_text_without_utf8_costs_only_its_entry() -> None:
+def test_text_that_is_not_utf8_removes_only_its_own_entry() -> None:
     buffer = ProfileBuffer()
     for number in range(9):
         put(buffer, number, f"u{number}", text="\ud800" if number == 4 else "fine")
@@ -178,8 +177,8 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_whatever_happens_order_holds_and_nothing_is_lost(steps: list[tuple[str, Any]]) -> None:
-    """Arrival order per custom ID, one entry of an ID in flight, every ticket exactly once."""
+def test_in_any_sequence_of_steps_order_holds_and_nothing_is_lost(steps: list[tuple[str, Any]]) -> None:
+    """Tickets leave exactly once, in order of arrival per ID, with one entry of an ID in flight at a time."""
     buffer, flying = ProfileBuffer(), list[list[Entry]]()
     arrived: dict[str, list[int]] = defaultdict(list)
     left: dict[str, list[int]] = defaultdict(list)
@@ -213,12 +212,12 @@ def test_whatever_happens_order_holds_and_nothing_is_lost(steps: list[tuple[str,
 
 
 def shaped(line: int, custom_id: str, **attributes: Any) -> tuple[ProfileUpdate, Ticket]:
-    """Make an update, and the ticket of its record."""
+    """Return an update and the ticket of its record."""
     return ProfileUpdate(custom_id, attributes, []), Ticket(USERS, line, b"x")
 
 
-def test_what_is_encoded_at_once_can_still_be_merged() -> None:
-    """No digit is lost on the way back from the bytes, and a null stays a null."""
+def test_an_encoded_update_can_still_be_merged() -> None:
+    """Merging decodes the bytes without losing a digit or a null."""
     buffer = ProfileBuffer()
     buffer.put(*shaped(1, "a", x=Decimal("0.10000000000000000000001"), y=None))
     buffer.put(*shaped(2, "b", x=1))
@@ -237,13 +236,13 @@ def test_what_is_encoded_at_once_can_still_be_merged() -> None:
     }
 
 
-def test_an_update_of_nothing_has_no_attributes() -> None:
+def test_an_empty_update_has_no_attributes() -> None:
     buffer = ProfileBuffer()
     buffer.put(*shaped(1, "a"))
     assert cut(buffer) == [{"identifiers": {"custom_id": "a"}}]
 
 
-def test_text_without_utf8_is_told_when_the_request_is_sealed() -> None:
+def test_text_that_is_not_utf8_is_reported_when_the_request_is_sealed() -> None:
     buffer = ProfileBuffer()
     buffer.put(*shaped(1, "a", x="half \ud800"))
     buffer.put(*shaped(2, "b", x="whole"))

@@ -1,4 +1,4 @@
-"""Each query of docs/alerts.md is silent over a calm log and raises its alarm over one with its fault."""
+"""Each query of docs/alerts.md returns nothing for a healthy run log and a row for one with its problem."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ PAGE = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text(encoding="ut
 QUERIES = dict(re.findall(r"^```sql\n-- alert: ([^\n]+)\n(.+?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 NOW = datetime.now(timezone.utc)
 TYPES = {"string": "text", "integer": "bigint", "number": "double precision", "boolean": "boolean"}
-CALM = {"read": 1000, "delivered": 995, "merged": 0, "unchanged": 0, "ignored": 0, "rejected": 5}
+HEALTHY = {"read": 1000, "delivered": 995, "merged": 0, "unchanged": 0, "ignored": 0, "rejected": 5}
 COUNTERS = {"requests": 100, "retries": 2, "throttled": 0, "possibly_twice": 0}
 
 
 @dataclass
 class Log:
-    """What ten nights left behind: a run each, the last one two hours ago."""
+    """The run log and rejects of ten nightly runs, the last one two hours ago."""
 
     runs: list[dict[str, Any]] = field(default_factory=list)
     rejects: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -47,8 +47,8 @@ class Log:
             self.reject("invalid_email", 24 * day + 2)
 
     def run(self, hours_ago: float, **changed: Any) -> None:
-        """Add a run; its file of rejects is found by its name."""
-        counts = {**CALM, "undelivered": 0, "reasons": {"invalid_email": 5}} | changed.pop("counts", {})
+        """Add a run; its rejects file is named after it."""
+        counts = {**HEALTHY, "undelivered": 0, "reasons": {"invalid_email": 5}} | changed.pop("counts", {})
         started = NOW - timedelta(hours=hours_ago)
         entry = {
             "run": f"{started:%Y%m%dT%H%M%SZ}-{len(self.runs):06x}",
@@ -63,13 +63,13 @@ class Log:
         self.runs.append({**entry, **changed})
 
     def reject(self, code: str, hours_ago: float) -> None:
-        """Add a refusal to the last run."""
+        """Add a reject to the last run."""
         mark = {"code": code, "property": "email", "attribute": "$email_address", "message": "", "line": 4}
         at = (NOW - timedelta(hours=hours_ago)).isoformat(timespec="seconds")
         self.rejects.append((self.runs[-1]["run"], {"user_id": "u1", "_batch_reject": [{**mark, "at": at}]}))
 
     def dry_run(self, code: str) -> None:
-        """Add a dry run of a large table that stopped, and rejected all for one reason."""
+        """Add a dry run of a large table that stopped and rejected all records for one reason."""
         self.run(1, dry_run=True, exit=1, counts={"read": 100_000, "rejected": 100_000})
         self.reject(code, 1)
 
@@ -82,7 +82,7 @@ class Log:
         self.runs[-1]["streams"]["users"] |= changed
 
     def write(self, folder: Path) -> None:
-        """Write it as runs do."""
+        """Write the log and the rejects as runs do."""
         (folder / "rejects").mkdir()
         (folder / "runs.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in self.runs))
         head = {
@@ -98,7 +98,7 @@ class Log:
                 file.write(f"{json.dumps(head)}\n{json.dumps(message)}\n")
 
 
-FAULTS: dict[str, Callable[[Log], Any]] = {
+PROBLEMS: dict[str, Callable[[Log], Any]] = {
     "no run came through": lambda log: log.runs.__delitem__(slice(-2, None)),
     "the last run stopped": lambda log: log.last(exit=1),
     "many records of a stream were rejected": lambda log: log.last_counts(rejected=50),
@@ -123,7 +123,7 @@ SILENT: list[tuple[str, Callable[[Log], Any]]] = [
     ("no run came through", lambda log: log.run(1, exit=1)),
     *((alert, partial(Log.dry_run, code=code)) for alert, code in DRY.items()),
 ]
-"""What looks like the fault and is none."""
+"""Logs that resemble a problem but must not raise the alert."""
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +134,7 @@ def warehouse() -> Iterator[psycopg.Connection[Any]]:
 
 
 def load(warehouse: psycopg.Connection[Any], work: Path, log: Log) -> None:
-    """Load what both commands write into tables, as a Singer target does."""
+    """Load the output of both commands into tables, as a Singer target does."""
     log.write(work)
     config = work / "config.json"
     config.write_text(json.dumps({"work_path": str(work)}))
@@ -168,10 +168,10 @@ def insert(warehouse: psycopg.Connection[Any], stream: str, record: dict[str, An
     warehouse.execute(query, values)
 
 
-def alarms(
+def rows_of_alert(
     warehouse: psycopg.Connection[Any], work: Path, alert: str, change: Callable[[Log], Any]
 ) -> list[Any]:
-    """Return the rows of an alert's query over a changed log; nothing of it stays in the warehouse."""
+    """Return the rows of an alert's query over a changed log; the warehouse is rolled back."""
     log = Log()
     change(log)
     with warehouse.transaction(force_rollback=True):
@@ -179,30 +179,32 @@ def alarms(
         return warehouse.execute(QUERIES[alert].encode()).fetchall()
 
 
-def test_every_alert_of_the_page_is_tried() -> None:
-    assert QUERIES.keys() == FAULTS.keys()
+def test_every_alert_of_the_page_is_tested() -> None:
+    assert QUERIES.keys() == PROBLEMS.keys()
     assert PAGE.count("```sql") == len(QUERIES)
 
 
-@pytest.mark.parametrize("alert", FAULTS)
-def test_a_calm_log_raises_no_alarm(alert: str, warehouse: psycopg.Connection[Any], tmp_path: Path) -> None:
-    assert alarms(warehouse, tmp_path, alert, lambda _: None) == []
+@pytest.mark.parametrize("alert", PROBLEMS)
+def test_a_healthy_log_raises_no_alert(
+    alert: str, warehouse: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    assert rows_of_alert(warehouse, tmp_path, alert, lambda _: None) == []
 
 
-@pytest.mark.parametrize("alert", FAULTS)
-def test_a_fault_raises_its_alarm(alert: str, warehouse: psycopg.Connection[Any], tmp_path: Path) -> None:
-    assert alarms(warehouse, tmp_path, alert, FAULTS[alert])
+@pytest.mark.parametrize("alert", PROBLEMS)
+def test_a_problem_raises_its_alert(alert: str, warehouse: psycopg.Connection[Any], tmp_path: Path) -> None:
+    assert rows_of_alert(warehouse, tmp_path, alert, PROBLEMS[alert])
 
 
 @pytest.mark.parametrize(("alert", "change"), SILENT, ids=[alert for alert, _ in SILENT])
-def test_what_only_looks_like_a_fault_raises_none(
+def test_a_log_that_only_resembles_a_problem_raises_no_alert(
     alert: str, change: Callable[[Log], Any], warehouse: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
-    assert alarms(warehouse, tmp_path, alert, change) == []
+    assert rows_of_alert(warehouse, tmp_path, alert, change) == []
 
 
-def test_the_rules_for_prometheus_ask_for_what_a_run_writes() -> None:
-    """And vectors are matched only with vectors: Prometheus refuses a whole file for `0.01 * on (stream)`."""
+def test_the_prometheus_rules_use_only_metrics_that_a_run_writes() -> None:
+    """They match vectors only with vectors: `0.01 * on (stream)` makes Prometheus refuse the whole file."""
     (rules,) = re.findall(r"```yaml\n(.+?)```", PAGE, re.DOTALL)
     (group,) = yaml.safe_load(textwrap.dedent(f"  {rules}"))["groups"]
     entry = {**Log().runs[-1], "ended": True}

@@ -1,4 +1,4 @@
-"""The page that leads through the code names files that are there, and leaves no package out."""
+"""docs/architecture.md names only existing files and folders, and every package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PACKAGE = ROOT / "target_batch"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
-def test_every_file_it_names_is_there() -> None:
+def test_every_file_that_the_page_names_exists() -> None:
     named = set(re.findall(r"`([a-z_/]+\.py)`", PAGE))
     there = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")]
     missing = [name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in there)]
@@ -18,7 +18,7 @@ def test_every_file_it_names_is_there() -> None:
     assert missing == []
 
 
-def test_it_names_every_package_and_every_folder_it_names_is_there() -> None:
+def test_the_page_names_every_package_and_only_existing_folders() -> None:
     named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*)/`", PAGE))
     packages = {path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("*/__init__.py")}
     assert packages - named == set()

@@ -1,4 +1,4 @@
-"""Every figure of docs/limits.md is the one that the code keeps to, and every limit of the code is there."""
+"""docs/limits.md shows every limit of the code, with the same figure."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ KEPT = {
 }
 
 
-def test_the_figures_are_those_of_the_code() -> None:
+def test_the_page_shows_the_limits_of_the_code() -> None:
     assert SHOWN == KEPT
 
 
-def test_a_request_is_as_large_as_the_page_says() -> None:
+def test_the_page_shows_the_largest_request_size() -> None:
     (megabytes,) = re.findall(r"About (\d+) MB, uncompressed", PAGE)
     assert int(megabytes) * 1_000_000 == limits.BODY_BYTES

@@ -1,4 +1,4 @@
-"""The documentation builds as a site: no dead link, no page forgotten, nothing loaded from elsewhere."""
+"""The documentation builds as a site with every page, without dead links or external resources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "objec
 
 
 class Addresses(HTMLParser):
-    """What a page loads, and where its links lead."""
+    """The resources that a page loads and the targets of its links."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Addresses(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element's address; a canonical link is not loaded."""
+        """Keep an element's address; a canonical link is not loaded."""
         values = dict(attrs)
         address = values.get(LOADED.get(tag, "")) or ""
         if address and values.get("rel") not in {"canonical", "prev", "next"}:
@@ -39,7 +39,7 @@ class Addresses(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built strictly."""
+    """The site, built with `--strict`."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONWARNINGS": "ignore"}
@@ -52,12 +52,12 @@ def html(site: Path) -> list[Path]:
     return sorted(path for path in site.rglob("*.html") if path.name != "404.html")
 
 
-def test_every_page_is_there(site: Path) -> None:
+def test_the_site_has_every_page(site: Path) -> None:
     built = {path.stem for path in site.glob("*.html")}
     assert built == {*PAGES, "index", "404"} - {"README"}
 
 
-def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+def test_no_page_loads_external_resources(site: Path) -> None:
     for path in html(site):
         addresses = Addresses(path.read_text(encoding="utf-8"))
         assert addresses.loaded, path
@@ -75,7 +75,7 @@ def test_every_link_within_the_site_leads_to_a_file(site: Path) -> None:
                 assert (path.parent / unquote(parts.path)).exists(), f"{path.name} links to {link}"
 
 
-def test_the_examples_that_pages_link_to_are_the_repository_s(site: Path) -> None:
+def test_the_examples_on_the_site_equal_those_of_the_repository(site: Path) -> None:
     shipped = [path for path in (site / "examples").rglob("*") if path.suffix in {".sh", ".py", ".yaml"}]
     assert len(shipped) >= 4
     for path in shipped:
@@ -96,7 +96,7 @@ def test_the_examples_that_pages_link_to_are_the_repository_s(site: Path) -> Non
         "limits",
     ],
 )
-def test_what_people_search_for_is_the_title_of_a_page(site: Path, words: str) -> None:
+def test_common_search_words_are_in_the_title_of_a_page(site: Path, words: str) -> None:
     found = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))["docs"]
     pages = [entry["title"].lower() for entry in found if "#" not in entry["location"]]
     assert any(words in title for title in pages)

@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: a local Batch that knows its key, and a server that only listens."""
+"""Fixtures of the end-to-end tests: a local Batch that checks keys, and a server that never answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def running_strict_batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBatch]:
-    """One local Batch for the session that opens for one key and one project only."""
+    """One local Batch for the session that accepts one key and one project only."""
     keys = ("--rest-api-key", KEY, "--project-key", PROJECT)
     with LocalBatch(tmp_path_factory.mktemp("strict"), "--no-rates", *keys) as batch:
         yield batch
@@ -23,13 +23,13 @@ def running_strict_batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture
 def strict_batch(running_strict_batch: LocalBatch) -> LocalBatch:
-    """The local Batch that knows its key, emptied."""
+    """The local Batch that checks keys, emptied."""
     running_strict_batch.reset()
     return running_strict_batch
 
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    """A server that writes down what it hears and answers nothing."""
+    """A server that records what it receives and answers nothing."""
     with Listener() as server:
         yield server

@@ -1,4 +1,4 @@
-"""Keys and addresses: who is asked, how often, and who must never hear of the key."""
+"""Keys and addresses: which servers are called, how often, and which must never see the key."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ WRONG = "canary-wrong-key-90d2"
 
 
 def run_with(folder: Path, url: str, environment: dict[str, str], lines: list[str]) -> Ended:
-    """Run the target in an environment of its own, giving up soon."""
+    """Run the target with these environment variables and short time limits."""
     config = config_file(folder, url, max_retry_seconds=0.5, request_timeout_seconds=2)
     return finished(config, lines, env=environment)
 
 
 @pytest.mark.parametrize("count", [3, 1000], ids=["one request's worth", "five requests' worth"])
 def test_a_wrong_key_costs_one_request(tmp_path: Path, strict_batch: LocalBatch, count: int) -> None:
-    """Exit 2 after one request, naming the setting, with nothing of the key in any output."""
+    """The run ends with 2 after one request and names the setting; no output holds the key."""
     ended = run(tmp_path, strict_batch.url, users(1, count, every=1), rest_api_key=WRONG)
     assert ended.code == 2
     assert strict_batch.summary()["requests"]["total"] == 1
@@ -47,7 +47,7 @@ def test_a_wrong_project_key_costs_one_request(tmp_path: Path, strict_batch: Loc
 
 
 def test_an_api_that_cannot_be_reached_holds_the_state(tmp_path: Path) -> None:
-    """Exit 1 soon after the time for retries is over; run again and nothing is missing."""
+    """The run ends with 1 soon after the time for retries is over, and passes no state."""
     begun = time.monotonic()
     ended = run(tmp_path, f"http://127.0.0.1:{closed_port()}", users(1, 500, every=10), max_retry_seconds=1)
     assert time.monotonic() - begun < 8
@@ -93,7 +93,7 @@ def test_a_proxy_of_the_environment_is_used(tmp_path: Path, listener: Listener) 
     assert KEY.encode() not in b"".join(listener.heard)
 
 
-def test_a_proxy_that_is_down_is_not_passed_by(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_proxy_that_is_down_is_not_bypassed(tmp_path: Path, batch: LocalBatch) -> None:
     proxy = f"http://127.0.0.1:{closed_port()}"
     environment = {"HTTP_PROXY": proxy, "http_proxy": proxy}
     ended = run_with(tmp_path, batch.url, environment, users(1, 2, every=1))
@@ -113,10 +113,10 @@ WRONG_VARIABLES = {
 
 
 @pytest.mark.parametrize(("variables", "name", "what"), WRONG_VARIABLES.values(), ids=WRONG_VARIABLES)
-def test_a_variable_that_cannot_work_is_named_at_once(
+def test_an_invalid_variable_is_named_at_once(
     tmp_path: Path, variables: dict[str, str], name: str, what: str
 ) -> None:
-    """Exit 2 before anything is read; retries would not make it better."""
+    """The run ends with 2 before anything is read, since retries would not help."""
     given = {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "", **variables}
     config = config_file(tmp_path, "https://api.batch.com", max_retry_seconds=300)
     ended = finished(config, users(1, 2, every=1), env=given)
@@ -126,7 +126,7 @@ def test_a_variable_that_cannot_work_is_named_at_once(
     assert not (tmp_path / "work").exists()
 
 
-def test_check_names_such_a_variable_too(tmp_path: Path) -> None:
+def test_check_names_an_invalid_variable_too(tmp_path: Path) -> None:
     config = config_file(tmp_path, "https://api.batch.com")
     process = start(config, command=["check"], env={"HTTPS_PROXY": "http://"})
     _, log = process.communicate(timeout=30)
@@ -144,8 +144,8 @@ def test_a_socks_proxy_needs_its_package(tmp_path: Path) -> None:
     assert "The variable ALL_PROXY names a SOCKS proxy, for which a package is missing" in ended.log
 
 
-def test_variables_about_https_do_not_matter_to_this_machine(tmp_path: Path, batch: LocalBatch) -> None:
-    """The local Batch is called by http, past what `NO_PROXY` says."""
+def test_variables_about_https_do_not_affect_a_local_address(tmp_path: Path, batch: LocalBatch) -> None:
+    """The local Batch is called over http, and `NO_PROXY` excludes it from the proxy."""
     given = {"REQUESTS_CA_BUNDLE": "/nowhere", "http_proxy": "http://", "no_proxy": "127.0.0.1"}
     assert run_with(tmp_path, batch.url, given, users(1, 2, every=1)).code == 0
 
@@ -158,8 +158,8 @@ def test_no_proxy_is_honoured(tmp_path: Path, batch: LocalBatch) -> None:
     assert batch.summary()["profiles"] == 2
 
 
-def test_a_certificate_that_does_not_verify_ends_the_talk(tmp_path: Path) -> None:
-    """Nothing is said to a server with a certificate of its own making."""
+def test_a_certificate_that_does_not_verify_ends_the_connection(tmp_path: Path) -> None:
+    """Nothing is sent to a server with a self-signed certificate."""
     _, context = certified(tmp_path)
     with Listener(context) as server:
         ended = run_with(tmp_path, f"https://localhost:{server.port}", {}, users(1, 2, every=1))
@@ -170,8 +170,10 @@ def test_a_certificate_that_does_not_verify_ends_the_talk(tmp_path: Path) -> Non
     assert KEY not in ended.log
 
 
-def test_one_record_that_batch_refuses_alone_is_rejected(tmp_path: Path, strict_batch: LocalBatch) -> None:
-    """A small incremental run: a read-only call shows that keys and address are right."""
+def test_the_only_record_of_a_run_is_rejected_if_batch_refuses_it(
+    tmp_path: Path, strict_batch: LocalBatch
+) -> None:
+    """In a run of one record, a read-only call proves that keys and address are right."""
     refused = {"error_code": "BAD_REQUEST", "error_message": "not like this"}
     strict_batch.fault({"answer": {"status": 400, "json": refused}}, path="*/profiles/*")
     ended = run(tmp_path, strict_batch.url, users(1, 1, every=1))
@@ -181,7 +183,7 @@ def test_one_record_that_batch_refuses_alone_is_rejected(tmp_path: Path, strict_
     assert [row["method"] for row in strict_batch.requests()].count("GET") == 1
 
 
-def test_one_refused_record_is_undelivered_where_the_keys_do_not_open(
+def test_the_only_record_of_a_run_is_undelivered_if_the_keys_are_wrong(
     tmp_path: Path, strict_batch: LocalBatch
 ) -> None:
     refused = {"error_code": "BAD_REQUEST", "error_message": "not like this"}

@@ -1,4 +1,4 @@
-"""Input that no tap should write: a clear behaviour each, the line's number only, never its content."""
+"""Malformed input: each kind has a defined outcome, and messages give a line's number, never its content."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def custom_ids(batch: LocalBatch) -> list[str]:
     ],
     ids=["no kind", "no custom ID"],
 )
-def test_a_stream_that_cannot_be_placed_stops_at_its_schema(
+def test_a_stream_without_kind_or_custom_id_stops_the_run_at_its_schema(
     tmp_path: Path,
     batch: LocalBatch,
     stream: str,
     properties: dict[str, object],
     settings: tuple[str, ...],
 ) -> None:
-    """Exit 2; what came before is finished and confirmed, nothing of the stream is sent."""
+    """The run ends with 2; earlier records are confirmed, and nothing of the stream is sent."""
     after = [schema(stream, properties), record(stream, user_id="p1", name=CANARY), *users(4, 5, every=1)]
     ended = run(tmp_path, batch.url, [*BEFORE, *after])
     assert ended.code == 2
@@ -51,7 +51,7 @@ def test_a_stream_that_cannot_be_placed_stops_at_its_schema(
     assert ended.totals("users")["delivered"] == 3
 
 
-ENDING = {
+MALFORMED = {
     "no JSON": f"this is not JSON {CANARY}".encode(),
     "half an object": f'{{"type": "RECORD", "stream": "users", "record": {{"user_id": "{CANARY}"'.encode(),
     "invalid UTF-8": b'{"type": "RECORD", "stream": "users", "record": {"user_id": "canary-value-77aa\xe9"}}',
@@ -69,11 +69,11 @@ ENDING = {
 }
 
 
-@pytest.mark.parametrize("line", ENDING.values(), ids=ENDING)
-def test_a_line_that_is_no_singer_message_stops_the_run(
+@pytest.mark.parametrize("line", MALFORMED.values(), ids=MALFORMED)
+def test_a_line_that_is_not_a_singer_message_stops_the_run(
     tmp_path: Path, batch: LocalBatch, line: bytes
 ) -> None:
-    """Exit 1 with the line's number; what came before is delivered and its state passes."""
+    """The run ends with 1 and the line's number; earlier records are delivered and their state passes."""
     given = encoded(BEFORE) + line + b"\n" + encoded(users(4, 5, every=1))
     ended = run(tmp_path, batch.url, given)
     assert ended.code == 1
@@ -86,7 +86,7 @@ def test_a_line_that_is_no_singer_message_stops_the_run(
 
 
 def test_a_last_line_that_is_cut_off_stops_the_run(tmp_path: Path, batch: LocalBatch) -> None:
-    """A tap that died in the middle of a line did not end its input."""
+    """A line that was cut off means that the tap crashed, so the input is not complete."""
     given = encoded(BEFORE) + record("users", user_id="u4", name=CANARY)[:-9].encode()
     ended = run(tmp_path, batch.url, given)
     assert ended.code == 1
@@ -95,8 +95,8 @@ def test_a_last_line_that_is_cut_off_stops_the_run(tmp_path: Path, batch: LocalB
     assert CANARY not in ended.log
 
 
-def test_a_bom_blank_lines_and_crlf_are_passed_over(tmp_path: Path, batch: LocalBatch) -> None:
-    """A file that went through an editor loads like any other, a last line without its break too."""
+def test_a_bom_blank_lines_and_crlf_are_ignored(tmp_path: Path, batch: LocalBatch) -> None:
+    """A file saved by an editor loads like any other, even if its last line has no line break."""
     given = "\r\n".join(["\r\n", *BEFORE, "", "   ", *users(4, 5)[1:], "\t", state({"seen": 5})])
     ended = run(tmp_path, batch.url, b"\xef\xbb\xbf" + given.encode())
     assert ended.code == 0
@@ -104,7 +104,7 @@ def test_a_bom_blank_lines_and_crlf_are_passed_over(tmp_path: Path, batch: Local
     assert ended.emitted == ['{"seen": 5}']
 
 
-def test_a_bom_before_the_first_message_is_passed_over(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_bom_before_the_first_message_is_ignored(tmp_path: Path, batch: LocalBatch) -> None:
     ended = run(tmp_path, batch.url, b"\xef\xbb\xbf" + encoded(BEFORE))
     assert ended.code == 0
     assert custom_ids(batch) == ["u1", "u2", "u3"]
@@ -119,8 +119,10 @@ def test_an_unknown_message_type_is_ignored_with_one_warning(tmp_path: Path, bat
     assert ended.emitted == ['{"seen": 3}']
 
 
-def test_rows_that_are_no_singer_messages_are_told_where_to_go(tmp_path: Path, batch: LocalBatch) -> None:
-    """A file of rows is taken for a Singer file easily, and would pass as an empty one."""
+def test_for_rows_instead_of_singer_messages_the_log_names_the_right_command(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """A file of rows is easily mistaken for a Singer file, and would otherwise load as an empty one."""
     rows = [json.dumps({"type": kind, "userId": CANARY}) for kind in ("identify", "track")]
     for given, code in ((rows, 0), (['{"user_id": "u1"}'], 1), (["user_id,email"], 1)):
         ended = run(tmp_path, batch.url, given)
@@ -129,14 +131,16 @@ def test_rows_that_are_no_singer_messages_are_told_where_to_go(tmp_path: Path, b
         assert CANARY not in ended.log
 
 
-def test_an_empty_input_ends_well(tmp_path: Path, batch: LocalBatch) -> None:
+def test_an_empty_input_succeeds_without_a_request(tmp_path: Path, batch: LocalBatch) -> None:
     ended = run(tmp_path, batch.url, b"")
     assert (ended.code, ended.emitted) == (0, [])
     assert batch.summary()["requests"]["total"] == 0
 
 
-def test_a_line_of_20_mb_costs_the_value_that_is_too_long(tmp_path: Path, batch: LocalBatch) -> None:
-    """The rest of the profile goes, the value is in the rejects, and the log stays short."""
+def test_of_a_line_of_20_mb_only_the_value_that_is_too_long_is_rejected(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """The rest of the profile is sent, the value is in the rejects, and the log stays short."""
     lines = [
         schema("users", PROPERTIES),
         record("users", user_id="u1", seat=1, name=CANARY + "x" * 20_000_000),
@@ -154,8 +158,8 @@ def test_a_line_of_20_mb_costs_the_value_that_is_too_long(tmp_path: Path, batch:
     assert len(ended.log) < 5_000
 
 
-def test_nan_and_infinities_cost_only_their_attribute(tmp_path: Path, batch: LocalBatch) -> None:
-    """What JSON does not know is a rejected attribute; the rejects themselves stay JSON."""
+def test_nan_and_infinity_reject_only_their_attribute(tmp_path: Path, batch: LocalBatch) -> None:
+    """Numbers that JSON does not have are rejected; the rejects file is still valid JSON."""
     lines = [
         schema("users", PROPERTIES),
         record("users", user_id="u1", seat=1, score=float("nan")),
@@ -174,10 +178,10 @@ def test_nan_and_infinities_cost_only_their_attribute(tmp_path: Path, batch: Loc
 
 
 @pytest.mark.parametrize("maps", [None, {"users": {}}], ids=["plain", "behind a stream map"])
-def test_a_lone_surrogate_costs_at_most_its_attribute(
+def test_a_lone_surrogate_rejects_at_most_its_attribute(
     tmp_path: Path, batch: LocalBatch, maps: dict[str, object] | None
 ) -> None:
-    """Half a character is replaced or counted as a rejected attribute; the run goes on."""
+    """A lone surrogate is replaced or its attribute is rejected, and the run goes on."""
     lines = [
         schema("users", PROPERTIES),
         record("users", user_id="u1", seat=1, name="half \ud800"),
@@ -208,10 +212,10 @@ def test_numbers_texts_and_escapes_arrive_exactly(tmp_path: Path, batch: LocalBa
 
 
 @pytest.mark.parametrize("maps", [None, {"users": {}}], ids=["plain", "behind a stream map"])
-def test_numbers_at_the_edges_cost_at_most_themselves(
+def test_extreme_numbers_are_sent_or_rejected_alone(
     tmp_path: Path, batch: LocalBatch, maps: dict[str, object] | None
 ) -> None:
-    """Beyond what a float holds, in integers and decimals: sent as they are or rejected, never the run."""
+    """Integers and decimals beyond a float are sent exactly or rejected, and the run goes on."""
     numbers = ["1e400", "-1e400", "1e-400", str(2**70), f"-{2**63}", "-0.0", "1" * 400, "0." + "1" * 400]
     lines = [schema("users", PROPERTIES)]
     for place, number in enumerate(numbers):
@@ -226,7 +230,7 @@ def test_numbers_at_the_edges_cost_at_most_themselves(
     assert not sent & refused
 
 
-def test_a_message_before_its_schema_is_named_as_what_it_is(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_message_before_its_schema_is_reported_with_its_type(tmp_path: Path, batch: LocalBatch) -> None:
     for kind in ("RECORD", "BATCH"):
-        ended = run(tmp_path, batch.url, ENDING[f"a {kind} before its SCHEMA"] + b"\n")
+        ended = run(tmp_path, batch.url, MALFORMED[f"a {kind} before its SCHEMA"] + b"\n")
         assert f"Line 1 is a {kind} before its SCHEMA." in ended.log

@@ -1,4 +1,4 @@
-"""Batch's clock decides: a machine whose clock is wrong loses no event and sends none that is too old."""
+"""Batch's clock decides: a wrong local clock neither loses an event nor sends one that is too old."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ time.time = lambda: _true() + {seconds}
 
 @pytest.mark.parametrize("seconds", [TWO_HOURS, -TWO_HOURS])
 def test_events_are_judged_by_the_clock_of_batch(tmp_path: Path, batch: LocalBatch, seconds: int) -> None:
-    """Those of the last day go, the older and the future one are rejected; one warning says why."""
+    """Events of the last day are sent, older and future ones are rejected, and one warning says why."""
     (tmp_path / "sitecustomize.py").write_text(SHIFTED.format(seconds=seconds))
     now = datetime.now(timezone.utc)
     hours = {"just": 0.02, "late": 22.9, "old": 25.1, "future": -1.5}
@@ -43,7 +43,7 @@ def test_events_are_judged_by_the_clock_of_batch(tmp_path: Path, batch: LocalBat
     assert found.log.count(f"{side} Batch's. Batch's time decides") == 1
 
 
-def test_a_clock_that_is_right_is_left_alone(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_right_clock_causes_no_warning(tmp_path: Path, batch: LocalBatch) -> None:
     now = datetime.now(timezone.utc).isoformat()
     lines = [schema("events", {"user_id": {"type": "string"}, "event": {}, "time": {"type": "string"}})]
     lines += [record("events", user_id="u1", event="seen", time=now), state({"seen": 1})]

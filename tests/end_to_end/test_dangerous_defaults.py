@@ -1,4 +1,4 @@
-"""No default may message or remove people by mistake: what is not known for sure stops at the SCHEMA."""
+"""No default messages or removes people by mistake: an ambiguous stream stops the run at its SCHEMA."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stream(name: str, *properties: str, **values: str) -> list[str]:
         ({}, stream("cohorts", "cohort", "change_type", cohort="c"), "`change_type` may say who is removed"),
     ],
 )
-def test_the_run_stops_there_and_what_came_before_is_confirmed(
+def test_an_ambiguous_stream_stops_the_run_and_earlier_records_are_confirmed(
     tmp_path: Path, batch: LocalBatch, settings: dict[str, Any], lines: list[str], named: str
 ) -> None:
     before = [] if "custom_id" in settings or "streams" in settings else [*users(1, 3), state({"seen": 3})]
@@ -42,7 +42,7 @@ def test_the_run_stops_there_and_what_came_before_is_confirmed(
     assert batch.get("audiences")["audiences"] == []
 
 
-def test_folded_names_remove_from_the_cohort_that_they_name(tmp_path: Path, batch: LocalBatch) -> None:
+def test_upper_case_columns_remove_members_from_the_right_cohort(tmp_path: Path, batch: LocalBatch) -> None:
     properties = dict.fromkeys(("USER_ID", "COHORT", "ACTION"), STRING)
     lines = [schema("cohort_members", properties)]
     for who, action in (("u1", "add"), ("u2", "add"), ("u1", "remove")):
@@ -53,24 +53,30 @@ def test_folded_names_remove_from_the_cohort_that_they_name(tmp_path: Path, batc
     assert (held["name"], held["members"]) == ("vip", 1)
 
 
-def test_every_row_adds_is_said_once(tmp_path: Path, batch: LocalBatch) -> None:
+def test_it_is_logged_once_that_every_row_adds_a_member(tmp_path: Path, batch: LocalBatch) -> None:
     ended = run(tmp_path, batch.url, stream("cohorts", "cohort", cohort="vip"))
     assert ended.code == 0
     assert ended.log.count("every row adds its user") == 1
 
 
 @pytest.mark.parametrize(
-    ("custom_id", "kept", "said"),
+    ("custom_id", "kept", "message"),
     [
         ("user_id", ("user_id",), "which audience the person leaves"),
         ("email", ("user_id", "cohort"), "who is meant"),
     ],
 )
 @pytest.mark.parametrize("as_attribute", [False, True])
-def test_a_deleted_row_of_its_key_alone_is_explained_once(
-    tmp_path: Path, batch: LocalBatch, custom_id: str, kept: tuple[str, ...], said: str, *, as_attribute: bool
+def test_a_deleted_row_with_only_its_key_is_rejected_and_explained_once(
+    tmp_path: Path,
+    batch: LocalBatch,
+    custom_id: str,
+    kept: tuple[str, ...],
+    message: str,
+    *,
+    as_attribute: bool,
 ) -> None:
-    """As PostgreSQL's log has it: who left stays where they are, and that is not a detail."""
+    """PostgreSQL's log has such rows: the person is not removed, and the log says how to change that."""
     properties = dict.fromkeys(("user_id", "email", "cohort", "_sdc_deleted_at"), STRING)
     whole = [{"user_id": f"u{n}", "email": f"m{n}", "cohort": "vip"} for n in range(1, 5)]
     deleted = [{**{name: row[name] for name in kept}, "_sdc_deleted_at": "2026-01-01"} for row in whole[:2]]
@@ -80,7 +86,7 @@ def test_a_deleted_row_of_its_key_alone_is_explained_once(
     ended = run(tmp_path, batch.url, [*lines, state({"seen": 6})], streams={"cohort_members": options})
     assert ended.code == 0, ended.log
     assert ended.log.count("a deleted row holds only its key") == 1
-    assert said in ended.log
+    assert message in ended.log
     assert "REPLICA IDENTITY FULL" in ended.log
     totals = ended.totals("cohort_members")
     assert (totals["delivered"], totals["rejected"]) == (4, 2)

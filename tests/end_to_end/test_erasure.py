@@ -1,4 +1,4 @@
-"""`on_delete: erase`: who is deleted at the source is removed at Batch, once, behind guards."""
+"""`on_delete: erase` erases at Batch the people who were deleted at the source, once and with safeguards."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def stream(*records: str) -> list[str]:
 
 
 def erased(batch: LocalBatch) -> list[tuple[str, str]]:
-    """Return app and custom ID of every request that the local Batch got."""
+    """Return app and custom ID of every erasure request that the local Batch received."""
     return [(one["app"], one["custom_id"]) for one in batch.get("erasures")["erasures"]]
 
 
@@ -47,19 +47,19 @@ def people(batch: LocalBatch) -> list[str]:
     return [custom_id for _, custom_id in erased(batch)]
 
 
-def booked(ended: Ended) -> list[dict[str, Any]]:
+def recorded(ended: Ended) -> list[dict[str, Any]]:
     files = sorted((ended.work / "erasures").glob("*.jsonl"))
     return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
 
 def test_a_deleted_person_is_removed_from_each_app_once(tmp_path: Path, batch: LocalBatch) -> None:
-    """On disk with the request's name, without the custom ID, before the state passes."""
+    """Each erasure is on disk with the request's ID, but without the custom ID, before the state passes."""
     lines = stream(user("u1"), user("u2"), gone("canary-u9"), gone("canary-u9"))
     ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
     assert ended.code == 0, ended.log
     assert len({app for app, _ in erased(batch)}) == 2
     assert people(batch) == ["canary-u9"] * 2
-    entries = booked(ended)
+    entries = recorded(ended)
     assert len(entries) == 2
     names = {one["id"] for one in batch.get("erasures")["erasures"]}
     assert {entry["request"] for entry in entries} == names
@@ -71,15 +71,15 @@ def test_a_deleted_person_is_removed_from_each_app_once(tmp_path: Path, batch: L
     assert not any(key in left + ended.log for key in APPS)
 
 
-def test_by_default_nobody_is_erased(tmp_path: Path, batch: LocalBatch) -> None:
+def test_by_default_no_person_is_erased(tmp_path: Path, batch: LocalBatch) -> None:
     ended = run_quickly(tmp_path, batch.url, stream(user("u1"), gone("u9")), app_api_keys=APPS)
     assert ended.code == 0
     assert erased(batch) == []
     assert ended.totals("users")["ignored"] == 1
 
 
-def test_a_person_who_was_erased_is_not_asked_for_again(tmp_path: Path, batch: LocalBatch) -> None:
-    """A full-table tap shows its deleted rows every night."""
+def test_an_erased_person_is_not_erased_again(tmp_path: Path, batch: LocalBatch) -> None:
+    """A full-table tap repeats its deleted rows every night."""
     lines = stream(user("u1"), gone("u9"))
     assert run_quickly(tmp_path, batch.url, lines, **ERASING).code == 0
     ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
@@ -88,7 +88,7 @@ def test_a_person_who_was_erased_is_not_asked_for_again(tmp_path: Path, batch: L
     assert ended.totals("users")["unchanged"] == 1
 
 
-def test_who_comes_back_and_goes_again_is_erased_again(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_person_who_returns_and_is_deleted_again_is_erased_again(tmp_path: Path, batch: LocalBatch) -> None:
     for lines in (stream(gone("u9")), stream(user("u9")), stream(gone("u9"))):
         assert run_quickly(tmp_path, batch.url, lines, **ERASING).code == 0
     assert people(batch) == ["u9"] * 4
@@ -115,10 +115,10 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("lines", "options"), OTHERS.values(), ids=OTHERS)
-def test_who_comes_back_by_another_stream_is_erased_again(
+def test_a_person_who_returns_by_another_stream_is_erased_again(
     tmp_path: Path, batch: LocalBatch, lines: list[str], options: dict[str, Any]
 ) -> None:
-    """Whatever is sent for a person makes the profile anew, in a run that erases nobody, too."""
+    """Anything that is sent for a person creates the profile again, even in a run without erasures."""
     other = json.loads(lines[0])["stream"]
     settings = {**ERASING, "streams": {**ERASING["streams"], other: options}}
     for given in (stream(gone("u9")), [*lines, state({"seen": 1})], stream(gone("u9")), stream(gone("u9"))):
@@ -137,7 +137,7 @@ def cohort(*names: str) -> list[str]:
 
 
 def test_a_mirror_does_not_bring_an_erased_person_back(tmp_path: Path, batch: LocalBatch) -> None:
-    """Who has left the cohort since is not set to false; who comes back is in it again."""
+    """An erased person who left the cohort is not set to false; one who returns is a member again."""
     settings = {**ERASING, "max_audience_shrink": 1, "streams": {**ERASING["streams"], "vips": COHORT}}
 
     def load(*lines: str) -> None:
@@ -154,7 +154,7 @@ def test_a_mirror_does_not_bring_an_erased_person_back(tmp_path: Path, batch: Lo
 
 
 def test_the_last_record_of_a_person_decides(tmp_path: Path, batch: LocalBatch) -> None:
-    """An update behind the deletion means that the person is there; one ahead of it leaves nothing behind."""
+    """A person who is updated after the deletion is kept; one who is updated before it is erased."""
     lines = stream(user("here"), gone("here"), user("here"), user("gone"), gone("gone"))
     ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
     assert ended.code == 0
@@ -166,23 +166,23 @@ def test_the_last_record_of_a_person_decides(tmp_path: Path, batch: LocalBatch) 
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"confirm_erasures": False}, "Set `confirm_erasures` to true if that is meant"),
         ({"app_api_keys": []}, "`app_api_keys` is empty: Batch erases people app by app"),
     ],
 )
-def test_what_is_not_confirmed_stops_before_anything_is_sent(
-    tmp_path: Path, batch: LocalBatch, settings: dict[str, Any], told: str
+def test_erasures_without_confirmation_or_app_keys_stop_before_anything_is_sent(
+    tmp_path: Path, batch: LocalBatch, settings: dict[str, Any], message: str
 ) -> None:
     ended = run_quickly(tmp_path, batch.url, stream(user("u1"), gone("u9")), **(ERASING | settings))
     assert ended.code == 2
-    assert told in ended.log
+    assert message in ended.log
     assert batch.requests() == []
 
 
-def test_suspiciously_many_are_refused_and_hold_the_state(tmp_path: Path, batch: LocalBatch) -> None:
-    """A table that was emptied by accident empties nothing at Batch; what is updated arrives."""
+def test_suspiciously_many_erasures_are_refused_and_hold_the_state(tmp_path: Path, batch: LocalBatch) -> None:
+    """A table that was emptied by accident erases no profiles at Batch; updates are delivered."""
     lines = stream(*(user(f"u{n}") for n in range(40)), *(gone(f"g{n}") for n in range(11)))
     ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
     assert ended.code == 1
@@ -196,12 +196,12 @@ def test_suspiciously_many_are_refused_and_hold_the_state(tmp_path: Path, batch:
     assert len(erased(batch)) == 22
 
 
-def test_a_few_are_allowed_whatever_their_share(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_few_erasures_are_allowed_at_any_share(tmp_path: Path, batch: LocalBatch) -> None:
     assert run_quickly(tmp_path, batch.url, stream(*(gone(f"g{n}") for n in range(10))), **ERASING).code == 0
     assert len(erased(batch)) == 20
 
 
-def test_a_dry_run_erases_nobody_and_shows_whom_it_would(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_dry_run_shows_erasures_but_requests_none(tmp_path: Path, batch: LocalBatch) -> None:
     ended = run_quickly(tmp_path, batch.url, stream(user("u1"), gone("u9")), **ERASING, dry_run=True)
     assert ended.code == 0, ended.log
     assert batch.requests() == []
@@ -213,16 +213,18 @@ def test_a_dry_run_erases_nobody_and_shows_whom_it_would(tmp_path: Path, batch: 
 
 
 @pytest.mark.parametrize("reading", ["request_id", "absent", "no_body", "text", "null"])
-def test_the_name_of_a_request_may_stand_elsewhere(tmp_path: Path, batch: LocalBatch, reading: str) -> None:
+def test_the_id_of_an_erasure_request_may_be_missing_or_elsewhere(
+    tmp_path: Path, batch: LocalBatch, reading: str
+) -> None:
     batch.choose(erasure_id=reading)
     ended = run_quickly(tmp_path, batch.url, stream(gone("u9")), **ERASING)
     assert ended.code == 0
     assert people(batch) == ["u9"] * len(APPS), "once for each app"
-    assert all((entry["request"] is None) == (reading != "request_id") for entry in booked(ended))
+    assert all((entry["request"] is None) == (reading != "request_id") for entry in recorded(ended))
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "told"),
+    ("fault", "code", "message"),
     [
         ({"answer": {"status": 401}}, 2, "Batch refuses the erasure (401"),
         ({"answer": {"status": 503}}, 1, "An erasure could not be requested (503"),
@@ -236,15 +238,15 @@ def test_the_name_of_a_request_may_stand_elsewhere(tmp_path: Path, batch: LocalB
         ({"answer": {"status": 200, "body": "<html>"}}, 1, "An erasure could not be requested"),
     ],
 )
-def test_what_batch_does_not_take_holds_the_state(
-    tmp_path: Path, batch: LocalBatch, fault: dict[str, Any], code: int, told: str
+def test_an_erasure_that_batch_does_not_accept_holds_the_state(
+    tmp_path: Path, batch: LocalBatch, fault: dict[str, Any], code: int, message: str
 ) -> None:
-    """The updates ahead of it have arrived; the next run asks again."""
+    """Earlier updates are delivered, and the next run requests the erasure again."""
     batch.fault(fault, "*/gdpr/request")
     lines = stream(user("u1"), gone("u9"))
     ended = run_quickly(tmp_path, batch.url, lines, **ERASING, max_retry_seconds=0.5)
     assert ended.code == code
-    assert told in ended.log
+    assert message in ended.log
     assert ended.states == []
     assert batch.summary()["profiles"] == 1
     assert not any(key in ended.log for key in APPS)
@@ -255,8 +257,8 @@ def test_what_batch_does_not_take_holds_the_state(
     assert people(batch) == ["u9"] * 2
 
 
-def test_what_one_app_has_taken_is_not_asked_of_it_again(tmp_path: Path, batch: LocalBatch) -> None:
-    """The second app fails; the next run asks only that one."""
+def test_an_app_that_accepted_an_erasure_is_not_asked_again(tmp_path: Path, batch: LocalBatch) -> None:
+    """The second app fails, and the next run asks only that one."""
     failing = {"path": "*/gdpr/request", "nth": {"from": 2}}
     (fault,) = batch.script([{"match": failing, "do": {"answer": {"status": 503}}}])
     assert run_quickly(tmp_path, batch.url, stream(gone("u9")), **ERASING, max_retry_seconds=0.5).code == 1
@@ -267,8 +269,8 @@ def test_what_one_app_has_taken_is_not_asked_of_it_again(tmp_path: Path, batch: 
     assert len({first, *erased(batch)}) == 2
 
 
-def test_a_person_whom_batch_refuses_is_rejected_alone(tmp_path: Path, batch: LocalBatch) -> None:
-    """Once another one was taken, so that keys and address are right."""
+def test_a_person_whom_batch_refuses_to_erase_is_rejected_alone(tmp_path: Path, batch: LocalBatch) -> None:
+    """Another erasure was accepted before, which proves that keys and address are right."""
     batch.fault({"answer": {"status": 400}}, "*/gdpr/request", nth=[3])
     ended = run_quickly(tmp_path, batch.url, stream(gone("g1"), gone("g2"), gone("g3")), **ERASING)
     assert ended.code == 0, ended.log
@@ -277,8 +279,8 @@ def test_a_person_whom_batch_refuses_is_rejected_alone(tmp_path: Path, batch: Lo
     assert people(batch) == ["g1", "g1", "g2", "g3", "g3"], "the other app was asked all the same"
 
 
-def test_a_person_unknown_after_a_lost_answer_was_erased(tmp_path: Path, batch: LocalBatch) -> None:
-    """The answer was lost and not the request, so that the next attempt finds nobody."""
+def test_a_person_unknown_after_a_lost_answer_counts_as_erased(tmp_path: Path, batch: LocalBatch) -> None:
+    """The request arrived although its answer was lost, so the retry finds no such person."""
     settings = {**ERASING, "app_api_keys": APPS[:1]}
     batch.choose(unknown_person="404")
     assert run_quickly(tmp_path, batch.url, stream(user("u1"), user("u9")), **settings).code == 0
@@ -291,7 +293,7 @@ def test_a_person_unknown_after_a_lost_answer_was_erased(tmp_path: Path, batch: 
 def test_a_refusal_after_a_lost_answer_says_that_the_person_may_be_erased(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """A 400 may be about the request or about a person who is gone: the record is kept, and says both."""
+    """A 400 may be about the request or about an erased person: the record is rejected with both reasons."""
     settings = {**ERASING, "app_api_keys": APPS[:1]}
     batch.choose(unknown_person="400")
     assert run_quickly(tmp_path, batch.url, stream(user("u1"), user("u9")), **settings).code == 0
@@ -303,10 +305,10 @@ def test_a_refusal_after_a_lost_answer_says_that_the_person_may_be_erased(
 
 
 @pytest.mark.parametrize("status", ["400", "404"])
-def test_a_person_whom_batch_does_not_know_stops_no_one_s_erasure(
+def test_a_person_unknown_to_batch_does_not_stop_other_erasures(
     tmp_path: Path, batch: LocalBatch, status: str
 ) -> None:
-    """Neither those behind, nor, if it is the only one, the run and with it the state, night after night."""
+    """Later erasures go on, and even a run with only this erasure passes its state."""
     batch.choose(unknown_person=status)
     lines = stream(gone("never"), user("u1"), gone("u1"))
     ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
@@ -321,7 +323,7 @@ def test_a_person_whom_batch_does_not_know_stops_no_one_s_erasure(
 
 @pytest.mark.parametrize("status", [400, 404])
 @pytest.mark.parametrize("refusing", APPS)
-def test_an_app_that_does_not_know_a_person_keeps_no_other_from_being_asked(
+def test_an_app_that_does_not_know_a_person_does_not_stop_the_other_apps(
     tmp_path: Path, batch: LocalBatch, refusing: str, status: int
 ) -> None:
     answer = {"status": status, "json": {"error_code": "ROUTE_NOT_FOUND", "error_message": "why"}}
@@ -333,8 +335,10 @@ def test_an_app_that_does_not_know_a_person_keeps_no_other_from_being_asked(
     assert ended.totals("users")["rejected"] == 2
 
 
-def test_where_everybody_is_refused_it_is_not_their_fault(tmp_path: Path, batch: LocalBatch) -> None:
-    """With nothing ever accepted it may be the request itself: the state is held, the rejects stay empty."""
+def test_if_every_erasure_is_refused_none_is_rejected_and_the_state_is_held(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """If none was ever accepted, the request itself may be wrong, so the rejects stay empty."""
     batch.fault({"answer": {"status": 400}}, "*/gdpr/request")
     lines = stream(*(gone(f"g{number}") for number in range(5)))
     ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
@@ -348,7 +352,7 @@ def test_where_everybody_is_refused_it_is_not_their_fault(tmp_path: Path, batch:
 def test_a_person_unknown_after_a_lost_answer_does_not_prove_the_requests_right(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """Nothing was ever accepted: the state is held, in this run and in the next one."""
+    """No erasure was ever accepted, so the state is held, in this run and in the next one."""
     answer = {"status": 404, "json": {"error_code": "ROUTE_NOT_FOUND", "error_message": "why"}}
     batch.fault({"accept_then": "reset"}, "*/gdpr/request", nth=[1])
     batch.fault({"answer": answer}, "*/gdpr/request")
@@ -359,10 +363,8 @@ def test_a_person_unknown_after_a_lost_answer_does_not_prove_the_requests_right(
         assert "Batch refused every erasure, of 5 people (404" in ended.log
 
 
-def test_where_one_was_accepted_before_the_people_are_refused_and_not_the_requests(
-    tmp_path: Path, batch: LocalBatch
-) -> None:
-    """In an earlier run: otherwise five unknown people would hold the state night after night."""
+def test_once_an_erasure_was_accepted_refused_people_are_rejected(tmp_path: Path, batch: LocalBatch) -> None:
+    """An earlier run counts; otherwise five unknown people would hold the state every night."""
     batch.choose(unknown_person="404")
     first = stream(user("u1"), gone("u1"))
     assert run_quickly(tmp_path, batch.url, first, **ERASING).code == 0
@@ -370,7 +372,7 @@ def test_where_one_was_accepted_before_the_people_are_refused_and_not_the_reques
     assert (ended.code, ended.states, ended.totals("users")["rejected"]) == (0, [{"seen": 5}], 5)
 
 
-def test_a_refusal_by_an_app_whose_key_does_not_work_is_not_believed(
+def test_a_refusal_by_an_app_whose_key_does_not_work_holds_the_state(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
     batch.fault({"answer": {"status": 400}}, f"*/{APPS[1]}/gdpr/request")
@@ -382,7 +384,7 @@ def test_a_refusal_by_an_app_whose_key_does_not_work_is_not_believed(
 
 
 def test_erasures_and_audiences_of_an_app_share_its_rate(tmp_path: Path) -> None:
-    """The local Batch counts them together, and answers 429 to what is beyond."""
+    """The local Batch counts them together, and answers calls above the rate with 429."""
     members = [schema("cohort", {"user_id": STRING}), record("cohort", user_id="u1")]
     streams = {**ERASING["streams"], "cohort": {"destination": "app", "audience": "vip"}}
     settings = {**ERASING, "app_api_keys": APPS[:1], "streams": streams}
@@ -394,7 +396,7 @@ def test_erasures_and_audiences_of_an_app_share_its_rate(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", [None, "", "null"])
-def test_without_a_custom_id_nobody_can_be_erased(
+def test_a_deleted_record_without_a_custom_id_is_rejected(
     tmp_path: Path, batch: LocalBatch, name: str | None
 ) -> None:
     ended = run_quickly(tmp_path, batch.url, stream(user("u1"), gone(name)), **ERASING)
@@ -403,8 +405,8 @@ def test_without_a_custom_id_nobody_can_be_erased(
     assert erased(batch) == []
 
 
-def test_an_input_that_breaks_off_erases_nobody(tmp_path: Path, batch: LocalBatch) -> None:
-    """What share is to be erased is known at the end only."""
+def test_an_input_that_breaks_off_erases_no_person(tmp_path: Path, batch: LocalBatch) -> None:
+    """The share of erasures is known only at the end of the input."""
     lines = [*stream(user("u1"), gone("u9")), '{"type": "RECORD", "str']
     ended = run_quickly(tmp_path, batch.url, lines, **ERASING)
     assert ended.code == 1
@@ -413,7 +415,7 @@ def test_an_input_that_breaks_off_erases_nobody(tmp_path: Path, batch: LocalBatc
     assert batch.summary()["profiles"] == 1
 
 
-def test_erasures_that_cannot_be_written_down_hold_the_state(tmp_path: Path, batch: LocalBatch) -> None:
+def test_erasures_that_cannot_be_recorded_hold_the_state(tmp_path: Path, batch: LocalBatch) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "erasures").write_text("a file in the way")
     ended = run_quickly(tmp_path, batch.url, stream(user("u1"), gone("u9")), **ERASING)
@@ -423,18 +425,18 @@ def test_erasures_that_cannot_be_written_down_hold_the_state(tmp_path: Path, bat
     assert "Traceback" not in ended.log
 
 
-def test_what_was_erased_is_sent_again_when_the_person_comes_back(tmp_path: Path, batch: LocalBatch) -> None:
-    """The ledger does not believe that Batch still holds it."""
+def test_an_erased_person_who_returns_is_sent_again(tmp_path: Path, batch: LocalBatch) -> None:
+    """The ledger no longer assumes that Batch holds the profile."""
     for lines in (stream(user("u9")), stream(gone("u9")), stream(user("u9"))):
         assert run_quickly(tmp_path, batch.url, lines, **ERASING, skip_unchanged=True).code == 0
     assert len(erased(batch)) == 2
     assert batch.attributes("u9") == {"seat": 1}
 
 
-def test_a_signal_ahead_of_the_end_erases_nobody_and_holds_the_state(
+def test_a_signal_before_the_end_erases_no_person_and_holds_the_state(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """Exit code 1, as not everything that was read is confirmed; the updates behind it have arrived."""
+    """The run ends with 1, as not everything read is confirmed; later updates are delivered."""
     config = config_file(tmp_path, batch.url, **ERASING, checkpoint_records=1)
     lines = [*stream(user("u1")), gone("u9"), user("u2"), state({"seen": 3})]
     process = start(config)

@@ -38,7 +38,7 @@ def rows(first: int, last: int) -> list[dict[str, Any]]:
 
 
 def jsonl(path: Path, found: list[dict[str, Any]]) -> str:
-    """Write rows as JSON lines, compressed where the name says so."""
+    """Write rows as JSON lines, compressed if the name ends with `.gz`."""
     text = "".join(json.dumps(row) + "\n" for row in found).encode()
     path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
     return f"file://{path}"
@@ -59,10 +59,10 @@ def batch_message(uri: str, encoding: dict[str, Any]) -> str:
     [("a.jsonl.gz", jsonl, GZIP), ("a.jsonl", jsonl, PLAIN), ("a.parquet", parquet, PARQUET)],
     ids=["gzip", "plain", "parquet"],
 )
-def test_a_batch_message_is_its_rows(
+def test_a_batch_message_loads_the_rows_of_its_file(
     tmp_path: Path, batch: LocalBatch, name: str, write: Any, encoding: dict[str, Any]
 ) -> None:
-    """In their place: after the records before it, ahead of those behind it; a bad row costs itself."""
+    """The rows keep their order among the records around them, and a bad row is rejected alone."""
     uri = write(tmp_path / name, [*rows(5, 700), {"user_id": None, "seat": 1}])
     lines = [
         *users(1, 5),
@@ -78,7 +78,7 @@ def test_a_batch_message_is_its_rows(
     assert ended.codes("users") == ["missing_custom_id"]
 
 
-def test_a_batch_file_that_breaks_in_the_middle_stops_with_what_came_before(
+def test_a_batch_file_that_ends_in_the_middle_stops_the_run_before_it(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
     path = tmp_path / "torn.jsonl.gz"
@@ -91,7 +91,7 @@ def test_a_batch_file_that_breaks_in_the_middle_stops_with_what_came_before(
 
 
 def broken(path: Path) -> tuple[str, dict[str, Any]]:
-    """Write a file that cannot be read to its end, in a way that its name tells."""
+    """Write a damaged file; its name chooses the kind of damage."""
     whole = gzip.compress("".join(json.dumps(row) + "\n" for row in rows(1, 3000)).encode())
     bent = whole[: len(whole) // 2] + b"\xff\xff\xff\xff" + whole[len(whole) // 2 + 4 :]
     contents: dict[str, tuple[bytes, dict[str, Any]]] = {
@@ -118,10 +118,10 @@ def broken(path: Path) -> tuple[str, dict[str, Any]]:
         "torn.parquet", "list.jsonl", "cut.jsonl",
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_read_stops_with_what_came_before(
+def test_a_file_that_cannot_be_read_stops_the_run_before_it(
     tmp_path: Path, batch: LocalBatch, name: str
 ) -> None:
-    """Whatever the library calls the trouble: nothing of the file is sent, its state is held."""
+    """Nothing of the file is sent and its state is held, for every exception of the libraries."""
     uri, encoding = broken(tmp_path / name)
     lines = [*users(1, 5), state({"before": 1}), batch_message(uri, encoding), state({"after": 1})]
     ended = run(tmp_path, batch.url, lines)
@@ -133,7 +133,7 @@ def test_a_file_that_cannot_be_read_stops_with_what_came_before(
 
 
 def packed(path: Path, packing: str) -> None:
-    """Write two people in a file of some kind, whatever its name is."""
+    """Write two people to a file, packed as `packing` says; its name does not matter."""
     found = rows(6, 7)
     text = "".join(json.dumps(row) + "\n" for row in found).encode()
     if packing == "parquet":
@@ -149,24 +149,24 @@ def packed(path: Path, packing: str) -> None:
 @pytest.mark.parametrize(
     ("name", "packing", "encoding"),
     [
-        pytest.param("a.jsonl", "gzip", PLAIN, id="gzip that is said to be plain"),
+        pytest.param("a.jsonl", "gzip", PLAIN, id="gzip labelled as plain"),
         pytest.param(
-            "a.gz", "gzip", {"format": "jsonl", "compression": "snappy"}, id="gzip said to be snappy"
+            "a.gz", "gzip", {"format": "jsonl", "compression": "snappy"}, id="gzip labelled as snappy"
         ),
-        pytest.param("a.gz", "zstd", GZIP, id="zstd that is said to be gzip"),
-        pytest.param("a.jsonl", "bz2", PLAIN, id="bzip2 that is said to be plain"),
-        pytest.param("a.jsonl", "xz", {"format": "jsonl"}, id="xz of which nothing is said"),
-        pytest.param("a.gz", "parquet", GZIP, id="Parquet that is said to be JSON lines"),
+        pytest.param("a.gz", "zstd", GZIP, id="zstd labelled as gzip"),
+        pytest.param("a.jsonl", "bz2", PLAIN, id="bzip2 labelled as plain"),
+        pytest.param("a.jsonl", "xz", {"format": "jsonl"}, id="xz without a label"),
+        pytest.param("a.gz", "parquet", GZIP, id="Parquet labelled as JSON lines"),
         *(
             pytest.param("a", "parquet", {"format": "parquet", "compression": label}, id=f"Parquet: {label}")
             for label in ("snappy", "zstd", "uncompressed", "gzip", "lz4_raw", "SNAPPY")
         ),
     ],
 )
-def test_a_file_is_what_its_first_bytes_say(
+def test_the_first_bytes_of_a_file_decide_its_format(
     tmp_path: Path, batch: LocalBatch, name: str, packing: str, encoding: dict[str, Any]
 ) -> None:
-    """Names and labels are often wrong, above all where a storage unpacks on the way."""
+    """Names and labels are often wrong, above all if a storage unpacks files on the way."""
     packed(tmp_path / name, packing)
     lines = [*users(1, 1), batch_message(f"file://{tmp_path / name}", encoding), state({"end": 1})]
     ended = run(tmp_path, batch.url, lines)
@@ -175,8 +175,8 @@ def test_a_file_is_what_its_first_bytes_say(
 
 
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "b.jsonl"])
-def test_a_whole_file_may_hold_no_row(tmp_path: Path, batch: LocalBatch, name: str) -> None:
-    """Packed or plain, nothing is a quiet day; but a plain file that is said to be packed is read too."""
+def test_a_file_may_be_empty(tmp_path: Path, batch: LocalBatch, name: str) -> None:
+    """This holds for packed and plain files; a plain file that is labelled as packed is read, too."""
     uri = jsonl(tmp_path / name, [])
     plain = tmp_path / "plain.gz"
     plain.write_text('{"user_id": "u2"}\n')
@@ -208,7 +208,7 @@ def test_the_url_of_a_file_may_be_encoded_or_plain(
 
 
 def test_times_of_nanoseconds_are_read_to_the_microsecond(tmp_path: Path, batch: LocalBatch) -> None:
-    """At any depth; and a day that Python does not have costs itself only."""
+    """This holds at any depth; a date beyond the range of Python is rejected alone."""
     at = 1_750_000_000_123_456_789
     table = pa.table(
         {
@@ -237,9 +237,7 @@ def test_times_of_nanoseconds_are_read_to_the_microsecond(tmp_path: Path, batch:
 
 
 @pytest.mark.parametrize("uri", ["nowhere://bucket/x.jsonl", "file:///no/such/file", "file:///"])
-def test_a_file_that_is_not_there_stops_with_what_came_before(
-    tmp_path: Path, batch: LocalBatch, uri: str
-) -> None:
+def test_a_missing_file_stops_the_run_before_it(tmp_path: Path, batch: LocalBatch, uri: str) -> None:
     lines = [*users(1, 5), state({"before": 1}), batch_message(uri, PLAIN), state({"after": 1})]
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.states) == (1, [{"before": 1}])
@@ -255,7 +253,7 @@ ODD_TEXT = (
 
 
 def odd_file(folder: Path, kind: str) -> tuple[Path, dict[str, Any]]:
-    """Write three people of whom two have a score that is not a number."""
+    """Write three people, two of them with a score that is not a number."""
     path = folder / f"odd.{kind}"
     if kind == "jsonl":
         path.write_bytes(ODD_TEXT)
@@ -267,8 +265,10 @@ def odd_file(folder: Path, kind: str) -> tuple[Path, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.csv"])
-def test_a_line_of_a_file_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """One that never ends fills no memory, packed or not; the rows before it are given."""
+def test_the_length_of_a_line_in_a_file_is_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A line that never ends fills no memory, packed or not, and the rows before it are read."""
     monkeypatch.setattr("target_batch.singer.row_files.LONGEST_LINE", 2 * MIB)
     good = b"user_id\nu1\n" if name.endswith("csv") else b'{"user_id": "u1"}\n'
     text = good + b"x" * 5 * MIB
@@ -281,8 +281,8 @@ def test_a_line_of_a_file_has_a_bound(tmp_path: Path, monkeypatch: pytest.Monkey
         next(found)
 
 
-def test_what_is_odd_in_a_row_costs_only_itself(tmp_path: Path, batch: LocalBatch) -> None:
-    """As in RECORD messages: an exponent that no program can hold, half a surrogate pair."""
+def test_invalid_values_of_a_file_are_rejected_alone(tmp_path: Path, batch: LocalBatch) -> None:
+    """An exponent beyond any number and half a surrogate pair are rejected alone, as in RECORD messages."""
     path = tmp_path / "odd.jsonl"
     path.write_bytes(
         b'{"user_id": "u1", "seat": 1e999999999999999999999, "plan": "a"}\n'
@@ -299,10 +299,10 @@ def test_what_is_odd_in_a_row_costs_only_itself(tmp_path: Path, batch: LocalBatc
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 @pytest.mark.parametrize("declared", [True, False], ids=["declared", "undeclared"])
-def test_numbers_that_are_none_cost_only_themselves_in_files_too(
+def test_nan_and_infinity_in_files_are_rejected_alone(
     tmp_path: Path, batch: LocalBatch, kind: str, *, declared: bool
 ) -> None:
-    """As in RECORD messages; above all they never become null, which would delete the attribute."""
+    """Above all they never become null, which would delete the attribute."""
     path, encoding = odd_file(tmp_path, kind)
     properties = {"user_id": STRING, "seat": INTEGER, **({"score": NUMBER} if declared else {})}
     lines = [schema("users", properties), batch_message(path.as_uri(), encoding), state({"seen": 3})]
@@ -315,8 +315,8 @@ def test_numbers_that_are_none_cost_only_themselves_in_files_too(
     assert ended.totals("users")["delivered"] == 3
 
 
-def test_half_a_character_in_an_archive_costs_its_attribute(tmp_path: Path, batch: LocalBatch) -> None:
-    """And half a custom ID its record: it would be another person's."""
+def test_a_lone_surrogate_in_an_archive_rejects_its_attribute(tmp_path: Path, batch: LocalBatch) -> None:
+    """In a custom ID it rejects the record, since the ID without it would be that of another person."""
     archive = tmp_path / "rows.jsonl"
     people = [{"user_id": "u1", "name": "x\ud800", "seat": 1}, {"user_id": "u\udfff", "seat": 2}]
     archive.write_text(
@@ -330,8 +330,8 @@ def test_half_a_character_in_an_archive_costs_its_attribute(tmp_path: Path, batc
     assert (counts["delivered"], counts["rejected"], counts["reasons"]) == (2, 1, {"invalid_text": 2})
 
 
-def test_rows_come_from_any_storage_of_fsspec(tmp_path: Path, batch: LocalBatch) -> None:
-    """A pattern behind a URL, files inside a zip: read where they are, in the order of their names."""
+def test_rows_are_read_from_any_storage_of_fsspec(tmp_path: Path, batch: LocalBatch) -> None:
+    """Files behind a pattern and inside a zip are read in place, in the order of their names."""
     for number in (1, 2, 3):
         parquet(tmp_path / f"part-{number}.parquet", rows(10 * number, 10 * number + 9))
     states, entry = replay(tmp_path, batch.url, "--stream", "users", f"local://{tmp_path}/part-*.parquet")
@@ -396,8 +396,8 @@ def test_a_replay_goes_on_where_its_state_ends(tmp_path: Path, batch: LocalBatch
     assert states[-1] == {"replay": {"file": str(second), "rows": 10}}
 
 
-def test_a_broken_archive_is_believed_in_nothing(tmp_path: Path, batch: LocalBatch) -> None:
-    """The state says so, and the replay goes on from there once the file is whole."""
+def test_nothing_of_a_broken_archive_is_sent(tmp_path: Path, batch: LocalBatch) -> None:
+    """The state ends before it, and the replay goes on from there once the file is whole."""
     first, second = tmp_path / "1.jsonl.gz", tmp_path / "2.jsonl.gz"
     jsonl(first, rows(1, 30))
     jsonl(second, rows(31, 3000))
@@ -416,14 +416,14 @@ def test_a_broken_archive_is_believed_in_nothing(tmp_path: Path, batch: LocalBat
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "reason"),
     [
         ("nowhere.jsonl", "the file does not exist"),
         ("file:///nowhere/*.jsonl", "no file matches"),
     ],
 )
-def test_a_file_that_is_not_there_is_named_before_anything_begins(
-    tmp_path: Path, batch: LocalBatch, name: str, told: str
+def test_a_missing_file_is_named_before_the_replay_begins(
+    tmp_path: Path, batch: LocalBatch, name: str, reason: str
 ) -> None:
     config = config_file(tmp_path, batch.url)
     target = [sys.executable, "-m", "target_batch", "replay", "--config", str(config)]
@@ -431,12 +431,12 @@ def test_a_file_that_is_not_there_is_named_before_anything_begins(
         [*target, "--stream", "users", name], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 2
-    assert f"{name}: {told}" in done.stderr
+    assert f"{name}: {reason}" in done.stderr
     assert not (tmp_path / "work").exists()
 
 
 def test_a_dry_run_writes_requests_and_sends_none(tmp_path: Path, batch: LocalBatch) -> None:
-    """What would be sent is on disk, counted and forecast; no state, no ledger, no call."""
+    """The requests are on disk, counted and forecast; no state passes, and no ledger is written."""
     members = [record("vip_audience", user_id=f"u{n}") for n in range(1, 4)]
     lines = [*users(1, 3), schema("vip_audience", {"user_id": STRING}), *members, state({"end": 1})]
     ended = run(tmp_path, batch.url, lines, dry_run=True, streams={"vip_audience": {"mode": "mirror"}})
@@ -454,7 +454,7 @@ def test_a_dry_run_writes_requests_and_sends_none(tmp_path: Path, batch: LocalBa
 
 
 def test_a_dry_run_that_cannot_write_says_what_to_do(tmp_path: Path, batch: LocalBatch) -> None:
-    """A full disk, or as here a file in the way, is no fault of the program."""
+    """A full disk, or here a file in the way, is not reported as an internal error."""
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "dry-run").touch()
     ended = run(tmp_path, batch.url, users(1, 3), dry_run=True)
@@ -464,8 +464,8 @@ def test_a_dry_run_that_cannot_write_says_what_to_do(tmp_path: Path, batch: Loca
     assert "Please report" not in ended.log
 
 
-def test_a_dry_run_of_a_mirror_tells_the_differences(tmp_path: Path, batch: LocalBatch) -> None:
-    """The ledger knows who is in, and Batch, which is not asked, is taken at its word."""
+def test_a_dry_run_of_a_mirror_shows_the_differences(tmp_path: Path, batch: LocalBatch) -> None:
+    """The members come from the ledger, and Batch is not called."""
 
     def rows(*members: str) -> list[str]:
         made = [record("vips", user_id=member) for member in members]
@@ -486,7 +486,7 @@ def test_a_dry_run_of_a_mirror_tells_the_differences(tmp_path: Path, batch: Loca
 
 
 def test_the_work_path_may_be_behind_a_url(tmp_path: Path, batch: LocalBatch) -> None:
-    """Objects cannot grow: each checkpoint is a part, and every part can be replayed alone."""
+    """Objects cannot grow, so each checkpoint writes a part, and every part can be replayed alone."""
     lines = [schema("users", {"user_id": STRING, "at": DATE_TIME, "seat": INTEGER})]
     for number in range(1, 7):
         lines += [record("users", user_id=None, seat=number), record("users", user_id=f"u{number}", seat=1)]

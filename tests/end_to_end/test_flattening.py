@@ -1,4 +1,4 @@
-"""Flattening, as the advice for objects names it: arrays stay arrays, and nothing is silent."""
+"""Flattening, as the advice for rejected objects recommends it: arrays stay arrays."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_arrays_stay_arrays(tmp_path: Path, batch: LocalBatch) -> None:
     assert ended.rejects() == []
 
 
-def test_a_null_object_empties_what_it_held(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_null_object_deletes_its_attributes(tmp_path: Path, batch: LocalBatch) -> None:
     lines = [schema("users", PROPERTIES), record("users", user_id="u", place={"city": "Lyon", "tags": ["x"]})]
     run(tmp_path, batch.url, lines, **FLATTENING)
     assert batch.attributes("u") == {"place__city": "Lyon", "place__tags": ["x"]}
@@ -41,7 +41,7 @@ def test_a_null_object_empties_what_it_held(tmp_path: Path, batch: LocalBatch) -
     assert batch.attributes("u") == {}
 
 
-def test_the_separator_is_the_users(tmp_path: Path, batch: LocalBatch) -> None:
+def test_the_separator_can_be_set(tmp_path: Path, batch: LocalBatch) -> None:
     row = record("users", user_id="u", place={"city": "Lyon", "tags": ["x"]})
     settings = {**FLATTENING, "flattening_separator": "_in_"}
     ended = run(tmp_path, batch.url, [schema("users", PROPERTIES), row], **settings)

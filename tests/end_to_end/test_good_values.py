@@ -1,4 +1,4 @@
-"""What is good is sent: no bad value, and nothing a SCHEMA says beyond types, withholds it."""
+"""Good values are sent: neither bad values nor rules of a SCHEMA beyond types hold them back."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def users(properties: dict[str, Any], *records: str, **keywords: Any) -> list[st
 
 
 def loaded(folder: Path, batch: LocalBatch, lines: list[str], **settings: Any) -> Ended:
-    """Load lines to a good end."""
+    """Load lines in a run that succeeds and whose counts add up."""
     ended = run(folder, batch.url, lines, **settings)
     assert ended.code == 0, ended.log
     assert unbalanced(ended) == []
     return ended
 
 
-def test_however_many_are_unreadable_the_others_are_sent_and_each_of_them_is_on_disk(
+def test_good_values_are_sent_and_any_number_of_invalid_ones_is_on_disk(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
     words = ["yes", "no", "whatever"] * ROWS
@@ -53,7 +53,7 @@ def test_however_many_are_unreadable_the_others_are_sent_and_each_of_them_is_on_
 
 
 @pytest.mark.parametrize(
-    ("said", "value"),
+    ("declared", "value"),
     [
         ({"type": "number", "multipleOf": 0.01}, "0.429999999999999993"),
         ({"type": "number", "minimum": 5}, "1"),
@@ -66,8 +66,10 @@ def test_however_many_are_unreadable_the_others_are_sent_and_each_of_them_is_on_
         ({"not": {"type": "string"}}, '"abc"'),
     ],
 )
-def test_only_types_can_be_violated(tmp_path: Path, batch: LocalBatch, said: Any, value: str) -> None:
-    ended = loaded(tmp_path, batch, users({"p": said}, f'{{"user_id":"u","p":{value}}}'))
+def test_rules_of_a_schema_beyond_types_reject_no_value(
+    tmp_path: Path, batch: LocalBatch, declared: Any, value: str
+) -> None:
+    ended = loaded(tmp_path, batch, users({"p": declared}, f'{{"user_id":"u","p":{value}}}'))
     assert batch.attributes("u") == {"p": json.loads(value)}
     assert ended.rejects() == []
 
@@ -83,14 +85,18 @@ def test_only_types_can_be_violated(tmp_path: Path, batch: LocalBatch, said: Any
         {"if": {}, "then": False},
     ],
 )
-def test_no_rule_about_a_whole_record_costs_it(tmp_path: Path, batch: LocalBatch, beyond: Any) -> None:
+def test_rules_of_a_schema_about_whole_records_reject_no_record(
+    tmp_path: Path, batch: LocalBatch, beyond: Any
+) -> None:
     ended = loaded(tmp_path, batch, users({"p": STRING}, '{"user_id":"u","p":"x","q":"y"}', **beyond))
     assert batch.attributes("u") == {"p": "x", "q": "y"}
     assert ended.rejects() == []
 
 
-def test_a_schema_without_properties_announces_nothing(tmp_path: Path, batch: LocalBatch) -> None:
-    """Document databases send such; values go by their JSON types."""
+def test_without_properties_in_the_schema_values_are_sent_by_their_json_types(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """Document databases send such a SCHEMA."""
     head = {"type": "SCHEMA", "stream": "users", "schema": {"type": "object"}, "key_properties": ["user_id"]}
     lines = [json.dumps(head), record("users", user_id="u", n=1, text="x", flag=True, words=["a"])]
     loaded(tmp_path, batch, lines)
@@ -116,7 +122,7 @@ def test_a_schema_without_properties_announces_nothing(tmp_path: Path, batch: Lo
         ({"": STRING, "p": STRING}, {"": "x", "p": "y"}, {"p": "y"}, {"": "x"}),
     ],
 )
-def test_a_good_neighbour_is_sent_and_the_bad_value_is_on_disk(
+def test_a_good_value_is_sent_beside_a_bad_one_that_is_on_disk(
     tmp_path: Path, batch: LocalBatch, properties: Any, row: Any, attributes: Any, rejected: Any
 ) -> None:
     ended = loaded(tmp_path, batch, users(properties, json.dumps({"user_id": "u", **row})))
@@ -126,7 +132,9 @@ def test_a_good_neighbour_is_sent_and_the_bad_value_is_on_disk(
     assert kept == {"user_id": "u", **rejected}
 
 
-def test_what_loses_a_name_is_counted_and_not_written_row_by_row(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_property_that_loses_its_name_is_counted_but_not_written_row_by_row(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
     lines = users(
         {"firstName": STRING, "first_name": STRING},
         *[f'{{"user_id":"u{n}","firstName":"a","first_name":"b"}}' for n in range(20)],
@@ -185,7 +193,7 @@ def test_types_come_through_references_inside_the_schema(tmp_path: Path, batch: 
 
 @pytest.fixture
 def listener() -> Iterator[tuple[str, list[int]]]:
-    """A server that counts who connects."""
+    """A server that counts its connections."""
     met: list[int] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -208,7 +216,7 @@ def listener() -> Iterator[tuple[str, list[int]]]:
 def test_a_schema_opens_no_connection_and_no_file(
     tmp_path: Path, batch: LocalBatch, listener: tuple[str, list[int]], settings: Any
 ) -> None:
-    """References that lead out announce nothing; they are reported once."""
+    """External references are ignored, and each is reported once."""
     url, met = listener
     secret = tmp_path / "secret.json"
     secret.write_text('{"type": "integer"}')
@@ -244,7 +252,7 @@ def test_a_schema_opens_no_connection_and_no_file(
         ("integer(p)", "", None),
     ],
 )
-def test_text_of_a_csv_file_becomes_what_the_mapping_says(
+def test_text_of_a_csv_file_is_converted_as_the_mapping_says(
     tmp_path: Path, batch: LocalBatch, target: str, text: str, value: Any
 ) -> None:
     lines = users({"col": STRING}, json.dumps({"user_id": "u", "col": text}))
@@ -260,8 +268,8 @@ def test_whole_numbers_in_integer_columns_stay_whole(tmp_path: Path, batch: Loca
     assert (value, type(value)) == (7, int)
 
 
-def test_what_no_number_of_batch_can_hold_costs_only_itself(tmp_path: Path, batch: LocalBatch) -> None:
-    """64 bits for integers, a finite double for the others."""
+def test_numbers_beyond_the_range_of_batch_are_rejected_alone(tmp_path: Path, batch: LocalBatch) -> None:
+    """Batch takes integers of 64 bits and finite doubles."""
     bounds = '"i":9223372036854775808,"low":-9223372036854775809,"ok":9223372036854775807'
     row = f'{{"user_id":"u","n":1e400,{bounds}}}'
     lines = users({"n": NUMBER, "i": INTEGER, "low": INTEGER, "ok": INTEGER}, row)
@@ -270,8 +278,10 @@ def test_what_no_number_of_batch_can_hold_costs_only_itself(tmp_path: Path, batc
     assert ended.codes() == ["invalid_number"] * 3
 
 
-def test_what_a_stream_map_returns_costs_at_most_its_attribute(tmp_path: Path, batch: LocalBatch) -> None:
-    """A date is a date; a set is nothing that JSON has."""
+def test_an_unsupported_result_of_a_stream_map_rejects_only_its_attribute(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """A date is sent; a set has no form in JSON."""
     maps = {"users": {"day": "datetime.date(2024, 1, 2)", "odd": "{1, 2}"}}
     lines = users({"p": STRING, "at": DATE_TIME}, '{"user_id":"u","p":"x"}')
     ended = loaded(tmp_path, batch, lines, stream_maps=maps)
@@ -285,7 +295,7 @@ def test_what_a_stream_map_returns_costs_at_most_its_attribute(tmp_path: Path, b
 def test_a_column_of_dates_and_texts_keeps_the_last_one(
     tmp_path: Path, batch: LocalBatch, reading: str, later: str
 ) -> None:
-    """`date(born)` and `born` never go together: whether Batch takes both is not known."""
+    """`date(born)` and `born` are never sent together, as it is not known whether Batch takes both."""
     batch.post("settings", {"readings": {"repeated_name": reading}})
     either = {"anyOf": [DATE_TIME, {"type": ["string", "null"]}]}
     rows = [f'{{"user_id": "u1", "born": {value}, "seat": 1}}' for value in ('"2024-01-01T00:00:00Z"', later)]

@@ -1,6 +1,6 @@
 """An identity stream map changes nothing: random records go through whole runs with and without one.
 
-What would be sent is compared by the text of its numbers.
+The requests are compared with their numbers as text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def interleaved(streams: list[Stream], random: Random) -> list[str]:
 
 
 def chosen(random: Random, *, validated: bool) -> dict[str, Any]:
-    """Return some settings."""
+    """Return random settings."""
     return {
         "nulls": random.choice(("delete", "skip")),
         "consent": random.choice(("send", "unsubscribe_only", "ignore")),
@@ -47,9 +47,9 @@ def chosen(random: Random, *, validated: bool) -> dict[str, Any]:
 
 
 def sent(ended: Ended) -> dict[str, Any]:
-    """Return what each custom ID would get in all; numbers as they are written.
+    """Return everything that each custom ID would get; numbers as they are written.
 
-    Streams may share an ID. Whether two of its updates travel in one entry is a matter of time.
+    Streams may share an ID. Whether two of its updates travel in one entry depends on timing.
     """
     found: dict[str, Any] = {}
     for path in sorted(ended.work.rglob("*profiles-*update.json")):
@@ -75,7 +75,7 @@ def refused(ended: Ended) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_an_identity_map_changes_nothing_whatever_comes(tmp_path: Path, seed: int) -> None:
+def test_an_identity_map_changes_nothing_for_random_streams(tmp_path: Path, seed: int) -> None:
     random = Random(seed)  # noqa: S311 - repeatable, not secret
     validated = seed % 4 != 3
     streams = [stream(random, f"s{number}") for number in range(STREAMS)]

@@ -1,4 +1,4 @@
-"""The log as operators read it: levels that mean what they say, and JSON lines with counts as fields."""
+"""The log as operators read it: meaningful levels, and JSON lines with counts as fields."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def warnings(log: str) -> list[str]:
     return [line for line in log.splitlines() if "| WARNING" in line]
 
 
-def test_a_run_without_rejects_warns_of_nothing(tmp_path: Path, batch: LocalBatch) -> None:
-    """How a property is read is news and no warning, even one that is left out."""
+def test_a_run_without_rejects_logs_no_warning(tmp_path: Path, batch: LocalBatch) -> None:
+    """A note on how a property is read, or that it is left out, is not a warning."""
     names = ("user_id", "email", "email_address", "How did you hear about us in the first place")
     lines = [
         schema("users", dict.fromkeys(names, STRING)),
@@ -34,7 +34,7 @@ def test_a_run_without_rejects_warns_of_nothing(tmp_path: Path, batch: LocalBatc
     assert warnings(ended.log) == []
 
 
-def test_a_stream_of_which_nothing_was_taken_is_a_warning(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_stream_whose_records_were_all_rejected_is_a_warning(tmp_path: Path, batch: LocalBatch) -> None:
     lines = [
         *users(1, 2),
         schema("contacts", {"user_id": STRING, "seat": INTEGER}),
@@ -42,9 +42,9 @@ def test_a_stream_of_which_nothing_was_taken_is_a_warning(tmp_path: Path, batch:
     ]
     ended = run(tmp_path, batch.url, lines, max_rejected_share=1)
     assert ended.code == 0
-    told = [line for line in warnings(ended.log) if "Stream 'contacts'" in line]
-    assert len(told) == 1
-    assert "all 2 of its records were rejected (2 missing_custom_id)" in told[0]
+    found = [line for line in warnings(ended.log) if "Stream 'contacts'" in line]
+    assert len(found) == 1
+    assert "all 2 of its records were rejected (2 missing_custom_id)" in found[0]
     assert "Stream 'users'" not in "".join(warnings(ended.log))
 
 
@@ -57,7 +57,7 @@ def test_a_stream_of_which_nothing_was_taken_is_a_warning(tmp_path: Path, batch:
     ],
     ids=["for streams of other runs", "nearly a stream's name", "a stream without an entry"],
 )
-def test_an_entry_of_streams_is_a_warning_only_where_it_may_be_meant_for_one_that_came(
+def test_an_unused_entry_of_streams_is_a_warning_only_if_it_may_be_a_mistake(
     tmp_path: Path, batch: LocalBatch, streams: dict[str, Any], *, doubtful: bool
 ) -> None:
     ended = run(tmp_path, batch.url, users(1, 2), streams=streams)
@@ -66,7 +66,7 @@ def test_an_entry_of_streams_is_a_warning_only_where_it_may_be_meant_for_one_tha
     assert bool(warnings(ended.log)) is doubtful
 
 
-def test_a_stream_that_stops_the_run_is_not_judged_twice(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_stream_that_stops_the_run_is_reported_once(tmp_path: Path, batch: LocalBatch) -> None:
     lines = [schema("users", {"user_id": STRING}), record("users", user_id=None), state({"seen": 1})]
     ended = run(tmp_path, batch.url, lines)
     assert ended.code == 1
@@ -77,7 +77,7 @@ def test_a_stream_that_stops_the_run_is_not_judged_twice(tmp_path: Path, batch: 
 
 @pytest.mark.parametrize("bad", [0, 1])
 def test_a_dry_run_never_says_delivered(tmp_path: Path, batch: LocalBatch, bad: int) -> None:
-    """Not in its log, also where some of it would be rejected."""
+    """This holds for its whole log, even if records would be rejected."""
     lines = [*users(1, 3), *(record("users", user_id=None) for _ in range(bad)), state({"seen": 3})]
     ended = run(tmp_path, batch.url, lines, dry_run=True)
     assert ended.code == 0
@@ -111,8 +111,8 @@ def test_a_json_log_of_a_run_that_stopped_ends_with_its_cause(tmp_path: Path, ba
     assert last["extra"]["cause"].startswith("Line 4 ")
 
 
-def test_the_counts_are_points_of_the_sdk_as_well(tmp_path: Path, batch: LocalBatch) -> None:
-    """As any tool for Singer's metrics reads them."""
+def test_the_counts_are_also_logged_as_metrics_of_the_sdk(tmp_path: Path, batch: LocalBatch) -> None:
+    """Any tool for Singer's metrics can read them."""
     found = json_lines(tmp_path, batch.url, users(1, 3))
     points = [line["metric_info"] for line in found if line["message"] == "METRIC"]
     by_name = {point["metric"]: point for point in points}
@@ -122,7 +122,7 @@ def test_the_counts_are_points_of_the_sdk_as_well(tmp_path: Path, batch: LocalBa
     assert by_name["http_request_count"]["value"] == batch.summary()["requests"]["total"]
 
 
-def test_a_stream_name_without_end_fills_neither_log_nor_metrics(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_huge_stream_name_fills_neither_log_nor_metrics(tmp_path: Path, batch: LocalBatch) -> None:
     stream = "x" * 1_000_000 + "_users"
     lines = [schema(stream, {"user_id": STRING}), record(stream, user_id="u1")]
     path = tmp_path / "m.prom"
@@ -134,10 +134,10 @@ def test_a_stream_name_without_end_fills_neither_log_nor_metrics(tmp_path: Path,
 @pytest.mark.parametrize(
     "content", ["[", "- 1\n", "version: 1\nformatters: {x: {(): no.such.Thing}}\n", "version: 7\n"]
 )
-def test_a_logging_configuration_that_is_none_is_told(
+def test_an_invalid_logging_configuration_is_reported(
     tmp_path: Path, batch: LocalBatch, content: str
 ) -> None:
-    """It names the variable and ends with 2, without a traceback."""
+    """The target names the variable and ends with 2, without a traceback."""
     path = tmp_path / "logging.yml"
     path.write_text(content)
     config = config_file(tmp_path, batch.url)

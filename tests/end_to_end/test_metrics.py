@@ -1,4 +1,4 @@
-"""`metrics_path`: the counts of a run for Prometheus, whole at any time, and never a reason to stop."""
+"""`metrics_path`: a run writes its counts for Prometheus, always a whole file, and never stops for it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
 
 
 def test_the_counts_are_those_of_the_run_log(tmp_path: Path, batch: LocalBatch) -> None:
-    """Stream names come from outside: quotes and line breaks in them change no line."""
+    """Quotes and line breaks in the name of a stream do not break the lines of the file."""
     odd = 'us"ers\\ \n{x}'
     lines = [
         *users(1, 3),
@@ -58,7 +58,7 @@ def test_the_counts_are_those_of_the_run_log(tmp_path: Path, batch: LocalBatch) 
     assert metrics["target_batch_run_requests",] == batch.summary()["requests"]["total"]
 
 
-def test_the_file_may_be_read_by_whoever_collects_it_and_nothing_lies_beside_it(
+def test_every_user_may_read_the_file_and_no_other_file_is_left_beside_it(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
     folder = tmp_path / "collected"
@@ -74,10 +74,10 @@ def test_the_file_may_be_read_by_whoever_collects_it_and_nothing_lies_beside_it(
     assert [found.name for found in folder.iterdir()] == ["target_batch.prom"]
 
 
-def test_no_sample_of_two_jobs_is_alike_in_one_folder_of_a_collector(
+def test_two_jobs_in_one_folder_of_a_collector_have_no_equal_samples(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """The textfile collector of node_exporter reads all files of its folder, and refuses what is alike."""
+    """The textfile collector of node_exporter reads all files of its folder, and refuses equal samples."""
     met: list[tuple[str, frozenset[tuple[str, str]]]] = []
     for job in ("nightly", "hourly"):
         path = tmp_path / f"{job}.prom"
@@ -91,7 +91,7 @@ def test_no_sample_of_two_jobs_is_alike_in_one_folder_of_a_collector(
 
 
 def test_a_dry_run_leaves_the_file_of_the_live_runs_alone(tmp_path: Path, batch: LocalBatch) -> None:
-    """It delivers nothing that an alarm could rely on; the SDK's points say the same."""
+    """A dry run delivers nothing that an alarm could rely on; the SDK's metrics count no request either."""
     path = tmp_path / "m.prom"
     path.write_text("of a live run")
     found = run(tmp_path, batch.url, users(1, 3), metrics_path=str(path), dry_run=True)
@@ -99,8 +99,8 @@ def test_a_dry_run_leaves_the_file_of_the_live_runs_alone(tmp_path: Path, batch:
     assert '"metric":"http_request_count","value":0' in found.log
 
 
-def test_a_run_at_work_shows_its_last_checkpoint(tmp_path: Path, batch: LocalBatch) -> None:
-    """The tap has written a state and goes on: the file says what is delivered so far, and no exit code."""
+def test_during_a_run_the_file_shows_its_last_checkpoint(tmp_path: Path, batch: LocalBatch) -> None:
+    """While the tap goes on, the file has the counts so far and no exit code."""
     path = tmp_path / "m.prom"
     config = config_file(tmp_path, batch.url, metrics_path=str(path), checkpoint_records=100)
     process = start(config)
@@ -119,7 +119,7 @@ def delivered(path: Path) -> float:
     return samples(path.read_text()).get(("target_batch_records", "delivered", "users"), 0)
 
 
-def test_a_run_that_stopped_has_its_exit_code_there(tmp_path: Path, batch: LocalBatch) -> None:
+def test_the_file_has_the_exit_code_of_a_run_that_stopped(tmp_path: Path, batch: LocalBatch) -> None:
     path = tmp_path / "m.prom"
     run(tmp_path, batch.url, [*users(1, 3), "not JSON"], metrics_path=f"file://{path}")
     assert samples(path.read_text())["target_batch_run_exit_code",] == 1
@@ -128,26 +128,26 @@ def test_a_run_that_stopped_has_its_exit_code_there(tmp_path: Path, batch: Local
 @pytest.mark.parametrize(
     "name", ["missing/m.prom", "", "file.txt/m.prom", "nowhere://bucket/m.prom", "http://127.0.0.1:9/m.prom"]
 )
-def test_a_path_that_cannot_be_written_is_told_once_and_stops_nothing(
+def test_a_path_that_cannot_be_written_is_reported_once_and_stops_nothing(
     tmp_path: Path, batch: LocalBatch, name: str
 ) -> None:
-    """Said before anything is sent, and not once more for each checkpoint."""
+    """The warning comes before anything is sent, and is not repeated at each checkpoint."""
     (tmp_path / "file.txt").write_text("a file")
     path = name if "://" in name else str(tmp_path / name)
     lines = users(1, 1000, every=100)
     found = run(tmp_path, batch.url, lines, metrics_path=path, checkpoint_records=100)
     assert found.code == 0
     assert found.totals("users")["delivered"] == 1000
-    told = [line for line in found.log.splitlines() if "`metrics_path`" in line]
-    assert len(told) == 1
-    assert "WARNING" in told[0]
+    warnings = [line for line in found.log.splitlines() if "`metrics_path`" in line]
+    assert len(warnings) == 1
+    assert "WARNING" in warnings[0]
     first = next(line for line in found.log.splitlines() if "Checkpoint" in line or "Totals" in line)
-    assert found.log.index(told[0]) < found.log.index(first)
+    assert found.log.index(warnings[0]) < found.log.index(first)
     assert "Traceback" not in found.log
 
 
 class Silent(socketserver.BaseRequestHandler):
-    """A storage that takes connections and says nothing."""
+    """A storage that accepts connections and never answers."""
 
     hold = threading.Event()
 
@@ -155,7 +155,7 @@ class Silent(socketserver.BaseRequestHandler):
         self.hold.wait(60)
 
 
-def test_a_storage_that_never_answers_holds_no_run_up(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_storage_that_never_answers_does_not_delay_a_run(tmp_path: Path, batch: LocalBatch) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         path = f"http://127.0.0.1:{server.server_port}/m.prom"

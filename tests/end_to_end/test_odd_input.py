@@ -1,4 +1,4 @@
-"""What is unusual on the way in or out: encodings, NaN, half characters, states that were cut short."""
+"""Unusual input and output: encodings, NaN, lone surrogates, states that were cut short."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USERS = {"user_id": STRING, "seat": INTEGER, "name": STRING, "score": NUMBER}
 
 
 @pytest.mark.parametrize("locale", ["latin-1", "ascii"])
-def test_a_state_leaves_as_the_bytes_it_came_in(tmp_path: Path, batch: LocalBatch, locale: str) -> None:
+def test_a_state_is_emitted_as_the_bytes_it_came_in(tmp_path: Path, batch: LocalBatch, locale: str) -> None:
     """Text on the standard output follows the locale; a state does not."""
     line = '{"type": "STATE", "value": {"town": "Orléans €"}}'
     process = start(config_file(tmp_path, batch.url), env={"PYTHONIOENCODING": locale})
@@ -27,8 +27,8 @@ def test_a_state_leaves_as_the_bytes_it_came_in(tmp_path: Path, batch: LocalBatc
     assert (process.returncode, out.decode()) == (0, '{"town": "Orléans €"}\n'), log
 
 
-def test_a_state_that_is_not_utf8_stops_at_its_line(tmp_path: Path, batch: LocalBatch) -> None:
-    """The state before it passes, and nobody else is blamed."""
+def test_a_state_that_is_not_utf8_stops_the_run_at_its_line(tmp_path: Path, batch: LocalBatch) -> None:
+    """The state before it passes, and the error does not mention the standard output."""
     lines = encoded([*users(1, 1), state({"seen": 1})]) + b'{"type": "STATE", "value": {"town": "\xe9"}}\n'
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.emitted) == (1, ['{"seen": 1}'])
@@ -37,15 +37,15 @@ def test_a_state_that_is_not_utf8_stops_at_its_line(tmp_path: Path, batch: Local
 
 
 def test_nan_behind_a_stream_map_does_not_become_null(tmp_path: Path, batch: LocalBatch) -> None:
-    """In the rejects a null would delete the attribute once they are replayed."""
+    """A null in the rejects would delete the attribute when they are replayed."""
     lines = [schema("users", USERS), record("users", user_id="u1", score=float("nan"))]
     ended = run(tmp_path, batch.url, lines, stream_maps={"users": {"more": "'x'"}})
     assert ended.code == 0
     assert [row["score"] for row in ended.rejects()] == ["nan"]
 
 
-def test_half_a_character_in_a_batch_file_costs_its_attribute(tmp_path: Path, batch: LocalBatch) -> None:
-    """Rows of files that are not strict JSON take the way of such lines."""
+def test_a_lone_surrogate_in_a_batch_file_rejects_its_attribute(tmp_path: Path, batch: LocalBatch) -> None:
+    """Rows of files that are not strict JSON are read like such lines of the input."""
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"user_id": "u1", "name": "x\ud800", "seat": 1}) + "\n")
     message = {"type": "BATCH", "stream": "users", "encoding": {"format": "jsonl"}, "manifest": [str(path)]}
@@ -55,8 +55,10 @@ def test_half_a_character_in_a_batch_file_costs_its_attribute(tmp_path: Path, ba
     assert ended.codes() == ["invalid_text"]
 
 
-def test_a_refused_attribute_is_traced_to_the_record_that_set_it(tmp_path: Path, batch: LocalBatch) -> None:
-    """And to the event that has it too: Batch does not say whose it means, so the event is not repeated."""
+def test_a_refused_attribute_is_traced_to_the_records_that_may_have_set_it(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """Batch does not say whether it means the event with this property, so the event is not replayed."""
     events = {"user_id": STRING, "event": STRING, "seat": INTEGER}
     lines = [schema("users", USERS), schema("events", events), record("users", user_id="u1", seat=1)]
     lines += [record("events", user_id="u1", event="seen", seat=2), record("users", user_id="u2", seat=3)]
@@ -76,7 +78,7 @@ def test_a_refused_attribute_is_traced_to_the_record_that_set_it(tmp_path: Path,
 def test_a_replay_goes_on_from_states_that_a_crash_cut_short(
     tmp_path: Path, batch: LocalBatch, *, torn: bool
 ) -> None:
-    """The run before it ended without a state, or in the middle of one."""
+    """The run before ended without a state, or in the middle of one."""
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(f'{{"user_id": "u{n}"}}\n' for n in range(5)))
     states = tmp_path / "states.jsonl"

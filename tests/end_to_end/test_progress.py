@@ -1,4 +1,4 @@
-"""On a terminal a run draws a line per stream, takes it away again, and ends with a table."""
+"""On a terminal a run draws a line per stream, removes it at the end, and prints a table."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ COUNT = 2000
 
 @pytest.fixture
 def terminal() -> Iterator[Terminal]:
-    """A terminal on which not every line has room: one that wraps could not be taken away again."""
+    """A terminal too narrow for some lines: a line that wraps could not be removed again."""
     made = Terminal(72)
     yield made
     made.close()
 
 
 def lines() -> list[str]:
-    """Users of whom one in ten is refused, and members of an audience."""
+    """Users, one in ten of them without an ID, and a member of an audience."""
     made = [schema(LONG, {"user_id": STRING, "n": INTEGER}), schema("vips_audience", {"user_id": STRING})]
     made.append(record("vips_audience", user_id="u1"))
     for n in range(COUNT):
@@ -40,7 +40,7 @@ def lines() -> list[str]:
     return made
 
 
-def test_live_lines_tell_each_stream_and_leave_nothing_behind(
+def test_live_lines_show_each_stream_and_leave_nothing_behind(
     tmp_path: Path, batch: LocalBatch, terminal: Terminal
 ) -> None:
     config = config_file(
@@ -80,10 +80,10 @@ def test_live_lines_tell_each_stream_and_leave_nothing_behind(
     ],
     ids=["usual", "dumb", "ascii"],
 )
-def test_a_narrow_or_poor_terminal_gets_what_it_can_show(
+def test_a_narrow_or_simple_terminal_gets_what_it_can_show(
     tmp_path: Path, batch: LocalBatch, environment: dict[str, str], rule: str
 ) -> None:
-    """All columns at 60; no control sequence where there are none; no escape that makes a line wrap."""
+    """All columns fit at 60; a dumb terminal gets no control sequences, and ASCII no escapes."""
     terminal = Terminal(60)
     config = config_file(tmp_path, batch.url, default_kind="profiles", profile_endpoint="mass_update")
     process = start(config, stdout=terminal.end, stderr=terminal.end, env=environment)
@@ -102,16 +102,16 @@ def test_a_narrow_or_poor_terminal_gets_what_it_can_show(
     assert not [row for row in rows if "records/s" in row], "a live line stays behind"
 
 
-def test_a_target_without_an_input_says_what_it_waits_for(
+def test_a_target_without_input_says_what_it_waits_for(
     tmp_path: Path, batch: LocalBatch, terminal: Terminal
 ) -> None:
-    """Somebody who only types its name does not sit before a silent terminal."""
+    """A user who types only the name of the program does not face a silent terminal."""
     process = start(config_file(tmp_path, batch.url), stdin=terminal.end, stderr=terminal.end)
     wait_until(lambda: "--input" in terminal.drawn, process)
     process.kill()
 
 
-def test_the_totals_name_their_streams_in_full_where_a_table_has_no_room(
+def test_if_the_table_has_no_room_the_totals_still_name_streams_in_full(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
     """With a line for each count there is room for the name."""

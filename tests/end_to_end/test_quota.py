@@ -1,4 +1,4 @@
-"""What a run takes of the quota: merged operations, and the endpoint that `auto` chooses."""
+"""How much of the quota a run uses: merged operations, and the endpoint that `auto` chooses."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def endpoints(batch: LocalBatch) -> dict[str, int]:
     return {name: answers["202"] for name, answers in found.items() if "202" in answers}
 
 
-def test_users_and_events_of_one_id_cost_one_custom_id(tmp_path: Path, batch: LocalBatch) -> None:
-    """Forty customers with twenty purchases each: one entry for the customer and 15, one for the rest."""
+def test_users_and_events_of_one_custom_id_share_an_entry(tmp_path: Path, batch: LocalBatch) -> None:
+    """Forty customers with twenty purchases each take two entries each: the customer and 15, and the rest."""
     now = datetime.now(timezone.utc).isoformat()
     lines = [schema("users", USERS), schema("events", EVENTS)]
     lines += [record("users", user_id=f"u{who}", seat=who) for who in range(40)]
@@ -58,7 +58,7 @@ def test_users_and_events_of_one_id_cost_one_custom_id(tmp_path: Path, batch: Lo
     [(600, 400, {"profiles/update": 5}), (600, 401, {"profiles/mass-update": 1})],
     ids=["1,000 together", "1,001 together"],
 )
-def test_auto_goes_by_the_size_of_the_drain_events_included(
+def test_auto_chooses_the_endpoint_by_the_number_of_custom_ids_at_once(
     tmp_path: Path, batch: LocalBatch, people: int, others: int, expected: dict[str, int]
 ) -> None:
     """Up to 1,000 custom IDs at once go to the quick endpoint, whether they get attributes or events."""
@@ -72,7 +72,7 @@ def test_auto_goes_by_the_size_of_the_drain_events_included(
 
 
 def test_a_lowered_limit_does_not_overrun_the_quick_endpoint(tmp_path: Path) -> None:
-    """1,000 a second are within what mass updates allow and beyond /profiles/update: no 429 comes of it."""
+    """Mass updates allow 1,000 a second and /profiles/update does not; no call is answered with 429."""
     with LocalBatch(tmp_path) as batch:
         ended = run(tmp_path, batch.url, users(1, 2500, every=100), max_updates_per_second=1000)
         assert ended.code == 0

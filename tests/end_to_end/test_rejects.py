@@ -1,4 +1,4 @@
-"""Rejects: a Singer file on disk before the state passes, and its replay delivers what was refused."""
+"""Rejects are a Singer file that is on disk before the state passes; a replay delivers what was refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def messages(path: Path) -> list[dict[str, Any]]:
 
 
 def three_people(**second: Any) -> list[str]:
-    """Make a stream of three people of whom the second differs, and a state."""
+    """Make a stream of three people with the given values in the second one, and a state."""
     people = [{"user_id": f"u{n}", "seat": n, "city": f"City {n}"} for n in (1, 2, 3)]
     people[1].update(second)
     return [schema("users", PROPERTIES), *(record("users", **row) for row in people), state({"seen": 3})]
@@ -69,8 +69,8 @@ def test_a_record_without_an_id_is_rejected_whole(tmp_path: Path, batch: LocalBa
     assert (totals["delivered"], totals["rejected"], totals["reasons"]) == (2, 1, {"missing_custom_id": 1})
 
 
-def test_a_bad_attribute_never_costs_the_record(tmp_path: Path, batch: LocalBatch) -> None:
-    """The rest goes; the file holds the ID and that property only, so a replay overwrites nothing."""
+def test_a_bad_attribute_never_rejects_the_record(tmp_path: Path, batch: LocalBatch) -> None:
+    """The rest is sent; the file holds only the ID and that property, so a replay overwrites nothing."""
     ended = run(tmp_path, batch.url, three_people(city="x" * 301, born="yesterday"))
     assert ended.code == 0
     assert batch.attributes("u2") == {"seat": 2}
@@ -84,7 +84,7 @@ def test_a_bad_attribute_never_costs_the_record(tmp_path: Path, batch: LocalBatc
 
 
 def test_the_corrected_file_delivers_exactly_what_was_refused(tmp_path: Path, batch: LocalBatch) -> None:
-    """A user corrects the values in the file and gives it back."""
+    """A user corrects the values in the file and loads it."""
     lines = three_people(city="x" * 301)
     lines[2:2] = [record("users", user_id="\n", seat=7, city="Nowhere")]
     first = run(tmp_path, batch.url, lines)
@@ -105,8 +105,8 @@ def test_the_corrected_file_delivers_exactly_what_was_refused(tmp_path: Path, ba
     assert second.rejects() == []
 
 
-def test_what_batch_refused_is_replayed_as_it_is(tmp_path: Path, batch: LocalBatch) -> None:
-    """Whole entries and single attributes that Batch blames go again once Batch takes them."""
+def test_a_replay_sends_exactly_what_batch_refused(tmp_path: Path, batch: LocalBatch) -> None:
+    """Whole entries and single attributes that Batch refused are sent again, and nothing else."""
     errors = [
         {"category": "c", "bulk_index": 0, "reason": "this entry"},
         {"category": "c", "bulk_index": 2, "reason": "this attribute", "attribute": "city"},
@@ -127,7 +127,7 @@ def test_what_batch_refused_is_replayed_as_it_is(tmp_path: Path, batch: LocalBat
 
 
 def test_an_event_rejected_as_late_is_replayed_by_a_setting(tmp_path: Path, batch: LocalBatch) -> None:
-    """`late_events: now` is a cause fixed: the event goes, once, without its time."""
+    """With `late_events: now` the event is sent, once, without its time."""
     long_ago = (datetime.now(timezone.utc) - timedelta(days=3)).isoformat()
     properties = {"user_id": STRING, "event": STRING, "time": DATE_TIME, "seat": INTEGER}
     lines = [
@@ -144,7 +144,7 @@ def test_an_event_rejected_as_late_is_replayed_by_a_setting(tmp_path: Path, batc
 
 
 def test_an_event_that_went_without_an_attribute_is_not_sent_again(tmp_path: Path, batch: LocalBatch) -> None:
-    """It says `replay: false`, and the replay passes it over and counts it."""
+    """Its mark says `replay: false`, and the replay skips and counts it."""
     properties = {"user_id": STRING, "event": STRING, "seat": INTEGER, "note": STRING}
     lines = [
         schema("events", properties),
@@ -197,12 +197,12 @@ AMBIGUOUS: dict[str, tuple[str, list[str], dict[str, int]]] = {
 
 
 @pytest.mark.parametrize(("name", "lines", "rejected"), AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_a_refused_name_that_may_be_more_than_one_thing_clears_no_event(
+def test_an_event_that_an_ambiguous_refusal_may_mean_is_rejected_and_not_replayed(
     tmp_path: Path, batch: LocalBatch, name: str, lines: list[str], rejected: dict[str, int]
 ) -> None:
-    """Each that it may be is rejected; an event among them may have been applied, so no replay sends it.
+    """Everything that the name may mean is rejected; an event may have been applied, so no replay sends it.
 
-    Nor does the ledger take it for accepted, or for one that certainly never reached Batch.
+    The ledger counts such an event neither as accepted nor as one that never reached Batch.
     """
     fault = {"category": "c", "bulk_index": 0, "reason": "no", "attribute": name}
     batch.fault({"partial_errors": [fault]}, "*/profiles/*", times=1)
@@ -290,19 +290,19 @@ TWO_OF_ONE = {
 
 
 @pytest.mark.parametrize(
-    ("options", "guilty", "other", "attribute", "value"), TWO_OF_ONE.values(), ids=TWO_OF_ONE
+    ("options", "setter", "other", "attribute", "value"), TWO_OF_ONE.values(), ids=TWO_OF_ONE
 )
-def test_of_merged_records_the_one_that_set_what_was_refused_is_replayed(
+def test_of_merged_records_the_one_that_set_the_refused_attribute_is_replayed(
     tmp_path: Path,
     batch: LocalBatch,
     options: dict[str, Any],
-    guilty: dict[str, Any],
+    setter: dict[str, Any],
     other: dict[str, Any],
     attribute: str,
     value: Any,
 ) -> None:
-    """Not one that merely has such a property, or the value would be lost."""
-    rows = [{"userId": "u1", **guilty}, {"userId": "u1", **other}]
+    """A record that merely has such a property is not replayed instead, since the value would be lost."""
+    rows = [{"userId": "u1", **setter}, {"userId": "u1", **other}]
     properties: dict[str, Any] = {name: {} for row in rows for name in row}
     options = {"custom_id": "userId", **options}
     settings = {"streams": {"people": options}, "nulls": "skip"}
@@ -333,7 +333,7 @@ def test_a_torn_last_line_of_a_rejects_file_is_tolerated(tmp_path: Path, batch: 
 
 
 def test_files_and_folders_are_for_their_owner_only(tmp_path: Path, batch: LocalBatch) -> None:
-    """Folders 0700, files 0600, whatever the umask; and the key is in none of them."""
+    """Folders are 0700 and files 0600 under any umask, and none of them holds the key."""
     config = config_file(tmp_path, batch.url)
     result = ended(start(config, umask=0), config, encoded(three_people(user_id=None)))
     assert result.code == 0
@@ -375,7 +375,7 @@ def test_rejects_are_on_disk_before_the_state_passes(tmp_path: Path, batch: Loca
 
 
 def test_a_full_disk_stops_the_run_without_a_state(tmp_path: Path, batch: LocalBatch) -> None:
-    """What cannot be written down was not rejected: exit 1, the setting's name, no state."""
+    """A reject that cannot be written stops the run with 1, the name of the setting, and no state."""
     rows = [record("users", user_id=None, seat=n, city=f"City {n}") for n in range(200)]
     lines = [schema("users", PROPERTIES), *rows, state({"seen": 200})]
     config = config_file(tmp_path, batch.url)
@@ -390,7 +390,7 @@ def test_a_full_disk_stops_the_run_without_a_state(tmp_path: Path, batch: LocalB
 
 
 def test_a_work_folder_that_cannot_be_made_stops_the_run(tmp_path: Path, batch: LocalBatch) -> None:
-    """A file stands where the rejects folder should be: no state may pass a reject that is nowhere."""
+    """A file is in the way of the rejects folder: no state may pass while a reject is not on disk."""
     (tmp_path / "work").mkdir(mode=0o700)
     (tmp_path / "work" / "rejects").write_text("in the way")
     ended = run(tmp_path, batch.url, three_people(user_id=None))
@@ -400,10 +400,10 @@ def test_a_work_folder_that_cannot_be_made_stops_the_run(tmp_path: Path, batch: 
     assert "Traceback" not in ended.log
 
 
-def test_a_refusal_that_cannot_be_written_ends_the_run_whatever_waits_behind_it(
+def test_a_refusal_that_cannot_be_written_ends_the_run_despite_waiting_records(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
-    """Another record of the same person waits for the answer that cannot be settled: no state, and an end."""
+    """Another record of the same person waits for that answer; the run still ends, without a state."""
     (tmp_path / "work").mkdir(mode=0o700)
     (tmp_path / "work" / "rejects").write_text("in the way")
     refusal = {"partial_errors": [{"category": "c", "bulk_index": 0, "reason": "no"}]}
@@ -422,32 +422,30 @@ def test_a_refusal_that_cannot_be_written_ends_the_run_whatever_waits_behind_it(
     assert (result.totals("users")["read"], result.totals("users")["delivered"]) == (2, 0)
 
 
-def test_what_was_refused_behind_a_url_is_delivered_by_the_command_that_is_printed(
-    tmp_path: Path, batch: LocalBatch
-) -> None:
+def test_the_printed_command_replays_rejects_behind_a_url(tmp_path: Path, batch: LocalBatch) -> None:
     """The log and `target-batch rejects` name the whole URL, and `--input` reads it."""
     work = f"local://{tmp_path}/remote"
     lines = [schema("users", {"user_id": STRING, "seat": INTEGER}), record("users", user_id="u1", seat="x")]
     found = run(tmp_path, batch.url, lines, work_path=work)
-    printed = asked("rejects", "--config", str(config_file(tmp_path, batch.url, work_path=work)))
+    printed = run_program("rejects", "--config", str(config_file(tmp_path, batch.url, work_path=work)))
     (file,) = re.findall(r"--input (\S+)", printed.stdout)
     assert f"Rejected records: {file}" in found.log
-    again = asked("--config", str(config_file(tmp_path, batch.url, work_path=work)), "--input", file)
+    again = run_program("--config", str(config_file(tmp_path, batch.url, work_path=work)), "--input", file)
     assert again.returncode == 0, again.stderr
     assert "users: 1 read" in again.stderr
 
 
 @pytest.mark.parametrize("url", ["local:///none/a.jsonl", "nowhere://bucket/a.jsonl"])
-def test_an_input_behind_a_url_that_cannot_be_opened_is_a_wrong_value(
+def test_an_input_behind_a_url_that_cannot_be_opened_is_an_invalid_value(
     tmp_path: Path, batch: LocalBatch, url: str
 ) -> None:
-    found = asked("--config", str(config_file(tmp_path, batch.url)), "--input", url)
+    found = run_program("--config", str(config_file(tmp_path, batch.url)), "--input", url)
     assert found.returncode == 2
     assert "Invalid value for '--input'" in found.stderr
     assert "Traceback" not in found.stderr
 
 
-def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Call the program with other arguments than a run has."""
+def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call the program with these arguments."""
     command = [sys.executable, "-m", "target_batch", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment())

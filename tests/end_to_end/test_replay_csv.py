@@ -1,4 +1,4 @@
-"""`target-batch replay` of CSV: cells get the types that `explain` shows; odd files stop in one sentence."""
+"""`target-batch replay` of CSV: cells get the types that `explain` shows; invalid files stop the replay."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def replayed(folder: Path, url: str, *arguments: str, **settings: object) -> sub
 def test_a_table_is_loaded_with_the_types_of_its_columns(
     tmp_path: Path, batch: LocalBatch, name: str
 ) -> None:
-    """Numbers, truths and dates are what they look like; what begins with a zero stays text."""
+    """Numbers, booleans and dates are recognised; text that begins with a zero stays text."""
     text = TABLE.replace(";", "\t").replace("two\t", "two;") if name.endswith("tsv") else TABLE
     data = ("\ufeff" + text.replace("\n", "\r\n")).encode()
     path = tmp_path / name
@@ -86,10 +86,10 @@ def test_a_replay_of_a_table_goes_on_where_its_state_ends(tmp_path: Path, batch:
 
 
 @pytest.mark.parametrize("content", [None, b"PAR1\xff\xfe"], ids=["folder", "not-text"])
-def test_a_state_that_is_no_text_is_a_wrong_use(
+def test_a_state_file_that_is_not_text_is_refused(
     tmp_path: Path, batch: LocalBatch, content: bytes | None
 ) -> None:
-    """A sentence and exit code 2, nothing is sent."""
+    """The replay ends with 2 and a message, and nothing is sent."""
     path, state = tmp_path / "users.csv", tmp_path / "state"
     path.write_text("user_id,n\nu1,1\n")
     if content is None:
@@ -103,7 +103,7 @@ def test_a_state_that_is_no_text_is_a_wrong_use(
     assert batch.summary()["profiles"] == 0
 
 
-def test_a_table_of_a_head_only_is_an_empty_load(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_table_with_only_a_header_is_an_empty_load(tmp_path: Path, batch: LocalBatch) -> None:
     path = tmp_path / "users.csv"
     path.write_text("user_id,Email\n")
     done = replayed(tmp_path, batch.url, str(path))
@@ -112,7 +112,7 @@ def test_a_table_of_a_head_only_is_an_empty_load(tmp_path: Path, batch: LocalBat
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"user_id,a\nu1,1\nu2,1,2,3\n", "Line 3 of file"),
         (b"user_id,a,a\nu1,1,2\n", "several columns of one name: `a`"),
@@ -122,13 +122,13 @@ def test_a_table_of_a_head_only_is_an_empty_load(tmp_path: Path, batch: LocalBat
     ],
     ids=["ragged", "twins", "latin", "picture", "cell"],
 )
-def test_a_file_that_is_no_table_stops_with_its_line(
-    tmp_path: Path, batch: LocalBatch, content: bytes, told: str
+def test_a_file_that_is_not_a_table_stops_the_replay_with_its_line(
+    tmp_path: Path, batch: LocalBatch, content: bytes, message: str
 ) -> None:
     path = tmp_path / "users.csv"
     path.write_bytes(content)
     done = replayed(tmp_path, batch.url, str(path))
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert "Internal error" not in done.stderr

@@ -1,4 +1,4 @@
-"""`runs.jsonl` and the closing line: every record has one fate, and the local Batch says the same."""
+"""`runs.jsonl` and the closing line: every record has one fate, and the local Batch agrees."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEYS = {"run", "started", "seconds", "exit", "streams", "requests", "retries", "
 
 
 def test_every_fate_is_counted_once_and_agrees_with_batch(tmp_path: Path, batch: LocalBatch) -> None:
-    """Delivered, merged, ignored, rejected by us and by Batch: the sums are those of the local Batch."""
+    """Delivered, merged, ignored and rejected records add up to what the local Batch counts."""
     properties = {"user_id": STRING, "seat": INTEGER, "_sdc_deleted_at": DATE_TIME}
     lines = [schema("users", properties), schema("products", {"id": INTEGER})]
     lines += [record("users", user_id=f"u{n}", seat=n) for n in range(1, 11)]
@@ -51,7 +51,7 @@ def test_every_fate_is_counted_once_and_agrees_with_batch(tmp_path: Path, batch:
     assert (entry["exit"], entry["requests"]) == (0, batch.summary()["requests"]["total"])
 
 
-def test_what_did_not_arrive_is_undelivered(tmp_path: Path, batch: LocalBatch) -> None:
+def test_records_that_did_not_arrive_are_counted_as_undelivered(tmp_path: Path, batch: LocalBatch) -> None:
     """Two of five requests arrive, then Batch fails for good: the rest is counted as undelivered."""
     batch.fault({"answer": {"status": 503}}, nth={"from": 3})
     settings = {"profile_endpoint": "update", "max_retry_seconds": 0.5}
@@ -64,10 +64,8 @@ def test_what_did_not_arrive_is_undelivered(tmp_path: Path, batch: LocalBatch) -
     assert ended.run["requests"] == batch.summary()["requests"]["total"]
 
 
-def test_a_run_is_in_the_log_from_its_beginning_and_once_more_at_its_end(
-    tmp_path: Path, batch: LocalBatch
-) -> None:
-    """The line of the end counts; where there is none the run was killed."""
+def test_a_run_is_logged_at_its_beginning_and_at_its_end(tmp_path: Path, batch: LocalBatch) -> None:
+    """The line at the end has the counts; if there is none, the run was killed."""
     names = [run(tmp_path, batch.url, users(1, 2)).run["run"] for _ in range(2)]
     lines = [json.loads(line) for line in (tmp_path / "work" / "runs.jsonl").read_text().splitlines()]
     expected = [(name, ended) for name in names for ended in (False, True)]
@@ -75,13 +73,13 @@ def test_a_run_is_in_the_log_from_its_beginning_and_once_more_at_its_end(
     assert [line.get("cause") for line in lines] == [None] * 4
 
 
-def test_a_local_work_path_keeps_itself_out_of_repositories(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_local_work_path_is_ignored_by_git(tmp_path: Path, batch: LocalBatch) -> None:
     run(tmp_path, batch.url, users(1, 1))
     assert (tmp_path / "work" / ".gitignore").read_text() == "*\n"
 
 
-def test_a_run_in_good_weather_is_quiet(tmp_path: Path, batch: LocalBatch) -> None:
-    """One line a checkpoint and one summary: 10,000 users do not fill a log, and stdout is for states."""
+def test_a_run_without_problems_logs_little(tmp_path: Path, batch: LocalBatch) -> None:
+    """For 10,000 users it logs a line per checkpoint and a summary, and stdout holds only states."""
     result = run(tmp_path, batch.url, users(1, 10_000, every=100), max_updates_per_second=100_000)
     assert result.code == 0
     assert len(result.log.splitlines()) <= 8

@@ -1,4 +1,4 @@
-"""The standard target tests of singer-sdk, with a look at what the local Batch holds afterwards."""
+"""The standard target tests of singer-sdk, with a check of what the local Batch holds afterwards."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HELD = {
     "schema_updates": {"profiles": 6, "entries": 6},
     "special_chars_in_attributes": {"profiles": 1},
 }
-"""What the summary of the local Batch says after each test."""
+"""The expected summary of the local Batch after each test."""
 
 
 class Runner(TargetTestRunner):
@@ -58,10 +58,10 @@ Suite: Any = get_target_test_class(TargetBatch, parse_env_config=False, config={
 
 
 class TestStandardSuite(Suite):  # type: ignore[misc]
-    """Every standard test against a local Batch; streams of no known kind are taken as profiles."""
+    """Every standard test against a local Batch; streams of unknown kind are loaded as profiles."""
 
     test_target_invalid_schema = None
-    """It wants a SCHEMA without `properties` refused; here such a SCHEMA announces nothing."""
+    """The suite expects a SCHEMA without `properties` to be refused, but the target accepts it."""
 
     @pytest.fixture
     def config(self) -> SuiteConfig:
@@ -70,7 +70,7 @@ class TestStandardSuite(Suite):  # type: ignore[misc]
 
     @pytest.fixture
     def runner(self, tmp_path: Path, batch: LocalBatch) -> Iterator[TargetTestRunner]:
-        """A runner whose target speaks to the local Batch."""
+        """A runner whose target calls the local Batch."""
         settings = {
             "rest_api_key": KEY,
             "project_key": PROJECT,
@@ -92,7 +92,7 @@ class TestStandardSuite(Suite):  # type: ignore[misc]
 
     @pytest.fixture(autouse=True)
     def arrived(self, request: pytest.FixtureRequest, batch: LocalBatch) -> Iterator[None]:
-        """Look at what the local Batch holds after each test."""
+        """Check what the local Batch holds after each test."""
         yield
         name = request.node.name.removeprefix("test_target_")
         summary = batch.summary()
@@ -101,7 +101,7 @@ class TestStandardSuite(Suite):  # type: ignore[misc]
     def test_target_record_missing_key_property(
         self, config: SuiteConfig, resource: Any, runner: TargetTestRunner, tmp_path: Path
     ) -> None:
-        """A run never dies of one bad row: the record is rejected with its reason."""
+        """A bad row does not stop a run: the record is rejected with its reason."""
         test = TargetRecordMissingKeyProperty()
         runner.input_filepath = test.singer_filepath
         _ = config, resource
@@ -112,7 +112,7 @@ class TestStandardSuite(Suite):  # type: ignore[misc]
 
 
 def test_the_last_values_of_repeated_records_win(tmp_path: Path, batch: LocalBatch) -> None:
-    """The suite's duplicate records: what came last is what the profiles hold."""
+    """After the suite's duplicate records, the profiles hold the last values."""
     from singer_sdk.testing.target_tests import TargetDuplicateRecords  # noqa: PLC0415 - one test's input
 
     settings = {"rest_api_key": KEY, "project_key": PROJECT, "api_url": batch.url, "default_kind": "profiles"}

@@ -1,4 +1,4 @@
-"""Planted canaries: no key, no value of a record and no foreign control character in anything printed."""
+"""No key, no value of a record and no foreign control character is ever printed: canaries prove it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def printed(ended: Ended) -> str:
 
 
 def assert_clean(text: str) -> None:
-    """Assert that nothing planted came through."""
+    """Assert that no canary and no control character is in a text."""
     assert KEY not in text
     assert CANARY not in text
     controls = {character for character in text if ord(character) < 32 or 127 <= ord(character) < 160}
@@ -35,7 +35,7 @@ def assert_clean(text: str) -> None:
 
 
 def test_no_value_of_a_record_is_printed(tmp_path: Path, batch: LocalBatch) -> None:
-    """Good values, bad values of every type, and bad custom IDs stay out of log, run log and names."""
+    """Good values, bad values of every type and bad custom IDs stay out of log, run log and file names."""
     properties = {
         "user_id": STRING,
         "seat": INTEGER,
@@ -68,7 +68,7 @@ def test_no_value_of_a_record_is_printed(tmp_path: Path, batch: LocalBatch) -> N
     assert_clean(printed(ended))
 
 
-def test_a_hostile_stream_name_stays_a_name(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_hostile_stream_name_is_made_harmless(tmp_path: Path, batch: LocalBatch) -> None:
     """Control characters, line breaks and path separators reach neither the log nor a file's name."""
     stream = f"../../../{EVIL[:40]}/users"
     lines = [
@@ -98,22 +98,22 @@ def test_a_stream_name_of_a_megabyte_does_not_fill_the_log(tmp_path: Path, batch
     assert len(ended.reject_files()) == 1
 
 
-def test_a_name_that_stops_the_run_is_shown_harmless(tmp_path: Path, batch: LocalBatch) -> None:
-    """A stream that is refused for want of a kind is named without its control characters."""
+def test_a_hostile_stream_name_that_stops_the_run_is_made_harmless(tmp_path: Path, batch: LocalBatch) -> None:
+    """A stream of unknown kind is named without its control characters."""
     stream = f"products {EVIL.replace(CANARY, 'x')}"
     ended = run(tmp_path, batch.url, [*users(1, 1), schema(stream, {"user_id": STRING})])
     assert ended.code == 2
     assert_clean(ended.log)
 
 
-def test_a_hostile_message_type_is_shown_harmless(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_hostile_message_type_is_made_harmless(tmp_path: Path, batch: LocalBatch) -> None:
     line = '{"type": "X\\u001b[31m\\r\\nERROR forged ' + "y" * 5_000 + '"}'
     ended = run(tmp_path, batch.url, [line, *users(1, 1)])
     assert ended.code == 0
     assert_clean(ended.log)
 
 
-def test_what_a_server_says_is_shown_harmless(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_hostile_answer_of_a_server_is_made_harmless(tmp_path: Path, batch: LocalBatch) -> None:
     """An answer that echoes key, record and escape codes leaves none of them in log or run log."""
     echo = {"error_code": f"BAD {EVIL} {KEY}", "error_message": f"{EVIL} Bearer {KEY} {CANARY}" * 500}
     headers = {"X-Echo": KEY, "Retry-After": "x" * 500}
@@ -126,7 +126,7 @@ def test_what_a_server_says_is_shown_harmless(tmp_path: Path, batch: LocalBatch)
         assert_clean(printed(ended))
 
 
-def test_a_reason_that_batch_gives_is_kept_harmless_and_without_the_key(
+def test_a_reason_that_batch_gives_is_made_harmless_and_kept_without_keys(
     tmp_path: Path, batch: LocalBatch
 ) -> None:
     """The rejects hold Batch's reason on one short line; a key echoed in it is not kept."""
@@ -147,8 +147,8 @@ def test_a_reason_that_batch_gives_is_kept_harmless_and_without_the_key(
         assert len(text) < 10_000
 
 
-def test_a_state_is_for_stdout_only(tmp_path: Path, batch: LocalBatch) -> None:
-    """A bookmark may hold personal data: it goes where it must and nowhere else."""
+def test_a_state_is_written_to_stdout_only(tmp_path: Path, batch: LocalBatch) -> None:
+    """A bookmark may hold personal data, so it goes to the standard output and nowhere else."""
     ended = run(tmp_path, batch.url, [*users(1, 2), state({"bookmark": CANARY})])
     assert ended.emitted == [f'{{"bookmark": "{CANARY}"}}']
     assert CANARY not in ended.log + (ended.work / "runs.jsonl").read_text()

@@ -1,4 +1,4 @@
-"""Wrong settings: refused by name before anything is read, and no value of theirs is ever shown."""
+"""Wrong settings are refused by name before anything is read, and their values are never shown."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 def test_a_wrong_setting_is_refused_by_name(
     tmp_path: Path, batch: LocalBatch, settings: dict[str, Any], names: tuple[str, ...]
 ) -> None:
-    """Exit 2, the setting's name in the log, its value nowhere, and not one request."""
+    """The run ends with 2 and names the setting; it shows no value and sends no request."""
     ended = run(tmp_path, batch.url, users(1, 3, every=1), **settings)
     assert ended.code == 2
     assert all(name in ended.log for name in names)
@@ -76,8 +76,8 @@ def test_settings_can_come_from_the_environment(tmp_path: Path, batch: LocalBatc
     assert batch.attributes("u1") == {"place": 1}
 
 
-def test_a_variable_that_is_no_setting_is_told_of(tmp_path: Path, batch: LocalBatch) -> None:
-    """With the name that was probably meant; only where variables are asked for."""
+def test_a_variable_that_is_not_a_setting_is_reported(tmp_path: Path, batch: LocalBatch) -> None:
+    """The warning suggests the right name; it comes only if settings are read from variables."""
     environment = {"TARGET_BATCH_SKIP_UNCHANGD": CANARY}
     config = config_file(tmp_path, batch.url)
     ended = finished(config, users(1, 3), "--config", "ENV", env=environment)
@@ -100,7 +100,7 @@ WRONG_VARIABLES = {
 
 @pytest.mark.parametrize("name", WRONG_VARIABLES)
 def test_a_wrong_variable_is_refused_by_name(tmp_path: Path, batch: LocalBatch, name: str) -> None:
-    """Nothing is sent: a dry run that was mistyped would be a live one."""
+    """Nothing is sent, since a mistyped dry run would be a live one."""
     config = config_file(tmp_path, batch.url)
     for value in WRONG_VARIABLES[name]:
         ended = finished(config, users(1, 3), "--config", "ENV", env={f"TARGET_BATCH_{name}": value})
@@ -115,12 +115,12 @@ def test_a_wrong_variable_is_refused_by_name(tmp_path: Path, batch: LocalBatch, 
     "value", ["true", "TRUE", "1", "yes", "On", "no", "OFF", "0", "ture", '"yes"', "on "]
 )
 @pytest.mark.parametrize("way", ["variable", "file", "stream's option", "the SDK's"])
-def test_a_boolean_is_the_same_words_wherever_it_comes_from(
+def test_booleans_may_be_the_same_words_in_variables_and_in_files(
     tmp_path: Path, batch: LocalBatch, way: str, value: str
 ) -> None:
-    """Meltano writes its variables into the file, as the text that they are."""
-    said = {"true": True, "1": True, "yes": True, "on": True, "no": False, "off": False, "0": False}
-    meant = said.get(value.lower())
+    """Meltano writes its variables into the file as text."""
+    meaning = {"true": True, "1": True, "yes": True, "on": True, "no": False, "off": False, "0": False}
+    meant = meaning.get(value.lower())
     env: dict[str, str] = {}
     given: dict[str, Any] = {}
     if way == "variable":
@@ -144,7 +144,7 @@ def test_a_boolean_is_the_same_words_wherever_it_comes_from(
 
 
 def test_the_environment_wins_over_dotenv_and_that_over_files(tmp_path: Path, batch: LocalBatch) -> None:
-    """The nearest `.env` from the working directory upward; it changes no variable that is there."""
+    """The nearest `.env` from the working directory upward is read; it does not change set variables."""
     (tmp_path / ".env").write_text(
         f"TARGET_BATCH_PROJECT_KEY=of-dotenv\nTARGET_BATCH_REST_API_KEY={CANARY}\n"
     )
@@ -196,14 +196,14 @@ def test_faker_needs_its_package(tmp_path: Path, batch: LocalBatch) -> None:
 
 
 def test_null_counts_as_not_set_for_the_settings_of_the_sdk_too(tmp_path: Path, batch: LocalBatch) -> None:
-    """It would be passed over as a file's empty entry, as it is for every other setting."""
+    """A null in the file is an empty entry, as for every other setting."""
     config = config_file(tmp_path, batch.url)
     found = json.loads(config.read_text())
     config.write_text(json.dumps({**found, **dict.fromkeys(SDK_SETTINGS)}))
     assert finished(config, users(1, 3)).code == 0
 
 
-def test_the_separator_of_flattened_names_is_the_users(tmp_path: Path, batch: LocalBatch) -> None:
+def test_the_separator_of_flattened_names_can_be_set(tmp_path: Path, batch: LocalBatch) -> None:
     nested = {"user_id": STRING, "plan": {"type": "object", "properties": {"name": STRING}}}
     lines = [schema("users", nested), record("users", user_id="u1", plan={"name": "gold"})]
     flattening = {"flattening_enabled": True, "flattening_max_depth": 1, "flattening_separator": "_of_"}
@@ -212,7 +212,7 @@ def test_the_separator_of_flattened_names_is_the_users(tmp_path: Path, batch: Lo
 
 
 @pytest.mark.parametrize("name", ["LOGLEVEL", "TARGET_BATCH_LOGLEVEL"])
-def test_a_level_that_there_is_not_is_refused_by_name(tmp_path: Path, batch: LocalBatch, name: str) -> None:
+def test_an_unknown_log_level_is_refused_by_name(tmp_path: Path, batch: LocalBatch, name: str) -> None:
     config = config_file(tmp_path, batch.url)
     found = finished(config, users(1, 3), env={name: "TRACE"})
     assert found.code == 2
@@ -223,7 +223,7 @@ def test_a_level_that_there_is_not_is_refused_by_name(tmp_path: Path, batch: Loc
 
 
 def test_the_first_line_says_where_a_run_goes(tmp_path: Path, batch: LocalBatch) -> None:
-    """Live or dry, which project, how many apps: and no secret."""
+    """It says whether the run is live or dry, its project and number of apps, and no secret."""
     keys = [f"{CANARY}1", f"{CANARY}2"]
     live = run(tmp_path, batch.url, users(1, 3), app_api_keys=keys)
     first = live.log.splitlines()[0]
@@ -236,8 +236,10 @@ def test_the_first_line_says_where_a_run_goes(tmp_path: Path, batch: LocalBatch)
     assert KEY not in live.log + dry.log
 
 
-def test_a_configuration_that_is_no_json_is_told_with_its_place(tmp_path: Path, batch: LocalBatch) -> None:
-    """The file and the line; a comma too many is the usual slip."""
+def test_a_configuration_that_is_not_json_is_reported_with_its_line(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """The message has the file and the line; a trailing comma is the usual mistake."""
     broken = tmp_path / "broken.json"
     broken.write_text(f'{{\n"rest_api_key": "{CANARY}",\n"project_key": "p",\n}}')
     ended = finished(config_file(tmp_path, batch.url), users(1, 3), "--config", str(broken))
@@ -246,8 +248,8 @@ def test_a_configuration_that_is_no_json_is_told_with_its_place(tmp_path: Path, 
     assert CANARY not in ended.log
 
 
-def test_options_that_no_stream_has_are_told(tmp_path: Path, batch: LocalBatch) -> None:
-    """A name mistyped there would change nothing, without a word."""
+def test_options_for_streams_that_do_not_come_are_reported(tmp_path: Path, batch: LocalBatch) -> None:
+    """A mistyped name would otherwise be ignored silently."""
     streams = {"user": {"kind": "ignore"}, "us*": {}, "other": {}}
     ended = run(tmp_path, batch.url, users(1, 3), streams=streams)
     assert ended.code == 0
@@ -255,8 +257,10 @@ def test_options_that_no_stream_has_are_told(tmp_path: Path, batch: LocalBatch) 
     assert "no stream of this input" not in run(tmp_path, batch.url, users(1, 3), streams={"us*": {}}).log
 
 
-def test_an_error_of_ours_at_the_start_blames_no_setting(tmp_path: Path, batch: LocalBatch) -> None:
-    """A ValueError is what the SDK raises about variables, and what our own faults may be, too."""
+def test_an_internal_error_at_the_start_is_not_reported_as_a_wrong_setting(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    """The SDK raises a ValueError for wrong variables, and an internal error may be one, too."""
     script = tmp_path / "faulty.py"
     script.write_text(
         "from target_batch.target import TargetBatch\n"

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or not read any more: one sentence, a documented exit code."""
+"""Standard streams that are closed, full or no longer read: one message and a documented exit code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shell(redirections: str, config: Path, *command: str) -> subprocess.Complete
 
 
 def assert_plain(ended: subprocess.CompletedProcess[bytes]) -> None:
-    """Assert that only sentences of ours were written."""
+    """Assert that no traceback or other message of Python was written."""
     log = ended.stderr.decode()
     assert "Traceback" not in log
     assert "Exception ignored" not in log
@@ -53,11 +53,11 @@ def assert_plain(ended: subprocess.CompletedProcess[bytes]) -> None:
 def test_a_state_that_cannot_be_written_ends_with_1(
     tmp_path: Path, batch: LocalBatch, redirections: str, reason: str
 ) -> None:
-    """What came before the state is delivered; the next run repeats it."""
+    """Records before the state are delivered, and the next run repeats them."""
     ended = shell(redirections, config_file(tmp_path, batch.url))
     assert ended.returncode == 1, ended.stderr
-    told = f"The state cannot be written to the standard output ({reason})."
-    assert ended.stderr.decode().count(told) == 1
+    message = f"The state cannot be written to the standard output ({reason})."
+    assert ended.stderr.decode().count(message) == 1
     assert_plain(ended)
     assert batch.attributes("u1")
 
@@ -80,7 +80,7 @@ def test_a_closed_standard_input_ends_with_1(tmp_path: Path, batch: LocalBatch) 
 
 
 def test_no_file_of_a_run_takes_the_place_of_a_closed_stream(tmp_path: Path, batch: LocalBatch) -> None:
-    """All three are closed: not one byte of a log or a state lands in the ledger or the rejects."""
+    """All three are closed, and no byte of a log or a state ends up in the ledger or the rejects."""
     config = config_file(tmp_path, batch.url, skip_unchanged=True)
     given = tmp_path / "input.jsonl"
     given.write_bytes(LINES)
@@ -91,8 +91,8 @@ def test_no_file_of_a_run_takes_the_place_of_a_closed_stream(tmp_path: Path, bat
 
 
 @pytest.mark.parametrize("command", ["explain", "runs", "rejects", "--about"])
-def test_a_command_whose_output_is_full_says_so(tmp_path: Path, command: str) -> None:
-    """Also where little was written, which stays in a buffer until the end."""
+def test_a_command_whose_output_cannot_be_written_reports_it(tmp_path: Path, command: str) -> None:
+    """This holds even for a short output, which stays in a buffer until the end."""
     config = config_file(tmp_path, "http://127.0.0.1:9")
     ended = shell(">/dev/full", config, command)
     if ended.returncode != 0 or command in {"explain", "--about"}:
@@ -101,7 +101,7 @@ def test_a_command_whose_output_is_full_says_so(tmp_path: Path, command: str) ->
     assert_plain(ended)
 
 
-def test_the_test_is_a_strangers() -> None:
-    """These variables would hide what is tested here."""
+def test_no_variable_of_python_is_set_for_these_tests() -> None:
+    """Such variables would hide what is tested here."""
     assert not [name for name in environment() if name.startswith("PYTHON")]
     assert "PYTHONUNBUFFERED" not in os.environ

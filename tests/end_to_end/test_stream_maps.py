@@ -1,4 +1,4 @@
-"""The SDK's stream maps and flattening in front of the target: what they make is what Batch gets."""
+"""The SDK's stream maps and flattening are applied before the mapping, and Batch gets their results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PEOPLE: list[dict[str, Any]] = [
 ]
 LINES = [schema("users", PROPERTIES), *(record("users", **row) for row in PEOPLE), state({"seen": 5})]
 CHANGED = {**PROPERTIES, "seat": STRING, "born": {**STRING, "maxLength": 4}, "city": STRING}
-WAYWARD = [
+UNUSUAL = [
     *LINES,
     record("users", user_id="u5", seat=6, tags=[]),
     record("users", user_id="u6", seat=7, unheard="of"),
@@ -54,7 +54,7 @@ WAYWARD = [
     record("users", user_id="nan", city="Lyon"),
     state({"seen": 20}),
 ]
-"""Records that the quick way from line to entry cannot take, among those it can, over two SCHEMAs."""
+"""Unusual records among usual ones, over two SCHEMAs."""
 
 
 def held(batch: LocalBatch) -> dict[str, dict[str, Any]]:
@@ -62,11 +62,11 @@ def held(batch: LocalBatch) -> dict[str, dict[str, Any]]:
     return {line["custom_id"]: line["attributes"] for line in batch.journal()}
 
 
-@pytest.mark.parametrize(("lines", "profiles"), [(LINES, 4), (WAYWARD, 12)], ids=["usual", "wayward"])
+@pytest.mark.parametrize(("lines", "profiles"), [(LINES, 4), (UNUSUAL, 12)], ids=["usual", "unusual"])
 def test_an_identity_map_changes_nothing(
     tmp_path: Path, batch: LocalBatch, lines: list[str], profiles: int
 ) -> None:
-    """The same input with and without an empty stream map: same journal, same fates, same rejects."""
+    """With and without an empty stream map, the same input has the same journal, fates and rejects."""
     found = []
     for name, maps in (("plain", None), ("mapped", {"users": {}, "buyers": {}})):
         batch.reset()
@@ -98,7 +98,7 @@ def test_a_map_can_hash_remove_and_make_properties(tmp_path: Path, batch: LocalB
 
 
 def test_an_alias_decides_the_kind(tmp_path: Path, batch: LocalBatch) -> None:
-    """A stream of no known kind becomes one by its alias, and is counted under it."""
+    """A stream of unknown kind gets one by its alias, and is counted under the alias."""
     lines = [line.replace('"users"', '"table_17"') for line in LINES]
     ended = run(tmp_path, batch.url, lines, stream_maps={"table_17": {"__alias__": "users"}})
     assert ended.code == 0
@@ -140,8 +140,8 @@ def test_a_stream_can_be_duplicated(tmp_path: Path, batch: LocalBatch) -> None:
     assert unbalanced(ended) == []
 
 
-def test_a_map_that_fails_on_one_record_costs_only_that_record(tmp_path: Path, batch: LocalBatch) -> None:
-    """A run never dies of one bad row, whoever meets it."""
+def test_a_map_that_fails_on_one_record_rejects_only_that_record(tmp_path: Path, batch: LocalBatch) -> None:
+    """The run goes on and passes its state."""
     maps = {"users": {"next": "int(seat) + 1"}}
     lines = [LINES[0], LINES[1], record("users", user_id="u9", seat=None), LINES[3], state({"seen": 3})]
     ended = run(tmp_path, batch.url, lines, stream_maps=maps)
@@ -164,7 +164,7 @@ def test_flattening_opens_objects(tmp_path: Path, batch: LocalBatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("maps", "said"),
+    ("maps", "message"),
     [
         ({"user": {"email": None}}, "Is it meant by `user`?"),
         ({"public-users": {"email": None}}, "Is it meant by `public-users`?"),
@@ -174,10 +174,10 @@ def test_flattening_opens_objects(tmp_path: Path, batch: LocalBatch) -> None:
         ({"masked": {"__source__": "accounts", "email": None}}, "fitted no stream so far: `masked`."),
     ],
 )
-def test_a_map_that_fits_no_stream_is_announced_before_a_record_goes(
-    tmp_path: Path, batch: LocalBatch, maps: dict[str, Any], said: str
+def test_a_map_that_fits_no_stream_is_reported_before_a_record_is_sent(
+    tmp_path: Path, batch: LocalBatch, maps: dict[str, Any], message: str
 ) -> None:
-    """Here, where nothing ever goes, and at the end once more: a column that it masks is sent."""
+    """A column that it should mask would be sent; the report is repeated at the end of the run."""
     config = config_file(tmp_path, batch.url, stream_maps=maps, checkpoint_seconds=600)
     process = start(config)
     assert process.stdin is not None
@@ -187,7 +187,7 @@ def test_a_map_that_fits_no_stream_is_announced_before_a_record_goes(
     before = b""
     while b"no entry of `stream_maps` fits it" not in before:
         before = process.stderr.readline()
-    assert said in before.decode()
+    assert message in before.decode()
     assert "Stream 'users'" in before.decode()
     assert batch.journal() == []
     ended = ended_of(process, config, encoded([LINES[1]]))
@@ -207,16 +207,16 @@ def test_a_map_that_fits_no_stream_is_announced_before_a_record_goes(
         {"__else__": None, "users": {"__alias__": "people"}},
     ],
 )
-def test_a_map_that_fits_says_nothing(tmp_path: Path, batch: LocalBatch, maps: dict[str, Any]) -> None:
+def test_a_map_that_fits_a_stream_is_not_reported(
+    tmp_path: Path, batch: LocalBatch, maps: dict[str, Any]
+) -> None:
     ended = run(tmp_path, batch.url, LINES[:2], stream_maps=maps, default_kind="profiles")
     assert ended.code == 0
     assert "stream_maps`" not in ended.log
 
 
-def test_an_entry_of_streams_that_fits_none_is_announced_by_the_name_behind_the_map(
-    tmp_path: Path, batch: LocalBatch
-) -> None:
-    """Before the stop at a SCHEMA too, of which it is often the cause."""
+def test_an_entry_of_streams_that_fits_no_mapped_name_is_reported(tmp_path: Path, batch: LocalBatch) -> None:
+    """The report comes before a stop at the SCHEMA, of which the entry is often the cause."""
     maps = {"users": {"__alias__": "folk"}}
     ended = run(tmp_path, batch.url, LINES[:2], stream_maps=maps, streams={"folks": {"kind": "profiles"}})
     assert ended.code == 2

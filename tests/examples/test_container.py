@@ -1,4 +1,4 @@
-"""What the Dockerfile promises, in namespaces of the kernel: process 1, read-only root, no privileges."""
+"""The promises of the Dockerfile, tested in kernel namespaces: process 1, read-only root, no privileges."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LINES = [schema("users", {"user_id": STRING}), record("users", user_id="u1"), st
 
 
 def container(writable: Path) -> list[str]:
-    """Return what starts a command as process 1, without privileges, that may write to one folder."""
+    """Return the command that starts another one as process 1, unprivileged and with one writable folder."""
     lock = 'mount --bind "$0" "$0" && mount -o remount,bind,ro / && exec setpriv "$@"'
     drop = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     return ["unshare", *IF_NOT_ROOT, *NAMESPACES, "sh", "-c", lock, str(writable), *drop]
@@ -46,7 +46,7 @@ def work(tmp_path: Path) -> Path:
     folder.mkdir()
     tried = subprocess.run([*container(folder), "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
-        pytest.skip(f"this system lets nobody make namespaces: {tried.stderr.strip()}")
+        pytest.skip(f"this system does not allow namespaces: {tried.stderr.strip()}")
     return folder
 
 
@@ -57,7 +57,7 @@ def started(work: Path, batch: LocalBatch, **settings: Any) -> tuple[subprocess.
 
 
 def inside(process: subprocess.Popen[bytes]) -> int:
-    """Return the number that the container's process 1 has outside."""
+    """Return the process ID that process 1 of the container has outside."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     wait_until(lambda: children.read_text().split(), process)
     return int(children.read_text().split()[0])
@@ -79,7 +79,7 @@ def test_nothing_is_written_outside_the_one_folder(work: Path, batch: LocalBatch
 
 
 def test_process_1_ends_in_good_order_on_sigterm(work: Path, batch: LocalBatch) -> None:
-    """The kernel drops signals for which process 1 has no handler: it must have its own."""
+    """The kernel drops signals for which process 1 has no handler, so the target must have its own."""
     done = stopped(work, batch)
     assert (done.code, done.states) == (143, [{"at": 1}]), done.log
     assert batch.summary()["profiles"] == 1
@@ -92,7 +92,7 @@ def test_process_1_ends_without_a_state_while_batch_fails(work: Path, batch: Loc
 
 
 def stopped(work: Path, batch: LocalBatch) -> Ended:
-    """Stop a container whose tap goes on, as soon as its first request has come."""
+    """Stop a container whose tap goes on, as soon as its first request has arrived."""
     process, config = started(work, batch, checkpoint_seconds=0.1)
     assert process.stdin is not None
     process.stdin.write(encoded(LINES))
@@ -109,7 +109,7 @@ def instructions(name: str) -> list[str]:
     return re.findall(rf"^{name} +(.+)$", joined, re.MULTILINE)
 
 
-def test_the_build_copies_all_that_the_package_is_made_of() -> None:
+def test_the_build_copies_every_file_that_the_package_needs() -> None:
     project = toml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     needed = {"pyproject.toml", "constraints.txt", project["project"]["readme"], *wheel}
@@ -136,7 +136,7 @@ def test_the_image_has_extras_and_settings_that_exist() -> None:
     assert set(re.findall(r"TARGET_BATCH_\w+", DOCKERFILE)) <= settings
 
 
-def test_the_image_runs_as_nobody_in_particular_and_as_process_1() -> None:
+def test_the_image_runs_without_root_and_as_process_1() -> None:
     *_, user = instructions("USER")
     assert all(int(number) >= 10_000 for number in user.split(":"))
     assert instructions("ENTRYPOINT") == ['["target-batch"]']

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not BASH or shutil.which("flock") is None, reaso
 
 
 class Load:
-    """A folder with a tap and a target, and the script over them."""
+    """A folder with a tap and a target, and the script that runs them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class Load:
         return (self.folder / f"{name}.starts").read_text().splitlines()
 
     def start(self, **environment: str) -> subprocess.Popen[str]:
-        """Start the script, in a process group of its own."""
+        """Start the script in a new process group."""
         process = subprocess.Popen(
             [BASH, str(SCRIPT)],
             cwd=self.folder,
@@ -68,7 +68,7 @@ class Load:
         return process
 
     def clean_up(self) -> None:
-        """End what a test that failed has left running."""
+        """End the processes that a failed test left running."""
         for process in self._started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -82,14 +82,14 @@ class Load:
 
     @property
     def state(self) -> Any:
-        """The state that the next load begins with."""
+        """The state from which the next load starts."""
         path = self.folder / "state.json"
         return json.loads(path.read_text()) if path.exists() else None
 
 
 @pytest.fixture
 def load(tmp_path: Path) -> Iterator[Load]:
-    """A tap that gives the example's users, and a target that takes anything and passes no state."""
+    """A tap that emits the example's users, and a target that accepts anything and passes no state."""
     made = Load(tmp_path)
     made.program("tap", f"cat {EXAMPLE}")
     made.program("target", "cat >/dev/null")
@@ -108,14 +108,14 @@ def test_the_next_load_goes_on_from_the_state_of_the_last(load: Load, batch: Loc
     assert not list(load.folder.glob("state.json.p*"))
 
 
-def test_a_load_that_stopped_is_tried_again_from_the_state_that_passed(load: Load) -> None:
+def test_a_load_that_stopped_is_retried_from_the_state_that_passed(load: Load) -> None:
     load.program("target", "cat >/dev/null; echo '{\"at\": 1}'; exit 1")
     assert load.run() == 1
     assert load.starts("tap") == ["", "--state state.json", "--state state.json"]
     assert load.state == {"at": 1}
 
 
-def test_a_wrong_setting_is_not_tried_again(load: Load) -> None:
+def test_a_wrong_setting_is_not_retried(load: Load) -> None:
     load.program("target", "exit 2")
     assert load.run() == 2
     assert len(load.starts("target")) == 1

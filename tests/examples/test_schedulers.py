@@ -1,4 +1,4 @@
-"""The examples for schedulers: well-formed, and acting on exit codes as the documentation says they do."""
+"""The examples for schedulers are well-formed and act on exit codes as the documentation says."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_links_of_a_readme_lead_somewhere(readme: Path) -> None:
         assert (readme.parent / target).exists(), target
 
 
-def test_kubernetes_does_not_try_a_wrong_setting_again(job: dict[str, Any]) -> None:
+def test_kubernetes_does_not_retry_a_wrong_setting(job: dict[str, Any]) -> None:
     pod = job["template"]["spec"]
     (rule,) = [rule for rule in job["podFailurePolicy"]["rules"] if rule["action"] == "FailJob"]
     assert rule["onExitCodes"]["values"] == [2]

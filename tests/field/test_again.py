@@ -1,4 +1,4 @@
-"""What comes again: a tap reads its bookmark's row twice, two streams write one attribute."""
+"""Repeated rows: a tap reads the row at its bookmark twice, and two streams write one attribute."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def night(folder: Path, batch: LocalBatch, lines: list[str], **settings: Any) ->
 
 
 @pytest.mark.parametrize("keys", [["number"], []], ids=["by its key", "by what it holds"])
-def test_the_row_at_the_bookmark_fires_nothing_twice(
+def test_no_event_of_the_row_at_the_bookmark_is_sent_twice(
     tmp_path: Path, batch: LocalBatch, keys: list[str]
 ) -> None:
-    """Nor does a checkpoint's worth that a run after a crash reads again."""
+    """This also holds for the rows of a checkpoint that a run reads again after a crash."""
     times = {number: ago(600 - number) for number in range(1, 8)}
 
     def rows(*numbers: int) -> list[str]:
@@ -44,8 +44,8 @@ def test_the_row_at_the_bookmark_fires_nothing_twice(
     assert [len(batch.profile(f"u{n}")["events"]) for n in range(1, 8)] == [1] * 7
 
 
-def test_a_row_is_sent_again_where_a_cohort_wrote_over_it(tmp_path: Path, batch: LocalBatch) -> None:
-    """Every write of a profile counts, whichever stream makes it."""
+def test_a_row_is_sent_again_if_a_cohort_has_overwritten_it(tmp_path: Path, batch: LocalBatch) -> None:
+    """Every write to a profile counts, from any stream."""
     streams = {"vip_members": {"kind": "audiences", "as_attribute": True, "audience": "vip"}}
     user = [schema("users", {"user_id": STRING, "vip": BOOLEAN}), record("users", user_id="u1", vip=False)]
     member = [schema("vip_members", {"user_id": STRING}), record("vip_members", user_id="u1")]

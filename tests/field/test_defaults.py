@@ -1,4 +1,4 @@
-"""Settings that people mistype, streams as taps write them: no default falls to the dangerous side."""
+"""Mistyped settings and streams as real taps write them: no default is dangerous."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ago(seconds: float) -> str:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         (
             {"replay": {"start": "2024-03-01T00:00:00Z", "end": "2024-02-01T00:00:00Z"}},
@@ -46,22 +46,22 @@ def ago(seconds: float) -> str:
         ({"custom_id": "USER_ID"}, "It has: `user_id`, `p`."),
     ],
 )
-def test_a_setting_that_means_nothing_stops_before_a_request(
-    tmp_path: Path, batch: LocalBatch, settings: dict[str, Any], said: str
+def test_an_invalid_setting_stops_the_run_before_a_request(
+    tmp_path: Path, batch: LocalBatch, settings: dict[str, Any], message: str
 ) -> None:
     if "faker_config" in settings and find_spec("faker"):
         pytest.skip("faker is there")
     lines = [schema("users", PERSON), record("users", user_id="u1", p="x"), state({"seen": 1})]
     ended = run(tmp_path, batch.url, lines, **settings)
     assert (ended.code, ended.states) == (2, []), ended.log
-    assert said in ended.log
+    assert message in ended.log
     assert "Traceback" not in ended.log
     assert "Internal error" not in ended.log
     assert batch.journal() == []
 
 
 @pytest.mark.parametrize("settings", [{"stream_maps": None}, {"stream_maps": {}}, {"faker_config": {}}])
-def test_a_setting_that_is_empty_is_not_set(
+def test_an_empty_setting_counts_as_not_set(
     tmp_path: Path, batch: LocalBatch, settings: dict[str, Any]
 ) -> None:
     config = config_file(tmp_path, batch.url)
@@ -72,8 +72,10 @@ def test_a_setting_that_is_empty_is_not_set(
 
 @pytest.mark.parametrize("count", [3_000, 3])
 @pytest.mark.parametrize("empty", ["", None, "  "])
-def test_a_stream_of_nobody_stops(tmp_path: Path, batch: LocalBatch, count: int, empty: Any) -> None:
-    """In the middle where many were judged, at the end where they are few: the bookmark stays."""
+def test_a_stream_without_any_custom_id_stops_the_run(
+    tmp_path: Path, batch: LocalBatch, count: int, empty: Any
+) -> None:
+    """Many such records stop it in the middle, a few at the end, and no state passes."""
     lines = [schema("users", PERSON), *[record("users", user_id=empty, p="x")] * count, state({"end": 1})]
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.states) == (1, [])
@@ -81,7 +83,9 @@ def test_a_stream_of_nobody_stops(tmp_path: Path, batch: LocalBatch, count: int,
     assert 3 <= len(ended.rejects()) <= 3_000
 
 
-def test_a_state_that_is_not_there_is_no_beginning(tmp_path: Path, batch: LocalBatch) -> None:
+def test_a_missing_state_file_does_not_mean_a_start_from_the_beginning(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
     rows = tmp_path / "users.jsonl"
     rows.write_text('{"user_id": "u1"}\n')
     config = config_file(tmp_path, batch.url)
@@ -93,7 +97,7 @@ def test_a_state_that_is_not_there_is_no_beginning(tmp_path: Path, batch: LocalB
 
 
 def members(batch: LocalBatch, folder: Path) -> None:
-    """Let u1 and u2 be in."""
+    """Add u1 and u2 to the audience `vip`."""
     folder.mkdir()
     lines = [schema("cohort_members", MEMBER)]
     lines += [record("cohort_members", user_id=who, cohort="vip", action="add") for who in ("u1", "u2")]
@@ -126,10 +130,10 @@ def members(batch: LocalBatch, folder: Path) -> None:
         ({"STATUS": STRING}, {"STATUS": "inactive"}, {}),
     ],
 )
-def test_who_is_deleted_at_the_source_leaves(
+def test_a_member_deleted_at_the_source_leaves_the_audience(
     tmp_path: Path, batch: LocalBatch, properties: Any, row: Any, options: Any
 ) -> None:
-    """Key and mark are enough, whatever else the SCHEMA asks for, and whichever tool wrote the mark."""
+    """The key and the mark of any tool are enough, even if the SCHEMA requires more."""
     members(batch, tmp_path / "before")
     head = schema("cohort_members", {"user_id": STRING, **properties}, ["user_id"]).replace(
         '"type": "object"', '"type": "object", "required": ["user_id", "n"]'
@@ -142,7 +146,7 @@ def test_who_is_deleted_at_the_source_leaves(
 
 
 @pytest.mark.parametrize("empty", ["", None, False, 0, "false"])
-def test_an_empty_mark_deletes_nobody(tmp_path: Path, batch: LocalBatch, empty: Any) -> None:
+def test_an_empty_deletion_mark_removes_no_member(tmp_path: Path, batch: LocalBatch, empty: Any) -> None:
     members(batch, tmp_path / "before")
     head = schema("cohort_members", {"user_id": STRING, "cohort": STRING, "_sdc_deleted_at": {}})
     row = {"user_id": "u3", "cohort": "vip", "_sdc_deleted_at": empty}
@@ -153,7 +157,9 @@ def test_an_empty_mark_deletes_nobody(tmp_path: Path, batch: LocalBatch, empty: 
 @pytest.mark.parametrize(
     "mark", ["_sdc_lsn_deleted_at", "_ab_cdc_deleted_at", "_fivetran_deleted", "_SDC_DELETED_AT"]
 )
-def test_the_nulls_of_a_deleted_row_erase_no_profile(tmp_path: Path, batch: LocalBatch, mark: str) -> None:
+def test_the_nulls_of_a_deleted_row_do_not_empty_a_profile(
+    tmp_path: Path, batch: LocalBatch, mark: str
+) -> None:
     lines = [schema("users", {**PERSON, mark: {}}), record("users", user_id="u1", p="x")]
     lines.append(
         record("users", user_id="u1", p=None, **{mark: True if mark.startswith("_five") else "2026-01-01"})
@@ -168,7 +174,7 @@ def test_the_nulls_of_a_deleted_row_erase_no_profile(tmp_path: Path, batch: Loca
     "name", ["ts", "createdAt", "event_ts", "date", "Occurred At", "TIMESTAMP", "eventDate", "happened_at"]
 )
 def test_an_event_keeps_its_time_or_the_stream_stops(tmp_path: Path, batch: LocalBatch, name: str) -> None:
-    """Without its time an event would be dated now; `late_events: now` is the word for wanting that."""
+    """Without its time an event would be dated now, which only `late_events: now` allows."""
     lines = [schema("events", {"user_id": STRING, "event": STRING, name: DATE_TIME})]
     lines.append(record("events", user_id="u1", event="e", **{name: ago(120)}))
     ended = run(tmp_path, batch.url, lines)
@@ -185,7 +191,7 @@ def test_an_event_keeps_its_time_or_the_stream_stops(tmp_path: Path, batch: Loca
 @pytest.mark.parametrize(
     ("seconds", "sent"), [(-3, True), (-8, True), (60, True), (-3_600, False), (90_000, False)]
 )
-def test_clocks_that_differ_a_little_cost_no_event(
+def test_a_small_difference_of_clocks_loses_no_event(
     tmp_path: Path, batch: LocalBatch, seconds: int, *, sent: bool
 ) -> None:
     lines = [schema("events", {"user_id": STRING, "event": STRING, "time": DATE_TIME})]
@@ -197,17 +203,17 @@ def test_clocks_that_differ_a_little_cost_no_event(
 
 
 @pytest.mark.parametrize("empty", ["{}", "{ }", "{\t}", "null"])
-def test_an_empty_state_replaces_no_full_one(tmp_path: Path, batch: LocalBatch, empty: str) -> None:
+def test_an_empty_state_does_not_replace_a_full_one(tmp_path: Path, batch: LocalBatch, empty: str) -> None:
     lines = [*users(1, 2, every=2), f'{{"type": "STATE", "value": {empty}}}']
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.states) == (0, [{"seen": 2}])
 
 
 @pytest.mark.parametrize("expression", ["{1, 2}", "p.encode()", "datetime.timedelta(1)", "datetime.time(1)"])
-def test_what_a_stream_map_returns_costs_at_most_itself(
+def test_an_unsupported_result_of_a_stream_map_is_rejected_alone(
     tmp_path: Path, batch: LocalBatch, expression: str
 ) -> None:
-    """Dates are dates; what JSON does not have is refused alone, and the record goes."""
+    """Dates are sent; a result without a form in JSON is rejected alone, and the record is sent."""
     maps = {"users": {"odd": expression, "good": "datetime.datetime(2026, 1, 2)"}}
     lines = [schema("users", PERSON), record("users", user_id="u1", p="x")]
     ended = run(tmp_path, batch.url, lines, stream_maps=maps)

@@ -1,4 +1,4 @@
-"""Object storage that is down, denied, mute or not there: named as a full disk is, and nothing is made."""
+"""Object storage that is down, forbidden, silent or missing is reported, and nothing is created."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ GOOD = [*LINES[:2], state({"seen": 1})]
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         ("FileNotFoundError('x')", "there is no such bucket or folder"),
         ("PermissionError(13, 'Forbidden')", "Forbidden"),
@@ -55,10 +55,10 @@ GOOD = [*LINES[:2], state({"seen": 1})]
     ],
 )
 @pytest.mark.parametrize("lines", [LINES, GOOD], ids=["with a reject", "all good"])
-def test_a_storage_that_takes_nothing(
-    tmp_path: Path, batch: LocalBatch, error: str, said: str, lines: list[str]
+def test_a_storage_that_refuses_every_write_holds_the_state_only_for_rejects(
+    tmp_path: Path, batch: LocalBatch, error: str, message: str, lines: list[str]
 ) -> None:
-    """Rejects that cannot be kept hold the state; a run log alone is a warning. The totals are there."""
+    """Rejects that cannot be written hold the state; a run log alone is a warning. The totals are logged."""
     made = tmp_path / "made"
     script = tmp_path / "store.py"
     script.write_text(STORE.format(error=error, made=str(made), root=str(ROOT)))
@@ -70,7 +70,7 @@ def test_a_storage_that_takes_nothing(
     assert (found.code, found.states) == ((1, []) if lines is LINES else (0, [{"seen": 1}])), found.log
     assert batch.attributes("u1") == {"p": "x"}
     assert "`work_path`" in found.log
-    assert said in found.log
+    assert message in found.log
     assert "Totals: users: " in found.log
     assert "Please report" not in found.log
     assert "canary-words" not in found.log
@@ -78,10 +78,10 @@ def test_a_storage_that_takes_nothing(
 
 
 @pytest.mark.parametrize("error", ["OSError('canary-words')", "ValueError('canary-words')"])
-def test_a_storage_that_does_not_open_is_a_setting_to_correct(
+def test_a_storage_that_does_not_open_is_reported_as_a_wrong_setting(
     tmp_path: Path, batch: LocalBatch, error: str
 ) -> None:
-    """Packages look for credentials, or connect, as they are made: the message names the kind of trouble."""
+    """Storage packages look for credentials or connect when created; the message names the kind of error."""
     script = tmp_path / "store.py"
     at = "class Store(AbstractFileSystem):\n"
     raising = f"{at}    def __init__(self, **options):\n        raise {error}\n"
@@ -99,24 +99,24 @@ def test_a_storage_that_does_not_open_is_a_setting_to_correct(
 
 @pytest.mark.parametrize("path", ["s3://", "s3:///prefix", "gs://", "abfs:///x"])
 def test_a_url_without_a_bucket_is_refused(tmp_path: Path, batch: LocalBatch, path: str) -> None:
-    """What stands behind it would be taken for the bucket's name."""
+    """Otherwise the path would be taken for the name of the bucket."""
     found = run(tmp_path, batch.url, GOOD, work_path=path)
     assert found.code == 2
     assert "`work_path` names no bucket" in found.log
     assert batch.journal() == []
 
 
-def test_a_storage_that_never_answers_is_given_up() -> None:
+def test_a_storage_that_never_answers_is_abandoned_after_a_while() -> None:
     waiting = threading.Event()
 
-    class Mute:
+    class Silent:
         protocol = "s3"
 
         def pipe_file(self, *_: object) -> None:
-            """Wait for what never comes."""
+            """Wait for an answer that never comes."""
             waiting.wait()
 
-    appender = RemoteFolder(Mute(), "bucket", lambda: 0.2).append("rejects/a.jsonl")
+    appender = RemoteFolder(Silent(), "bucket", lambda: 0.2).append("rejects/a.jsonl")
     appender.write(b"head\n", b"line\n")
     with pytest.raises(OSError, match="no answer within"):
         appender.sync()

@@ -1,6 +1,6 @@
-"""Values as real taps and spreadsheets write them: what is good is sent, what is not costs only itself.
+"""Values as real taps and spreadsheets write them: good ones are sent, bad ones are rejected alone.
 
-Each case is one record under a SCHEMA, end to end; beside each input from the field stand others of its kind.
+Each case is one record under a SCHEMA, end to end; inputs from the field are accompanied by similar ones.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CASES = [
         {"p": 0.429999999999999993},
     ),
     case(
-        "a bound that is kept by nobody",
+        "a bound that no value can keep",
         {"p": {**NUMBER, "minimum": 5, "maximum": 1, "exclusiveMinimum": 9}},
         {"p": 3},
         {"p": 3},
@@ -110,7 +110,7 @@ CASES = [
         ("invalid_number", "invalid_number"),
     ),
     case(
-        "their negatives, and the least that fits",
+        "negative numbers beyond them, and the least that fits",
         {"n": NUMBER, "i": INTEGER, "ok": INTEGER},
         '{"n": -1e309, "i": -9223372036854775809, "ok": -9223372036854775808}',
         {"ok": -(2**63)},
@@ -170,7 +170,9 @@ CASES = [
         {"$phone_number": "+33612345678"},
         default_country="FR",
     ),
-    case("a national phone of no country", {"phone": INTEGER}, {"phone": 612345678}, {}, ("invalid_phone",)),
+    case(
+        "a national phone without a country", {"phone": INTEGER}, {"phone": 612345678}, {}, ("invalid_phone",)
+    ),
     *(
         case(
             f"the consent {word}",
@@ -213,7 +215,7 @@ CASES = [
         {"p": 1.5},
     ),
     case(
-        "a decimal as text that is none",
+        "a text that is not a decimal",
         {"p": {"type": "string", "format": "singer.decimal"}},
         {"p": "1,50"},
         {},
@@ -227,7 +229,7 @@ CASES = [
         ("invalid_name",),
     ),
     case(
-        "a column of signs only",
+        "a column name of signs only",
         {"?!": STRING, "p": STRING},
         {"?!": "x", "p": "y"},
         {"p": "y"},
@@ -263,17 +265,19 @@ CASES = [
 
 
 @pytest.mark.parametrize(("properties", "row", "attributes", "codes", "settings"), CASES)
-def test_a_value_of_the_field(
+def test_a_value_is_sent_exactly_or_rejected_with_its_reason(
     tmp_path: Path, batch: LocalBatch, properties: Any, row: Any, attributes: Any, codes: Any, settings: Any
 ) -> None:
-    """Sent exactly, or on disk with its reason; the record goes either way."""
-    said: dict[str, Any] = {
+    """The rest of the record is sent in both cases."""
+    declared: dict[str, Any] = {
         "type": "object",
         "properties": {"user_id": STRING, **properties},
         "required": ["user_id", "gone"],
     }
-    said |= {"minProperties": 99, "additionalProperties": False, "definitions": {"ts": DATE_TIME}}
-    head = json.dumps({"type": "SCHEMA", "stream": "users", "schema": said, "key_properties": ["user_id"]})
+    declared |= {"minProperties": 99, "additionalProperties": False, "definitions": {"ts": DATE_TIME}}
+    head = json.dumps(
+        {"type": "SCHEMA", "stream": "users", "schema": declared, "key_properties": ["user_id"]}
+    )
     text = row if isinstance(row, str) else json.dumps(row)
     line = f'{{"type": "RECORD", "stream": "users", "record": {{"user_id": "u1", {text[1:]}}}'
     ended = run(tmp_path, batch.url, [head, line, state({"seen": 1})], **settings)
@@ -285,10 +289,10 @@ def test_a_value_of_the_field(
 
 
 @pytest.mark.parametrize("share", [1500, 2000, 2900])
-def test_a_column_of_which_most_cannot_be_read_still_gives_the_rest(
+def test_the_good_values_of_a_mostly_invalid_column_are_sent(
     tmp_path: Path, batch: LocalBatch, share: int
 ) -> None:
-    """Every consent that can be read is sent, every other one is on disk, however many they are."""
+    """Every consent that can be read is sent; any number of others is on disk."""
     words = ["zzz"] * share + ["no"] * (3000 - share)
     rows = [record("users", user_id=f"u{n}", email_marketing=word) for n, word in enumerate(words)]
     head = schema("users", {"user_id": STRING, "email_marketing": STRING})
@@ -299,7 +303,9 @@ def test_a_column_of_which_most_cannot_be_read_still_gives_the_rest(
     assert len(ended.rejects()) == share
 
 
-def test_a_tenth_of_the_phones_costs_a_tenth(tmp_path: Path, batch: LocalBatch) -> None:
+def test_if_a_tenth_of_the_phones_is_invalid_only_that_tenth_is_rejected(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
     phones = ["n/a" if n % 10 == 0 else f"+33612{n:06d}" for n in range(20_000)]
     rows = [record("users", user_id=f"u{n}", phone=phone) for n, phone in enumerate(phones)]
     ended = run(tmp_path, batch.url, [schema("users", {"user_id": STRING, "phone": STRING}), *rows])
@@ -309,10 +315,12 @@ def test_a_tenth_of_the_phones_costs_a_tenth(tmp_path: Path, batch: LocalBatch) 
 
 
 @pytest.mark.parametrize("properties", [None, {}, [], "absent"])
-def test_a_schema_may_announce_nothing(tmp_path: Path, batch: LocalBatch, properties: Any) -> None:
-    """As document databases write it: values go by their JSON types."""
-    said = {"type": "object"} if properties == "absent" else {"type": "object", "properties": properties}
-    head = json.dumps({"type": "SCHEMA", "stream": "users", "schema": said, "key_properties": ["user_id"]})
+def test_a_schema_may_declare_no_properties(tmp_path: Path, batch: LocalBatch, properties: Any) -> None:
+    """Document databases write such a SCHEMA; values are sent by their JSON types."""
+    declared = {"type": "object"} if properties == "absent" else {"type": "object", "properties": properties}
+    head = json.dumps(
+        {"type": "SCHEMA", "stream": "users", "schema": declared, "key_properties": ["user_id"]}
+    )
     row = {"a": 1, "b": "x", "c": True, "d": ["y"], "e": 1.5}
     ended = run(tmp_path, batch.url, [head, record("users", user_id="u1", **row), state({"end": 1})])
     assert (ended.code, ended.states) == (0, [{"end": 1}]), ended.log
@@ -337,10 +345,10 @@ EVENT = {"user_id": STRING, "event": STRING, "time": DATE_TIME, "p": {}, "q": ST
         (["a", "b\u2028c"], "invalid_text"),
     ],
 )
-def test_the_shape_of_an_events_attribute(
+def test_an_attribute_of_an_event_with_an_invalid_shape_is_rejected_alone(
     tmp_path: Path, batch: LocalBatch, value: Any, code: str | None
 ) -> None:
-    """The mapping and the local Batch judge alike: three levels below the attributes, texts of one line."""
+    """Mapping and local Batch agree: at most three levels below the attributes, and texts of one line."""
     row = {"user_id": "u1", "event": "e", "time": "2026-01-01T00:00:00Z", "p": value, "q": "x"}
     lines = [schema("events", EVENT), record("events", **row), state({"end": 1})]
     ended = run(tmp_path, batch.url, lines, late_events="now")
@@ -415,10 +423,10 @@ def test_the_traits_of_a_message_win_over_those_of_its_context(tmp_path: Path, b
         ("1e3", "1000"),
     ],
 )
-def test_a_custom_id_is_what_the_source_means(
+def test_a_custom_id_is_the_number_or_text_that_the_source_means(
     tmp_path: Path, batch: LocalBatch, value: str, custom_id: str | None
 ) -> None:
-    """Digits and texts as they are, whatever the SCHEMA says they are; what stands for nothing is nobody."""
+    """Numbers and texts are used under any type of the SCHEMA; words that mean nothing are rejected."""
     for kind in (STRING, INTEGER):
         (tmp_path / kind["type"][0]).mkdir()
         batch.reset()

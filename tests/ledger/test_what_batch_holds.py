@@ -1,4 +1,4 @@
-"""Whatever runs do at once, wherever they die: what is skipped is what Batch holds, no event goes twice."""
+"""Data is skipped only if Batch holds it, and events are not sent twice, also if runs overlap or die."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "web": ("pages", "in_cohort"),
     "interests": ("interests",),
 }
-"""What streams write: they share attributes, and one changed the type of its column."""
+"""Streams and their attributes: streams share attributes, and one changed the type of its column."""
 
 CONSENT = "$email_marketing"
 VALUES: list[Any] = [1, 2, "1", None, [1], {"$add": ["a"]}]
@@ -57,14 +57,14 @@ MEANINGS = {
     for carried in [digested(identity_of(project_hash(PROJECT), who), {name: value})]
     for tag, hash_ in zip(carried.tags, carried.hashes, strict=True)
 }
-"""What the ledger's numbers stand for."""
+"""Key, tag and hash in the ledger → the ID, attribute and value that they stand for."""
 
 ORIGIN = Origin("s", {}, (), (), lambda _: (), record_in, Tally())
 
 
 @dataclass
 class Attempt:
-    """What one attempt does to Batch when it takes effect."""
+    """The changes that one attempt makes in Batch when it takes effect."""
 
     who: str
     attributes: dict[str, Any]
@@ -72,12 +72,12 @@ class Attempt:
     born: int
     """The step of its request's claim."""
     over: int | None = None
-    """The step in which nobody waited for its answer any more."""
+    """The step since which no run waits for its answer."""
 
 
 @dataclass
 class Out:
-    """A request on its way."""
+    """A request in flight."""
 
     sending: Sending
     born: int
@@ -85,14 +85,14 @@ class Out:
     is_applied: bool = False
     doubted: bool = False
     is_crossed: bool = False
-    """Whether another request that carries the person's consent was out at the same time."""
+    """Whether another request with the same user's consent was in flight at the same time."""
 
 
 @dataclass
 class Batch:
-    """What Batch holds, and attempts that nobody waits for and that may still take effect.
+    """The contents of Batch, and late attempts, which no run waits for but which may still take effect.
 
-    They do so, if at all, before a request that was claimed after them has been answered.
+    A late attempt takes effect, if at all, before Batch has answered a request that was claimed after it.
     """
 
     profiles: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Batch:
     late: list[Attempt] = field(default_factory=list)
 
     def apply(self, attempt: Attempt, refused: frozenset[str] = frozenset()) -> None:
-        """Let an attempt take effect, but for attributes that are refused."""
+        """Let an attempt take effect, except for refused attributes."""
         for name, value in attempt.attributes.items():
             (bare,) = names_of({name: 0})
             if bare not in refused:
@@ -109,7 +109,7 @@ class Batch:
         self.events += attempt.identities
 
     def answered(self, answered: Attempt) -> None:
-        """Forget what cannot take effect any more."""
+        """Delete the late attributes that cannot take effect any more after an answer."""
         names = names_of(answered.attributes)
         for attempt in self.late:
             if attempt.who == answered.who and attempt.over is not None and attempt.over < answered.born:
@@ -118,13 +118,13 @@ class Batch:
                         del attempt.attributes[name]
 
     def holds(self, who: str, name: str, value: Any) -> bool:
-        """Whether an attribute has a value."""
+        """Return whether an attribute of an ID has a value."""
         (bare,) = names_of({name: 0})
         return self.profiles.get((who, bare)) == (name, value)
 
 
 class World:
-    """Three runs at a time, each with a connection of its own to one ledger."""
+    """Three runs at a time, with separate connections to one ledger."""
 
     def __init__(self, folder: str, *, skips: bool) -> None:
         self.folder = Path(folder)
@@ -141,14 +141,14 @@ class World:
         self.runs = {number: self.new_run(number) for number in range(3)}
 
     def new_run(self, number: int) -> Memory:
-        """Begin a run."""
+        """Start a run."""
         ledger = self.ledgers[number] = Ledger(f"sqlite:///{self.folder}/ledger.db", self.folder)
         profiles = ProfileMemory(ledger, PROJECT, MAX_AGE_DAYS, lambda: self.now)
         events = EventMemory(ledger, PROJECT, lambda: self.now)
         return Memory(ledger, profiles, events, Spared(), set(), risks_twice=not self.skips)
 
     def send(self, run: int, who: str, shape: str, value: Any, event: int | None) -> None:
-        """Let a run claim an update, unless it waits for an answer; what it skips Batch must hold."""
+        """Let a run claim an update unless it waits for an answer; Batch must hold skipped values."""
         if run in self.out:
             return
         self.step += 1
@@ -173,35 +173,35 @@ class World:
             self.check_consent(run, who, value)
 
     def check_consent(self, run: int, who: str, value: Any) -> None:
-        """A consent goes if its source changed, or as long as what went before may not have been the last."""
+        """Assert that a consent is sent only if its source changed or if the last one sent is not certain."""
         is_known = self.clean.get(who, 1) > 1 and self.last_consent[who] == repr(value)
         others = [
             out for number, out in self.out.items()
             if number != run and out.attempt.who == who and CONSENT in out.attempt.attributes
         ]  # fmt: skip
         is_allowed = others or not is_known or isinstance(value, dict)
-        assert is_allowed, "a consent went though its source did not change"
+        assert is_allowed, "a consent was sent although its source did not change"
         for out in (*others, self.out[run]) if others else ():
             out.is_crossed = True
 
     def check_event(self, identity: bytes, *, is_sent: bool) -> None:
-        """An event goes unless it is known, or in doubt where doubts are not risked."""
+        """Assert that an event is sent unless it is known or, without the risk of duplicates, in doubt."""
         known = self.tried if self.skips else self.sure
         if is_sent:
             assert self.now - known.get(identity, 0.0) > KEPT_HOURS * 3600
             self.tried[identity] = self.now
         else:
-            assert identity in known, "an event was left out that nobody sent"
+            assert identity in known, "an event was skipped that was never sent"
 
     def apply(self, run: int) -> None:
-        """Let Batch take an attempt in; its answer is still on its way."""
+        """Let an attempt take effect before its answer arrives."""
         out = self.out.get(run)
         if out and not out.is_applied:
             out.is_applied = True
             self.batch.apply(out.attempt)
 
     def lose_an_answer(self, run: int) -> None:
-        """Let an attempt go unanswered, and the same request be sent again."""
+        """Lose the answer of an attempt, and send the same request again."""
         if out := self.out.get(run):
             self.give_up(out)
             out.doubted, out.is_applied = True, False
@@ -210,12 +210,12 @@ class World:
             )
 
     def give_up(self, out: Out) -> None:
-        """Wait no more for an attempt, which may take effect later unless it has."""
+        """Stop waiting for an attempt, which may still take effect later unless it already has."""
         if not out.is_applied:
             self.batch.late.append(out.attempt)
 
     def close(self, run: int) -> Out | None:
-        """End a request; from now on its attempts may only take effect before a later one is answered."""
+        """End a request; its late attempts may take effect only until a later request is answered."""
         out = self.out.pop(run, None)
         if out:
             self.step += 1
@@ -229,7 +229,7 @@ class World:
         self.answer_with(run, None)
 
     def refuse_one(self, run: int, which: int, names: bool) -> None:  # noqa: FBT001 - a step
-        """Let Batch refuse an attribute, or an entry without saying of which attribute."""
+        """Let Batch refuse an attribute, or an entry without naming an attribute."""
         out = self.out.get(run)
         if out is None or out.is_applied or not out.attempt.attributes:
             return
@@ -237,7 +237,7 @@ class World:
         self.answer_with(run, attributes[which % len(attributes)] if names else "")
 
     def answer_with(self, run: int, refused: str | None) -> None:
-        """Settle a request; `refused` is an attribute, or empty where Batch does not name it."""
+        """Settle a request; `refused` is an attribute, or empty if Batch does not name one."""
         out = self.close(run)
         if out is None:
             return
@@ -257,14 +257,14 @@ class World:
         self.note_consent(out, is_clean=not out.doubted and refused is None)
 
     def note_consent(self, out: Out, *, is_clean: bool) -> None:
-        """After a disturbance two requests in peace make a consent known, without one the first."""
+        """A consent is known after one undisturbed request, after a disturbance only after two of them."""
         who = out.attempt.who
         if CONSENT in out.attempt.attributes:
             self.clean[who] = self.clean.get(who, 1) + 1 if is_clean and not out.is_crossed else 0
             self.last_consent[who] = repr(out.attempt.attributes[CONSENT])
 
     def fail(self, run: int, left: bool) -> None:  # noqa: FBT001 - a step
-        """Let a run give up on a request: of one that left nobody knows what became."""
+        """Let a run give up a request; with `left`, it was sent and may still take effect."""
         if (out := self.out.get(run)) and left:
             self.give_up(out)
         out = self.close(run)
@@ -279,7 +279,7 @@ class World:
                 self.tried.pop(identity, None)  # another run may have taken it back before
 
     def crash(self, run: int, later: bool) -> None:  # noqa: FBT001 - a step
-        """Kill a run wherever it is; what it had on the wire may take effect later. Another one begins."""
+        """Kill a run and start another; with `later`, its request in flight may still take effect."""
         if (out := self.out.get(run)) and later:
             self.give_up(out)
         if out := self.close(run):
@@ -288,16 +288,16 @@ class World:
         self.runs[run] = self.new_run(run)
 
     def land(self, which: int) -> None:
-        """Let an attempt that nobody waits for take effect after all."""
+        """Let a late attempt take effect."""
         if self.batch.late:
             self.batch.apply(self.batch.late.pop(which % len(self.batch.late)))
 
     def pass_time(self, days: float) -> None:
-        """Let time pass: by our clock, which decides nothing but what is too old."""
+        """Move the clock on, which decides only whether data is too old."""
         self.now += days * DAY
 
     def check(self) -> None:
-        """Of what the ledger knows, and nobody has out, everything would be skipped: Batch must hold it."""
+        """Assert that Batch holds all values in the ledger, except those in flight: a run would skip them."""
         with self.ledgers[0].begin() as connection:
             out = [unpack_carried(row.carried) for row in connection.execute(sa.select(requests))]
             rows = connection.execute(sa.select(profiles)).all()
@@ -333,7 +333,7 @@ STEPS = st.lists(st.one_of(SENDS, SENDS, COMMON, COMMON, RARE), min_size=20, max
 
 
 def crm(run: int, value: Any) -> tuple[Any, ...]:
-    """Make the step in which a run sends a value of the stream `crm`."""
+    """Return the step in which a run sends a value of the stream `crm`."""
     return "send", run, "u1", "crm", value, None
 
 
@@ -372,8 +372,8 @@ DIED = [crm(0, 1), ("crash", 0, True), crm(1, 2)]
 )
 @given(steps=STEPS, skips=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_what_is_skipped_is_what_batch_holds(steps: list[tuple[Any, ...]], *, skips: bool) -> None:
-    """Runs of streams that share attributes, at once and one after the other, dying anywhere."""
+def test_data_is_skipped_only_if_batch_holds_it(steps: list[tuple[Any, ...]], *, skips: bool) -> None:
+    """Runs share attributes, overlap, follow each other and die at any moment."""
     with tempfile.TemporaryDirectory() as folder:
         world = World(folder, skips=skips)
         for what, *given_ in steps:
@@ -382,8 +382,8 @@ def test_what_is_skipped_is_what_batch_holds(steps: list[tuple[Any, ...]], *, sk
         world.close_all()
 
 
-def test_the_late_answer_of_a_run_that_was_taken_for_dead_makes_unknown() -> None:
-    """Its session was cut, so others saw it dead, though its request was still out; then its answer came."""
+def test_a_late_answer_to_a_run_taken_for_dead_makes_its_values_unknown() -> None:
+    """Its session was cut while its request was in flight, so other runs took it for dead."""
     with tempfile.TemporaryDirectory() as folder:
         world = World(folder, skips=False)
         world.send(0, "u1", "crm", 1, None)
@@ -400,8 +400,8 @@ def test_the_late_answer_of_a_run_that_was_taken_for_dead_makes_unknown() -> Non
         world.close_all()
 
 
-def test_ids_given_in_order_lie_together() -> None:
-    """So a request touches few pages; each has a key of its own, IDs that differ by case are far apart."""
+def test_keys_of_consecutive_ids_are_close_together() -> None:
+    """A request therefore touches few pages; keys are unique, and IDs that differ in case are far apart."""
     project = project_hash(PROJECT)
     keys = [key_of(identity_of(project, f"user-{number:06}")) for number in range(2500)]
     assert len(set(keys)) == 2500

@@ -1,8 +1,8 @@
-"""What the mapping lets pass, the local Batch takes; what it rejects, the local Batch mostly refuses too.
+"""The local Batch accepts all data that the mapping sends, and mostly refuses the data that it rejects.
 
-Random records of all kinds, of usual and of odd values, are mapped and sent over HTTP to a local Batch, which
-has its own reading of Batch's rules. Of what the mapping rejects, the bare value is sent as well: where the
-local Batch would have taken it, the reason must be explained in `STRICTER`.
+Random records of all kinds, with usual and odd values, are mapped and sent over HTTP to a local Batch, which
+implements Batch's rules independently. A value that the mapping rejects is sent alone as well: if the local
+Batch accepts it, the reason must be explained in `STRICTER`.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ HEADERS = {"Authorization": "Bearer key", "X-Batch-Project": "project", "Content
 
 STRICTER = {
     "schema_violation": "A value that contradicts its SCHEMA is never coerced, though Batch would take it.",
-    "invalid_number": "A text announced as a decimal, but without one, would go as a text.",
-    "invalid_name": "The property has no name that Batch takes; the bare value goes under another one.",
-    "name_collision": "Two properties want one name; the bare value has it for itself.",
-    "invalid_text": "Line breaks and blanks are refused in events; the bare value goes to a profile.",
-    "invalid_phone": "A `+` and any digits would do; the mapping asks for a number that can exist.",
-    "invalid_language": "Any three letters would do; the mapping asks for those of a language.",
+    "invalid_number": "A text declared as a decimal that is not a number would be sent as a text.",
+    "invalid_name": "Batch does not accept the property's name; the bare value is sent under another one.",
+    "name_collision": "Two properties have the same name; the bare value does not share it.",
+    "invalid_text": "Line breaks and blanks are refused in events; the bare value is sent to a profile.",
+    "invalid_phone": "Batch accepts `+` and any digits; the mapping requires a number that can exist.",
+    "invalid_language": "Batch accepts any three letters; the mapping requires those of a language.",
     "too_many_attributes": "The bare value is alone.",
     "too_many_arrays": "The bare value is alone.",
-    "too_deep": "The bare value has lost its depth.",
+    "too_deep": "The bare value is not nested.",
 }
-"""Reason → why the mapping rejects what the local Batch, given the bare value, may take."""
+"""Reason → why the mapping rejects values that the local Batch may accept alone."""
 
 TEXTS = (
     "", " ", "x", "a\nb", "\t", "é" * 300, "x" * 300, "x" * 301, "\u200b", "\ufeff", "😀" * 150, "null",
@@ -94,7 +94,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 class Wire:
-    """Sends operations to the local Batch, and reads from its answers what it refused."""
+    """Sends operations to the local Batch and returns its refusals."""
 
     def __init__(self, batch: LocalBatch) -> None:
         self._url = batch.url
@@ -102,7 +102,7 @@ class Wire:
         self._session.trust_env = False
 
     def refused(self, entries: list[Any]) -> dict[int, list[str]]:
-        """Send entries of a profile update; return the reasons of those that were refused, by their index."""
+        """Send entries of a profile update; return the reasons of the refused ones by index."""
         found: dict[int, list[str]] = {}
         for start in range(0, len(entries), ENTRIES_PER_CALL):
             content = self._post("profiles/update", entries[start : start + ENTRIES_PER_CALL])
@@ -111,7 +111,7 @@ class Wire:
         return found
 
     def change(self, changes: list[AudienceChange]) -> None:
-        """Send changes of audiences, each to its own."""
+        """Send each change to its audience."""
         by_name: dict[str, list[AudienceChange]] = {}
         for change in changes:
             by_name.setdefault(change.audience, []).append(change)
@@ -136,7 +136,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
 
 
 def value(random: Random, depth: int = 0) -> Any:
-    """Return a value of any kind."""
+    """Return a random value of any kind."""
     kind = random.random()
     if kind < 0.5:
         return random.choice(TEXTS)
@@ -153,7 +153,7 @@ def value(random: Random, depth: int = 0) -> Any:
 
 
 def record(random: Random, number: int, kind: str, now: float) -> dict[str, Any]:
-    """Return a record of a kind, with an ID of its own in most cases."""
+    """Return a random record of a kind, in most cases with a unique ID."""
     fields = {random.choice(NAMES): value(random) for _ in range(random.choice((1, 4, 12, 60)))}
     who = random.choice(
         (f"u{number}", f" u{number} ", number + 1, float(number + 1), *random.choices(TEXTS, k=2))
@@ -178,7 +178,7 @@ def record(random: Random, number: int, kind: str, now: float) -> dict[str, Any]
 
 
 def plan(plan_of: Callable[..., Plan], random: Random, kind: str) -> Plan:
-    """Compile the plan of a stream of a kind, with settings and a SCHEMA at random."""
+    """Compile the plan of a stream of a kind with random settings and a random SCHEMA."""
     properties: dict[str, Any] = {name: random.choice(TYPES) for name in random.sample(NAMES, 14)}
     own = {"events": ("event", "time"), "audiences": ("cohort", "action")}.get(kind, ())
     properties |= {name: {} for name in ("id", *own)}
@@ -193,7 +193,7 @@ def plan(plan_of: Callable[..., Plan], random: Random, kind: str) -> Plan:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_local_batch_refuses_nothing_of_what_passes(
+def test_the_local_batch_accepts_everything_that_the_mapping_sends(
     plan_of: Callable[..., Plan], wire: Wire, kind: str
 ) -> None:
     seed = time.time_ns()
@@ -214,12 +214,12 @@ def test_the_local_batch_refuses_nothing_of_what_passes(
                 changes.append(operation)
                 passed += 1 + len(operation.attributes)
     refused = wire.refused(entries)
-    told = {index: (reasons, entries[index]) for index, reasons in list(refused.items())[:3]}
-    assert not refused, f"seed {seed}: {told}"
+    examples = {index: (reasons, entries[index]) for index, reasons in list(refused.items())[:3]}
+    assert not refused, f"seed {seed}: {examples}"
     wire.change(changes)
 
 
-def test_what_is_rejected_is_refused_or_the_difference_is_explained(
+def test_the_local_batch_refuses_rejected_values_or_the_difference_is_explained(
     plan_of: Callable[..., Plan], wire: Wire
 ) -> None:
     seed = time.time_ns()
@@ -234,7 +234,7 @@ def test_what_is_rejected_is_refused_or_the_difference_is_explained(
             for issue in getattr(mapped(row, now), "issues", ()):
                 held = row.get(issue.property or "")
                 if issue.property == "locale":
-                    continue  # it feeds two natives, so one of them alone may take its bare value
+                    continue  # it fills two native attributes, so one of them may accept the bare value
                 if issue.attribute and "." not in issue.attribute and finite(held):
                     bare.append((issue.reason.code, issue.attribute, held))
     entries = [
@@ -248,7 +248,7 @@ def test_what_is_rejected_is_refused_or_the_difference_is_explained(
 
 
 def entry_of(operation: ProfileUpdate, suffix: str) -> dict[str, Any]:
-    """Return an operation as it is written, under an ID that no other of any test has."""
+    """Return the entry of an operation, under an ID that is unique in all tests."""
     unique = operation.custom_id if len(operation.custom_id) > 500 else f"{operation.custom_id}-{suffix}"
     entry: dict[str, Any] = {"identifiers": {"custom_id": unique}}
     if operation.attributes:
@@ -259,12 +259,12 @@ def entry_of(operation: ProfileUpdate, suffix: str) -> dict[str, Any]:
 
 
 def sent_values(operation: ProfileUpdate) -> int:
-    """Return how many values an operation sends, those on the first level of events included."""
+    """Return the number of values that an operation sends, including the first level of events."""
     return len(operation.attributes) + sum(len(event.get("attributes", ())) for event in operation.events)
 
 
 def finite(held: Any) -> bool:
-    """Tell whether a value has a JSON form that every reader takes."""
+    """Return whether a value is valid in standard JSON."""
     if isinstance(held, (list, tuple)):
         return all(map(finite, held))
     if isinstance(held, dict):

@@ -1,4 +1,4 @@
-"""Membership rows: which audience, in or out, and what a member carries."""
+"""Rows of memberships: the audience, the action, and the attributes and tags of a member."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ INSTALLS = {"destination": "app", "id_type": "install_ids"}
                      {"cohort": "c1", "label": "Big spenders"}, "c1", "Big spenders", id="display-name"),
     ],
 )  # fmt: skip
-def test_the_name_of_the_audience(
+def test_the_audience_is_named_by_option_property_or_stream(
     plan_of: Callable[..., Plan], properties: Any, options: Any, record: Any, name: str, display_name: str
 ) -> None:
     plan = plan_of("audiences", {"id": ANY, **properties}, options=options)
@@ -52,21 +52,23 @@ REMOVE = [
 @pytest.mark.parametrize(
     ("action", "add"), [(word, True) for word in ADD] + [(word, False) for word in REMOVE]
 )
-def test_every_usual_word_for_in_and_out(plan_of: Callable[..., Plan], action: Any, add: Any) -> None:
+def test_every_usual_word_for_adding_and_removing_is_understood(
+    plan_of: Callable[..., Plan], action: Any, add: Any
+) -> None:
     change = plan_of("audiences", {"id": ANY, "status": ANY})({"id": 7, "status": action}, 0.0)
     assert isinstance(change, AudienceChange)
     assert change.add is add
 
 
 @pytest.mark.parametrize("action", ["churned", "", None, 2, [], "ad"])
-def test_another_word_rejects_the_row(plan_of: Callable[..., Plan], action: Any) -> None:
+def test_an_unknown_action_rejects_the_row(plan_of: Callable[..., Plan], action: Any) -> None:
     rejected = plan_of("audiences", {"id": ANY, "action": ANY})({"id": 7, "action": action}, 0.0)
     assert isinstance(rejected, Rejected)
     assert rejected.issues[0].reason.code == "unknown_action"
     assert rejected.issues[0].property == "action"
 
 
-def test_an_action_that_the_schema_lacks_is_obeyed(plan_of: Callable[..., Plan]) -> None:
+def test_an_action_that_is_missing_in_the_schema_is_obeyed(plan_of: Callable[..., Plan]) -> None:
     change = plan_of("audiences", {"id": ANY})({"id": 7, "operation": "remove"}, 0.0)
     assert isinstance(change, AudienceChange)
     assert not change.add
@@ -85,13 +87,15 @@ def test_a_row_deleted_at_the_source_is_a_removal(plan_of: Callable[..., Plan]) 
         (["a"], "invalid_audience_name"), (True, "invalid_audience_name"),
     ],
 )  # fmt: skip
-def test_a_row_that_names_no_audience_is_rejected(plan_of: Callable[..., Plan], name: Any, code: str) -> None:
+def test_a_row_without_a_valid_audience_name_is_rejected(
+    plan_of: Callable[..., Plan], name: Any, code: str
+) -> None:
     rejected = plan_of("audiences", {"id": ANY, "audience": ANY})({"id": 7, "audience": name}, 0.0)
     assert isinstance(rejected, Rejected)
     assert [(f.reason.code, f.property) for f in rejected.issues] == [(code, "audience")]
 
 
-def test_two_names_that_become_one_never_mix(plan_of: Callable[..., Plan]) -> None:
+def test_two_audiences_whose_cleaned_names_are_equal_are_not_mixed(plan_of: Callable[..., Plan]) -> None:
     names: dict[str, str] = {}
     plan = plan_of("audiences", {"id": ANY, "audience": ANY}, audience_names=names)
     assert isinstance(plan({"id": 7, "audience": "VIP é"}, 0.0), AudienceChange)
@@ -102,7 +106,7 @@ def test_two_names_that_become_one_never_mix(plan_of: Callable[..., Plan]) -> No
     assert isinstance(again({"id": 8, "audience": "VIP é"}, 0.0), AudienceChange)
 
 
-def test_members_carry_what_the_mapping_asks_for_and_only_with_an_add(
+def test_members_have_the_mapped_attributes_only_when_they_are_added(
     plan_of: Callable[..., Plan],
 ) -> None:
     properties = {"id": ANY, "action": ANY, "score": {"type": "number"}, "city": ANY, "seen":
@@ -134,7 +138,7 @@ def test_sixteen_member_attributes_are_one_too_many(plan_of: Callable[..., Plan]
         pytest.param(INSTALLS, {"city": "Paris"}, ["a", "1"], id="installs"),
     ],
 )
-def test_attributes_and_tags_where_the_destination_has_them(
+def test_attributes_and_tags_are_sent_only_to_destinations_that_support_them(
     plan_of: Callable[..., Plan], destination: Any, attributes: Any, tags: Any
 ) -> None:
     options = {"attributes": {"city": "city"}, "tags": "labels", **destination}
@@ -146,7 +150,7 @@ def test_attributes_and_tags_where_the_destination_has_them(
     assert len(change.issues) == len([note for note in plan.notes if "every row adds" not in note]) == missing
 
 
-def test_a_native_is_no_attribute_of_a_member(plan_of: Callable[..., Plan]) -> None:
+def test_a_native_attribute_of_a_member_is_refused(plan_of: Callable[..., Plan]) -> None:
     with pytest.raises(ConfigurationError, match="none"):
         plan_of("audiences", {"id": ANY}, options={"attributes": {"p": "$email_address"}})
 
@@ -167,7 +171,9 @@ def test_a_cohort_as_a_boolean_attribute(plan_of: Callable[..., Plan], record: A
 
 
 @pytest.mark.parametrize("cohort", ["x" * 31, "---"])
-def test_a_cohort_that_makes_no_attribute_rejects_the_row(plan_of: Callable[..., Plan], cohort: str) -> None:
+def test_a_cohort_name_that_is_not_a_valid_attribute_rejects_the_row(
+    plan_of: Callable[..., Plan], cohort: str
+) -> None:
     plan = plan_of("audiences", {"id": ANY, "cohort": ANY}, options={"as_attribute": True})
     rejected = plan({"id": 7, "cohort": cohort}, 0.0)
     assert isinstance(rejected, Rejected)
@@ -176,10 +182,10 @@ def test_a_cohort_that_makes_no_attribute_rejects_the_row(plan_of: Callable[...,
 
 @pytest.mark.parametrize("options", [{}, {"destination": "app", "id_type": "install_ids"}])
 @pytest.mark.parametrize("value", ["yes", "no", True, 1])
-def test_a_member_holds_no_boolean_made_of_a_text_either(
+def test_boolean_attributes_of_members_are_rejected_even_if_converted_from_text(
     plan_of: Callable[..., Plan], options: dict[str, Any], value: Any
 ) -> None:
-    """Batch would refuse the whole call, and its members would be blamed."""
+    """Batch would refuse the whole call, and its members would be rejected."""
     mapped = {"attributes": {"vip": "boolean(vip)"}, **options}
     plan = plan_of("audiences", {"id": ANY, "cohort": ANY, "vip": ANY, "plan": ANY}, options=mapped)
     change = plan({"id": 7, "cohort": "a", "vip": value, "plan": "x"}, 0.0)
@@ -189,7 +195,7 @@ def test_a_member_holds_no_boolean_made_of_a_text_either(
 
 
 @pytest.mark.parametrize("name", ["ACTION", "Action", "operation", "OPERATION", "Status"])
-def test_the_action_and_the_audience_are_known_by_their_words(
+def test_the_action_and_the_audience_are_recognised_in_any_case(
     plan_of: Callable[..., Plan], name: str
 ) -> None:
     for properties in ({"USER_ID": ANY, "COHORT": ANY, name: ANY}, {}):
@@ -207,7 +213,9 @@ def test_the_action_and_the_audience_are_known_by_their_words(
         "membership_status", "cohort_state", "dml", "end_date", "unsubscribed", "unsubscribed_at",
     ],
 )  # fmt: skip
-def test_an_action_that_is_overlooked_stops_at_the_schema(plan_of: Callable[..., Plan], name: str) -> None:
+def test_a_property_that_looks_like_an_action_is_refused_at_the_schema(
+    plan_of: Callable[..., Plan], name: str
+) -> None:
     properties = {"id": ANY, "cohort": ANY, name: ANY}
     with pytest.raises(ConfigurationError) as stopped:
         plan_of("audiences", properties)
@@ -237,7 +245,7 @@ def test_other_properties_do_not_look_like_actions(plan_of: Callable[..., Plan],
         ("_FIVETRAN_DELETED", "true"),
     ],
 )
-def test_a_deleted_row_removes_by_its_key_and_its_mark(
+def test_a_deleted_row_with_only_its_key_and_deletion_mark_removes_the_member(
     plan_of: Callable[..., Plan], name: str, mark: Any
 ) -> None:
     required = {"type": "string"}
@@ -247,7 +255,7 @@ def test_a_deleted_row_removes_by_its_key_and_its_mark(
 
 
 @pytest.mark.parametrize("mark", [None, "", " ", False, 0, 0.0, Decimal(0), "false"])
-def test_an_empty_mark_of_deletion_deletes_nothing(plan_of: Callable[..., Plan], mark: Any) -> None:
+def test_an_empty_deletion_mark_is_ignored(plan_of: Callable[..., Plan], mark: Any) -> None:
     plan = plan_of("audiences", {"id": ANY, "_fivetran_deleted": ANY})
     assert plan({"id": 7, "_fivetran_deleted": mark}, 0.0) == AudienceChange(
         "people", "people", "7", add=True
@@ -257,7 +265,7 @@ def test_an_empty_mark_of_deletion_deletes_nothing(plan_of: Callable[..., Plan],
 
 
 @pytest.mark.parametrize("kind", ["profiles", "events"])
-def test_the_stream_names_a_mark_of_deletion_of_its_own(plan_of: Callable[..., Plan], kind: str) -> None:
+def test_the_option_deleted_at_names_the_deletion_mark(plan_of: Callable[..., Plan], kind: str) -> None:
     properties = {"id": ANY, "gone": ANY, "time": ANY, "event": ANY}
     plan = plan_of(kind, properties, options={"deleted_at": "gone"})
     assert plan({"id": 7, "gone": "2024-01-01"}, 0.0) == Ignored("deleted_at_source")
@@ -266,7 +274,7 @@ def test_the_stream_names_a_mark_of_deletion_of_its_own(plan_of: Callable[..., P
     assert "gone" not in str(kept)
 
 
-def test_a_deleted_row_without_its_audience_is_told_what_to_do(plan_of: Callable[..., Plan]) -> None:
+def test_a_deleted_row_without_an_audience_is_rejected_with_advice(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("audiences", {"id": ANY, "cohort": ANY, "_sdc_deleted_at": ANY})
     rejected = plan({"id": 7, "_sdc_deleted_at": "2024-01-01"}, 0.0)
     assert isinstance(rejected, Rejected)
@@ -296,7 +304,7 @@ def test_names_of_audiences_are_transliterated(
 
 @pytest.mark.parametrize("other", ["Ete 2026", "Ete_2026", "Été_2026"])
 @pytest.mark.parametrize("options", [{}, {"as_attribute": True}])
-def test_two_names_that_become_one_by_transliteration_never_mix(
+def test_two_audiences_whose_transliterated_names_are_equal_are_not_mixed(
     plan_of: Callable[..., Plan], other: str, options: dict[str, Any]
 ) -> None:
     plan = plan_of("audiences", {"id": ANY, "cohort": ANY}, options=options)

@@ -1,4 +1,4 @@
-"""The exact bytes of the main shapes, as Batch gets them."""
+"""The exact operations that the mapping makes of typical records."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ USER = {
         ),
     ],
 )  # fmt: skip
-def test_the_bytes(
+def test_a_record_is_mapped_to_exactly_this_operation(
     plan_of: Callable[..., Plan], kind: str, properties: Any, line: bytes, expected: str
 ) -> None:
     plan = plan_of(kind, properties)

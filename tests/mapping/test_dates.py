@@ -1,4 +1,4 @@
-"""Dates of every spelling that taps emit become RFC 3339 in UTC; what is not a date is refused."""
+"""Dates in every spelling of taps become RFC 3339 in UTC, and other values are refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from target_batch.mapping.converters.dates import instant, looks_like_a_date, se
         (datetime(2024, 1, 2, 3, 4, tzinfo=timezone.utc), "2024-01-02T03:04:00Z"),
     ],
 )
-def test_every_spelling(spelling: Any, canonical: str | None) -> None:
+def test_every_spelling_of_a_date_is_understood(spelling: Any, canonical: str | None) -> None:
     assert utc(spelling) == canonical
 
 
@@ -66,7 +66,7 @@ def test_every_spelling(spelling: Any, canonical: str | None) -> None:
         1700000000, True, None, ["2024-01-02"],
     ],
 )  # fmt: skip
-def test_what_is_no_date_of_the_calendar_is_refused(spelling: Any) -> None:
+def test_a_value_that_is_not_a_date_of_the_calendar_is_refused(spelling: Any) -> None:
     with pytest.raises(InvalidValue) as refusal:
         utc(spelling)
     assert refusal.value.reason.code == "invalid_date"
@@ -74,8 +74,8 @@ def test_what_is_no_date_of_the_calendar_is_refused(spelling: Any) -> None:
 
 @given(st.datetimes(timezones=st.timezones() | st.just(timezone.utc)))
 @example(datetime(1912, 1, 1, tzinfo=ZoneInfo("Africa/Abidjan")))
-def test_an_instant_stays_the_same_instant(moment: datetime) -> None:
-    """Local mean times, before there were time zones, have offsets with seconds."""
+def test_conversion_to_utc_keeps_the_instant(moment: datetime) -> None:
+    """Local mean times, used before time zones, have offsets with seconds."""
     text = moment.isoformat()
     try:
         canonical = utc(text)
@@ -96,12 +96,12 @@ def test_an_instant_stays_the_same_instant(moment: datetime) -> None:
         ("2023-11-14", "2023-11-14T00:00:00Z"),
     ],
 )
-def test_a_records_own_time_may_be_a_number(value: Any, canonical: str) -> None:
+def test_the_time_of_a_record_may_be_a_number(value: Any, canonical: str) -> None:
     assert instant(value) == canonical
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, Decimal("1e999"), "x", {}])
-def test_a_number_that_is_no_time_is_refused(value: Any) -> None:
+def test_a_value_that_is_not_a_time_is_refused(value: Any) -> None:
     with pytest.raises(InvalidValue):
         instant(value)
 
@@ -117,5 +117,5 @@ def test_seconds_since_1970_with_fractions() -> None:
      ("2024-01-02T03:04:05.1+02:00", True), ("20240102", False), ("2024", False),
      ("2024-01-02 03:04", False), ("2024-01-02x", False)],
 )  # fmt: skip
-def test_the_looks_of_a_date(text: str, expected: Any) -> None:
+def test_which_texts_look_like_a_date(text: str, expected: Any) -> None:
     assert looks_like_a_date(text) is expected

@@ -1,4 +1,4 @@
-"""A flat event record becomes one event: its name, its own time, everything else an attribute."""
+"""A flat record becomes one event with a name, a time and all other properties as attributes."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_record_becomes_one_event(
         pytest.param({"p": {"b": 1}, "$tags": "x"}, ("schema_violation", "$tags"), id="no-array"),
     ],
 )  # fmt: skip
-def test_one_bad_event_attribute_costs_only_itself(
+def test_only_the_bad_attribute_of_an_event_is_rejected(
     plan_of: Callable[..., Plan], record: Any, expected: Any
 ) -> None:
     update = plan_of("events", {"id": ANY, "event": ANY})({"id": 1, "event": "a", **record}, NOW)
@@ -128,7 +128,7 @@ def test_one_bad_event_attribute_costs_only_itself(
 
 
 @pytest.mark.parametrize(
-    ("record", "code", "guilty"),
+    ("record", "code", "bad"),
     [
         ({"event": None}, "missing_event_name", "event"),
         ({"event": ""}, "missing_event_name", "event"),
@@ -148,29 +148,31 @@ def test_one_bad_event_attribute_costs_only_itself(
         ),
     ],
 )
-def test_what_costs_the_whole_event(
-    plan_of: Callable[..., Plan], record: Any, code: str, guilty: str
+def test_a_bad_name_time_or_size_rejects_the_whole_event(
+    plan_of: Callable[..., Plan], record: Any, code: str, bad: str
 ) -> None:
     plan = plan_of("events", {"id": ANY, "event": ANY, "time": ANY})
     rejected = plan({"id": 1, **record}, NOW)
     assert isinstance(rejected, Rejected)
-    assert issues(rejected) == [(code, guilty)]
+    assert issues(rejected) == [(code, bad)]
 
 
 @pytest.mark.parametrize("time", [NOW, NOW - 86_400, NOW - 1])
-def test_the_window_of_24_hours_has_its_bounds(plan_of: Callable[..., Plan], time: float) -> None:
+def test_the_window_of_24_hours_includes_its_bounds(plan_of: Callable[..., Plan], time: float) -> None:
     plan = plan_of("events", {"id": ANY, "event": ANY, "time": ANY})
     assert "time" in sent(plan({"id": 1, "event": "a", "time": time}, NOW))
 
 
 @pytest.mark.parametrize("time", [NOW - 90_000, NOW + 15, "soon", None])
-def test_late_events_as_now_go_without_their_time(plan_of: Callable[..., Plan], time: Any) -> None:
+def test_late_events_as_now_are_sent_without_their_time(plan_of: Callable[..., Plan], time: Any) -> None:
     plan = plan_of("events", {"id": ANY, "event": ANY, "time": ANY}, late_events="now")
     assert sent(plan({"id": 1, "event": "a", "time": time}, NOW)) == {"name": "a"}
 
 
 @pytest.mark.parametrize("ahead", [0.001, 3, 10])
-def test_an_event_a_little_ahead_of_the_clock_is_of_now(plan_of: Callable[..., Plan], ahead: float) -> None:
+def test_an_event_slightly_ahead_of_the_clock_gets_the_current_time(
+    plan_of: Callable[..., Plan], ahead: float
+) -> None:
     plan = plan_of("events", {"id": ANY, "event": ANY, "time": ANY})
     event = sent(plan({"id": 1, "event": "a", "time": NOW + 0.25 + ahead}, NOW + 0.25))
     assert event["time"] == "2023-11-14T22:13:18.250000Z"
@@ -183,7 +185,7 @@ def test_an_event_a_little_ahead_of_the_clock_is_of_now(plan_of: Callable[..., P
         "TS",         "event_ts", "EVENT_TIMESTAMP", "date", "Event Date", "sent_at", "receivedAt", "at",
     ],
 )  # fmt: skip
-def test_the_time_is_known_by_its_words(plan_of: Callable[..., Plan], name: str) -> None:
+def test_the_time_is_recognised_by_its_usual_names(plan_of: Callable[..., Plan], name: str) -> None:
     plan = plan_of("events", {"id": ANY, "event": ANY, name: ANY}, late_events="reject")
     assert sent(plan({"id": 1, "event": "a", name: NOW}, NOW)) == {
         "name": "a",
@@ -193,7 +195,7 @@ def test_the_time_is_known_by_its_words(plan_of: Callable[..., Plan], name: str)
     assert sent(without({"id": 1, "event": "a", name: NOW}, NOW))["time"] == "2023-11-14T22:13:20Z"
 
 
-def test_of_several_times_the_contracts_list_is_the_order(plan_of: Callable[..., Plan]) -> None:
+def test_of_several_times_the_first_of_the_documented_list_is_used(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("events", {"id": ANY, "event": ANY, "date": ANY, "ts": ANY, "CREATED_AT": ANY})
     update = plan({"id": 1, "event": "a", "date": NOW - 3, "ts": NOW - 2, "CREATED_AT": NOW}, NOW)
     assert sent(update)["time"] == "2023-11-14T22:13:20Z"
@@ -202,12 +204,14 @@ def test_of_several_times_the_contracts_list_is_the_order(plan_of: Callable[...,
 @pytest.mark.parametrize(
     "value", [1_699_999_999, 1_699_999_999_000, 1_699_999_999_000_000, 1_699_999_999 * 10**9]
 )
-def test_seconds_milliseconds_microseconds_and_nanoseconds(plan_of: Callable[..., Plan], value: int) -> None:
+def test_times_may_be_seconds_milliseconds_microseconds_or_nanoseconds(
+    plan_of: Callable[..., Plan], value: int
+) -> None:
     plan = plan_of("events", {"id": ANY, "event": ANY, "ts": ANY})
     assert sent(plan({"id": 1, "event": "a", "ts": value}, NOW))["time"] == "2023-11-14T22:13:19Z"
 
 
-def test_without_a_known_time_the_schema_stops(plan_of: Callable[..., Plan]) -> None:
+def test_a_schema_without_a_known_time_is_refused(plan_of: Callable[..., Plan]) -> None:
     properties = {"id": ANY, "event": ANY, "moment": ANY, "\ufeffday": ANY}
     with pytest.raises(ConfigurationError) as stopped:
         plan_of("events", properties, late_events="reject")
@@ -227,7 +231,7 @@ def test_without_a_schema_an_event_without_time_is_rejected(plan_of: Callable[..
 
 
 @pytest.mark.parametrize("name", ["event", "EVENT", "eventName", "Event Name"])
-def test_the_name_is_known_by_its_words(plan_of: Callable[..., Plan], name: str) -> None:
+def test_the_event_name_is_recognised_by_its_usual_names(plan_of: Callable[..., Plan], name: str) -> None:
     for properties in ({"id": ANY, name: ANY, "ts": ANY}, {}):
         plan = plan_of("events", properties, late_events="reject")
         assert sent(plan({"id": 1, name: "Signed Up", "ts": NOW}, NOW))["name"] == "signed_up"
@@ -235,7 +239,7 @@ def test_the_name_is_known_by_its_words(plan_of: Callable[..., Plan], name: str)
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r", "\u2028a", "  ", "\t", "a\x0bb", "a\x85"])
 @pytest.mark.parametrize("schema", [ANY, {"type": "string"}, {"type": ["string", "integer", "null"]}])
-def test_texts_of_events_are_one_line_and_not_blank(
+def test_texts_of_events_with_line_breaks_or_only_blanks_are_rejected(
     plan_of: Callable[..., Plan], text: str, schema: dict[str, Any]
 ) -> None:
     properties = {"id": ANY, "event": ANY, "p": schema, "list": ANY, "o": ANY, "$label": ANY, "$tags": ANY}
@@ -247,7 +251,7 @@ def test_texts_of_events_are_one_line_and_not_blank(
     assert found == dict.fromkeys(("p", "list", "o.q.r", "$label", "$tags"), "invalid_text")
 
 
-def test_label_and_tags_do_not_count_among_the_twenty(plan_of: Callable[..., Plan]) -> None:
+def test_label_and_tags_do_not_count_as_attributes(plan_of: Callable[..., Plan]) -> None:
     names = {f"p{n:02}": n for n in range(20)}
     plan = plan_of(
         "events", {"id": ANY, "event": ANY, **dict.fromkeys(names, ANY), "$label": ANY, "$tags": ANY}
@@ -258,7 +262,7 @@ def test_label_and_tags_do_not_count_among_the_twenty(plan_of: Callable[..., Pla
     assert len(sent(update)["attributes"]) == 22
 
 
-def test_three_levels_below_the_attributes(plan_of: Callable[..., Plan]) -> None:
+def test_objects_may_have_three_levels_below_the_attributes(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("events", {"id": ANY, "event": ANY, "a": ANY})
     deepest = {"b": {"c": {"d": 1}}}
     assert sent(plan({"id": 1, "event": "a", "a": deepest}, NOW))["attributes"] == {"a": deepest}
@@ -278,18 +282,18 @@ def test_twenty_one_attributes_are_one_too_many(plan_of: Callable[..., Plan]) ->
     assert issues(update) == [("too_many_attributes", "p20")]
 
 
-def test_a_record_deleted_at_the_source_is_no_event(plan_of: Callable[..., Plan]) -> None:
+def test_a_record_deleted_at_the_source_is_not_sent(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("events", {"id": ANY})
     assert plan({"id": 1, "_sdc_deleted_at": "x"}, NOW) == Ignored("deleted_at_source")
 
 
-def test_what_a_user_is_told_about_names_and_times(plan_of: Callable[..., Plan]) -> None:
+def test_missing_names_and_times_are_reported_at_the_schema(plan_of: Callable[..., Plan]) -> None:
     notes = plan_of("events", {"id": ANY}).notes
     assert "named `people` after the stream" in notes[0]
     assert "Set the stream's `time`" in notes[1]
 
 
 @pytest.mark.parametrize("options", [{"event": "---"}, {"attributes": {"p": "$email_address"}}])
-def test_options_that_batch_does_not_take_are_refused(plan_of: Callable[..., Plan], options: Any) -> None:
+def test_options_with_invalid_names_are_refused(plan_of: Callable[..., Plan], options: Any) -> None:
     with pytest.raises(ConfigurationError, match="people"):
         plan_of("events", {"id": ANY, "p": ANY}, options=options)

@@ -1,4 +1,4 @@
-"""Text that passes a quick test is what its converter returns; groups of digits do not change a number."""
+"""A fast check accepts only values that the converter would not change; separators do not change a number."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRUE_MOMENTS = st.datetimes().map(lambda moment: f"{moment.isoformat()}Z")
 ADDRESSES = st.from_regex(r"[\w.+-]{1,66}@[a-zA-Z0-9.-]{1,33}[.][a-z]{1,33}", fullmatch=True)
 DIGITS = st.from_regex(r"\+?[0-9]{5,17}", fullmatch=True)
 
-QUICK: dict[str, tuple[Callable[[str], Any], Callable[[str], Any], st.SearchStrategy[str], str]] = {
+CHECKS: dict[str, tuple[Callable[[str], Any], Callable[[str], Any], st.SearchStrategy[str], str]] = {
     "text": (is_short, text, LONG, "x" * 300),
     "line": (is_short_line, lambda value: one_line(str(text(value))), LONG, "Dubois-Lef\u00e8vre"),
     "moment": (
@@ -42,17 +42,19 @@ QUICK: dict[str, tuple[Callable[[str], Any], Callable[[str], Any], st.SearchStra
 }
 
 
-@pytest.mark.parametrize("kind", QUICK)
-def test_a_usual_value_passes_its_test(kind: str) -> None:
-    fits, *_, usual = QUICK[kind]
+@pytest.mark.parametrize("kind", CHECKS)
+def test_a_usual_value_passes_the_fast_check(kind: str) -> None:
+    fits, *_, usual = CHECKS[kind]
     assert fits(usual)
     assert not fits("")
 
 
-@pytest.mark.parametrize("kind", QUICK)
+@pytest.mark.parametrize("kind", CHECKS)
 @given(data=st.data())
-def test_what_passes_is_what_the_converter_returns(kind: str, data: st.DataObject) -> None:
-    fits, convert, values, _ = QUICK[kind]
+def test_the_converter_does_not_change_a_value_that_passes_the_fast_check(
+    kind: str, data: st.DataObject
+) -> None:
+    fits, convert, values, _ = CHECKS[kind]
     value = data.draw(values)
     if fits(value):
         assert convert(value) == value
@@ -61,12 +63,12 @@ def test_what_passes_is_what_the_converter_returns(kind: str, data: st.DataObjec
 @pytest.mark.parametrize(
     "day", ["2023-02-29", "2024-02-30", "2024-04-31", "2024-13-01", "2024-00-10", "2024-01-00"]
 )
-def test_a_day_that_the_calendar_lacks_passes_no_test(day: str) -> None:
+def test_a_day_that_is_not_in_the_calendar_fails_the_fast_check(day: str) -> None:
     assert not as_sent(f"{day}T08:00:00Z")
 
 
 def read(spelling: str, country: str | None) -> str | None:
-    """Return what the library makes of a number, if it is a possible one."""
+    """Return the number in the form of the `phonenumbers` library, None if it is not possible."""
     try:
         number = phonenumbers.parse(spelling, country)
     except phonenumbers.NumberParseException:
@@ -80,13 +82,13 @@ def read(spelling: str, country: str | None) -> str | None:
     country=st.sampled_from(["FR", "DE", "IT", "US", "GB", "BR", "MX", "AR", "AU", None]),
     marks=st.lists(st.tuples(st.integers(1, 17), st.sampled_from(" .-")), max_size=5),
 )
-def test_groups_of_digits_do_not_change_a_phone_number(
+def test_separators_between_digits_do_not_change_a_phone_number(
     digits: str, country: str | None, marks: list[tuple[int, str]]
 ) -> None:
-    """The library is given the digits alone, and finds what it would have found in the whole text."""
+    """The library gets only the digits, and returns the same number as for the whole text."""
     grouped = digits
-    for place, mark in marks:
-        grouped = f"{grouped[:place]}{mark}{grouped[place:]}"
+    for position, mark in marks:
+        grouped = f"{grouped[:position]}{mark}{grouped[position:]}"
     assume(not is_e164(grouped) and not re.fullmatch(r"[0-9]+\.0+", grouped.strip()))
     try:
         found = phone_reader(country)(grouped)

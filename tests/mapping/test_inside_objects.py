@@ -1,4 +1,4 @@
-"""The stream's `attributes` reach into objects: a path is as good as a name, in every kind of stream."""
+"""The option `attributes` accepts paths into objects as well as names, for streams of any kind."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ FREE = {"type": "object"}
         ("text", {}, ["$properties", *MAPPED]),
     ],
 )
-def test_a_profile_gets_what_the_paths_name(
+def test_a_profile_gets_the_values_at_the_mapped_paths(
     plan_of: Callable[..., Plan], inside: Any, attributes: dict[str, Any], rejected: list[str]
 ) -> None:
-    """Types come from the SCHEMA, a null deletes, what is absent is left; a wrong value costs itself."""
+    """Types come from the SCHEMA, a null deletes, an absent value changes nothing, a bad one is rejected."""
     plan = plan_of("profiles", {"id": TEXT, "$properties": EXPORT}, options={"attributes": MAPPED})
     operation = plan({"id": "u1", "$properties": inside}, 0)
     assert isinstance(operation, ProfileUpdate)
@@ -71,8 +71,8 @@ def test_a_profile_gets_what_the_paths_name(
     assert sorted(str(issue.property) for issue in operation.issues) == sorted(rejected)
 
 
-def test_a_path_works_where_no_schema_announces_it(plan_of: Callable[..., Plan]) -> None:
-    """In an object of unknown content, in a stream without properties, and in traits."""
+def test_a_path_works_even_if_the_schema_does_not_declare_it(plan_of: Callable[..., Plan]) -> None:
+    """It works in an object of unknown content, in a stream without properties and in traits."""
     options = {"attributes": {"extra.plan": "plan"}}
     record = {"id": "u1", "extra": {"plan": "pro", "more": 1}}
     for properties in ({"id": TEXT, "extra": FREE}, {}):
@@ -94,10 +94,10 @@ def test_a_path_works_where_no_schema_announces_it(plan_of: Callable[..., Plan])
         (None, {"cart": {"lines": [{"sku": "s", "note": "n"}]}}),
     ],
 )
-def test_an_event_takes_a_part_out_of_its_object(
+def test_an_event_can_move_or_drop_a_part_of_an_object(
     plan_of: Callable[..., Plan], target: str | None, sent: dict[str, Any]
 ) -> None:
-    """To the top under its new name, or out altogether."""
+    """The part is sent under its new name at the top level, or not at all."""
     cart = {"total": 5, "lines": [{"sku": "s", "note": "n"}]}
     plan = plan_of("events", {"id": TEXT, "cart": FREE}, options={"attributes": {"cart.total": target}})
     operation = plan({"id": "u1", "cart": cart}, 0)
@@ -107,7 +107,7 @@ def test_an_event_takes_a_part_out_of_its_object(
     assert cart == {"total": 5, "lines": [{"sku": "s", "note": "n"}]}
 
 
-def test_what_is_left_out_is_left_out_of_every_item(plan_of: Callable[..., Plan]) -> None:
+def test_a_path_excluded_from_an_array_is_excluded_from_every_item(plan_of: Callable[..., Plan]) -> None:
     options = {"attributes": {"cart.lines.note": None}}
     plan = plan_of("events", {"id": TEXT, "cart": FREE}, options=options)
     operation = plan({"id": "u1", "cart": {"lines": [{"sku": "a", "note": "n"}, {"sku": "b"}]}}, 0)
@@ -116,7 +116,7 @@ def test_what_is_left_out_is_left_out_of_every_item(plan_of: Callable[..., Plan]
     assert operation.issues == ()
 
 
-def test_a_member_gets_what_a_path_names(plan_of: Callable[..., Plan]) -> None:
+def test_a_member_gets_the_value_at_a_mapped_path(plan_of: Callable[..., Plan]) -> None:
     options = {"audience": "vip", "attributes": {"geo.city": "city"}}
     plan = plan_of("audiences", {"id": TEXT, "geo": FREE, "action": TEXT}, options=options)
     operation = plan({"id": "u1", "action": "add", "geo": {"city": "Lyon"}}, 0)
@@ -124,8 +124,8 @@ def test_a_member_gets_what_a_path_names(plan_of: Callable[..., Plan]) -> None:
     assert operation.attributes == {"city": "Lyon"}
 
 
-def test_a_name_with_a_dot_is_a_name_first(plan_of: Callable[..., Plan]) -> None:
-    """Its neighbour is untouched; a path that leads nowhere is reported at the SCHEMA."""
+def test_a_property_whose_name_has_a_dot_wins_over_a_path(plan_of: Callable[..., Plan]) -> None:
+    """The property `Owner` is not changed, and a path to a missing property is reported at the SCHEMA."""
     properties = {"id": TEXT, "Owner": TEXT, "Owner.Name": TEXT}
     plan = plan_of("profiles", properties, options={"attributes": {"Owner.Name": "name", "Owner.x": "y"}})
     operation = plan({"id": "u1", "Owner": "o", "Owner.Name": "n"}, 0)

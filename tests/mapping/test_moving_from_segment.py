@@ -1,4 +1,4 @@
-"""Every row of the table of differences in docs/moving-from-segment.md, under `attribute_naming: segment`."""
+"""The table of differences in docs/moving-from-segment.md is true with `attribute_naming: segment`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from target_batch.mapping import Plan
 
 NOW = 1_700_000_000.0
-TOLD, TIME = "2023-11-14T22:00:00.000Z", "2023-11-14T22:00:00Z"
+TIMESTAMP, TIME = "2023-11-14T22:00:00.000Z", "2023-11-14T22:00:00Z"
 SCHEMA: dict[str, Any] = {name: {} for name in ("type", "userId", "traits", "context", "properties")}
 PAGE = Path(__file__).parents[2] / "docs" / "moving-from-segment.md"
 
@@ -26,7 +26,7 @@ def identify(traits: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 def track(properties: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    message = {"type": "track", "userId": "u", "event": "E", "timestamp": TOLD, "properties": properties}
+    message = {"type": "track", "userId": "u", "event": "E", "timestamp": TIMESTAMP, "properties": properties}
     return {**message, **fields}
 
 
@@ -111,7 +111,7 @@ ROWS: dict[str, list[tuple[dict[str, Any], Any, list[str]]]] = {
         (track(MANY), [event(dict(list(MANY.items())[:20]))], ["too_many_attributes"] * 40),
     ],
 }  # fmt: skip
-"""Row of the page → messages, the attributes or events they become (None: rejected whole), the reasons."""
+"""Row of the page → messages, their attributes or events (None if rejected as a whole), and reasons."""
 
 
 def rows() -> list[str]:
@@ -119,12 +119,12 @@ def rows() -> list[str]:
     return re.findall(r"^\| (?!there|-)(.+?) \| .+ \| .+ \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_every_row_of_the_page_is_tried() -> None:
+def test_every_row_of_the_page_is_tested() -> None:
     assert rows() == list(ROWS)
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_the_difference_is_as_the_page_says(plan_of: Callable[..., Plan], row: str) -> None:
+def test_the_mapping_behaves_as_the_page_says(plan_of: Callable[..., Plan], row: str) -> None:
     for message, wanted, reasons in ROWS[row]:
         found: Any = plan_of("segment", SCHEMA, attribute_naming="segment")(message, NOW)
         assert [issue.reason.code for issue in found.issues] == reasons
@@ -136,7 +136,7 @@ def test_the_difference_is_as_the_page_says(plan_of: Callable[..., Plan], row: s
 
 
 @pytest.mark.parametrize(
-    ("name", "peer"),
+    ("name", "of_segment"),
     [
         ("User Registered", "user_registered"),
         ("Achat terminé !", "achat_termin___"),
@@ -147,9 +147,11 @@ def test_the_difference_is_as_the_page_says(plan_of: Callable[..., Plan], row: s
         ("x" * 31, None),
     ],
 )
-def test_event_names_are_the_peers(plan_of: Callable[..., Plan], name: str, peer: str | None) -> None:
+def test_event_names_equal_those_of_segment(
+    plan_of: Callable[..., Plan], name: str, of_segment: str | None
+) -> None:
     found: Any = plan_of("segment", SCHEMA, attribute_naming="segment")(track({}, event=name), NOW)
-    if peer is None:
+    if of_segment is None:
         assert [issue.reason.code for issue in found.issues] == ["invalid_event_name"]
     else:
-        assert found.events[0]["name"] == peer
+        assert found.events[0]["name"] == of_segment

@@ -1,4 +1,4 @@
-"""From a property's name to a name that Batch takes."""
+"""Names of properties are turned into names that Batch accepts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_snake_case(name: str, expected: str) -> None:
         ("a" * 40 + "-", "a" * 40),
     ],
 )
-def test_the_names_of_the_peer_where_they_are_valid(name: str, expected: str) -> None:
+def test_attribute_names_equal_those_of_segment_if_they_are_valid(name: str, expected: str) -> None:
     assert segment_name(name) == expected
 
 
@@ -59,7 +59,7 @@ def test_the_names_of_the_peer_where_they_are_valid(name: str, expected: str) ->
         ("!", "_"),
     ],
 )
-def test_the_event_names_of_the_peer(name: str, expected: str) -> None:
+def test_event_names_equal_those_of_segment(name: str, expected: str) -> None:
     assert segment_event_name(name) == expected
 
 
@@ -67,12 +67,12 @@ def test_the_event_names_of_the_peer(name: str, expected: str) -> None:
     ("attribute", "name"),
     [("x", "x"), ("date(x)", "x"), ("url(x)", "x"), ("$region", "$region"), ("dates(x)", "dates(x)")],
 )
-def test_the_name_inside(attribute: str, name: str) -> None:
+def test_the_bare_name_of_an_attribute(attribute: str, name: str) -> None:
     assert base_name(attribute) == name
 
 
 @given(st.text())
-def test_a_name_is_valid_empty_or_too_long_but_never_something_else(name: str) -> None:
+def test_a_name_is_always_valid_or_empty_or_too_long(name: str) -> None:
     for rule in (snake_case, segment_name, segment_event_name):
         made = rule(name)
         assert is_name(made) or made == "" or (len(made) > 30 and is_name(made[:30]))

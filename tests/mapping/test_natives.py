@@ -1,4 +1,4 @@
-"""Batch's own attributes: which properties feed them, what is understood, what is refused."""
+"""Batch's native attributes: the properties that fill them, and the values that are understood or refused."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ ANY: dict[str, Any] = {}
         ("$language", "fr", {"$language": "fr"}),
     ],
 )
-def test_natives_are_filled_by_default(
+def test_native_attributes_are_filled_by_default(
     plan_of: Callable[..., Plan], name: str, value: Any, attributes: Any
 ) -> None:
     plan = plan_of("profiles", {"id": ANY, name: ANY}, default_country="FR")
@@ -148,7 +148,7 @@ def test_natives_are_filled_by_default(
         ("topic_preferences", ["a"] * 26, "too_many_items"),
     ],
 )
-def test_a_bad_native_costs_only_itself(
+def test_only_the_bad_value_of_a_native_attribute_is_rejected(
     plan_of: Callable[..., Plan], name: str, value: Any, code: str
 ) -> None:
     plan = plan_of("profiles", {"id": ANY, name: ANY, "q": ANY})
@@ -166,11 +166,11 @@ def test_a_bad_native_costs_only_itself(
         (33612345678, "+33612345678"),
         (33612345678.0, "+33612345678"),
         ("33612345678.0", "+33612345678"),
-        (14255550006123, None),  # too long for America, and not a number of any other country
-        (6123456789, None),  # ten digits: an American or Indian number, or one of some country code
+        (14255550006123, None),  # too long for North America, and not a number of any other country
+        (6123456789, None),  # ten digits: an American or Indian number, or one with a country code
     ],
 )
-def test_a_phone_number_kept_as_a_number_needs_no_country_if_it_has_its_own(
+def test_a_numeric_phone_number_with_a_country_code_needs_no_default_country(
     plan_of: Callable[..., Plan], value: Any, number: str | None
 ) -> None:
     update = plan_of("profiles", {"id": ANY, "phone": {"type": ["number", "string"]}})(
@@ -196,7 +196,9 @@ NO = [
 @pytest.mark.parametrize(
     ("value", "word"), [(v, "subscribed") for v in YES] + [(v, "unsubscribed") for v in NO]
 )
-def test_every_usual_word_for_consent(plan_of: Callable[..., Plan], value: Any, word: str) -> None:
+def test_every_usual_word_for_a_consent_is_understood(
+    plan_of: Callable[..., Plan], value: Any, word: str
+) -> None:
     plan = plan_of("profiles", {"id": ANY, "email_marketing": ANY})
     expected = ProfileUpdate("u", {"$email_marketing": word}, [])
     assert plan({"id": "u", "email_marketing": value}, 0.0) == expected
@@ -219,14 +221,14 @@ def test_a_null_consent_is_never_sent(plan_of: Callable[..., Plan], nulls: str, 
         ("ignore", "nonsense", {}),
     ],
 )
-def test_the_policy_for_consent(
+def test_the_setting_consent_decides_which_consents_are_sent(
     plan_of: Callable[..., Plan], policy: str, value: Any, attributes: Any
 ) -> None:
     plan = plan_of("profiles", {"id": ANY, "email_marketing": ANY}, consent=policy)
     assert plan({"id": "u", "email_marketing": value}, 0.0) == ProfileUpdate("u", attributes, [])
 
 
-def test_a_native_that_contradicts_its_schema_is_not_coerced(plan_of: Callable[..., Plan]) -> None:
+def test_a_native_value_that_contradicts_its_schema_is_rejected(plan_of: Callable[..., Plan]) -> None:
     properties = {"id": ANY, "phone": {"type": "integer"}, "email_marketing": {"type": "boolean"}}
     plan = plan_of("profiles", properties)
     update = plan({"id": "u", "phone": "+33612345678", "email_marketing": "yes"}, 0.0)
@@ -255,10 +257,10 @@ NAMED_TWICE = ("locale", "email", "email_address", "language")
         ({"language": "de", "locale": None}, {"$language": "de", "$region": None}, []),
     ],
 )
-def test_of_several_properties_for_one_native_the_first_with_a_value_is_sent(
+def test_of_several_properties_for_one_native_attribute_the_first_with_a_value_is_sent(
     plan_of: Callable[..., Plan], record: Any, attributes: Any, lost: list[str]
 ) -> None:
-    """What loses is counted where it says something else, and never written to the rejects row by row."""
+    """A different value of another one is counted, but not written to the rejects for each row."""
     plan = plan_of("profiles", {"id": ANY, **dict.fromkeys(NAMED_TWICE, ANY)})
     assert plan.notes == (
         "Property `locale`: sent where `language` has no value.",
@@ -271,7 +273,9 @@ def test_of_several_properties_for_one_native_the_first_with_a_value_is_sent(
     assert all(issue.counted_only for issue in update.issues)
 
 
-def test_an_unreadable_value_leaves_the_native_to_the_next_property(plan_of: Callable[..., Plan]) -> None:
+def test_an_invalid_value_leaves_the_native_attribute_to_the_next_property(
+    plan_of: Callable[..., Plan],
+) -> None:
     plan = plan_of("profiles", {"id": ANY, **dict.fromkeys(NAMED_TWICE, ANY)})
     update = plan({"id": "u", "email": "a@b.co", "email_address": "none"}, 0.0)
     assert isinstance(update, ProfileUpdate)
@@ -279,7 +283,7 @@ def test_an_unreadable_value_leaves_the_native_to_the_next_property(plan_of: Cal
     assert [(issue.property, issue.counted_only) for issue in update.issues] == [("email_address", False)]
 
 
-def test_an_explicit_mapping_overrules_the_default_names(plan_of: Callable[..., Plan]) -> None:
+def test_an_explicit_mapping_overrides_the_default_names(plan_of: Callable[..., Plan]) -> None:
     options = {"attributes": {"mail": "$email_address", "region": "county", "email": None}}
     plan = plan_of("profiles", {"id": ANY, "email": ANY, "mail": ANY, "region": ANY}, options=options)
     record = {"id": "u", "email": "x", "mail": "a@b.co", "region": "Bretagne"}

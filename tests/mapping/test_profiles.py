@@ -1,4 +1,4 @@
-"""A flat user record becomes attributes: types from the SCHEMA, nothing coerced, nothing lost."""
+"""A flat record of a user becomes attributes with the types of the SCHEMA; bad values are rejected."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ def one(operation: Any) -> ProfileUpdate:
         pytest.param(WORDS, [7 * 10**299], {"p": ["7" + "0" * 299]}, id="integer-of-300-digits-as-text"),
         pytest.param(WORDS, ["a", "b"], {"p": ["a", "b"]}, id="array"),
         pytest.param(WORDS, ["a", 1, True, Decimal("1.50"), None, ""], {"p": ["a", "1", "true", "1.50"]},
-                     id="scalars-become-text-nothing-is-passed-over"),
+                     id="scalars-become-text-and-null-is-skipped"),
         pytest.param(WORDS, [Decimal("1E+999999999999"), Decimal("1E-9")],
-                     {"p": ["1E+999999999999", "0.000000001"]}, id="as-text-no-number-fills-the-memory"),
+                     {"p": ["1E+999999999999", "0.000000001"]}, id="huge-exponent-as-text"),
         pytest.param(WORDS, [], {"p": None}, id="empty-array-is-null"),
         pytest.param(WORDS, {"$add": ["a"]}, {"p": {"$add": ["a"]}}, id="add"),
         pytest.param(WORDS, {"$add": ["a"], "$remove": []}, {"p": {"$add": ["a"]}}, id="half-empty"),
@@ -95,11 +95,11 @@ def one(operation: Any) -> ProfileUpdate:
         pytest.param(PLAIN_DECIMAL, "12.50", {"p": Decimal("12.50")}, id="decimal-as-text"),
         pytest.param(MOMENT_OR_TEXT, "2024-01-02", {"date(p)": "2024-01-02T00:00:00Z"}, id="date-or-text"),
         pytest.param(MOMENT_OR_TEXT, "soon", {"p": "soon"}, id="text-or-date"),
-        pytest.param({}, 7, {"p": 7}, id="no-type-goes-by-json"),
+        pytest.param({}, 7, {"p": 7}, id="no-type"),
         pytest.param({"type": ["string", "integer"]}, 7, {"p": 7}, id="either"),
     ],
 )  # fmt: skip
-def test_a_value_goes_as_its_schema_says(
+def test_a_value_is_sent_with_the_type_of_its_schema(
     plan_of: Callable[..., Plan], schema: Any, value: Any, attributes: Any
 ) -> None:
     plan = plan_of("profiles", {"id": WHOLE, "p": schema})
@@ -134,7 +134,7 @@ def test_a_value_goes_as_its_schema_says(
         pytest.param(LINK, "http://a|b/", "invalid_url", id="host-with-a-bar"),
         pytest.param(LINK, "http://a<b>/", "invalid_url", id="host-with-brackets"),
         pytest.param(LINK, "http://a^b/", "invalid_url", id="host-with-a-caret"),
-        pytest.param(LINK, "http://1.2.3.256/", "invalid_url", id="no-ipv4"),
+        pytest.param(LINK, "http://1.2.3.256/", "invalid_url", id="not-an-ipv4"),
         pytest.param(LINK, "http://1.2.3.4.5/", "invalid_url", id="five-numbers"),
         pytest.param(LINK, "https://a.b:x/", "invalid_url", id="port-of-letters"),
         pytest.param(LINK, "https://@/", "invalid_url", id="no-host-after-user"),
@@ -159,7 +159,7 @@ def test_a_value_goes_as_its_schema_says(
         pytest.param(LINK, "//a.b/c", "invalid_url", id="no-scheme-but-slashes"),
         pytest.param(TRUTH, 1, "schema_violation", id="one-for-true"),
         pytest.param(MOMENT, "2024-02-30T00:00:00Z", "invalid_date", id="30-february"),
-        pytest.param(MOMENT, "soon", "invalid_date", id="no-date"),
+        pytest.param(MOMENT, "soon", "invalid_date", id="not-a-date"),
         pytest.param(MOMENT, 1700000000, "schema_violation", id="number-for-date"),
         pytest.param(LINK, "a.b/c", "invalid_url", id="no-scheme"),
         pytest.param(LINK, "https://a b", "invalid_url", id="blank-in-url"),
@@ -177,7 +177,7 @@ def test_a_value_goes_as_its_schema_says(
         pytest.param({"type": ["string", "integer"]}, True, "schema_violation", id="neither"),
     ],
 )  # fmt: skip
-def test_one_bad_attribute_costs_only_itself(
+def test_only_the_bad_attribute_is_rejected(
     plan_of: Callable[..., Plan], schema: Any, value: Any, code: str
 ) -> None:
     plan = plan_of("profiles", {"id": WHOLE, "p": schema, "q": TEXT})
@@ -187,12 +187,12 @@ def test_one_bad_attribute_costs_only_itself(
     assert str(value) not in update.issues[0].message or len(str(value)) == 1
 
 
-def test_null_and_empty_are_left_alone_when_nulls_are_skipped(plan_of: Callable[..., Plan]) -> None:
+def test_null_and_empty_values_are_not_sent_if_nulls_are_skipped(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("profiles", {"id": WHOLE, "p": TEXT, "q": WORDS, "email": TEXT}, nulls="skip")
     assert plan({"id": 1, "p": None, "q": [], "email": ""}, 0.0) == ProfileUpdate("1", {}, [])
 
 
-def test_an_absent_property_is_left_alone(plan_of: Callable[..., Plan]) -> None:
+def test_an_absent_property_is_not_changed(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("profiles", {"id": WHOLE, "p": TEXT})
     assert plan({"id": 1}, 0.0) == ProfileUpdate("1", {}, [])
 
@@ -232,7 +232,7 @@ def test_a_custom_id_is_text(plan_of: Callable[..., Plan], value: Any, custom_id
         pytest.param({"id": "\ud800"}, "invalid_custom_id", id="half-a-character"),
     ],
 )
-def test_a_record_without_usable_custom_id_is_rejected_whole(
+def test_a_record_without_a_valid_custom_id_is_rejected(
     plan_of: Callable[..., Plan], record: Any, code: str
 ) -> None:
     rejected = plan_of("profiles", {"id": {}})(record, 0.0)
@@ -240,7 +240,7 @@ def test_a_record_without_usable_custom_id_is_rejected_whole(
     assert [(issue.reason.code, issue.property) for issue in rejected.issues] == [(code, "id")]
 
 
-def test_a_dotted_path_reaches_the_custom_id_inside_an_object(plan_of: Callable[..., Plan]) -> None:
+def test_the_custom_id_may_be_a_path_into_an_object(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("profiles", {"user": OBJECT, "p": TEXT}, custom_id="user.keys.id")
     assert plan.custom_id.property == "user"
     record = {"user": {"keys": {"id": 7}, "name": "x"}, "p": "y"}
@@ -268,7 +268,9 @@ def test_a_record_deleted_at_the_source_never_updates_a_profile(
         pytest.param({"id": "crm_id", "p": None}, {"crm_id": 1}, id="custom-id-too"),
     ],
 )
-def test_the_mapping_of_the_stream_decides(plan_of: Callable[..., Plan], mapping: Any, expected: Any) -> None:
+def test_the_option_attributes_decides_the_target(
+    plan_of: Callable[..., Plan], mapping: Any, expected: Any
+) -> None:
     plan = plan_of("profiles", {"id": WHOLE, "p": TEXT}, options={"attributes": mapping})
     update = one(plan({"id": 1, "p": "2024-01-02"}, 0.0))
     if expected is None:
@@ -277,7 +279,7 @@ def test_the_mapping_of_the_stream_decides(plan_of: Callable[..., Plan], mapping
         assert update == ProfileUpdate("1", expected, [])
 
 
-def test_only_mapped_sends_nothing_else(plan_of: Callable[..., Plan]) -> None:
+def test_only_mapped_sends_only_the_mapped_properties(plan_of: Callable[..., Plan]) -> None:
     options = {"attributes": {"p": "q"}, "only_mapped": True}
     plan = plan_of("profiles", {"id": WHOLE, "p": TEXT, "email": TEXT}, options=options)
     record = {"id": 1, "p": "x", "email": "a@b.co", "unknown": 1}
@@ -286,12 +288,12 @@ def test_only_mapped_sends_nothing_else(plan_of: Callable[..., Plan]) -> None:
 
 
 @pytest.mark.parametrize("target", ["Not A Name", "x" * 31, "$unknown", "date(É)", "$label", "date()"])
-def test_a_mapping_to_no_name_of_batch_is_refused_at_once(plan_of: Callable[..., Plan], target: str) -> None:
+def test_a_mapping_to_an_invalid_name_is_refused(plan_of: Callable[..., Plan], target: str) -> None:
     with pytest.raises(ConfigurationError, match=r"streams\.people\.attributes\.p"):
         plan_of("profiles", {"id": WHOLE}, options={"attributes": {"p": target}})
 
 
-def test_two_properties_for_one_name_are_decided_once_and_reported(
+def test_of_two_properties_with_one_name_the_same_one_wins_and_the_other_is_reported(
     plan_of: Callable[..., Plan],
 ) -> None:
     properties = {"id": WHOLE, "First Name": TEXT, "firstName": TEXT, "first_name": TEXT}
@@ -304,7 +306,7 @@ def test_two_properties_for_one_name_are_decided_once_and_reported(
         assert [(f.reason.code, f.property) for f in update.issues] == [("name_collision", "firstName")]
 
 
-def test_two_unannounced_properties_for_one_name_do_not_overwrite_each_other(
+def test_two_undeclared_properties_with_one_name_do_not_overwrite_each_other(
     plan_of: Callable[..., Plan],
 ) -> None:
     for record in ({"a b": 1, "aB": 2, "a_b": 3}, {"a_b": 3, "aB": 2, "a b": 1}):
@@ -316,7 +318,7 @@ def test_two_unannounced_properties_for_one_name_do_not_overwrite_each_other(
         assert one(plan({"id": 1, "aB": 5}, 0.0)).attributes == {"a_b": 5}
 
 
-def test_a_name_that_cannot_be_made_valid_is_reported_and_never_cut(
+def test_a_name_that_cannot_be_made_valid_is_reported_and_not_shortened(
     plan_of: Callable[..., Plan],
 ) -> None:
     plan = plan_of("profiles", {"id": WHOLE, "---": TEXT, "x" * 31: TEXT, "ok": TEXT})
@@ -326,20 +328,20 @@ def test_a_name_that_cannot_be_made_valid_is_reported_and_never_cut(
     assert [issue.reason.code for issue in update.issues] == ["invalid_name"] * 2
 
 
-def test_a_property_that_the_schema_lacks_is_sent_and_told_once(
+def test_a_property_that_is_missing_in_the_schema_is_sent_and_reported_once(
     plan_of: Callable[..., Plan],
 ) -> None:
     plan = plan_of("profiles", {"id": WHOLE})
     record = {"id": 1, "Extra": "2024-01-02", "count": 3}
     for _ in range(2):
         assert plan(record, 0.0) == ProfileUpdate("1", {"extra": "2024-01-02", "count": 3}, [])
-    news = plan.take_new_notes()
-    assert len(news) == 2
-    assert "`Extra` is not in the SCHEMA: sent as `extra`" in news[0]
+    notes = plan.take_new_notes()
+    assert len(notes) == 2
+    assert "`Extra` is not in the SCHEMA: sent as `extra`" in notes[0]
     assert plan.take_new_notes() == ()
 
 
-def test_the_surplus_over_50_attributes_is_rejected_and_announced(
+def test_attributes_beyond_50_are_rejected_and_reported_at_the_schema(
     plan_of: Callable[..., Plan],
 ) -> None:
     properties = {"id": WHOLE, **{f"p{n:02}": WHOLE for n in range(52)}, "email": TEXT}
@@ -360,7 +362,7 @@ def test_sixteen_arrays_are_one_too_many(plan_of: Callable[..., Plan]) -> None:
     assert [(f.reason.code, f.property) for f in update.issues] == [("too_many_arrays", "a15")]
 
 
-def test_the_plan_can_be_printed(plan_of: Callable[..., Plan]) -> None:
+def test_a_plan_lists_its_properties_with_target_and_type(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("profiles", {"id": WHOLE, "locale": TEXT, "signup": MAYBE_MOMENT, "é": WHOLE})
     assert [(row.property, row.target, row.type) for row in plan.rows] == [
         ("id", None, "integer"),
@@ -374,14 +376,14 @@ def test_the_plan_can_be_printed(plan_of: Callable[..., Plan]) -> None:
     ("attribute", "properties"),
     [("signup", ("Signup",)), ("date(signup)", ("Signup",)), ("$region", ("locale",)), ("no", ())],
 )
-def test_an_answer_leads_back_to_the_properties(
+def test_an_attribute_is_traced_back_to_its_properties(
     plan_of: Callable[..., Plan], attribute: str, properties: tuple[str, ...]
 ) -> None:
     plan = plan_of("profiles", {"id": WHOLE, "locale": TEXT, "Signup": MOMENT})
     assert plan.properties_of(attribute) == properties
 
 
-def test_crossed_names_do_not_mix(plan_of: Callable[..., Plan]) -> None:
+def test_swapped_names_are_not_mixed(plan_of: Callable[..., Plan]) -> None:
     options = {"attributes": {"a": "b", "b": "a"}}
     plan = plan_of("profiles", {"id": WHOLE, "a": TEXT, "b": TEXT}, options=options)
     assert one(plan({"id": 1, "a": "x", "b": "y"}, 0.0)).attributes == {"b": "x", "a": "y"}

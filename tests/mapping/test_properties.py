@@ -1,6 +1,6 @@
-"""Whatever the record and the SCHEMA: what comes out keeps every rule of Batch, nothing vanishes.
+"""For any record and SCHEMA, the mapping's result follows all rules of Batch, and no value is lost silently.
 
-The checks below are a reading of Batch's rules of their own; they use nothing of the mapping.
+The checks below implement Batch's rules independently; they do not use the mapping.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def check_id(custom_id: str) -> None:
 
 
 def check(operation: Any) -> None:
-    """Check an operation against every rule of Batch that concerns it."""
+    """Check an operation against all rules of Batch."""
     for issue in getattr(operation, "issues", ()):
         assert issue.message
     if isinstance(operation, ProfileUpdate):
@@ -265,12 +265,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("kind", ["profiles", "events", "segment", "audiences"])
 @moderate
 @given(properties=PROPERTIES, chosen=SETTINGS, records=st.lists(RECORDS, min_size=1, max_size=3))
-def test_what_comes_out_keeps_every_rule(
+def test_the_result_of_the_mapping_follows_all_rules_of_batch(
     plan_of: Callable[..., Plan], kind: str, properties: Any, chosen: Any, records: Any
 ) -> None:
     properties = {**properties, "id": {}}
     if kind == "events":
-        properties["time"] = {}  # without a time, or with what looks like an action, the SCHEMA is refused
+        properties[
+            "time"
+        ] = {}  # without a time, or with a name that looks like an action, the SCHEMA is refused
     if kind == "audiences":
         properties["action"] = {}
     plan = plan_of(kind, properties, options=OPTIONS[kind], **chosen)
@@ -285,7 +287,7 @@ def test_what_comes_out_keeps_every_rule(
 
 
 def sorted_out(operation: Any) -> Any:
-    """Return an operation with its issues in one order."""
+    """Return an operation with its issues sorted."""
     if isinstance(operation, ProfileUpdate):
         return ProfileUpdate(
             operation.custom_id,
@@ -314,7 +316,7 @@ def test_every_property_of_a_user_is_sent_or_accounted_for(
 
 
 def holds_nothing(value: Any) -> bool:
-    """Tell whether there is nothing in a value that could be sent."""
+    """Return whether a value contains nothing that could be sent."""
     if isinstance(value, str):
         return not value.strip()
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The list of reason codes: complete, unique, each with what to do."""
+"""The reason codes are unique, and each has advice."""
 
 from __future__ import annotations
 

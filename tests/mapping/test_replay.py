@@ -1,4 +1,4 @@
-"""A historical replay lets through what is from its window, and only the types asked for."""
+"""A historical replay sends only records of its time window and of its types."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_window_includes_its_start_and_excludes_its_end(
         assert operation == outcome
 
 
-def test_the_time_of_a_profile_is_the_streams(plan_of: Callable[..., Plan]) -> None:
+def test_the_time_of_a_profile_comes_from_the_property_of_the_stream(plan_of: Callable[..., Plan]) -> None:
     properties: dict[str, Any] = {"id": {}, "created_at": {}, "changed": {}}
     plan = plan_of("profiles", properties, options={"time": "changed"}, replay=WINDOW)
     inside = {"id": "u", "created_at": "2020-01-01", "changed": "2023-11-14T13:00:00Z"}
@@ -55,7 +55,7 @@ def test_the_time_of_a_profile_is_the_streams(plan_of: Callable[..., Plan]) -> N
     assert plan({**inside, "changed": "2020-01-01"}, NOW) == OUTSIDE
 
 
-def test_an_open_window(plan_of: Callable[..., Plan]) -> None:
+def test_a_window_may_have_no_end(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("profiles", {"id": {}, "time": {}}, replay=ReplayOptions(start="2023-01-01"))
     assert isinstance(plan({"id": "u", "time": "2999-01-01"}, NOW), ProfileUpdate)
     assert plan({"id": "u", "time": "2022-12-31"}, NOW) == OUTSIDE
@@ -77,6 +77,6 @@ def test_a_start_that_is_not_before_the_end_is_refused(plan_of: Callable[..., Pl
         plan_of("profiles", {"id": {}}, replay=ReplayOptions(start="2024-03-01T00:00:00Z", end=end))
 
 
-def test_a_bound_that_is_no_date_is_refused(plan_of: Callable[..., Plan]) -> None:
+def test_a_bound_that_is_not_a_date_is_refused(plan_of: Callable[..., Plan]) -> None:
     with pytest.raises(ConfigurationError, match=r"replay\.end"):
         plan_of("profiles", {"id": {}}, replay=ReplayOptions(end="tomorrow"))

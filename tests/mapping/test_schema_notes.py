@@ -1,4 +1,4 @@
-"""Options that name nothing stop at the SCHEMA; those without meaning for the kind are reported there."""
+"""At the SCHEMA, options that name a missing property are refused and meaningless options are reported."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ PROPERTIES = {"id": TEXT, "at": {"type": "string", "format": "date-time"}, "even
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "told"),
+    ("kind", "options", "warning"),
     [
         ("profiles", {"mode": "mirror", "event": "x"}, "of kind `profiles`: `event`, `mode`. Set"),
         ("events", {"as_attribute": True}, "of kind `events`: `as_attribute`. Set `streams.people.kind`"),
     ],
 )
-def test_an_option_without_meaning_is_told_once(
-    plan_of: Callable[..., Plan], kind: str, options: dict[str, Any], told: str
+def test_an_option_without_meaning_is_reported_once(
+    plan_of: Callable[..., Plan], kind: str, options: dict[str, Any], warning: str
 ) -> None:
     notes = plan_of(kind, PROPERTIES, options=options).notes
-    assert len([note for note in notes if told in note]) == 1, notes
+    assert len([note for note in notes if warning in note]) == 1, notes
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_an_option_without_meaning_is_told_once(
         ("audiences", {"tags": "labels"}, "`streams.people.tags` names the property `labels`"),
     ],
 )
-def test_a_named_property_that_is_not_there_stops_at_the_schema(
+def test_an_option_that_names_a_missing_property_is_refused(
     plan_of: Callable[..., Plan], kind: str, options: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(ConfigurationError) as stopped:
@@ -65,14 +65,14 @@ def test_a_named_property_that_is_not_there_stops_at_the_schema(
     assert "It has: `id`, `at`, `event`, `audience`." in str(stopped.value)
 
 
-def test_the_names_there_are_show_what_is_invisible(plan_of: Callable[..., Plan]) -> None:
+def test_the_refusal_shows_invisible_characters_of_existing_names(plan_of: Callable[..., Plan]) -> None:
     with pytest.raises(ConfigurationError) as stopped:
         plan_of("profiles", {"\ufeffid": TEXT, "name\u00a0": TEXT}, custom_id="id")
     assert "`custom_id` names the property `id`" in str(stopped.value)
     assert "It has: `\\ufeffid`, `name\\u00a0`." in str(stopped.value)
 
 
-def test_a_schema_without_properties_announces_nothing_and_stops_nothing(
+def test_options_are_not_checked_against_a_schema_without_properties(
     plan_of: Callable[..., Plan],
 ) -> None:
     plan = plan_of("profiles", {}, options={"custom_id": "uid"})
@@ -89,15 +89,15 @@ def test_a_schema_without_properties_announces_nothing_and_stops_nothing(
         ("audiences", {"audience_property": "audience", "mode": "mirror", "allow_empty": True}),
     ],
 )
-def test_what_is_in_order_raises_no_doubt(
+def test_correct_options_are_not_reported(
     plan_of: Callable[..., Plan], kind: str, options: dict[str, Any]
 ) -> None:
     notes = plan_of(kind, {**PROPERTIES, "who": {"type": "object"}}, options=options).notes
     assert not [note for note in notes if "does not have" in note or "No meaning" in note], notes
 
 
-def test_a_country_is_read_as_regions_are(plan_of: Callable[..., Plan]) -> None:
-    """UK is what people write for GB."""
+def test_default_country_accepts_the_same_spellings_as_a_region(plan_of: Callable[..., Plan]) -> None:
+    """`UK` means `GB`."""
     for country in ("UK", "gb"):
         plan = plan_of("profiles", {"id": TEXT, "phone": TEXT}, default_country=country)
         operation: Any = plan({"id": "u1", "phone": "020 7946 0018"}, 0.0)

@@ -1,4 +1,4 @@
-"""Messages of the Segment spec: identify and track as promised, the rest where asked for."""
+"""Messages of the Segment spec: identify and track are mapped by default, other types on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NOW = 1_700_000_000.0
 TIME = "2023-11-14T22:00:00Z"
-TOLD = "2023-11-14T22:00:00.000Z"
+TIMESTAMP = "2023-11-14T22:00:00.000Z"
 EVERY_TYPE = {"types": ("identify", "track", "page", "screen", "group")}
 SCHEMA: dict[str, Any] = {"type": {}, "userId": {}, "traits": {}, "context": {}, "properties": {}}
 
@@ -27,10 +27,10 @@ def identify(**fields: Any) -> dict[str, Any]:
 
 
 def track(**fields: Any) -> dict[str, Any]:
-    return {"type": "track", "userId": "u", "event": "E", "timestamp": TOLD, **fields}
+    return {"type": "track", "userId": "u", "event": "E", "timestamp": TIMESTAMP, **fields}
 
 
-def test_the_documented_identify(plan_of: Callable[..., Plan]) -> None:
+def test_the_identify_message_of_the_documentation(plan_of: Callable[..., Plan]) -> None:
     message = identify(
         userId="97980cfea0067",
         traits={
@@ -39,7 +39,7 @@ def test_the_documented_identify(plan_of: Callable[..., Plan]) -> None:
             "logins": 5,
         },
         context={"timezone": "Europe/Paris", "locale": "fr-FR", "ip": "127.0.0.1"},
-        messageId="m", timestamp=TOLD,
+        messageId="m", timestamp=TIMESTAMP,
     )  # fmt: skip
     attributes = {
         "name": "Peter Gibbons", "$email_address": "peter@example.com",
@@ -52,10 +52,10 @@ def test_the_documented_identify(plan_of: Callable[..., Plan]) -> None:
         assert plan(message, NOW) == ProfileUpdate("97980cfea0067", attributes, [])
 
 
-def test_the_documented_track(plan_of: Callable[..., Plan]) -> None:
+def test_the_track_message_of_the_documentation(plan_of: Callable[..., Plan]) -> None:
     message = track(
         event="User Registered",
-        timestamp=TOLD,
+        timestamp=TIMESTAMP,
         properties={"plan": "Pro Annual", "accountType": "Facebook"},
         context={"locale": "fr-FR", "traits": {"email": "a@b.co"}},
     )
@@ -86,13 +86,15 @@ def test_the_documented_track(plan_of: Callable[..., Plan]) -> None:
         pytest.param({"total_revenue_90_days": 42}, {"total_revenue_90_days": 42}, id="computed"),
     ],
 )  # fmt: skip
-def test_traits_go_by_name_and_value(plan_of: Callable[..., Plan], traits: Any, attributes: Any) -> None:
+def test_traits_become_attributes_by_name_and_value(
+    plan_of: Callable[..., Plan], traits: Any, attributes: Any
+) -> None:
     plan = plan_of("segment", SCHEMA)
     for _ in range(2):
         assert plan(identify(traits=traits), NOW) == ProfileUpdate("u", attributes, [])
 
 
-def test_context_traits_fill_in_what_traits_do_not_have(plan_of: Callable[..., Plan]) -> None:
+def test_context_traits_complete_the_traits(plan_of: Callable[..., Plan]) -> None:
     message = identify(
         traits={"plan": "gold", "email": "new@b.co", "gone": None},
         context={"traits": {"plan": "free", "email": "old@b.co", "gone": 1, "only": 1}},
@@ -101,15 +103,15 @@ def test_context_traits_fill_in_what_traits_do_not_have(plan_of: Callable[..., P
     assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", attributes, [])
 
 
-@pytest.mark.parametrize("said", [None, "", " "])
-def test_an_empty_locale_or_timezone_of_the_device_says_nothing(
-    plan_of: Callable[..., Plan], said: Any
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_an_empty_locale_or_timezone_of_the_device_is_ignored(
+    plan_of: Callable[..., Plan], value: Any
 ) -> None:
-    message = identify(traits={"plan": "x"}, context={"locale": said, "timezone": said})
+    message = identify(traits={"plan": "x"}, context={"locale": value, "timezone": value})
     assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", {"plan": "x"}, [])
 
 
-def test_traits_go_before_the_context_of_the_device(plan_of: Callable[..., Plan]) -> None:
+def test_traits_win_over_the_context_of_the_device(plan_of: Callable[..., Plan]) -> None:
     message = identify(traits={"language": "en"}, context={"locale": "fr-FR", "timezone": None})
     attributes = {"$language": "en", "$region": "FR"}
     assert plan_of("segment", SCHEMA)(message, NOW) == ProfileUpdate("u", attributes, [])
@@ -129,9 +131,7 @@ def test_traits_go_before_the_context_of_the_device(plan_of: Callable[..., Plan]
         ({"type": "group", "userId": "u", "groupId": [[1]]}, "groupId"),
     ],
 )
-def test_a_fault_says_where_in_the_message_it_is(
-    plan_of: Callable[..., Plan], message: Any, path: str
-) -> None:
+def test_an_issue_has_the_path_in_the_message(plan_of: Callable[..., Plan], message: Any, path: str) -> None:
     plan = plan_of("segment", SCHEMA, options=EVERY_TYPE)
     update = plan(message, NOW)
     assert isinstance(update, ProfileUpdate)
@@ -160,10 +160,10 @@ def test_a_fault_says_where_in_the_message_it_is(
                      ProfileUpdate("u", {"industry": "Tech"}, []), id="group-without-a-name-deletes-none"),
     ],
 )  # fmt: skip
-def test_page_screen_and_group_only_where_types_ask(
+def test_page_screen_and_group_are_mapped_only_if_types_lists_them(
     plan_of: Callable[..., Plan], message: Any, operation: Any
 ) -> None:
-    message |= {"userId": "u", "timestamp": TOLD}
+    message |= {"userId": "u", "timestamp": TIMESTAMP}
     assert plan_of("segment", SCHEMA, options=EVERY_TYPE)(message, NOW) == operation
     assert plan_of("segment", SCHEMA)(message, NOW) == Ignored("segment_type_not_selected")
 
@@ -198,14 +198,16 @@ def test_a_message_that_cannot_be_sent_is_rejected(
 
 
 @pytest.mark.parametrize("field", ["timestamp", "originalTimestamp", "sentAt", "receivedAt"])
-def test_the_time_of_a_message(plan_of: Callable[..., Plan], field: str) -> None:
+def test_every_time_of_a_message_can_be_the_time_of_the_event(
+    plan_of: Callable[..., Plan], field: str
+) -> None:
     later = {"receivedAt": "2023-11-14T22:10:00Z"}
-    update = plan_of("segment", SCHEMA)(track(**{**later, "timestamp": None, field: TOLD}), NOW)
+    update = plan_of("segment", SCHEMA)(track(**{**later, "timestamp": None, field: TIMESTAMP}), NOW)
     assert isinstance(update, ProfileUpdate)
     assert update.events[0]["time"] == TIME
 
 
-def test_the_names_of_the_peer(plan_of: Callable[..., Plan]) -> None:
+def test_attribute_naming_segment_makes_the_names_of_segment(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("segment", SCHEMA, attribute_naming="segment")
     traits = {"firstName": "a", "nb_orders": 1, "Foo-Bar baz": "c", "language": "fr", "éà": 1}
     attributes = {"firstname": "a", "nb_orders": 1, "foobarbaz": "c", "language": "fr", "ea": 1}
@@ -215,7 +217,9 @@ def test_the_names_of_the_peer(plan_of: Callable[..., Plan]) -> None:
     assert update.events == [{"name": "achat_termin___", "time": TIME}]
 
 
-def test_the_mapping_of_the_stream_by_name_and_by_path(plan_of: Callable[..., Plan]) -> None:
+def test_the_option_attributes_maps_traits_and_properties_by_name_and_by_path(
+    plan_of: Callable[..., Plan],
+) -> None:
     options = {
         "attributes": {
             "mail": "$email_address", "traits.plan": "tier", "properties.plan": None,
@@ -236,7 +240,7 @@ def test_a_wrong_mapping_is_refused_before_the_first_message(plan_of: Callable[.
         plan_of("segment", SCHEMA, options={"attributes": {"a": "$nope"}})
 
 
-def test_what_stands_beside_the_envelope_is_told(plan_of: Callable[..., Plan]) -> None:
+def test_properties_outside_the_segment_spec_are_reported_once(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("segment", {**SCHEMA, "plan": {}})
     assert plan.notes == ("Property `plan` is not part of the Segment spec and is not sent.",)
     for _ in range(2):
@@ -245,7 +249,7 @@ def test_what_stands_beside_the_envelope_is_told(plan_of: Callable[..., Plan]) -
     assert plan.take_new_notes() == ()
 
 
-def test_an_answer_leads_back_to_the_paths(plan_of: Callable[..., Plan]) -> None:
+def test_an_attribute_is_traced_back_to_its_paths(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("segment", SCHEMA)
     plan(identify(traits={"Plan": 1}, context={"timezone": "UTC"}), NOW)
     assert plan.properties_of("plan") == ("traits.Plan", "context.traits.Plan")
@@ -253,7 +257,7 @@ def test_an_answer_leads_back_to_the_paths(plan_of: Callable[..., Plan]) -> None
     assert ("traits.Plan", "plan") in [(row.property, row.target) for row in plan.rows]
 
 
-def test_a_source_that_invents_names_does_not_fill_the_memory(plan_of: Callable[..., Plan]) -> None:
+def test_ever_new_names_of_traits_do_not_fill_the_memory(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("segment", SCHEMA)
     for number in range(5_000):
         plan(identify(traits={f"t{number}": 1}), NOW)
@@ -261,7 +265,7 @@ def test_a_source_that_invents_names_does_not_fill_the_memory(plan_of: Callable[
     assert plan(identify(traits={"a b": 1, "aB": 2}), NOW) == plan(identify(traits={"aB": 2, "a b": 1}), NOW)
 
 
-def test_the_record_of_a_computed_trait_as_a_track(plan_of: Callable[..., Plan]) -> None:
+def test_a_computed_trait_may_come_as_a_track_message(plan_of: Callable[..., Plan]) -> None:
     message = track(event="Trait Computed", properties={"trait_key": "ltv", "ltv": Decimal("9.5")})
     event = {
         "name": "trait_computed",
@@ -272,15 +276,19 @@ def test_the_record_of_a_computed_trait_as_a_track(plan_of: Callable[..., Plan])
 
 
 @pytest.mark.parametrize("empty", [None, ""])
-def test_two_empty_traits_of_one_name_delete_it_once(plan_of: Callable[..., Plan], empty: str | None) -> None:
-    """However many spellings of the name the mapping knows, one goes."""
+def test_two_empty_traits_of_one_attribute_delete_it_once(
+    plan_of: Callable[..., Plan], empty: str | None
+) -> None:
+    """The attribute is sent under one of its spellings only."""
     plan = plan_of("segment", SCHEMA, options={"attributes": {"traits.x": "date(a)"}})
     update = plan(identify(traits={"x": empty, "a": empty}), NOW)
     assert isinstance(update, ProfileUpdate)
     assert len(update.attributes) == 1
 
 
-def test_a_port_of_thousands_of_digits_costs_only_its_trait(plan_of: Callable[..., Plan]) -> None:
+def test_a_url_with_a_port_of_thousands_of_digits_rejects_only_its_trait(
+    plan_of: Callable[..., Plan],
+) -> None:
     traits = {"site": f"http://h:{'9' * 5000}/", "plan": "plus"}
     update = plan_of("segment", SCHEMA)(identify(traits=traits), NOW)
     assert isinstance(update, ProfileUpdate)
@@ -288,17 +296,17 @@ def test_a_port_of_thousands_of_digits_costs_only_its_trait(plan_of: Callable[..
     assert [issue.reason.code for issue in update.issues] == ["value_too_long"]
 
 
-def test_a_number_of_something_is_no_date(plan_of: Callable[..., Plan]) -> None:
-    """No month is above 12 and no day above 31; what only this year's calendar lacks is a date gone wrong."""
+def test_a_number_in_the_form_of_a_date_is_not_a_date(plan_of: Callable[..., Plan]) -> None:
+    """With a month above 12 or a day above 31 a text is not a date; 30 February would be a bad date."""
     traits = {"order": "2024-57-12", "part": "1234-12-78"}
     assert plan_of("segment", SCHEMA)(identify(traits=traits), NOW) == ProfileUpdate("u", traits, [])
 
 
 @pytest.mark.parametrize("trait", ["2024-01-01T00:00:00Z", "https://example.com", "plain"])
-def test_a_trait_and_a_property_of_the_device_never_go_under_two_spellings(
+def test_a_trait_and_a_property_of_the_device_are_never_sent_as_two_spellings(
     plan_of: Callable[..., Plan], trait: str
 ) -> None:
-    """The trait wins, as where both have the same key: Batch takes no two spellings of one attribute."""
+    """The trait wins, because Batch does not accept two spellings of one attribute."""
     options = {"attributes": {"context.timezone": "tz"}}
     plan = plan_of("segment", SCHEMA, options=options)
     update = plan(identify(traits={"tz": trait}, context={"timezone": "Europe/Paris"}), NOW)

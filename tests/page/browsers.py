@@ -1,4 +1,4 @@
-"""The browser of the machine: found, or installed where that is allowed, or the test ends for want of it."""
+"""The browser of this machine: found, or installed where that is allowed; without one the test ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INSTALLED_WITHIN = 600
 
 
 def missing(what: str) -> None:
-    """End a test for want of a browser: a failure where `BROWSER=required` (as in CI), a skip elsewhere."""
+    """End a test that has no browser: as failed if `BROWSER=required` (as in CI), as skipped otherwise."""
     if os.environ.get("BROWSER") == "required":
         pytest.fail(f"{what}, and BROWSER=required says that the page must be tested")
     pytest.skip(what)

@@ -83,24 +83,24 @@ def look(browser: Browser, runs_page: RunsPage, request: pytest.FixtureRequest) 
 
 @contextmanager
 def visiting(browser: Browser, url: str, scheme: Any) -> Iterator[Visit]:
-    """Visit a page in a window of its own; at the end nothing may be wrong or come from elsewhere."""
+    """Visit a page in a new window; errors in the console and requests to other hosts fail the test."""
     context = browser.new_context(
         color_scheme=scheme, viewport={"width": 1280, "height": 900}, service_workers="block"
     )
     context.set_default_timeout(10_000)
     visit = Visit(context.new_page(), url)
 
-    def said(message: ConsoleMessage) -> None:
+    def on_message(message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            visit.complaints.append(message.text)
+            visit.errors.append(message.text)
 
-    visit.page.on("console", said)
-    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.on("console", on_message)
+    visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
     visit.page.on("request", lambda asked: visit.hosts.add(urlsplit(asked.url).netloc))
     yield visit
     visit.page.wait_for_timeout(50)
     context.close()
-    assert visit.complaints == []
+    assert visit.errors == []
     assert visit.hosts <= {urlsplit(url).netloc}
 
 
@@ -113,7 +113,7 @@ def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBa
 
 @pytest.fixture
 def server(running_server: LocalBatch) -> LocalBatch:
-    """The same, emptied."""
+    """The local Batch of the session, emptied, without rates and delays."""
     running_server.reset()
     running_server.post("settings", {"rates": False, "latency": 0, "index_seconds": 0})
     return running_server
@@ -121,6 +121,6 @@ def server(running_server: LocalBatch) -> LocalBatch:
 
 @pytest.fixture(scope="session")
 def shots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go, to be looked at: `--basetemp` tells where."""
+    """The folder of the screenshots, below `--basetemp`."""
     _ = request
     return tmp_path_factory.mktemp("screenshots")

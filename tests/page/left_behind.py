@@ -1,4 +1,4 @@
-"""A work folder as 60 nights leave it behind: most were good, one failed, one was killed."""
+"""A work folder as 60 nights leave it: most succeeded, one failed, one was killed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def tally(read: int, unchanged: int, reasons: dict[str, int], rejected: int = 0)
 
 
 def leave_behind(work: Path) -> Path:
-    """Write the folder."""
+    """Write the folder and return it."""
     nights = [night(number) for number in range(1, 61)]
     nights[59]["streams"] = {
         "customers": tally(52_392, 500, {"invalid_email": 2, "missing_custom_id": 1, HOSTILE: 1}, rejected=2),

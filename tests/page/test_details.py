@@ -1,4 +1,4 @@
-"""What the local Batch's page shows of one request, one profile, one audience, and the ways between them."""
+"""The local Batch's page: details of a request, a profile and an audience, and the links between them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_click_on_a_request_shows_body_answer_and_each_partial_error(
     detail.get_by_text("SUCCESS_WITH_PARTIAL_ERRORS").wait_for()
 
 
-def test_from_a_member_to_their_profile_and_back(visit: Visit, server: LocalBatch) -> None:
+def test_a_member_links_to_their_profile_which_links_back(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     page = visit.open("audiences/project/big_spenders")
     page.get_by_label("Search members").fill("u00")
@@ -76,7 +76,7 @@ def test_from_a_member_to_their_profile_and_back(visit: Visit, server: LocalBatc
     page.get_by_role("heading", name="u007").wait_for()
 
 
-def test_the_address_stands_beside_an_opaque_id(visit: Visit, server: LocalBatch) -> None:
+def test_the_email_address_is_shown_beside_an_opaque_id(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     page = visit.open("profiles")
     page.get_by_role("link", name=re.compile("u001.*p1@example.com", re.DOTALL)).wait_for()
@@ -136,10 +136,10 @@ def test_the_keyboard_searches_moves_opens_and_leaves(visit: Visit, server: Loca
 
 
 @pytest.mark.parametrize(("chosen", "reached"), [("", "u000"), ("/u002", "u003")])
-def test_arrows_begin_in_the_list_where_nothing_has_the_focus(
+def test_arrow_keys_begin_in_the_list_if_nothing_has_the_focus(
     visit: Visit, server: LocalBatch, chosen: str, reached: str
 ) -> None:
-    """At its first line, or behind the one that an address has opened."""
+    """They begin at its first line, or after the one that the address has opened."""
     fill(server)
     page = visit.open(f"profiles{chosen}")
     page.locator("#profiles-list").get_by_role("link", name="u001").wait_for()
@@ -147,7 +147,7 @@ def test_arrows_begin_in_the_list_where_nothing_has_the_focus(
     assert focused(page) == reached
 
 
-def test_a_slash_that_is_typed_is_a_slash(visit: Visit, server: LocalBatch) -> None:
+def test_a_slash_typed_into_a_field_does_not_open_the_search(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     page = visit.open("faults")
     page.get_by_label("A rule of your own").fill("a")
@@ -155,7 +155,7 @@ def test_a_slash_that_is_typed_is_a_slash(visit: Visit, server: LocalBatch) -> N
     assert page.get_by_label("A rule of your own").input_value() == "a/"
 
 
-def test_empty_lists_say_what_is_true(visit: Visit, server: LocalBatch) -> None:
+def test_empty_lists_say_why_they_are_empty(visit: Visit, server: LocalBatch) -> None:
     page = visit.open("requests")
     page.get_by_text("No requests yet. Set api_url to").wait_for()
     page = visit.open("profiles")
@@ -173,7 +173,7 @@ def test_empty_lists_say_what_is_true(visit: Visit, server: LocalBatch) -> None:
     page = visit.open("profiles/stranger")
     page.get_by_text("Profile “stranger” not found.").wait_for()
     visit.open("rates").get_by_role("heading", name="Everything else").wait_for()
-    visit.complaints[:] = [text for text in visit.complaints if "404" not in text]
+    visit.errors[:] = [text for text in visit.errors if "404" not in text]
 
 
 def test_ten_thousand_profiles_and_sixty_events_come_in_pages(visit: Visit, server: LocalBatch) -> None:
@@ -228,7 +228,7 @@ def test_at_390_pixels_tabs_status_and_details_are_in_view(visit: Visit, server:
     page.locator("#requests-list tr").first.wait_for()
 
 
-def test_a_long_name_is_cut_and_its_full_text_at_hand(visit: Visit, server: LocalBatch) -> None:
+def test_a_long_name_is_cut_and_its_full_text_is_available(visit: Visit, server: LocalBatch) -> None:
     call(server, "POST", "/profiles/update", [entry(LONG)])
     page = visit.open("profiles")
     item = page.locator("#profiles-list a")
@@ -240,13 +240,13 @@ def test_a_long_name_is_cut_and_its_full_text_at_hand(visit: Visit, server: Loca
 
 
 def focused(page: Page) -> str:
-    """Return the first line of what has the focus."""
+    """Return the first line of the focused element."""
     text: str = page.evaluate("document.activeElement.innerText")
     return text.partition("\n")[0]
 
 
 def in_view(page: Page, box: Any) -> bool:
-    """Tell whether a box lies within the window's width, and begins within its height."""
+    """Return whether a box lies within the window's width and begins within its height."""
     assert page.viewport_size is not None
     width, height = page.viewport_size["width"], page.viewport_size["height"]
     return bool(box["x"] >= 0 and box["x"] + box["width"] <= width and 0 <= box["y"] < height)

@@ -1,4 +1,4 @@
-"""The local Batch's page, in a real browser: what arrived is there to see, with mouse, keyboard and eyes."""
+"""The local Batch's page in a real browser: it shows what arrived, and works with mouse and keyboard."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_requests_show_status_size_and_partial_errors(visit: Visit, server: Loca
     until(page, "document.querySelectorAll('#requests-list tr').length === 2")
 
 
-def test_requests_can_be_held_still(visit: Visit, server: LocalBatch) -> None:
+def test_the_list_of_requests_can_be_paused(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     page = visit.open("requests")
     page.locator("#requests-list tr").first.wait_for()
@@ -116,7 +116,7 @@ def test_profiles_come_page_by_page(visit: Visit, server: LocalBatch) -> None:
 
 
 def test_an_address_leads_straight_to_a_profile(visit: Visit, server: LocalBatch) -> None:
-    """A link can be kept or sent, whatever the ID holds."""
+    """A link can be kept or sent, for any characters in the ID."""
     entry = {"identifiers": {"custom_id": "a/b?c#d %"}, "attributes": {"plan": "pro"}}
     call(server, "POST", "/profiles/update", [entry])
     page = visit.open("profiles")
@@ -126,7 +126,7 @@ def test_an_address_leads_straight_to_a_profile(visit: Visit, server: LocalBatch
     page.get_by_role("heading", name="a/b?c#d %").wait_for()
 
 
-def test_what_arrives_is_text_and_never_markup(visit: Visit, server: LocalBatch) -> None:
+def test_received_values_are_shown_as_text_and_never_as_markup(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     call(
         server, "POST", "/profiles/update", [{"identifiers": {"custom_id": HOSTILE}, "attributes": {"a": 1}}]
@@ -158,8 +158,8 @@ def test_an_audience_shows_members_and_the_state_of_its_index(visit: Visit, serv
     page.locator("#audience").get_by_text("56 members").wait_for()
 
 
-def test_rates_are_a_live_picture_against_the_limits(visit: Visit, server: LocalBatch) -> None:
-    """Bars for what went through and what was refused, a line for the limit, and the same in words."""
+def test_rates_are_drawn_live_against_the_limits(visit: Visit, server: LocalBatch) -> None:
+    """Bars show accepted and refused calls, a line shows the limit, and a label says the same in words."""
     page = visit.open("rates")
     server.post("settings", {"rates": True})
     codes = [call(server, "GET", "/audiences/list", None).status_code for _ in range(4)]
@@ -179,7 +179,7 @@ def test_rates_are_a_live_picture_against_the_limits(visit: Visit, server: Local
 
 
 def test_faults_are_switched_by_keyboard_alone(visit: Visit, server: LocalBatch) -> None:
-    """From the top of the page: to the tab, to a ready-made fault, its switch, and away with it."""
+    """The keyboard reaches the tab, adds a ready-made fault, switches it off and removes it."""
     page = visit.open()
     page.locator("#tab-requests").focus()
     for _ in range(4):
@@ -201,7 +201,7 @@ def test_faults_are_switched_by_keyboard_alone(visit: Visit, server: LocalBatch)
     assert focused(page) != ""
 
 
-def test_a_rule_of_ones_own_is_added_and_a_wrong_one_told(visit: Visit, server: LocalBatch) -> None:
+def test_a_custom_rule_is_added_and_a_wrong_one_is_reported(visit: Visit, server: LocalBatch) -> None:
     page = visit.open("faults")
     page.get_by_label("A rule of your own").fill('{"do": "nonsense"}')
     page.get_by_role("button", name="Add the rule").click()
@@ -210,10 +210,10 @@ def test_a_rule_of_ones_own_is_added_and_a_wrong_one_told(visit: Visit, server: 
     page.get_by_role("button", name="Add the rule").click()
     page.get_by_role("switch", name="mine").wait_for()
     assert server.get("faults")["faults"][0]["name"] == "mine"
-    visit.complaints[:] = [text for text in visit.complaints if "400" not in text]
+    visit.errors[:] = [text for text in visit.errors if "400" not in text]
 
 
-def test_everything_is_forgotten_only_after_a_question(visit: Visit, server: LocalBatch) -> None:
+def test_everything_is_forgotten_only_after_a_confirmation(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     page = visit.open("faults")
     page.get_by_role("button", name="Forget everything").first.click()
@@ -225,7 +225,7 @@ def test_everything_is_forgotten_only_after_a_question(visit: Visit, server: Loc
     assert server.summary()["profiles"] == 0
 
 
-def test_it_refreshes_by_itself_and_leaves_focus_and_text_alone(visit: Visit, server: LocalBatch) -> None:
+def test_the_page_refreshes_by_itself_and_keeps_focus_and_text(visit: Visit, server: LocalBatch) -> None:
     fill(server)
     page = visit.open("profiles")
     box = page.get_by_label("Search profiles")
@@ -245,13 +245,13 @@ def test_it_refreshes_by_itself_and_leaves_focus_and_text_alone(visit: Visit, se
     assert focused(page).startswith("u005")
 
 
-def test_it_says_when_the_local_batch_is_gone(visit: Visit, server: LocalBatch) -> None:
+def test_the_page_says_when_the_local_batch_does_not_answer(visit: Visit, server: LocalBatch) -> None:
     page = visit.open()
     page.route("**/_/**", lambda route: route.abort())
     page.get_by_text("Does not answer").wait_for()
     page.unroute("**/_/**")
     page.get_by_text("Live", exact=True).wait_for()
-    visit.complaints.clear()
+    visit.errors.clear()
     assert server.summary()["profiles"] == 0
 
 
@@ -262,7 +262,7 @@ def test_it_says_when_the_local_batch_is_gone(visit: Visit, server: LocalBatch) 
 def test_every_view_is_readable_in_light_and_dark(
     visit: Visit, server: LocalBatch, view: str, shots: Path
 ) -> None:
-    """The text stands out from what is behind it by 4.5 to 1 (WCAG AA), disabled controls aside."""
+    """Text has a contrast of 4.5 to 1 to its background (WCAG AA), except in disabled controls."""
     fill(server)
     server.fault({"answer": {"status": 503}}, path="*/nothing")
     page = visit.open(view)
@@ -274,7 +274,7 @@ def test_every_view_is_readable_in_light_and_dark(
 
 
 @pytest.mark.parametrize("width", [360, 820])
-def test_it_fits_a_narrow_window(visit: Visit, server: LocalBatch, width: int, shots: Path) -> None:
+def test_the_page_fits_a_narrow_window(visit: Visit, server: LocalBatch, width: int, shots: Path) -> None:
     fill(server)
     visit.page.set_viewport_size({"width": width, "height": 800})
     for view in ("requests", "profiles/u001", "audiences/project/big_spenders", "rates", "faults"):
@@ -303,15 +303,15 @@ def test_the_name_of_a_fault_has_the_width_of_a_narrow_window(visit: Visit, serv
     assert (box["width"] > 200, box["height"] < 30) == (True, True)
 
 
-def test_a_request_that_never_came_is_not_called_forgotten(visit: Visit) -> None:
+def test_a_request_that_never_came_is_reported_as_unknown(visit: Visit) -> None:
     page = visit.page
     page.goto(f"{visit.url}/#/requests/99")
     page.get_by_text("Request 99 is not here").wait_for()
-    visit.complaints.clear()
+    visit.errors.clear()
 
 
 def focused(page: Page) -> str:
-    """Return the name of what has the focus."""
+    """Return the name of the focused element."""
     name: str = page.evaluate(
         "document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || ''"
     )
@@ -319,7 +319,7 @@ def focused(page: Page) -> str:
 
 
 def tab_to(page: Page, name: str, *, back: bool = False) -> None:
-    """Press Tab until something whose name begins so has the focus."""
+    """Press Tab until an element whose name begins with `name` has the focus."""
     for _ in range(40):
         if focused(page).startswith(name):
             return

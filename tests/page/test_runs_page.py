@@ -62,13 +62,13 @@ def test_a_run_says_why_it_stopped_or_that_it_did_not_end(look: Visit) -> None:
     page.locator("#run").get_by_text("A dry run: nothing was sent").wait_for()
 
 
-def test_what_runs_left_is_text_and_never_markup(look: Visit) -> None:
+def test_values_of_runs_are_shown_as_text_and_never_as_markup(look: Visit) -> None:
     page = look.open(f"runs/{LAST}")
     page.locator("#run").get_by_text(HOSTILE[1:]).first.wait_for()
     assert page.locator("main img").count() == 0
 
 
-def test_search_and_filter_stand_in_the_address(look: Visit) -> None:
+def test_search_and_filter_are_kept_in_the_address(look: Visit) -> None:
     page = look.open("runs")
     page.keyboard.press("/")
     page.keyboard.type("missing_custom")
@@ -101,7 +101,7 @@ def test_the_keyboard_moves_opens_and_leaves(look: Visit) -> None:
 
 
 @pytest.mark.parametrize("look", ["light", "dark"], indirect=True)
-def test_it_is_readable_in_light_and_dark(look: Visit, shots: Path) -> None:
+def test_the_page_is_readable_in_light_and_dark(look: Visit, shots: Path) -> None:
     page = look.open(f"runs/{LAST}")
     page.locator("#run details summary").first.click()
     page.screenshot(
@@ -111,7 +111,7 @@ def test_it_is_readable_in_light_and_dark(look: Visit, shots: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 390, 820])
-def test_it_fits_a_narrow_window(look: Visit, width: int) -> None:
+def test_the_page_fits_a_narrow_window(look: Visit, width: int) -> None:
     look.page.set_viewport_size({"width": width, "height": 800})
     for view in ("runs", f"runs/{LAST}", "runs?search=nowhere"):
         page = look.open(view)
@@ -124,7 +124,7 @@ def test_it_fits_a_narrow_window(look: Visit, width: int) -> None:
     page.locator("#run").get_by_text(LONG).first.wait_for()
 
 
-def test_an_empty_folder_says_what_to_look_for(look: Visit) -> None:
+def test_an_empty_or_unreadable_folder_is_explained(look: Visit) -> None:
     page = look.page
     empty = {"total": 0, "found": 0, "outcomes": {"failed": 0, "did_not_end": 0}, "totals": {}, "runs": []}
     page.route("**/_/runs?**", lambda route: route.fulfill(json=empty))
@@ -136,4 +136,4 @@ def test_an_empty_folder_says_what_to_look_for(look: Visit) -> None:
     page.get_by_text("Cannot read the folder").wait_for()
     page.unroute("**/_/runs?**")
     page.get_by_text("Live", exact=True).wait_for()
-    look.complaints[:] = [text for text in look.complaints if "503" not in text]
+    look.errors[:] = [text for text in look.errors if "503" not in text]

@@ -17,11 +17,11 @@ KEYS = {"Authorization": "Bearer key-of-the-tests", "X-Batch-Project": "project_
 
 @dataclass
 class Visit:
-    """A page, and what it complained of and asked for since it was opened."""
+    """A page, with the errors it reported and the hosts it called since it was opened."""
 
     page: Page
     url: str
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
 
     def open(self, view: str = "") -> Page:
@@ -79,4 +79,4 @@ CONTRAST = """() => {
   }
   return [...new Set(poor)];
 }"""
-"""Every visible text whose colour is too near to what is behind it."""
+"""JavaScript that returns every visible text with too little contrast to its background."""

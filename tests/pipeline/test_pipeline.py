@@ -1,6 +1,6 @@
 """The demo's pipeline, on part of its data: PostgreSQL, Meltano, target-batch, the local Batch.
 
-The verdict comes from what the local Batch recorded, held against the database.
+The verdict compares what the local Batch recorded with the database.
 """
 
 from __future__ import annotations

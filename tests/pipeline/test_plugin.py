@@ -37,7 +37,7 @@ def project(tmp_path: Path, batch: LocalBatch) -> Project:
 
 
 def test_each_setting_of_the_definition_is_one_that_meltano_knows() -> None:
-    """Kinds, options and keys by Meltano's own schema."""
+    """Kinds, options and keys are valid by Meltano's own schema."""
     whole = meltanos_schema()
     checker = jsonschema.Draft202012Validator({"$defs": whole["$defs"], "$ref": "#/$defs/base_setting"})
     plugin = definition()
@@ -50,10 +50,10 @@ def test_each_setting_of_the_definition_is_one_that_meltano_knows() -> None:
 
 
 def test_every_command_works_in_meltano(project: Project, batch: LocalBatch) -> None:
-    """As a user would go: check, look, load, see the runs and the rejects, replay what was refused."""
+    """As a user would: check, explain, load, replay an archive, and look at the runs and the rejects."""
     assert "All settings are right" in project.meltano("invoke", "target-batch:check")
-    told = project.meltano("invoke", "target-batch:explain", "--input", str(EXAMPLES / "users.csv"))
-    assert "$email_address" in told
+    output = project.meltano("invoke", "target-batch:explain", "--input", str(EXAMPLES / "users.csv"))
+    assert "$email_address" in output
     project.meltano("invoke", "target-batch", "--input", str(EXAMPLES / "users.singer"))
     assert batch.summary()["profiles"] == 3
     archive = str(EXAMPLES / "segment-archive.jsonl")
@@ -67,7 +67,7 @@ def test_every_command_works_in_meltano(project: Project, batch: LocalBatch) -> 
 
 
 def test_the_definition_installs_what_its_commands_need(tmp_path: Path) -> None:
-    """`meltano add` with the definition as it is, over a wheel of this checkout, as in the quick start."""
+    """`meltano add` installs the definition with a wheel of this checkout, as in the quick start."""
     wheels = tmp_path / "dist"
     build = [
         sys.executable,
@@ -94,8 +94,8 @@ def test_the_definition_installs_what_its_commands_need(tmp_path: Path) -> None:
 
 
 def test_the_connection_test_of_meltano_makes_one_read_only_call(project: Project, batch: LocalBatch) -> None:
-    """Its verdict, whatever Meltano 4.4.1 does when it ends a process that has ended already."""
-    told = project.meltano("--log-level", "debug", "config", "test", "target-batch", codes=(0, 1))
-    assert "All settings are right: Batch opens with these keys. Nothing was written." in told
-    assert "Test data was written" in told
+    """The target reports success, although Meltano 4.4.1 may fail when it ends a process that has ended."""
+    output = project.meltano("--log-level", "debug", "config", "test", "target-batch", codes=(0, 1))
+    assert "All settings are right: Batch opens with these keys. Nothing was written." in output
+    assert "Test data was written" in output
     assert [request["method"] for request in batch.requests()] == ["GET"]

@@ -1,4 +1,4 @@
-"""The demo's verdict can be negative: whatever differs on one side shows in a line."""
+"""The demo's verdict can be negative: any difference between the two sides shows in a line."""
 
 from __future__ import annotations
 

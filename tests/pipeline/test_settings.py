@@ -1,4 +1,4 @@
-"""Every setting through a real Meltano: by variable, by `config set`, in `meltano.yml`; each as meant."""
+"""Every setting arrives unchanged through a real Meltano: by variable, `config set` or `meltano.yml`."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ config = nested(read([sys.argv[sys.argv.index("--config") + 1]]))
 own = msgspec.to_builtins(load(config), enc_hook=lambda secret: secret.reveal())
 print("READ " + json.dumps(own | {{name: config.get(name) for name in SDK_SETTINGS}}), flush=True)
 """
-"""Stands for the target's executable, as if `faker` was installed beside it, and shows what the target makes
-of the file that it is given."""
+"""A stand-in for the target's executable, as if `faker` were installed beside it, that prints how the target
+reads the file it is given."""
 
 CHOSEN: dict[str, Any] = {
     "rest_api_key": "shown-by-the-reader",
@@ -101,8 +101,8 @@ def meant() -> dict[str, Any]:
 
 def arrived(project: Project, **variables: str) -> dict[str, Any]:
     """Invoke the target through Meltano; return what it read, without what was not set."""
-    told = project.meltano("invoke", "target-batch", variables=variables)
-    (line,) = (line for line in told.splitlines() if line.startswith("READ "))
+    output = project.meltano("invoke", "target-batch", variables=variables)
+    (line,) = (line for line in output.splitlines() if line.startswith("READ "))
     found: dict[str, Any] = json.loads(line.removeprefix("READ "))
     for stream, options in found["streams"].items():
         asked = meant()["streams"].get(stream, options)
@@ -135,17 +135,17 @@ def test_every_setting_arrives_from_meltano_yml(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["dry_run", "flattening_enabled"])
-def test_a_word_that_is_no_boolean_reaches_the_target_and_is_refused(tmp_path: Path, name: str) -> None:
-    """Meltano's own kind would make false of it, and the run would be live."""
+def test_a_word_that_is_not_a_boolean_reaches_the_target_and_is_refused(tmp_path: Path, name: str) -> None:
+    """Meltano's own boolean kind would turn it into false, and the run would be live."""
     project = Project(tmp_path, {**REQUIRED, "api_url": "http://localhost:9", name: "ture"})
     project.add_tap("tap-lines", [schema("users", {"user_id": STRING})])
-    told = project.meltano("run", "tap-lines", "target-batch", codes=(1,))
-    assert f"The setting `{name}` is wrong: Expected `true` or `false`" in told
+    output = project.meltano("run", "tap-lines", "target-batch", codes=(1,))
+    assert f"The setting `{name}` is wrong: Expected `true` or `false`" in output
 
 
 @pytest.mark.parametrize("word", ["yes", "On", "1"])
 def test_a_word_for_true_is_true(tmp_path: Path, word: str) -> None:
-    """Also where Meltano passes it on: nothing listens where the requests would go."""
+    """The run is dry through Meltano, too: nothing listens where its requests would go."""
     project = Project(tmp_path, {**REQUIRED, "api_url": "http://localhost:9"})
     project.add_tap("tap-lines", [schema("users", {"user_id": STRING}), record("users", user_id="u1")])
     project.meltano("run", "tap-lines", "target-batch", variables={"TARGET_BATCH_DRY_RUN": word})
@@ -155,10 +155,10 @@ MASKED = {"email": "__NULL__"}
 
 
 @pytest.mark.parametrize("way", ["variable", "yaml", "null in yaml", "config set"])
-def test_the_options_and_the_map_of_a_stream_with_a_dot_hold(
+def test_the_options_and_the_map_of_a_stream_with_a_dot_are_applied(
     tmp_path: Path, batch: LocalBatch, way: str
 ) -> None:
-    """A masked column is not sent, and the stream's options are its own, on `meltano run`."""
+    """With `meltano run`, a masked column is not sent, and the options apply to their stream."""
     project = Project(tmp_path, {**REQUIRED, "api_url": batch.url})
     lines = [
         schema("shop.users", {"uid": STRING, "email": STRING, "geo.city": STRING, "note": STRING}),
@@ -184,6 +184,6 @@ def test_the_options_and_the_map_of_a_stream_with_a_dot_hold(
         )
     else:
         project.configure(settings)
-    told = project.meltano("run", "tap-lines", "target-batch", variables=variables)
+    output = project.meltano("run", "tap-lines", "target-batch", variables=variables)
     assert batch.attributes("u1") == {"town": "Lyon"}
-    assert "no stream of this input has" not in told
+    assert "no stream of this input has" not in output

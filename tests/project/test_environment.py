@@ -1,4 +1,4 @@
-"""The suite runs in a stranger's environment: what our machines set must not help it."""
+"""The tests run in a plain environment: variables of a developer's machine must not help them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ HELPFUL = {
 }
 
 
-def test_no_variable_helps_the_suite() -> None:
-    """Set on many machines, cleared before anything was imported."""
+def test_no_variable_of_the_machine_reaches_the_tests() -> None:
+    """Many machines set them; the suite clears them before it imports anything."""
     assert set(HELPFUL) & set(os.environ) == {"LANG"}
     assert os.environ["LANG"] == "C.UTF-8"
 
 
-def test_a_process_starts_with_what_a_login_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_starts_with_the_environment_of_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in HELPFUL.items():
         monkeypatch.setenv(name, value)
     given = login.environment()
@@ -45,8 +45,8 @@ def test_a_process_starts_with_what_a_login_has(monkeypatch: pytest.MonkeyPatch)
     assert {"PATH", "HOME"} <= set(given)
 
 
-def test_ci_does_the_same_before_it_calls_make(tmp_path: Path) -> None:
-    """Seen by a `make` that prints its environment; what package managers need stays."""
+def test_ci_clears_the_same_variables_before_it_calls_make(tmp_path: Path) -> None:
+    """A stand-in for `make` prints its environment; variables that package managers need are kept."""
     make = tmp_path / "make"
     make.write_text("#!/bin/sh\necho called $*; env\n")
     make.chmod(0o755)
@@ -77,8 +77,8 @@ def test_a_failure_prints_its_seed(pytestconfig: pytest.Config) -> None:
     assert pytestconfig.getoption("hypothesis_seed") is not None
 
 
-def test_no_marked_test_lies_where_make_test_does_not_look() -> None:
-    """What it leaves out of its first part by a marker it runs from folders that it names."""
+def test_every_marked_test_is_in_a_folder_that_make_test_runs() -> None:
+    """`make test` skips marked tests in its first part, and runs them from the folders that it names."""
     folders = {"chaos": ("chaos", "audiences"), "pipeline": ("pipeline",), "taps": ("taps",)}
     makefile = (ROOT / "Makefile").read_text()
     for marker, where in folders.items():

@@ -1,4 +1,4 @@
-"""What README, docs and Meltano say of settings, reasons and commands is what the code says."""
+"""README, docs and Meltano's files describe settings, reasons and commands as the code does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_everything_generated_is_as_the_code_says() -> None:
+def test_generated_parts_are_up_to_date() -> None:
     """`make docs` would change nothing."""
     done = subprocess.run(
         [sys.executable, "tools/generate.py", "--check"],

@@ -1,4 +1,4 @@
-"""What the project says of itself in several places is the same in all of them."""
+"""Facts about the project that are stated in several places agree."""
 
 from __future__ import annotations
 
@@ -59,16 +59,16 @@ def test_the_readme_names_only_commands_that_the_makefile_has() -> None:
     assert named <= offered
 
 
-def test_meltano_is_told_of_every_setting_and_of_no_other() -> None:
-    from target_batch.config.settings import SDK_SETTINGS, json_schema  # noqa: PLC0415 - only here
+def test_the_files_for_meltano_list_every_setting_and_no_other() -> None:
+    from target_batch.config.settings import SDK_SETTINGS, json_schema  # noqa: PLC0415 - only this test needs it
 
     declared = set(json_schema()["properties"]) | SDK_SETTINGS
     for name in ("plugins/loaders/target-batch.yml", "meltano.yml"):
         block = text(name).split("settings:\n", 1)[1].split("commands:", 1)[0]
-        told = set(re.findall(r"^ *- name: (\w+)$", block, re.MULTILINE))
-        assert told == declared
+        listed = set(re.findall(r"^ *- name: (\w+)$", block, re.MULTILINE))
+        assert listed == declared
 
 
 def code_in(name: str) -> list[str]:
-    """Return what stands as code in a Markdown file: fenced blocks and spans."""
+    """Return the code in a Markdown file: fenced blocks and spans."""
     return re.findall(r"```.*?```|`[^`\n]+`", text(name), re.DOTALL)

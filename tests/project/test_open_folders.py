@@ -1,4 +1,4 @@
-"""Folders that a PostgreSQL server was let into are closed by the last server, and only by it."""
+"""Folders that were opened for PostgreSQL servers are closed by the last server, and only by it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_the_last_server_closes_the_folders(tmp_path: Path, path: Path, first: int) -> None:
-    """Whichever ends first: the other one still gets in."""
+    """Whichever server ends first, the folder stays open for the other one."""
     servers = [server(path, tmp_path / "book"), server(path, tmp_path / "book")]
     servers.insert(0, servers.pop(first))
     for running, left in zip(servers, (0o755, 0o700), strict=True):
@@ -56,8 +56,8 @@ def test_the_last_server_closes_the_folders(tmp_path: Path, path: Path, first: i
         assert mode(path) == left
 
 
-def test_a_server_that_was_killed_keeps_nothing_open(tmp_path: Path, path: Path) -> None:
-    """The next one knows the mode from before it, and closes with it."""
+def test_a_killed_server_keeps_no_folder_open(tmp_path: Path, path: Path) -> None:
+    """The next server knows the original mode and restores it."""
     killed = server(path, tmp_path / "book")
     killed.kill()
     killed.communicate(timeout=20)
@@ -68,7 +68,7 @@ def test_a_server_that_was_killed_keeps_nothing_open(tmp_path: Path, path: Path)
     assert mode(path) == 0o700
 
 
-def test_a_book_of_somebody_else_is_not_believed(tmp_path: Path, path: Path) -> None:
+def test_a_register_of_another_user_is_refused(tmp_path: Path, path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "book").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PermissionError), modes_kept(path, tmp_path / "book"):

@@ -1,4 +1,4 @@
-"""The versions that a clone installs: pinned, all of them, and without an address."""
+"""All versions that a clone installs are pinned, without the address of a registry."""
 
 from __future__ import annotations
 
@@ -65,6 +65,6 @@ def test_every_dependency_is_pinned_within_its_range(python: str) -> None:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_what_the_demo_installs_beside_the_target_is_pinned(python: str) -> None:
+def test_the_other_packages_of_the_demo_are_pinned(python: str) -> None:
     versions = pinned("demo/constraints.txt", python)
     assert all(canonicalize_name(each.name) in versions for each in pins("demo/requirements.txt"))

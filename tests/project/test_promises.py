@@ -1,4 +1,4 @@
-"""A promise without a test is not made: each one in the README names tests that are there."""
+"""Each promise of the README names tests that exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROWS = re.findall(
 )
 
 
-def test_the_promises_are_all_there() -> None:
+def test_the_readme_has_all_promises() -> None:
     assert [name for name, _, _ in ROWS] == [f"P{number}" for number in range(1, 14)]
 
 

@@ -1,4 +1,4 @@
-"""Nothing of anyone's machine, no registry's address and no key stands in a file of the project."""
+"""No file of the project holds a path of somebody's machine, the address of a registry or a key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORBIDDEN = {
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, str]:
-    """The texts that git tracks or is about to, by name."""
+    """The texts of all files that git tracks or does not ignore, by name."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("needs a git checkout")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -39,7 +39,7 @@ def files() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
-def test_no_file_holds(what: str, files: dict[str, str]) -> None:
+def test_no_file_holds_private_data(what: str, files: dict[str, str]) -> None:
     pattern = re.compile(FORBIDDEN[what], re.MULTILINE)
     own = str(Path(__file__).relative_to(ROOT))
     found = [
@@ -54,5 +54,5 @@ def test_no_file_is_large(files: dict[str, str]) -> None:
     assert not [name for name, content in files.items() if len(content) > LARGEST]
 
 
-def test_what_the_commands_write_is_ignored(files: dict[str, str]) -> None:
+def test_files_that_the_commands_write_are_ignored_by_git(files: dict[str, str]) -> None:
     assert not [name for name in files if name.startswith((".demo/", ".venv/", "demo/.meltano/"))]

@@ -1,4 +1,4 @@
-"""A warning of the SDK about an old Python does not open every night's log."""
+"""The SDK's warning about an old Python is recognised, so that it does not open every night's log."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Server:
         return self.call("GET", f"/_/{path}").json()
 
     def post(self, path: str, body: Any = None) -> Any:
-        """Tell the inspection API."""
+        """Post to the inspection API."""
         return self.call("POST", f"/_/{path}", body).json()
 
     def journal(self, start: int = 0) -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ class Server:
         return [json.loads(line) for line in text.splitlines()]
 
     def script(self, *rules: Any) -> None:
-        """Put these faults in force, and no others."""
+        """Activate these faults, and no others."""
         self.call("DELETE", "/_/faults")
         assert len(self.post("faults", list(rules))["ids"]) == len(rules)
 

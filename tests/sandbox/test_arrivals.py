@@ -1,4 +1,4 @@
-"""A call counts from when its data came, even if the local Batch was busy and read it later."""
+"""A call counts from the arrival of its data, even if the local Batch was busy and read it later."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Transport(asyncio.Transport):
         super().__init__({"socket": connection})
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when data came")
-def test_data_that_waited_is_as_old_as_it_is() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports when data arrived")
+def test_the_time_that_data_waited_is_measured() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sender = socket.create_connection(listener.getsockname())
         receiver, _ = listener.accept()
@@ -40,12 +40,12 @@ def test_data_that_waited_is_as_old_as_it_is() -> None:
             assert asked - sent - RESOLUTION <= found <= time.monotonic() - before + RESOLUTION
 
 
-def test_without_a_socket_data_comes_now() -> None:
+def test_without_a_socket_data_counts_as_arriving_now() -> None:
     assert waited(Transport(None)) == 0.0
 
 
 class Busy:
-    """An application that is at work for a while when it is first called, and keeps when calls came."""
+    """An application that is busy for a while at its first call, and records when calls arrived."""
 
     def __init__(self) -> None:
         self.at_work = threading.Event()
@@ -62,7 +62,7 @@ class Busy:
 
 
 def call(address: tuple[str, int], size: int) -> float:
-    """Make a call with so large a body; return when it left, at the latest."""
+    """Make a call with a body of this size; return the latest time at which it left."""
     with socket.create_connection(address) as connection:
         head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
         connection.sendall(head)
@@ -72,9 +72,9 @@ def call(address: tuple[str, int], size: int) -> float:
     return left
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when data came")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports when data arrived")
 def test_a_large_call_to_a_busy_server_counts_from_its_first_bytes() -> None:
-    """Reading the first of them makes room for more, which must not count as its arrival."""
+    """Reading them makes room for more bytes, whose later arrival must not count."""
     app = Busy()
     server = uvicorn.Server(
         uvicorn.Config(app, http=Connection, loop="asyncio", lifespan="off", log_config=None)

@@ -1,4 +1,4 @@
-"""Whatever comes in, the answer has a documented form."""
+"""Any call gets an answer of a documented form."""
 
 import json
 from typing import Any
@@ -97,7 +97,7 @@ def test_any_json_is_answered_in_a_documented_form(call: tuple[str, str], conten
 
 @settings(max_examples=150, deadline=None)
 @given(entries=ENTRIES)
-def test_every_entry_is_in_the_journal_or_blamed_and_never_both(entries: Any) -> None:
+def test_every_entry_is_either_in_the_journal_or_named_in_an_error(entries: Any) -> None:
     batch = LocalBatch(Options(rates=False))
     status, answer = respond_to(batch, *CALLS[0], entries)
     if status != 202:

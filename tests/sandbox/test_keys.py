@@ -1,4 +1,4 @@
-"""Which calls are let in."""
+"""The calls whose keys are accepted."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def owner(keys: Keys, *headers: tuple[str, str], path: str = "/2.11/audiences/li
     return keys.owner(resolve("GET", path), Exchange(1, "GET", path, b"", raw, 0.0, 0.0))
 
 
-def test_any_key_opens_unless_one_is_given() -> None:
+def test_any_key_is_accepted_unless_one_is_configured() -> None:
     assert owner(Keys(), REST, PROJECT) == "project:project_1"
     assert owner(Keys(("other", "rest"), ("project_1",)), REST, PROJECT)
 

@@ -20,7 +20,7 @@ HEADERS = [
 
 
 def admitted(calls: list[tuple[float, int]], endpoint: str) -> list[bool]:
-    """Make calls at these seconds with so many custom IDs; tell which were let through."""
+    """Make calls at these seconds with so many custom IDs; return which were let through."""
     rates = Rates(enforced=True)
     return [rates.admit("project:p", endpoint, units, 100.0 + at) for at, units in calls]
 
@@ -57,7 +57,7 @@ def test_the_tolerance_does_not_raise_the_mean_rate() -> None:
     assert sum(admitted(calls, "audiences/list")) <= 991
 
 
-def test_a_second_never_holds_more_than_the_rate_and_the_peak_says_so() -> None:
+def test_no_second_holds_more_than_the_rate_and_the_peak_shows_it() -> None:
     rates = Rates(enforced=True)
     for n in range(500):
         rates.admit("project:p", "profiles/mass-update", 2_500, 100 + n * 0.1)
@@ -73,7 +73,7 @@ def test_peaks_are_those_of_one_project() -> None:
     assert (usage.peak, usage.total) == (10_000, 20_000)
 
 
-def test_what_arrived_earlier_but_came_to_its_end_later_counts_as_simultaneous() -> None:
+def test_a_call_that_arrived_earlier_but_ended_later_counts_as_simultaneous() -> None:
     rates = Rates(enforced=True)
     assert rates.admit("project:p", "profiles/mass-update", 6_000, 10.0)
     assert not rates.admit("project:p", "profiles/mass-update", 6_000, 9.0)
@@ -106,7 +106,7 @@ def test_the_peak_is_that_of_any_window_of_one_second() -> None:
     assert rates.usage["profiles/update"].peak == 300
 
 
-def test_the_history_tells_the_last_two_minutes_second_by_second() -> None:
+def test_the_history_shows_the_last_two_minutes_second_by_second() -> None:
     rates = Rates(enforced=True)
     rates.admit("project:p", "profiles/update", 150, 100.0)
     rates.admit("project:p", "profiles/update", 200, 219.0)

@@ -1,4 +1,4 @@
-"""Every open point: each of its readings changes what is answered."""
+"""Open points of the documentation: each value of a reading changes the answers of the local Batch."""
 
 import json
 import subprocess
@@ -235,7 +235,7 @@ def exported(call: Caller, attributes: dict[str, Any], names: list[str]) -> Any:
 
 
 class Probe(NamedTuple):
-    """What to ask, and what the answer is under each value of a reading."""
+    """A function that asks, and its result under each value of a reading."""
 
     ask: Callable[[Caller], Any]
     found: dict[str, Any]
@@ -363,7 +363,7 @@ def test_every_reading_names_its_section_and_its_meaning() -> None:
         assert all(reading.values.values())
 
 
-def test_scripted_errors_stay_as_they_are() -> None:
+def test_readings_do_not_change_scripted_errors() -> None:
     call = Caller(LocalBatch(Options(readings=Readings({"numbers": "text", "extra_keys": "present"}))))
     body = json.dumps([entry()]).encode()
     exchange = Exchange(1, "POST", "/2.11/profiles/update", b"", HEADERS, 0.0, 0.0, body)
@@ -372,7 +372,7 @@ def test_scripted_errors_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("key", ["no_body", "text", "null"])
-def test_an_answer_that_is_no_object_passes_the_other_readings(key: str) -> None:
+def test_other_readings_do_not_change_an_answer_that_is_not_an_object(key: str) -> None:
     others = {"numbers": "text", "extra_keys": "present", "app_errors": "code", "erasure_id": key}
     call = Caller(LocalBatch(Options(readings=Readings(others))))
     answer = call.answer("POST", "/1.0/K/gdpr/request", ERASURE)

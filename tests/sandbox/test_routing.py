@@ -1,4 +1,4 @@
-"""Which paths, versions and methods are known."""
+"""The paths, versions and methods that are known."""
 
 import pytest
 

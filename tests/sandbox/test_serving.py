@@ -17,14 +17,14 @@ ENTRY = [{"identifiers": {"custom_id": "u1"}}]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_quietly(start: Any, number: int) -> None:
+def test_a_signal_ends_the_local_batch_quietly(start: Any, number: int) -> None:
     server = start()
     server.update(ENTRY)
     server.process.send_signal(number)
     assert server.process.wait(5) == 0
 
 
-def test_a_signal_ends_faults_without_an_end(start: Any) -> None:
+def test_a_signal_ends_endless_faults(start: Any) -> None:
     server = start()
     server.script({"do": {"trickle": 60}})
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
@@ -37,7 +37,7 @@ def test_a_signal_ends_faults_without_an_end(start: Any) -> None:
         assert time.monotonic() - began < 3
 
 
-def test_it_listens_on_this_machine_only(start: Any) -> None:
+def test_the_local_batch_listens_on_this_machine_only(start: Any) -> None:
     server = start()
     addresses = {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)}
     for address in addresses - {"127.0.0.1", "::1"}:
@@ -50,7 +50,7 @@ def test_another_host_is_refused() -> None:
     assert result.exit_code == 2
 
 
-def test_a_port_that_is_taken_is_said(start: Any) -> None:
+def test_a_port_in_use_is_reported(start: Any) -> None:
     server = start()
     result = CliRunner().invoke(sandbox, ["--port", str(server.port)])
     assert result.exit_code == 1
@@ -65,14 +65,14 @@ def test_a_malformed_script_is_refused_at_the_start(tmp_path: Path) -> None:
     assert "explode" in result.output
 
 
-def test_a_script_is_in_force_from_the_start(start: Any, tmp_path: Path) -> None:
+def test_a_script_is_active_from_the_start(start: Any, tmp_path: Path) -> None:
     script = tmp_path / "faults.json"
     script.write_text('[{"match": {"nth": [1]}, "do": {"answer": {"status": 503}}}]')
     server = start("--faults", str(script))
     assert [server.update(ENTRY).status_code for _ in range(2)] == [503, 202]
 
 
-def test_latency_holds_up_every_call(start: Any) -> None:
+def test_latency_delays_every_call(start: Any) -> None:
     server = start("--latency", "0.2")
     began = time.monotonic()
     server.update(ENTRY)
@@ -101,7 +101,7 @@ def test_null_mode_counts_and_keeps_nothing(start: Any) -> None:
     assert (summary["profiles"], summary["requests"]["total"]) == (0, 0)
 
 
-def test_without_its_packages_it_says_what_to_install() -> None:
+def test_without_its_packages_the_command_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['uvicorn'] = None\n"
         "from target_batch.sandbox.command import sandbox\n"
@@ -112,7 +112,7 @@ def test_without_its_packages_it_says_what_to_install() -> None:
     assert "install target-batch[sandbox]" in done.stderr
 
 
-def test_the_command_costs_no_server_until_it_runs() -> None:
+def test_the_command_loads_no_web_server_until_it_runs() -> None:
     code = (
         "import sys, target_batch.sandbox.command\n"
         "assert not {'uvicorn', 'starlette', 'msgspec'} & set(sys.modules)"

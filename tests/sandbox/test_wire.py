@@ -76,7 +76,7 @@ def test_a_golden_request_has_its_golden_answer(server: Any, name: str) -> None:
 
 
 def damaged(golden: Golden, request: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what is done to a request, and the request that no longer is what is documented."""
+    """Yield the name of each damage to a request, and the request that is no longer as documented."""
     yield "an unknown parameter", {**request, "query": {**request.get("query", {}), "async": "true"}}
     yield "an unknown method", {**request, "method": "OPTIONS"}
     yield "another version", {**request, "path": re.sub(r"^/\d\.\d+", "/9.9", request["path"])}
@@ -148,7 +148,7 @@ def test_every_route_has_a_file() -> None:
     assert {endpoint for endpoint, kinds in answered.items() if True in kinds} == set(HANDLERS)
 
 
-def test_a_request_that_left_is_found_among_the_files() -> None:
+def test_a_sent_request_is_found_among_the_files() -> None:
     headers = {"Authorization": "Bearer k", "X-Batch-Project": "p"}
     url = "/2.13/audiences/list?limit=100"
     assert "audiences-list" in documented("GET", url, headers, None)
@@ -156,7 +156,7 @@ def test_a_request_that_left_is_found_among_the_files() -> None:
     assert documented("GET", url, {"X-Authorization": "k"}, None) == []
 
 
-def test_a_request_is_compared_with_what_left() -> None:
+def test_a_sent_request_is_compared_with_its_file() -> None:
     golden = GOLDENS["audiences-list"]
     headers = {"authorization": "Bearer k", "x-batch-project": "p", "accept": "*/*"}
     url = "/2.11/audiences/list"

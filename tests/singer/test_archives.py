@@ -1,4 +1,4 @@
-"""Archives as messages: what the target is given of them, from any place, and how far the reading came."""
+"""Archives are read as Singer messages, from any storage, and a state records the position."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from target_batch.singer.messages import Message
 
 
-class Told:
-    """Takes messages down; `stop_at` is the record at which it asks the reader to stop."""
+class Collected:
+    """Collects messages and stops the reader at record number `stop_at`."""
 
     def __init__(self, reader: ArchiveReader, stop_at: int = 0) -> None:
         self.schema: dict[str, Any] = {}
@@ -28,8 +28,8 @@ class Told:
         self.states: list[tuple[str, int]] = []
         self._reader, self._stop_at = reader, stop_at
 
-    def hear(self) -> None:
-        """Read the archive to its end, or to where it stops."""
+    def read(self) -> None:
+        """Read the archive to its end or to the stop."""
         self._reader.process_lines(None, {"SCHEMA": self._learn, "RECORD": self._take, "STATE": self._note})
 
     def _learn(self, message: Message) -> None:
@@ -44,11 +44,11 @@ class Told:
         self.states.append((done["file"], done["rows"]))
 
 
-def heard(*files: str, stop_at: int = 0, **options: Any) -> Told:
-    """Read archives, and return what came of them."""
-    told = Told(ArchiveReader("users", files, **options), stop_at)
-    told.hear()
-    return told
+def read_archives(*files: str, stop_at: int = 0, **options: Any) -> Collected:
+    """Read archives and return the collected messages."""
+    collected = Collected(ArchiveReader("users", files, **options), stop_at)
+    collected.read()
+    return collected
 
 
 def rows(path: Path, count: int) -> str:
@@ -59,26 +59,26 @@ def rows(path: Path, count: int) -> str:
 
 def test_a_state_comes_every_thousand_rows_and_after_each_file(tmp_path: Path) -> None:
     first, second = rows(tmp_path / "1.jsonl", 2500), rows(tmp_path / "2.jsonl", 3)
-    told = heard(first, second)
-    assert told.states == [(first, 1000), (first, 2000), (first, 2500), (second, 3)]
-    assert len(told.records) == 2503
+    collected = read_archives(first, second)
+    assert collected.states == [(first, 1000), (first, 2000), (first, 2500), (second, 3)]
+    assert len(collected.records) == 2503
 
 
-def test_a_stop_leaves_the_state_of_the_very_row(tmp_path: Path) -> None:
-    """And going on from there misses no row and repeats none, wherever it was."""
+def test_a_stop_writes_the_state_of_the_last_row_read(tmp_path: Path) -> None:
+    """A second reading that continues from that state neither misses nor repeats a row."""
     files = rows(tmp_path / "1.jsonl", 1200), rows(tmp_path / "2.jsonl", 50)
     for stop_at in (1, 999, 1000, 1001, 1199, 1200, 1201, 1249, 1250):
-        first = heard(*files, stop_at=stop_at)
+        first = read_archives(*files, stop_at=stop_at)
         assert len(first.records) == stop_at
         file, done = first.states[-1]
         assert done + (1200 if file == files[1] else 0) == stop_at
-        second = heard(*files, after=(file, done))
+        second = read_archives(*files, after=(file, done))
         assert len(second.records) == 1250 - stop_at
         assert second.schema == first.schema
 
 
-def test_the_rows_of_a_memory_storage_are_read_like_any_other() -> None:
-    """Parquet and JSON lines alike; what an earlier run has done is passed over."""
+def test_archives_of_another_storage_are_read_like_local_files() -> None:
+    """Parquet and JSON Lines are both read, and rows of an earlier run are skipped."""
     place = fsspec.filesystem("memory")
     table = pa.table({"user_id": [f"u{n}" for n in range(5000)], "seat": list(range(5000))})
     with place.open("/archive/a.parquet", "wb") as file:
@@ -86,14 +86,16 @@ def test_the_rows_of_a_memory_storage_are_read_like_any_other() -> None:
     with place.open("/archive/b.jsonl", "wb") as file:
         file.write(b'{"user_id": "last"}\n')
     files = "memory://archive/a.parquet", "memory://archive/b.jsonl"
-    told = heard(*files, after=(files[0], 4990))
-    assert [record["user_id"] for record in told.records] == [f"u{n}" for n in range(4990, 5000)] + ["last"]
-    assert told.states[-1] == (files[1], 1)
+    collected = read_archives(*files, after=(files[0], 4990))
+    assert [record["user_id"] for record in collected.records] == [f"u{n}" for n in range(4990, 5000)] + [
+        "last"
+    ]
+    assert collected.states[-1] == (files[1], 1)
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
-def test_the_reading_knows_how_much_is_left(tmp_path: Path, ending: str) -> None:
-    """In bytes of all files together, for the time that remains."""
+def test_the_reader_knows_how_many_bytes_are_left(tmp_path: Path, ending: str) -> None:
+    """The bytes of all files together serve to estimate the remaining time."""
     path = tmp_path / f"1.{ending}"
     if ending == "jsonl":
         rows(path, 9000)
@@ -103,7 +105,7 @@ def test_the_reading_knows_how_much_is_left(tmp_path: Path, ending: str) -> None
     reader = ArchiveReader("users", [str(path), second])
     seen: list[tuple[int, int]] = []
     reader.tick = lambda: seen.append(reader.size or (0, 0))
-    Told(reader).hear()
+    Collected(reader).read()
     whole = path.stat().st_size + (tmp_path / "2.jsonl").stat().st_size
     assert seen[-1][1] == whole
     assert [at for at, _ in seen] == sorted(at for at, _ in seen)
@@ -113,8 +115,8 @@ def test_the_reading_knows_how_much_is_left(tmp_path: Path, ending: str) -> None
 def test_a_state_of_other_files_is_refused(tmp_path: Path) -> None:
     path = rows(tmp_path / "1.jsonl", 3)
     with pytest.raises(ConfigurationError, match="not among the files"):
-        heard(path, after=("elsewhere.jsonl", 1))
+        read_archives(path, after=("elsewhere.jsonl", 1))
     with pytest.raises(InputError, match="3 rows"):
-        heard(path, after=(path, 4))
+        read_archives(path, after=(path, 4))
     with pytest.raises(ConfigurationError, match="No file"):
-        heard()
+        read_archives()

@@ -1,4 +1,4 @@
-"""Lines in: every odd line has one clear meaning, and an error names the number only."""
+"""Every unusual input line has a defined meaning, and an error shows the line number but not the line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RECORD = {"type": "RECORD", "stream": "s", "record": {"a": 1}}
 
 
 def read(raw: bytes, *, torn: bool = False) -> tuple[list[Message], LineReader, list[str]]:
-    """Read bytes to their end: messages, the reader, and what it warned of."""
+    """Read bytes to their end; return the messages, the reader and its warnings."""
     reader, messages, warnings = LineReader(), list[Message](), list[str]()
     reader.warn = warnings.append
     reader.tolerates_torn_end = torn
@@ -43,7 +43,7 @@ def line(message: Any) -> bytes:
         pytest.param(line({**RECORD, "time_extracted": "2026-01-01T00:00:00Z"}), id="more keys"),
     ],
 )
-def test_these_lines_are_one_record(raw: bytes) -> None:
+def test_these_lines_are_read_as_one_record(raw: bytes) -> None:
     messages, reader, _ = read(raw)
     assert [message.record for message in messages] == [{"a": 1}]
     assert record_in(reader.line) == {"a": 1}
@@ -52,10 +52,10 @@ def test_these_lines_are_one_record(raw: bytes) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        pytest.param(b"canary\n", id="no JSON"),
+        pytest.param(b"canary\n", id="not JSON"),
         pytest.param(b'{"type":"RECORD","record":{"a":"canary"}\n', id="an unclosed object"),
         pytest.param(b'{"type":"RECORD","record":{"a":"canary', id="cut off at the end"),
-        pytest.param(b'{"type":"RECORD","record":{"a":"canary\xff"}}\n', id="no UTF-8"),
+        pytest.param(b'{"type":"RECORD","record":{"a":"canary\xff"}}\n', id="not UTF-8"),
         pytest.param(b'["canary"]\n', id="a list"),
         pytest.param(b'{"stream":"canary"}\n', id="no type"),
         pytest.param(b'{"type":"RECORD","record":"canary"}\n', id="a record that is not an object"),
@@ -70,13 +70,13 @@ def test_these_lines_stop_the_run_and_are_not_shown(raw: bytes) -> None:
     assert "canary" not in str(stopped.value)
 
 
-def test_a_torn_end_is_passed_over_in_a_rejects_file_only() -> None:
+def test_an_unfinished_last_line_is_skipped_in_a_rejects_file_only() -> None:
     messages, _, warnings = read(line(RECORD) + b'{"type":"REC', torn=True)
     assert len(messages) == 1
     assert "Line 2 is cut off" in warnings[0]
 
 
-def test_unknown_types_are_told_once() -> None:
+def test_an_unknown_message_type_is_reported_once() -> None:
     _, _, warnings = read(line({"type": "HEARTBEAT"}) * 3 + line({"type": "OTHER\n\x1b"}))
     assert warnings == [
         "Messages of type 'HEARTBEAT' are ignored.",
@@ -90,8 +90,8 @@ def test_numbers_keep_every_digit() -> None:
     assert record == {"a": Decimal("0.1234567890123456789"), "b": 2**65, "c": Decimal("1E+400")}
 
 
-def test_nan_reaches_the_mapping_and_its_source_stays_json() -> None:
-    """Python taps write NaN: the mapping refuses the attribute, and the reject can be written."""
+def test_nan_reaches_the_mapping_and_the_source_line_stays_valid_json() -> None:
+    """Python taps write NaN: the mapping rejects the value, and the record can be written to the rejects."""
     messages, reader, _ = read(b'{"type":"RECORD","stream":"s","record":{"a":NaN,"b":1}}\n')
     record = messages[0].record
     assert record is not None
@@ -100,8 +100,8 @@ def test_nan_reaches_the_mapping_and_its_source_stays_json() -> None:
 
 
 @pytest.mark.parametrize("number", [b"1e9999999999999999999999", b"-0e-9999999999999999999999", b"7" * 5000])
-def test_a_number_that_no_program_can_hold_is_refused_as_nan_is(number: bytes) -> None:
-    """The line is JSON all the same: it must not end the run."""
+def test_a_number_that_is_too_large_is_treated_like_nan(number: bytes) -> None:
+    """The line is valid JSON, so it must not end the run."""
     messages, reader, _ = read(b'{"type":"RECORD","stream":"s","record":{"a":' + number + b',"b":1}}\n')
     record = messages[0].record
     assert record is not None
@@ -110,13 +110,13 @@ def test_a_number_that_no_program_can_hold_is_refused_as_nan_is(number: bytes) -
     assert record_in(reader.line) == {"a": "nan", "b": 1}
 
 
-def test_a_state_keeps_its_bytes() -> None:
+def test_a_state_keeps_its_exact_bytes() -> None:
     value = b'{ "bookmarks" : {"a":1.50 , "b":[ 1,2 ]} }'
     messages, _, _ = read(b'{"type":"STATE","value":' + value + b"}\n")
     assert bytes(messages[0].value) == value
 
 
-def test_a_stop_ends_the_reading_after_the_message() -> None:
+def test_a_stop_ends_the_reading_after_the_current_message() -> None:
     reader, seen = LineReader(), list[Message]()
 
     def stop(message: Message) -> None:
@@ -129,11 +129,11 @@ def test_a_stop_ends_the_reading_after_the_message() -> None:
 
 @given(st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text()), max_size=20), st.data())
 def test_chunks_may_break_anywhere(records: list[dict[str, Any]], data: st.DataObject) -> None:
-    """However the bytes arrive, the same messages come out."""
+    """The messages do not depend on how the bytes are split into chunks."""
     raw = b"".join(line({"type": "RECORD", "record": record}) for record in records)
 
     class Dribbling(io.RawIOBase):
-        """Gives a few bytes at a time."""
+        """Returns a few bytes at a time."""
 
         position = 0
 
@@ -148,8 +148,8 @@ def test_chunks_may_break_anywhere(records: list[dict[str, Any]], data: st.DataO
     assert [message.record for message in messages] == records
 
 
-def test_a_line_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tap that never breaks its line fills no memory; what came before is read."""
+def test_a_line_that_is_too_long_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tap that never writes a line break cannot fill the memory; the lines before are read."""
     monkeypatch.setattr("target_batch.singer.reader.LONGEST_LINE", 2 * 1024 * 1024)
     good = json.dumps(RECORD).encode() + b"\n"
     fits = json.dumps({**RECORD, "record": {"a": "x" * 1024 * 1024}}).encode() + b"\n"
@@ -160,7 +160,7 @@ def test_a_line_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "problem"),
     [
         (b'{"type":"SCHEMA","stream":"u","schema":[]}', "its `schema` is array instead of object"),
         (b'{"type":"SCHEMA","stream":5,"schema":{}}', "its `stream` is int instead of str"),
@@ -178,7 +178,7 @@ def test_a_line_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"[1]", "it is not a JSON object"),
     ],
 )
-def test_what_is_wrong_with_a_message_is_named(raw: bytes, said: str) -> None:
+def test_an_invalid_message_is_refused_with_its_problem(raw: bytes, problem: str) -> None:
     with pytest.raises(InputError) as stopped:
         read(raw + b"\n")
-    assert f"Line 1 of the input is not a Singer message: {said}." in str(stopped.value)
+    assert f"Line 1 of the input is not a Singer message: {problem}." in str(stopped.value)

@@ -1,4 +1,4 @@
--- What happens between two runs: rows change, lose values, come; people buy, come and leave.
+-- The changes between two runs: rows change, lose values or are new; users buy, join and leave cohorts.
 UPDATE crm."Customers" SET
     "Prénom" = NULL,
     "Crédit restant" = "Crédit restant" + 0.10,

@@ -1,4 +1,4 @@
-"""The database that real taps read, and what Batch should hold of it: computed in SQL, not by the target."""
+"""The database that real taps read, and the data that Batch should hold of it, computed in SQL."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ Row = dict[str, Any]
 
 
 class Source:
-    """The tables, and their contents under the names that Batch should know."""
+    """The tables, and their contents under the names in Batch."""
 
     def __init__(self, url: str, connection: Connection[Row]) -> None:
         self.url = url
@@ -68,12 +68,12 @@ class Source:
         self._connection = connection
 
     def create(self) -> None:
-        """Make the tables anew."""
+        """Create the tables again."""
         self._connection.execute("DROP SCHEMA IF EXISTS crm CASCADE")
         self._connection.execute((HERE / "crm.sql").read_bytes())
 
     def change(self) -> None:
-        """Change rows, as a day does."""
+        """Change rows, as happens within a day."""
         self._connection.execute((HERE / "changes.sql").read_bytes())
 
     def profiles(self) -> dict[str, Row]:
@@ -86,7 +86,7 @@ class Source:
         return [_without_nulls(row) for row in self._connection.execute(EVENTS, [recent])]
 
     def members(self, cohort: str) -> set[str]:
-        """Return whose last change in a cohort is that they were added."""
+        """Return the IDs whose last change in a cohort is an addition."""
         return {row["id"] for row in self._connection.execute(MEMBERS, [cohort])}
 
 

@@ -1,4 +1,4 @@
--- A shop's database as one finds it: odd names, accents, nulls, empty texts, national phones.
+-- A realistic shop database with odd names, accents, nulls, empty texts and national phone numbers.
 CREATE SCHEMA crm;
 
 CREATE TABLE crm."Customers" (

@@ -1,4 +1,4 @@
-"""A clock that only moves when somebody waits on it."""
+"""A clock that moves only when it is waited on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class FakeClock(Clock):
-    """Time stands still until it is waited for; chance always takes `chance` of its range."""
+    """Time passes only in waits; a random number is always at the share `chance` of its range."""
 
     def __init__(self, chance: float = 1.0) -> None:
         self.now = 1000.0
@@ -27,12 +27,12 @@ class FakeClock(Clock):
         return self.now
 
     def wait(self, event: threading.Event, seconds: float) -> None:
-        """Move on, unless the event is set."""
+        """Move the clock on unless the event is set."""
         if not event.is_set():
             self.sleep(seconds)
 
     def sleep(self, seconds: float) -> None:
-        """Move on."""
+        """Move the clock on."""
         self.waits.append(seconds)
         self.now += seconds
 

@@ -1,4 +1,4 @@
-"""A tap that writes little by little, and the mixed stream it writes."""
+"""A feeder that writes like a slow tap, a stream of users and events for it, and helpers that wait."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 USERS = {"user_id": STRING, "seat": INTEGER}
 EVENTS = {"user_id": STRING, "event": STRING, "seat": INTEGER}
-PATIENCE = 20.0
+WAITED_AT_MOST = 20.0
 
 
 def mixed(count: int, ids: int, *, every: int, seed: int = 0) -> list[str]:
@@ -66,13 +66,13 @@ class Feeder:
         self.done.set()
 
     def stop(self) -> None:
-        """Write no more."""
+        """Stop writing."""
         self._stop.set()
-        self._thread.join(PATIENCE)
+        self._thread.join(WAITED_AT_MOST)
 
 
 def collected(process: subprocess.Popen[bytes], work: Path, *, within: float = 30.0) -> Ended:
-    """Wait for the end of a process whose input may stay open, and collect what came of it."""
+    """Wait for the end of a process whose input may stay open, and return its outcome."""
     assert process.stdin is not None
     texts: dict[str, str] = {"out": "", "log": ""}
 
@@ -92,19 +92,19 @@ def collected(process: subprocess.Popen[bytes], work: Path, *, within: float = 3
     with contextlib.suppress(OSError):
         process.stdin.close()
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(WAITED_AT_MOST)
     return Ended(process.returncode, [], texts["log"], work, texts["out"])
 
 
 def wait_until(condition: Callable[[], Any], process: subprocess.Popen[bytes] | None = None) -> None:
-    """Wait for something to become true, as long as the process lives."""
-    end = time.monotonic() + PATIENCE
+    """Wait until a condition holds, while the process is running."""
+    end = time.monotonic() + WAITED_AT_MOST
     while not condition():
         assert process is None or process.poll() is None, "the process ended too early"
-        assert time.monotonic() < end, "it never came"
+        assert time.monotonic() < end, "the condition never came true"
         time.sleep(0.01)
 
 
 def arrived(batch: LocalBatch, count: int = 1) -> Callable[[], bool]:
-    """Return a condition: so many requests have reached the local Batch."""
+    """Return the condition that at least `count` requests have reached the local Batch."""
     return lambda: bool(batch.summary()["requests"]["total"] >= count)

@@ -1,4 +1,4 @@
-"""Figures that fault runs print at the end, beside what they assert."""
+"""Figures that the fault runs print at the end, in addition to their assertions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from verdict import Verdict
 
 FULL = os.environ.get("CHAOS") == "full"
-"""Whether the fault runs take their full length."""
+"""Whether the fault runs have their full length."""
 
 COLUMNS = (
     "runs",
@@ -26,11 +26,11 @@ COLUMNS = (
     "stop s",
 )
 rows: dict[str, list[dict[str, float]]] = defaultdict(list)
-"""The figures of each family's runs."""
+"""The figures of the runs of each family."""
 
 
 def note(family: str, verdict: Verdict, **more: float) -> None:
-    """Keep the figures of one run."""
+    """Add the figures of one run."""
     rows[family].append(
         {
             "runs": 1,
@@ -45,7 +45,7 @@ def note(family: str, verdict: Verdict, **more: float) -> None:
 
 
 def table() -> Iterator[str]:
-    """Yield the figures, a line a family: sums, but the largest amplification and stop latency."""
+    """Yield one line per family: sums, except for the largest amplification and stop latency."""
     if not rows:
         return
     widest = max(map(len, rows))

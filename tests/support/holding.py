@@ -1,4 +1,4 @@
-"""What the local Batch holds, read from its journal and made comparable with a source's rows."""
+"""The contents of the local Batch, in a form that can be compared with the rows of a source."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 def profiles(batch: LocalBatch) -> dict[str, dict[str, Any]]:
-    """Return the attributes that each profile holds, dates as `date(name)`."""
+    """Return the attributes of each profile, dates as `date(name)`."""
     ids = {entry["custom_id"] for entry in batch.journal() if "custom_id" in entry}
     return {custom_id: comparable(_typed(batch.profile(custom_id))) for custom_id in ids}
 
 
 def events(batch: LocalBatch) -> list[dict[str, Any]]:
-    """Return every event that was accepted, by its `order_id`.
+    """Return every accepted event, sorted by its `order_id`.
 
-    Delivery is at least once, and taps read the row at their bookmark once more: the same event may have come
-    twice, and stands here once.
+    Delivery is at least once, and taps read the row at their bookmark again, so an event may have been
+    accepted twice; it is returned once.
     """
     entries = [entry for entry in batch.journal() if "custom_id" in entry]
     found = [(entry["custom_id"], event) for entry in entries for event in entry["events"]]
@@ -30,7 +30,7 @@ def events(batch: LocalBatch) -> list[dict[str, Any]]:
 
 
 def comparable(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with dates as instants and decimals as the doubles that JSON's readers make of them."""
+    """Return a row with dates as instants and decimals as floats, as JSON readers parse them."""
     return {
         name: datetime.fromisoformat(value.replace("Z", "+00:00"))
         if name.startswith("date(") and isinstance(value, str)

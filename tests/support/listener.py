@@ -1,4 +1,4 @@
-"""A server that is not Batch: it writes down what it hears and hangs up."""
+"""A server that is not Batch: it keeps the data that it receives and closes the connection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST = 65_536
 
 
 class Listener:
-    """Listens on the loopback address; a context manager. `heard` holds what each connection said."""
+    """Listens on the loopback address; a context manager. `heard` has the data of each connection."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
@@ -58,7 +58,7 @@ class Listener:
 
 
 def certified(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """Make a certificate for `localhost` in a folder; return it and what a server needs to show it."""
+    """Make a certificate for `localhost` in a folder; return it with the TLS context of a server."""
     if (openssl := shutil.which("openssl")) is None:
         pytest.skip("openssl is needed to make a certificate")
     certificate, key = folder / "certificate.pem", folder / "key.pem"
@@ -72,7 +72,7 @@ def certified(folder: Path) -> tuple[Path, ssl.SSLContext]:
 
 
 def closed_port() -> int:
-    """Return a port on which nobody listens."""
+    """Return a port on which no process listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
     return port

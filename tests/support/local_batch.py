@@ -1,4 +1,4 @@
-"""The local Batch in a process of its own, and what it recorded: where every verdict comes from."""
+"""The local Batch in a separate process, and its records, on which every verdict is based."""
 
 from __future__ import annotations
 
@@ -11,27 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from target_batch.sandbox.readings import READINGS
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     from typing_extensions import Self
 
 STARTED_WITHIN = 20.0
-OTHER_READINGS = [
-    {reading.name: value} for reading in READINGS for value in reading.values if value != reading.default
-]
-"""Every reading that is not a default, alone: what `LocalBatch` and `LocalBatch.choose` take."""
 
 
 class LocalBatch:
     """A running `target-batch sandbox`; a context manager.
 
     Args:
-        folder: Where its port is written.
+        folder: The folder in which its port is written.
         options: Options of the command.
-        readings: What it answers where Batch's documentation is silent, as `--reading` takes it.
+        readings: Its choices where Batch's documentation is silent, as for `--reading`.
     """
 
     def __init__(self, folder: Path, *options: str, readings: dict[str, str] | None = None) -> None:
@@ -71,22 +65,22 @@ class LocalBatch:
         return answer.json() if answer.content else None
 
     def reset(self) -> None:
-        """Forget everything that was recorded, faults and later readings included."""
+        """Delete all records and faults, and restore the first readings."""
         self.choose(**self._first_readings)
         self.post("reset")
         self._session.delete(f"{self.url}/_/faults", timeout=20)
 
     def choose(self, **readings: str) -> None:
-        """Choose readings while it runs; they stay until others are chosen, or until `reset`."""
+        """Choose readings, which apply until others are chosen or until `reset`."""
         self.post("settings", {"readings": readings})
 
     def readings(self) -> dict[str, str]:
-        """Return the readings in force, by name."""
+        """Return the current readings by name."""
         found: dict[str, str] = self.get("settings")["readings"]
         return found
 
     def script(self, rules: list[dict[str, Any]]) -> list[int]:
-        """Put faults in force; return their IDs."""
+        """Add faults and return their IDs."""
         ids: list[int] = self.post("faults", rules)["ids"]
         return ids
 
@@ -95,7 +89,7 @@ class LocalBatch:
         return sum(fault["hits"] for fault in self.get("faults")["faults"])
 
     def fault(self, do: dict[str, Any] | str, path: str = "*", **match: Any) -> None:
-        """Script a fault for calls whose path matches."""
+        """Add a fault for calls whose path matches."""
         times = match.pop("times", None)
         rule: dict[str, Any] = {"match": {"path": path, **match}, "do": do}
         if times is not None:

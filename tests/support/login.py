@@ -1,6 +1,6 @@
-"""A stranger's environment: what a fresh login has, and nothing that our own machines set beside it.
+"""The environment of a fresh login, without variables that a developer's machine sets in addition.
 
-`PYTHONUNBUFFERED` once hid an exit code of 120, and `CI` a property that fails under half of all seeds.
+`PYTHONUNBUFFERED` once hid an exit code of 120, and `CI` a property test that fails for half of all seeds.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ STAYS = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 )
-"""Variables that stay: what a login has, how this suite is called, and what package managers need for TLS."""
+"""Variables that are kept: those of a login, those of this suite, and those of package managers for TLS."""
 
 STAYS_BY_PREFIX = ("PYTEST_", "COVERAGE_", "PIP_", "UV_")
-"""pytest's own, and what package managers need."""
+"""Variables of pytest and of package managers."""
 
 
 def environment() -> dict[str, str]:
-    """Return what a process of the project starts with."""
+    """Return the environment of a process that a test starts."""
     kept = {name: value for name, value in os.environ.items() if stays(name)}
     return {"PATH": os.defpath, "HOME": tempfile.gettempdir(), **kept, "LANG": "C.UTF-8"}
 
 
 def stays(name: str) -> bool:
-    """Whether a variable of the machine stays."""
+    """Return whether a variable is kept."""
     return name in STAYS or name.startswith(STAYS_BY_PREFIX)
 
 
 def enter() -> None:
-    """Make this process's environment that of a fresh login, and heed its signals.
+    """Give this process the environment and the signals of a fresh login.
 
-    `nohup`, and a shell that starts something behind `&`, have some of them ignored.
+    `nohup` and background jobs of a shell ignore some signals.
     """
     for name in [name for name in os.environ if not stays(name)]:
         del os.environ[name]

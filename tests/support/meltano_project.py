@@ -1,4 +1,4 @@
-"""A Meltano project with the plugin definition in it, for the real Meltano that `make demo` installs."""
+"""A Meltano project with this plugin definition, for the real Meltano that `make demo` installs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def definition() -> dict[str, Any]:
 
 
 class Project:
-    """A Meltano project with the definition in it; an executable of this checkout stands for the package."""
+    """A Meltano project with the definition, whose executable is that of this checkout."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str], executable: Path = TARGET) -> None:
         self.folder = folder
@@ -54,13 +54,13 @@ class Project:
         self.meltano("add", "--plugin-type", "loader", "target-batch", "--from-ref", "definition.yml")
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        """Write settings into `meltano.yml`, as an editor would."""
+        """Write settings into `meltano.yml`, like a text editor."""
         project = self._read()
         project["plugins"]["loaders"][0]["config"] = dict(settings)
         self._write(project)
 
     def set(self, settings: Mapping[str, str]) -> None:
-        """Set settings with `meltano config set`, one after the other in one process."""
+        """Set settings with `meltano config set`, all in one process."""
         command: list[str | Path] = [MELTANO.parent / "python", "-c", SET_ALL]
         pairs = json.dumps(list(settings.items()))
         self._run(command, {}, given=pairs)
@@ -79,7 +79,7 @@ class Project:
     def meltano(
         self, *options: str, codes: tuple[int, ...] = (0,), variables: Mapping[str, str] | None = None
     ) -> str:
-        """Run Meltano and return what it printed; it ends with one of the codes."""
+        """Run Meltano, assert that it ends with one of the codes, and return its output."""
         return self._run([MELTANO, *options], variables or {}, codes=codes)
 
     def _run(

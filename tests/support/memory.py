@@ -1,4 +1,4 @@
-"""The peak memory of a process, followed from outside while it lives."""
+"""The peak memory of a process, measured from outside while it runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 class PeakMemory:
-    """Follows a process by its number; `megabytes` is the peak so far, 0 where no machine tells it.
+    """Follows a process by its number; `megabytes` is the peak so far, 0 on systems without `/proc`.
 
-    `ru_maxrss` will not do: it begins with what the process that started it had at that moment.
+    `ru_maxrss` is not usable, because it starts with the memory of the parent process.
     """
 
     def __init__(self, pid: int) -> None:

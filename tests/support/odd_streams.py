@@ -1,4 +1,4 @@
-"""Random `profiles` streams for comparing whole runs: SCHEMAs and records, odd ones too."""
+"""Random `profiles` streams for comparing whole runs, with usual and odd SCHEMAs and records."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ ANY: Final = (*BY_TYPE["string"], *NUMBERS, *ARRAYS, *OBJECTS, *ODD)
 
 @dataclass
 class Stream:
-    """One random stream: its options, and its lines in their order, SCHEMAs among them."""
+    """One random stream: its options and its lines in order, including SCHEMAs."""
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Stream:
 
 
 def stream(random: Random, name: str) -> Stream:
-    """Make a stream with one SCHEMA, or two of them one after the other."""
+    """Make a stream with one SCHEMA, or with two in succession."""
     path = random.choice(IDS)
     made = Stream(f"{name}_users", {"kind": "profiles", "custom_id": path})
     names = [*random.sample(NAMES, random.choice((0, 1, 3, 6, 10))), *_many(random)]
@@ -104,7 +104,7 @@ def _many(random: Random) -> list[str]:
 
 def _properties(random: Random, names: list[str], path: str) -> dict[str, Any]:
     """Return the SCHEMA of a record, under an empty name."""
-    properties = {name: _said(random) for name in names}
+    properties = {name: _schema(random) for name in names}
     if path in {"user_id", "id"} and random.random() < 0.9:
         properties[path] = random.choice((S, MAYBE, {"type": ["integer", "null"]}, {"type": "number"}, {}))
     if path == "obj.id" and random.random() < 0.7:
@@ -130,21 +130,21 @@ def _properties(random: Random, names: list[str], path: str) -> dict[str, Any]:
     return {"": schema}
 
 
-def _said(random: Random, depth: int = 0) -> Any:
+def _schema(random: Random, depth: int = 0) -> Any:
     choice = random.random()
     if choice < 0.7 or depth > 2:
         return random.choice(SCALARS)
     if choice < 0.87:
         kind = random.choice(("array", ["array", "null"], ["array", "string"]))
-        return {"type": kind, **({"items": _said(random, depth + 1)} if random.random() < 0.8 else {})}
+        return {"type": kind, **({"items": _schema(random, depth + 1)} if random.random() < 0.8 else {})}
     union = random.choice(("anyOf", "anyOf", "oneOf"))
-    return {union: [_said(random, depth + 1) for _ in range(random.randint(1, 3))]}
+    return {union: [_schema(random, depth + 1) for _ in range(random.randint(1, 3))]}
 
 
 def _record(random: Random, name: str, properties: dict[str, Any], path: str, owner: str) -> str:
     values = {
-        one: _fitting(random, said) if random.random() < 0.85 else random.choice(ANY)
-        for one, said in properties.items()
+        one: _fitting(random, schema) if random.random() < 0.85 else random.choice(ANY)
+        for one, schema in properties.items()
         if random.random() < 0.75
     }
     head, _, inside = path.partition(".")
@@ -154,7 +154,7 @@ def _record(random: Random, name: str, properties: dict[str, Any], path: str, ow
         values[head] = json.dumps({inside: owner} if inside else owner)
     if random.random() < 0.15:
         values[random.choice(("unknown", "UNKNOWN", "user_id", "_sdc_deleted_at"))] = random.choice(ANY)
-    if not values:  # the SDK's own maps filter an empty record out
+    if not values:  # the SDK's own maps remove an empty record
         values["_sdc_sequence"] = "1"
     pairs = list(values.items())
     if random.random() < 0.2:
@@ -165,17 +165,19 @@ def _record(random: Random, name: str, properties: dict[str, Any], path: str, ow
     return f'{{"type":"RECORD","stream":{json.dumps(name)},"record":{{{body}}}}}'
 
 
-def _fitting(random: Random, said: Any) -> str:
-    """Return a value, as JSON, that likely fits what is said of its property."""
-    if not isinstance(said, dict):
+def _fitting(random: Random, schema: Any) -> str:
+    """Return a value, as JSON, that probably fits the schema of its property."""
+    if not isinstance(schema, dict):
         return random.choice(ANY)
-    union = said.get("anyOf") or said.get("oneOf")
+    union = schema.get("anyOf") or schema.get("oneOf")
     if union:
         return _fitting(random, random.choice(union))
-    kind = said.get("type")
+    kind = schema.get("type")
     kind = random.choice(kind) if isinstance(kind, list) else kind
     if kind == "array":
         return (
-            "[" + ",".join(_fitting(random, said.get("items", {})) for _ in range(random.randint(0, 3))) + "]"
+            "["
+            + ",".join(_fitting(random, schema.get("items", {})) for _ in range(random.randint(0, 3)))
+            + "]"
         )
     return random.choice(BY_TYPE.get(str(kind), ANY))

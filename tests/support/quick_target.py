@@ -1,4 +1,4 @@
-"""The target on a clock that runs 200 times as fast: one request a second costs 5 ms.
+"""The target on a clock that runs 200 times as fast, so that one request a second takes 5 ms.
 
 Everything else is real: the process, its pipes, the sockets, the ledger.
 """
@@ -27,36 +27,36 @@ for _module in (
     "target_batch.delivery.mirror",
     *(module for module, _ in cli.COMMANDS.values()),
 ):
-    import_module(_module)  # what a run imports when it needs it: once, for every fork of `warm`
-metadata.version("target-batch")  # imports something too
+    import_module(_module)  # runs import these lazily; here they are imported once for every fork of `warm`
+metadata.version("target-batch")  # triggers imports too
 
 
 class QuickClock(Clock):
-    """The machine's clock, 200 times as fast; the time of day is the real one."""
+    """The machine's clock 200 times as fast; the time of day is real."""
 
     def monotonic(self) -> float:
-        """Return quick seconds."""
+        """Return fast seconds."""
         return time.monotonic() * SPEED
 
     def wait(self, event: threading.Event, seconds: float) -> None:
-        """Wait quick seconds, at most until the event is set."""
+        """Wait fast seconds, at most until the event is set."""
         event.wait(seconds / SPEED)
 
     def sleep(self, seconds: float) -> None:
-        """Wait quick seconds."""
+        """Wait fast seconds."""
         time.sleep(seconds / SPEED)
 
 
 class QuickTarget(target_batch.target.TargetBatch):
-    """The target, its run on the quick clock."""
+    """The target with its run on the fast clock."""
 
     def make_run(self, settings: Settings) -> Run:
-        """Return a run on the quick clock."""
+        """Return a run on the fast clock."""
         return Run(settings, self._emit, self.logger, QuickClock())
 
 
 def run(*, quick: bool = True) -> None:
-    """Run the command line of this process, its loads on the quick clock or on the real one."""
+    """Run the command line of this process, with loads on the fast or on the real clock."""
     if quick:
         for module in (cli, target_batch.target):
             setattr(module, "TargetBatch", QuickTarget)  # noqa: B010 - the class is replaced, not set

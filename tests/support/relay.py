@@ -1,4 +1,4 @@
-"""A wiretap: passes connections on to the local Batch and keeps the exact bytes that the client sent."""
+"""A relay to the local Batch that keeps the exact bytes that the client sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READ_SIZE = 65_536
 
 
 class Sent(NamedTuple):
-    """One request as it left: path and query as on the wire, headers in their order."""
+    """One request as sent: path and query as on the wire, headers in order."""
 
     method: str
     url: str
@@ -57,7 +57,7 @@ class Relay:
                 threading.Thread(target=_pass_on, args=(source, sink, kept), daemon=True).start()
 
     def requests(self) -> list[Sent]:
-        """Return every request that was sent, connection by connection."""
+        """Return every request, connection by connection."""
         return [request for heard in self._heard for request in _parsed(bytes(heard))]
 
 
@@ -71,7 +71,7 @@ def _pass_on(source: socket.socket, sink: socket.socket, kept: bytearray) -> Non
 
 
 def _parsed(heard: bytes) -> list[Sent]:
-    """Take the requests of one connection apart; a body has the length that its header says."""
+    """Parse the requests of one connection."""
     found = []
     while heard:
         head, _, rest = heard.partition(b"\r\n\r\n")
@@ -79,9 +79,9 @@ def _parsed(heard: bytes) -> list[Sent]:
         method, url, version = start.split(" ")
         assert version == "HTTP/1.1"
         headers = dict(line.split(": ", 1) for line in lines)
-        assert len(headers) == len(lines), "a header is there twice"
+        assert len(headers) == len(lines), "a header was sent twice"
         length = int(headers.get("Content-Length", "0"))
-        assert len(rest) >= length, "a body is shorter than its header says"
+        assert len(rest) >= length, "a body is shorter than its Content-Length"
         found.append(Sent(method, url, headers, rest[:length] if "Content-Length" in headers else None))
         heard = rest[length:]
     return found

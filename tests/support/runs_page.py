@@ -1,4 +1,4 @@
-"""`target-batch runs --web` in a process of its own."""
+"""`target-batch runs --web` in a separate process."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class RunsPage:
         self._session = session
 
     def ask(self, method: str, path: str, **more: Any) -> requests.Response:
-        """Send any request."""
+        """Send a request."""
         return self._session.request(method, self.url + path, timeout=20, **more)
 
     def get(self, path: str) -> Any:
-        """Read its JSON."""
+        """Return the JSON of a path of its API."""
         return self.ask("GET", f"/_/{path}").json()
 
     def until(self, holds: Callable[[Any], bool]) -> None:
-        """Wait until the list of runs is as it should be: what was read is kept for a second."""
+        """Wait until the list of runs fulfils a condition; the page caches it for a second."""
         end = time.monotonic() + SEEN_WITHIN
         while not holds(self.get("runs")):
             assert time.monotonic() < end, "the page never saw it"

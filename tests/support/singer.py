@@ -1,4 +1,4 @@
-"""Singer messages, made short for tests."""
+"""Helpers that make Singer messages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def state(value: Any) -> str:
 
 
 def users(first: int, last: int, *, every: int = 0) -> list[str]:
-    """Make a stream of users `u<first>`…, with a STATE {"seen": n} after each `every` records."""
+    """Make a stream of users `u<first>` to `u<last>`, with a STATE {"seen": n} after each `every` records."""
     lines = [schema("users", {"user_id": STRING, "seat": INTEGER})]
     for number in range(first, last + 1):
         lines.append(record("users", user_id=f"u{number}", seat=number))

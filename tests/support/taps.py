@@ -1,4 +1,4 @@
-"""Real taps from PyPI, each in an environment of its own, and what they wrote."""
+"""Real taps from PyPI, each in its own environment, and their output."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Tap:
         self._config = self._written("tap.json", config)
 
     def select(self, streams: Mapping[str, Replication]) -> None:
-        """Discover what there is, and select these streams only, in this order."""
+        """Discover the streams and select only these, in this order."""
         catalog = json.loads(self._run("--discover"))
         found = {stream["tap_stream_id"]: stream for stream in catalog["streams"]}
         for name, (method, key) in streams.items():
@@ -49,7 +49,7 @@ class Tap:
         self._catalog = ["--catalog", self._written("catalog.json", chosen)]
 
     def read(self, state: Mapping[str, Any] | None = None) -> bytes:
-        """Return what the tap writes, from a state on."""
+        """Return the output of the tap, from a state on."""
         options: list[str | Path] = []
         if state is not None:
             options = ["--state", self._written("state.json", state)]

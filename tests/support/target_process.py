@@ -1,4 +1,4 @@
-"""target-batch in a process of its own, as a scheduler would start it."""
+"""target-batch in a separate process, as a scheduler would start it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _started: list[subprocess.Popen[bytes]] = []
 
 @dataclass
 class Ended:
-    """How a run ended: exit code, emitted states, what it logged, its work folder, its standard output."""
+    """The outcome of a run: exit code, emitted states, log, work folder and standard output."""
 
     code: int
     states: list[Any]
@@ -52,7 +52,7 @@ class Ended:
         return found
 
     def rejects(self, stream: str | None = None) -> list[dict[str, Any]]:
-        """Return the rejected records on disk, those of every run together."""
+        """Return the rejected records of all runs."""
         messages = (json.loads(line) for path in self.reject_files() for line in _lines(path.read_text()))
         return [
             message["record"]
@@ -70,7 +70,7 @@ class Ended:
 
 
 def _lines(text: str) -> list[str]:
-    """Split where JSON Lines are split, and not at U+2028 and its like."""
+    """Split at line feeds only, as JSON Lines require, and not at U+2028 and the like."""
     return [line for line in text.split("\n") if line]
 
 
@@ -89,7 +89,7 @@ def config_file(folder: Path, url: str, **settings: Any) -> Path:
 
 
 def start(config: Path, *options: str, **popen: Any) -> subprocess.Popen[bytes]:
-    """Start the target, or one of its commands, as a scheduler would, with pipes on all three streams."""
+    """Start the target or one of its commands, with pipes on all three streams."""
     variables = environment(popen.pop("env", {}))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [*popen.pop("before", ()), *TARGET, *popen.pop("command", ())]
@@ -100,14 +100,14 @@ def start(config: Path, *options: str, **popen: Any) -> subprocess.Popen[bytes]:
 
 
 def start_warm(config: Path, *options: str, command: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    """Start the target, or one of its commands, sparing the time for its imports; no signal reaches it."""
+    """Start the target or one of its commands without the time for its imports; signals do not reach it."""
     if os.environ.get("TARGET_COLD"):
         return start(config, *options, command=command)
     return warm.start([*command, "--config", str(config), *options], environment())
 
 
 def clean_up() -> None:
-    """End what a test has started and left, and close its pipes."""
+    """Kill the processes that a test left running, and close their pipes."""
     while _started:
         process = _started.pop()
         if process.poll() is None:
@@ -120,7 +120,7 @@ def clean_up() -> None:
 
 
 def environment(more: dict[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a process: that of a fresh login, and what a test wants beside it."""
+    """Return the environment of a process: that of a fresh login and the variables of a test."""
     return {**login.environment(), "NO_COLOR": "1", **(more or {})}
 
 
@@ -131,7 +131,7 @@ def finished(
     env: dict[str, str] | None = None,
     quick: bool = False,
 ) -> Ended:
-    """Run the target to its end, sparing the time for its imports; `quick` spares that of its pauses too."""
+    """Run the target to its end without the time for its imports, with `quick` also without its pauses."""
     if os.environ.get("TARGET_COLD"):
         process = start(config, *options, env=env or {})
     else:
@@ -140,7 +140,7 @@ def finished(
 
 
 def ended(process: subprocess.Popen[bytes], config: Path, given: bytes | None = None) -> Ended:
-    """Feed the rest of the input, wait for the end, and collect what came of it."""
+    """Write the rest of the input, wait for the end and return the outcome."""
     try:
         out, log = process.communicate(given, timeout=ENDED_WITHIN)
     except subprocess.TimeoutExpired:
@@ -153,15 +153,15 @@ def ended(process: subprocess.Popen[bytes], config: Path, given: bytes | None = 
 
 
 def encoded(lines: Sequence[str] | bytes) -> bytes:
-    """Return lines as they go through the pipe."""
+    """Return lines as the bytes for the input."""
     return lines if isinstance(lines, bytes) else "".join(f"{line}\n" for line in lines).encode()
 
 
 def run(folder: Path, url: str, lines: Sequence[str] | bytes, **settings: Any) -> Ended:
-    """Run the target over some lines to its end."""
+    """Run the target over lines to its end."""
     return finished(config_file(folder, url, **settings), lines)
 
 
 def run_quickly(folder: Path, url: str, lines: Sequence[str] | bytes, **settings: Any) -> Ended:
-    """Run it on a clock that spares its pauses; see `quick_target`."""
+    """Run the target on a fast clock that shortens its pauses; see `quick_target`."""
     return finished(config_file(folder, url, **settings), lines, quick=True)

@@ -1,4 +1,4 @@
-"""A terminal of a given width: what a process draws on it, and what stands there afterwards."""
+"""A terminal of a given width that keeps the output of a process and the rows that remain visible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOVES = re.compile(r"\x1b\[(\d*)([A-Za-z])|\r?\n|[^\x1b\r\n]+")
 
 
 class Terminal:
-    """A pseudo-terminal to start a process on (`end`), read all the time; `close` gives the rows."""
+    """A pseudo-terminal that is read all the time; a process runs on `end`, `close` returns the rows."""
 
     def __init__(self, columns: int, rows: int = 40) -> None:
         self.columns = columns
@@ -31,11 +31,11 @@ class Terminal:
 
     @property
     def drawn(self) -> str:
-        """Everything that was written so far, control sequences too."""
+        """Everything that was written so far, including control sequences."""
         return self._drawn.decode(errors="replace")
 
     def close(self) -> list[str]:
-        """Close the terminal and return the rows that stand on it, wrapped as a terminal wraps them."""
+        """Close the terminal and return its visible rows, wrapped as by a terminal."""
         for end in (self.end, self._ours):
             with suppress(OSError):  # closed before
                 os.close(end)
@@ -44,7 +44,7 @@ class Terminal:
 
 
 def rows_of(drawn: str, columns: int) -> list[str]:
-    """Return what stands on a terminal once `drawn` was written: lines up, erasures and wrapping kept."""
+    """Return the visible rows after `drawn` was written, with cursor moves, erasures and wrapping applied."""
     rows = [""]
     for match in MOVES.finditer(drawn):
         if match[2] == "F":

@@ -1,7 +1,7 @@
-"""The verdict over a run: what was sent to it against what the local Batch and the disk hold.
+"""The verdict on a run: its input is compared with the contents of the local Batch and the disk.
 
-Streams of `users` carry a rising `seat`, streams of `events` a unique `seat`; the target's own counts are
-never a source here, they are compared with what this module found.
+Streams of `users` have a rising `seat`, streams of `events` a unique one. The target's own counts are not
+used as a source; they are compared with the findings of this module.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BALANCE = ("delivered", "unchanged", "ignored", "rejected", "undelivered")
 
 
 class Record(NamedTuple):
-    """One record that was sent: where it stood, whom it concerns, and its place in the order."""
+    """One record of the input: its line, stream and custom ID, and its number in the order."""
 
     line: int
     stream: str
@@ -30,7 +30,7 @@ class Record(NamedTuple):
 
 
 class Sent:
-    """The lines given to one run, read back."""
+    """The records and states in the input of one run."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.records: list[Record] = []
@@ -44,7 +44,7 @@ class Sent:
                 self.states.append((index, json.dumps(message["value"])))
 
     def positions(self, emitted: Sequence[str]) -> list[int]:
-        """Return where each emitted state stood, -1 for one that was never sent like this."""
+        """Return the line of each emitted state, -1 for one that is not in the input."""
         known = {value: index for index, value in self.states}
         return [known.get(value, -1) for value in emitted]
 
@@ -54,7 +54,7 @@ class Sent:
 
 
 class Journal:
-    """What the local Batch accepted, made searchable by seat."""
+    """The entries that the local Batch accepted, searchable by seat."""
 
     def __init__(self, lines: Sequence[dict[str, Any]]) -> None:
         self.lines = [line for line in lines if "custom_id" in line]
@@ -68,7 +68,7 @@ class Journal:
             self.events.setdefault(who, []).extend(seat for seat in found if seat is not None)
 
     def holds(self, record: Record) -> bool:
-        """Tell whether a record was accepted, by itself or merged under a later one."""
+        """Return whether a record was accepted, alone or merged into a later one."""
         if "event" in record.stream:
             return record.seat in self.events.get(record.custom_id, ())
         return max(self.seats.get(record.custom_id, [-1])) >= record.seat
@@ -81,7 +81,7 @@ class Journal:
         return late
 
     def duplicates(self) -> int:
-        """Count what was accepted more often than once."""
+        """Count the records that were accepted again."""
         groups = (*self.seats.values(), *self.events.values())
         return sum(count - 1 for seats in groups for count in Counter(seats).values())
 
@@ -93,9 +93,9 @@ def first_times(seats: Sequence[int]) -> list[int]:
 
 @dataclass
 class Verdict:
-    """What the promises P1 to P5 came to in one run.
+    """The findings about the promises P1 to P5 in one run.
 
-    States by the line they stood on: `last` emitted, `newest` sent, `finest` before the oldest record
+    States are given by their line: `last` emitted, `newest` in the input, `finest` before the oldest record
     that is not settled, `safe` the same if a later record proves that it was read. `held` counts the
     records in the journal, `rejected_whole` the rows in the rejects.
     """
@@ -115,7 +115,7 @@ class Verdict:
     unbalanced: list[str] = field(default_factory=list)
 
     def problems(self) -> list[str]:
-        """Name every broken promise."""
+        """Return every broken promise."""
         found = {
             "P1: lost records before an emitted state": self.lost[:3],
             "P2: invented states": self.invented,
@@ -127,7 +127,7 @@ class Verdict:
 
 
 def judge(sent: Sent, ended: Ended, accepted: Sequence[dict[str, Any]], *, since: int = 0) -> Verdict:
-    """Judge one run; lines of the journal from number `since` on are its own."""
+    """Judge one run, to which the lines of the journal from number `since` on belong."""
     whole = Journal(accepted)
     own = Journal([line for line in accepted if line["n"] >= since])
     rows = ended.rejects()
@@ -161,9 +161,9 @@ def judge(sent: Sent, ended: Ended, accepted: Sequence[dict[str, Any]], *, since
 
 
 def superseding(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """Return the highest seat per custom ID that Batch refused as an attribute.
+    """Return the highest seat of each custom ID that Batch refused as an attribute.
 
-    It was sent in place of the earlier seats merged under it, which nobody will see any more.
+    It was sent instead of the earlier seats merged into it, which therefore never reach Batch.
     """
     found: dict[str, int] = {}
     for row in rows:
@@ -173,7 +173,7 @@ def superseding(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
 
 
 def unbalanced(ended: Ended) -> list[str]:
-    """Return the streams whose fates in the run log do not add up to what was read."""
+    """Return the streams whose fates in the run log do not add up to the records read."""
     return [
         stream
         for stream, total in ended.run.get("streams", {}).items()

@@ -1,8 +1,7 @@
-"""The target without the second that its imports take: one process imports, each run is a fork of it.
+"""The target without the second that its imports take: one process imports it, and each run is a fork.
 
-Each run still is a process of its own with its own pipes, arguments, folder and environment; it only did
-not import anything itself. What is about processes (signals, crashes, limits) starts the target cold.
-`TARGET_COLD=1` starts every run cold.
+Each run is still a separate process with its own pipes, arguments, folder and environment. Tests of
+processes (signals, crashes, limits) start the target cold. `TARGET_COLD=1` starts every run cold.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ASK = [sys.executable, "-I", "-S", str(Path(__file__).with_name("warm_ask.py"))]
-"""How a run is asked for: the server's socket, a clock and the run's arguments come behind it."""
+"""The command that requests a run; the server's socket, a clock and the run's arguments follow it."""
 MIB = 1024 * 1024
 
 
 @functools.cache
 def server() -> Path:
-    """Start the process that imports, once; return its socket's path."""
+    """Start the importing process once, and return the path of its socket."""
     folder = tempfile.TemporaryDirectory(prefix="warm-")
     path = Path(folder.name) / "socket"
     process = subprocess.Popen(
@@ -56,21 +55,21 @@ def server() -> Path:
 def start(
     arguments: list[str], environment: dict[str, str], *, quick: bool = False, cwd: Path | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start the target warm, with pipes on all three streams; `quick` on the clock of `quick_target`."""
+    """Start the target warm with pipes on all three streams; `quick` uses the clock of `quick_target`."""
     command = [*ASK, str(server()), "quick" if quick else "real", *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, cwd=cwd)
 
 
 def program(folder: Path) -> None:
-    """Put a program `target-batch` into a folder for a shell's `PATH`: warm, and on the quick clock."""
+    """Write a program `target-batch` into a folder for a shell's `PATH`; it is warm and on the fast clock."""
     path = folder / "target-batch"
     path.write_text(f'#!/bin/sh\nexec {shlex.join([*ASK, str(server()), "quick"])} "$@"\n')
     path.chmod(0o755)
 
 
 def serve(path: str) -> None:
-    """Import the target, then fork for each request until the tests are over."""
+    """Import the target, then fork for each request until the tests end."""
     sys.path.insert(0, str(Path(__file__).parent))
     import quick_target  # noqa: PLC0415 - only this process imports it, and the target with it
 
@@ -102,7 +101,7 @@ def serve(path: str) -> None:
 
 
 def _report(runs: dict[int, socket.socket]) -> None:
-    """Say of the runs that ended how they ended, to those who asked for them."""
+    """Send the wait status of each run that has ended to the process that requested it."""
     while runs:
         child, status = os.waitpid(-1, os.WNOHANG)
         if not child:
@@ -112,7 +111,7 @@ def _report(runs: dict[int, socket.socket]) -> None:
 
 
 def _become(connection: socket.socket) -> str:
-    """Take over what a request asks for: streams, folder, environment, arguments; return its clock."""
+    """Take over the streams, folder, environment and arguments of a request; return its clock."""
     data, streams, _, _ = socket.recv_fds(connection, MIB, 3)
     while more := connection.recv(MIB):
         data += more
@@ -129,16 +128,16 @@ def _become(connection: socket.socket) -> str:
 
 
 def _end_with(run: Callable[[], None]) -> NoReturn:
-    """Run, and end as Python does, but without taking its modules apart, which costs as much as a run."""
+    """Run, and end like Python but without unloading modules, which would take as long as a run."""
     code = 0
     try:
         run()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:  # noqa: BLE001 - Python prints it, whatever it is
+    except BaseException:  # noqa: BLE001 - Python prints every exception
         traceback.print_exc()
         code = 1
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - what Python itself calls
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - called by Python itself
     atexit._run_exitfuncs()  # noqa: SLF001 - same
     os._exit(code)
 

@@ -1,6 +1,6 @@
-"""Ask a warm server for a run of the target, hand it this process's streams, and end as the run ends.
+"""Request a run of the target from a warm server, pass on this process's streams and end like the run.
 
-It runs in front of nearly every run of the tests, so it imports next to nothing.
+It starts nearly every run of the tests, so it imports as little as possible.
 """
 
 import os
@@ -11,7 +11,7 @@ STREAMS = (0, 1, 2)
 
 
 def ask(path: str, clock: str, *arguments: str) -> int:
-    """Return how the run ended, as `os.waitpid` says it."""
+    """Return the wait status of the run, as `os.waitpid` does."""
     request = repr((clock, arguments, dict(os.environ), os.getcwd())).encode()  # noqa: PTH109
     connection = socket(AF_UNIX)
     connection.connect(path)

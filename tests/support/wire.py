@@ -1,4 +1,4 @@
-"""The golden files of ``tests/wire``: read, filled in, and held against what really was sent."""
+"""The golden files of ``tests/wire``: reading them, filling them in and comparing requests with them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLACEHOLDERS = {
     "REQUEST_ID": r"[^/]+",
     "NOW": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
 }
-"""Words in capitals that stand for a value, and what such a value looks like."""
+"""Words in capitals that stand for a value, and the pattern of such a value."""
 _WORD = re.compile(rf"\b({'|'.join(sorted(PLACEHOLDERS, key=len, reverse=True))})\b")
 _FORMS = (
     re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
@@ -58,11 +58,11 @@ class Golden:
     free: list[str] = field(default_factory=list)
 
     def differences(self, part: str, actual: Any) -> list[str]:
-        """Compare something with a part of the file.
+        """Compare a value with a part of the file.
 
         Args:
             part: ``request/body``, ``request/query`` or ``answer/body``.
-            actual: What was really sent.
+            actual: The value that was sent.
 
         Returns:
             A sentence for each difference; empty when the shapes are the same.
@@ -73,13 +73,13 @@ class Golden:
         return list(self._compare(shown, actual, f"/{part}"))
 
     def is_about(self, method: str, path: str) -> bool:
-        """Tell whether a call goes to the route of this exchange."""
+        """Return whether a call has the route of this exchange."""
         return method == self.request["method"] and bool(_pattern(self.request["path"]).fullmatch(path))
 
     def request_differences(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> list[str]:
-        """Compare a request as it left with the one of this exchange.
+        """Compare a sent request with the one of this exchange.
 
         Args:
             method: Its HTTP method.
@@ -139,13 +139,13 @@ class Golden:
                 yield f"{at}/{key}: missing"
 
     def _compare_item(self, shown: list[Any], item: Any, at: str) -> Iterator[str]:
-        """Compare an item with every item shown; report the fewest differences."""
+        """Compare an item with every shown item, and report the fewest differences."""
         attempts = [list(self._compare(one, item, at)) for one in shown]
         yield from min(attempts, key=len, default=[f"{at}: no items are expected"])
 
 
 def _date_differences(shown: dict[str, Any], actual: dict[str, Any], at: str) -> Iterator[str]:
-    """Compare the dates of an object whose keys are free with a date that is shown in it."""
+    """Compare the dates of an object with free keys with the date shown in it."""
     form = next((value for key, value in shown.items() if key.startswith("date(")), None)
     for key, value in actual.items():
         if form and key.startswith("date(") and isinstance(value, str) and not _has_form_of(form, value):
@@ -161,7 +161,7 @@ def goldens() -> dict[str, Golden]:
 
 
 def documented(method: str, url: str, headers: dict[str, str], body: bytes | None) -> list[str]:
-    """Return the names of the files whose request has the shape of one that left; empty: undocumented.
+    """Return the names of the files whose request has the form of a sent one; empty if it is undocumented.
 
     Args:
         method: Its HTTP method.
@@ -177,7 +177,7 @@ def documented(method: str, url: str, headers: dict[str, str], body: bytes | Non
 
 
 def fill(shown: Any, values: dict[str, str]) -> Any:
-    """Put values in the place of the words in capitals, everywhere in a part of a golden file."""
+    """Replace the words in capitals by values, everywhere in a part of a golden file."""
     if isinstance(shown, dict):
         return {key: fill(value, values) for key, value in shown.items()}
     if isinstance(shown, list):

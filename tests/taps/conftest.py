@@ -22,6 +22,6 @@ def server() -> Iterator[Source]:
 
 @pytest.fixture
 def source(server: Source) -> Source:
-    """The tables as they are at first."""
+    """The tables in their first state."""
     server.create()
     return server

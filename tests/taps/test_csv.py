@@ -1,4 +1,4 @@
-"""A folder of CSV files, as people export them: everything is text, names are as they are."""
+"""A folder of CSV files, as people export them: every value is text, and names are not normalised."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ATTRIBUTES = {
 
 
 def expected(row: dict[str, str]) -> dict[str, Any]:
-    """Return what Batch should hold of a row; an empty text is nothing."""
+    """Return what Batch should hold of a row; an empty text counts as no value."""
     found = {
         "$email_address": row["EMAIL"],
         "$phone_number": row["Phone"] and "+33" + row["Phone"].replace(".", "")[1:],
@@ -70,8 +70,8 @@ def tap_csv(folder: Path, files: Path) -> Tap:
     return Tap("tap-csv-folder", "tap-csv-folder", folder, config)
 
 
-def test_a_file_twice_with_changes_between(batch: LocalBatch, tmp_path: Path) -> None:
-    """The names of properties need no setting: `USER_ID`, `EMAIL`, `Phone` say what they are."""
+def test_a_file_is_loaded_twice_with_changes_between(batch: LocalBatch, tmp_path: Path) -> None:
+    """The properties `USER_ID`, `EMAIL` and `Phone` are recognised without a setting."""
     files = tmp_path / "exports"
     streams = {"customers": {"attributes": ATTRIBUTES}}
     config = config_file(tmp_path, batch.url, streams=streams, default_country="FR", skip_unchanged=True)
@@ -91,7 +91,7 @@ def test_a_file_twice_with_changes_between(batch: LocalBatch, tmp_path: Path) ->
 def test_a_byte_order_mark_before_the_first_name_stops_before_anything_is_sent(
     batch: LocalBatch, tmp_path: Path
 ) -> None:
-    """The column is not called USER_ID then; the message shows what it is called."""
+    """The column is then not named USER_ID; the message shows its real name."""
     files = tmp_path / "exports"
     write(files, ROWS, "utf-8-sig")
     config = config_file(tmp_path, batch.url, custom_id="USER_ID", default_country="FR")

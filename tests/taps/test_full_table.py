@@ -43,7 +43,7 @@ def agree(batch: LocalBatch, source: Source) -> None:
     assert holding.events(batch) == [holding.comparable(row) for row in source.events()]
 
 
-def test_whole_tables_in_batch_files(source: Source, batch: LocalBatch, tmp_path: Path) -> None:
+def test_whole_tables_are_loaded_from_batch_files(source: Source, batch: LocalBatch, tmp_path: Path) -> None:
     files = tmp_path / "batch files"
     files.mkdir()
     encoding = {"format": "jsonl", "compression": "gzip"}
@@ -58,8 +58,8 @@ def test_whole_tables_in_batch_files(source: Source, batch: LocalBatch, tmp_path
     agree(batch, source)
 
 
-def test_whole_tables_twice(source: Source, batch: LocalBatch, tmp_path: Path) -> None:
-    """What a row loses in the database it loses in Batch."""
+def test_whole_tables_are_loaded_twice(source: Source, batch: LocalBatch, tmp_path: Path) -> None:
+    """Values that are removed from a row of the database are removed from the profile."""
     tap = pipelinewise(source, tmp_path)
     tap.select({"crm-Customers": FULL_TABLE, "crm-purchases": FULL_TABLE})
     config = config_file(tmp_path, batch.url, **SETTINGS, skip_unchanged=True)
@@ -75,7 +75,7 @@ def test_whole_tables_twice(source: Source, batch: LocalBatch, tmp_path: Path) -
 
 @pytest.fixture
 def subscribers(source: Source, tmp_path: Path) -> bytes:
-    """What a tap of the SDK writes of a table with more rows than it puts between two states."""
+    """The output of a tap of the SDK for a table with more rows than it writes between two states."""
     tap = meltanolabs(source, tmp_path)
     tap.select({"crm-subscribers": FULL_TABLE})
     messages = tap.read()
@@ -83,7 +83,7 @@ def subscribers(source: Source, tmp_path: Path) -> bytes:
     return messages
 
 
-def test_a_mirror_that_takes_the_end_of_the_input_as_proof(
+def test_a_mirror_may_count_as_complete_at_the_end_of_the_input(
     batch: LocalBatch, tmp_path: Path, subscribers: bytes
 ) -> None:
     streams = {"crm-subscribers": {**MIRROR, "complete_at": "end_of_input"}}
@@ -94,7 +94,7 @@ def test_a_mirror_that_takes_the_end_of_the_input_as_proof(
     assert [(audience["name"], audience["members"]) for audience in found] == [("subscribers", ROWS)]
 
 
-def test_a_mirror_without_proof_changes_nothing_and_names_the_option(
+def test_an_incomplete_mirror_changes_nothing_and_the_log_names_the_option(
     batch: LocalBatch, tmp_path: Path, subscribers: bytes
 ) -> None:
     streams = {"crm-subscribers": MIRROR}

@@ -48,7 +48,7 @@ def pipelinewise(source: Source, folder: Path) -> Tap:
 
 
 def agree(batch: LocalBatch, source: Source) -> None:
-    """Compare all that Batch holds with what the database says now."""
+    """Compare everything that Batch holds with the database."""
     expected = {who: holding.comparable(row) for who, row in source.profiles().items()}
     assert holding.profiles(batch) == expected
     for cohort, audience in COHORTS.items():
@@ -84,7 +84,7 @@ def test_each_night_batch_holds_what_the_database_says(
 
 
 def loaded(config: Path, messages: bytes) -> Ended:
-    """Load what a tap wrote."""
+    """Load the output of a tap."""
     ended = finished(config, messages)
     assert ended.code == 0, ended.log
     return ended

@@ -1,4 +1,4 @@
-"""Spreadsheets, and lines of JSON: taps that guess types from what they see."""
+"""Spreadsheets and JSON lines: taps that guess types from the values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CLIENTS: list[list[Any]] = [
 """Excel keeps a phone number as a number."""
 
 
-def test_a_sheet_of_excel(batch: LocalBatch, tmp_path: Path) -> None:
+def test_an_excel_sheet_is_loaded(batch: LocalBatch, tmp_path: Path) -> None:
     file = tmp_path / "clients.xlsx"
     python = ENVIRONMENTS / "tap-spreadsheets" / "bin" / "python"
     subprocess.run([python, "-c", WORKBOOK, file], input=json.dumps(CLIENTS), text=True, check=True)
@@ -61,8 +61,8 @@ def test_a_sheet_of_excel(batch: LocalBatch, tmp_path: Path) -> None:
     }
 
 
-def test_lines_of_json_twice_as_the_file_grows(batch: LocalBatch, tmp_path: Path) -> None:
-    """The tap reads a file that has grown from its start again."""
+def test_a_growing_file_of_json_lines_is_loaded_twice(batch: LocalBatch, tmp_path: Path) -> None:
+    """The tap reads a file that has grown again from its start, and no event is sent twice."""
     start = datetime.now(timezone.utc) - timedelta(hours=1)
     rows = [
         {

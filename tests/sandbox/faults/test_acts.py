@@ -52,7 +52,7 @@ def raw(server: Any, seconds: float = 2.0, body: Any = ENTRY) -> tuple[bytes, st
         ({}, 200, b""),
     ],
 )
-def test_a_literal_answer_is_sent_as_it_is(
+def test_a_literal_answer_is_sent_unchanged(
     server: Any, answer: dict[str, Any], status: int, body: bytes
 ) -> None:
     server.script({"do": {"answer": answer}})
@@ -92,7 +92,7 @@ def test_the_connection_ends_without_a_byte(server: Any, do: str, end: str) -> N
     assert (row["status"], row["applied"], row["fault"]) == (0, False, do)
 
 
-def test_a_delay_holds_up_only_its_own_request(server: Any) -> None:
+def test_a_delay_affects_only_its_own_request(server: Any) -> None:
     server.script({"match": {"contains_id": "slow"}, "do": {"delay": 30}})
     slow = [{"identifiers": {"custom_id": "slow"}}]
     with pytest.raises(requests.ReadTimeout):
@@ -130,7 +130,7 @@ def test_trickling_headers_never_end(server: Any) -> None:
     assert end == "open"
 
 
-def test_a_fault_without_an_end_stops_when_the_client_goes(server: Any) -> None:
+def test_an_endless_fault_stops_when_the_client_disconnects(server: Any) -> None:
     server.script({"do": {"trickle": 0.01}}, {"do": "close"})
     raw(server, seconds=0.1)
     deadline = time.monotonic() + 3
@@ -144,7 +144,7 @@ def test_a_huge_body_has_the_size_of_the_script(server: Any) -> None:
     assert len(server.update(ENTRY).content) == 3_000_000
 
 
-def test_an_endless_body_goes_on_until_the_client_goes(server: Any) -> None:
+def test_an_endless_body_goes_on_until_the_client_disconnects(server: Any) -> None:
     server.script({"do": {"huge": {}}})
     with server.call("POST", "/2.11/profiles/update", ENTRY, stream=True) as response:
         chunks = islice(response.iter_content(65536), 200)
@@ -164,7 +164,7 @@ def test_a_redirect_points_where_the_script_says(server: Any) -> None:
     assert (response.status_code, response.headers["location"]) == (308, "http://127.0.0.2:9/x")
 
 
-def test_scripted_partial_errors_are_literal_and_what_they_name_is_not_applied(server: Any) -> None:
+def test_scripted_partial_errors_are_literal_and_entries_they_name_not_applied(server: Any) -> None:
     errors = [
         {"category": "x", "bulk_index": 0, "reason": "no"},
         {"category": "x", "bulk_index": 1, "reason": "no", "attribute": "a"},

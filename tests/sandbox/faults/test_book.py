@@ -1,4 +1,4 @@
-"""Which requests a rule chooses."""
+"""The requests that a rule chooses."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def test_an_id_is_found_wherever_a_call_names_it(body: bytes) -> None:
     assert not book.pick(exchange(body=body.replace(b"u1", b"u11").replace(b"31", b"32")))
 
 
-def test_the_first_rule_whose_turn_it_is_acts_and_all_rules_count() -> None:
+def test_the_first_matching_rule_acts_and_every_rule_counts() -> None:
     book = FaultBook()
     book.add([{"match": {"nth": [1]}, "do": "reset"}, {"match": {"nth": [2]}, "do": "close"}])
     kinds = []

@@ -1,4 +1,4 @@
-"""What a script may say."""
+"""The rules that a script may hold."""
 
 from typing import Any
 

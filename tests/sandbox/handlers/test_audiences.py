@@ -71,7 +71,7 @@ def test_a_removed_audience_is_unknown(server: Any) -> None:
     assert server.journal()[-1]["action"] == "delete"
 
 
-def test_an_index_takes_its_time_and_what_waits_is_seen(server: Any) -> None:
+def test_an_index_takes_its_time_and_pending_changes_are_shown(server: Any) -> None:
     create(server)
     server.post("settings", {"index_seconds": 0.5})
     token = add(server, "u1").json()["indexing_token"]
@@ -99,7 +99,7 @@ def test_the_list_is_paged(server: Any) -> None:
     assert rest["audiences"][0] == server.project("GET", "view?name=a10").json()
 
 
-def test_a_cursor_is_only_what_a_page_gave(server: Any) -> None:
+def test_only_a_cursor_that_a_page_returned_is_accepted(server: Any) -> None:
     create(server)
     for made_up in ("", "0", "1", "10", "vip"):
         assert server.project("GET", f"list?from={made_up}").status_code == 400

@@ -20,7 +20,7 @@ def ago(**delta: float) -> str:
 
 
 @pytest.mark.parametrize("path", ["/2.11/profiles/update", "/2.1/profiles/update", MASS])
-def test_what_is_well_is_answered_202_and_kept(server: Any, path: str) -> None:
+def test_valid_entries_are_answered_202_and_kept(server: Any, path: str) -> None:
     attributes = {"a": 1, "date(b)": "2024-01-01T00:00:00Z", "$email_address": "a@b.co"}
     response = server.update([entry(attributes=attributes, events=[{"name": "e"}])], path)
     assert (response.status_code, response.json()) == (202, {"code": "SUCCESS"})
@@ -42,8 +42,8 @@ def test_partial_errors_name_the_entry_and_the_attribute_and_the_rest_is_applied
     response = server.update(entries)
     content = response.json()
     assert (response.status_code, content["code"]) == (202, "SUCCESS_WITH_PARTIAL_ERRORS")
-    blamed = [(e["category"], e["bulk_index"], e.get("attribute")) for e in content["errors"]]
-    assert blamed == [
+    named = [(e["category"], e["bulk_index"], e.get("attribute")) for e in content["errors"]]
+    assert named == [
         ("attribute", 1, "BAD"),
         ("attribute", 1, "b"),
         ("event", 1, "Bad"),
@@ -56,7 +56,7 @@ def test_partial_errors_name_the_entry_and_the_attribute_and_the_rest_is_applied
     assert summary["partial_errors"] == 4
 
 
-def test_what_the_profile_forbids_is_a_partial_error_too(server: Any) -> None:
+def test_a_change_that_the_profile_forbids_is_a_partial_error_too(server: Any) -> None:
     server.update([entry(attributes={"a": "text"})])
     content = server.update([entry(attributes={"a": {"$add": ["x"]}, "b": 1})]).json()
     assert [error["attribute"] for error in content["errors"]] == ["a"]
@@ -71,8 +71,8 @@ def test_a_late_event_is_refused_alone_and_named(server: Any) -> None:
         {"name": "good", "time": ago(hours=23)},
     ]
     content = server.update([entry(attributes={"a": 1}, events=events)]).json()
-    blamed = [(e["category"], e["bulk_index"], e["attribute"]) for e in content["errors"]]
-    assert blamed == [("event", 0, "late"), ("event", 0, "early")]
+    named = [(e["category"], e["bulk_index"], e["attribute"]) for e in content["errors"]]
+    assert named == [("event", 0, "late"), ("event", 0, "early")]
     assert server.get("profiles/u1")["attributes"] == {"a": 1}
     summary = server.get("summary")
     assert (summary["events"], summary["events_late"]) == (1, 2)
@@ -132,7 +132,7 @@ def test_a_body_is_plain_json_of_a_bounded_size(
     assert response.status_code == status
 
 
-def test_the_journal_tells_every_accepted_entry_in_order(server: Any) -> None:
+def test_the_journal_holds_every_accepted_entry_in_order(server: Any) -> None:
     server.update([entry("u1", attributes={"a": 1}), entry("u2")])
     server.update([entry("u1", events=[{"name": "e"}])])
     lines = server.journal()

@@ -21,10 +21,10 @@ def test_a_request_shows_its_entries_each_with_its_partial_errors(server: Any) -
     body = shown["body"]
     assert (body["total"], body["found"], body["refused"]) == (50, 50, 1)
     assert [entry["id"] for entry in body["entries"]] == [f"u{n}" for n in range(20)]
-    guilty = server.get("requests/1?refused=1")["body"]
-    assert (guilty["found"], [entry["index"] for entry in guilty["entries"]]) == (1, [31])
-    assert {error["attribute"] for error in guilty["entries"][0]["errors"]} == {"BAD", "$email_address"}
-    assert '"nonsense"' in guilty["entries"][0]["text"]
+    refused = server.get("requests/1?refused=1")["body"]
+    assert (refused["found"], [entry["index"] for entry in refused["entries"]]) == (1, [31])
+    assert {error["attribute"] for error in refused["entries"][0]["errors"]} == {"BAD", "$email_address"}
+    assert '"nonsense"' in refused["entries"][0]["text"]
 
 
 def test_partial_errors_of_any_form_are_shown(server: Any) -> None:
@@ -64,7 +64,7 @@ def test_members_of_an_audience_are_entries_too(server: Any) -> None:
         (b'{"a": "' + b"x" * 500_000 + b'"}', "xxx"),
     ],
 )
-def test_a_body_of_any_sort_is_shown_and_cut(server: Any, sent: bytes, text: str) -> None:
+def test_a_body_of_any_kind_is_shown_and_cut(server: Any, sent: bytes, text: str) -> None:
     server.session.post(f"{server.url}/2.11/profiles/update", data=sent, timeout=5)
     body = server.get("requests/1")["body"]
     assert body["bytes"] == len(sent)
@@ -72,7 +72,7 @@ def test_a_body_of_any_sort_is_shown_and_cut(server: Any, sent: bytes, text: str
     assert len(body["text"]) < 25_000
 
 
-def test_of_an_answer_without_an_end_only_a_part_is_kept(server: Any) -> None:
+def test_only_a_part_of_an_endless_answer_is_kept(server: Any) -> None:
     server.script({"do": {"huge": {"bytes": 9_000_000}}})
     server.call("GET", "/2.11/audiences/list")
     shown = server.get("requests/1")["answer"]
@@ -113,7 +113,7 @@ def test_the_log_is_searched_filtered_and_paged_the_newest_first(server: Any) ->
 
 
 @pytest.mark.parametrize("number", ["-1", "1e3", "x", "9" * 5000, "\u0663"])
-def test_nonsense_for_a_number_counts_as_the_default(server: Any, number: str) -> None:
+def test_an_invalid_number_counts_as_the_default(server: Any, number: str) -> None:
     server.update(entries(3))
     for path in ("log", "requests/1", "profiles", "audiences"):
         answer = server.call("GET", f"/_/{path}", params={"from": number, "limit": number})

@@ -34,14 +34,14 @@ def test_the_summary_counts_requests_by_endpoint_and_status(server: Any) -> None
     assert summary["calls"] == {"default": {"total": 1, "peak_in_one_second": 1}}
 
 
-def test_the_summary_tells_how_many_requests_were_in_flight_together(server: Any) -> None:
+def test_the_summary_shows_how_many_requests_were_in_flight_together(server: Any) -> None:
     server.post("settings", {"latency": 0.3})
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda n: server.update([entry(f"u{n}")]), range(4)))
     assert server.get("summary")["requests"]["peak_in_flight"] == 4
 
 
-def test_a_request_is_logged_with_what_became_of_it(server: Any) -> None:
+def test_a_request_is_logged_with_its_outcome(server: Any) -> None:
     server.update([entry("u1", attributes={"BAD": 1}), entry("u2")])
     row = server.get("requests")["requests"][0]
     assert row["number"] == 1
@@ -70,7 +70,7 @@ def test_profiles_are_searched_by_id_and_by_text(server: Any) -> None:
 
 
 @pytest.mark.parametrize("custom_id", ["a/b", "..", "a?b#c", "é 😀", "%2e", "<script>"])
-def test_a_profile_is_found_whatever_its_id(server: Any, custom_id: str) -> None:
+def test_a_profile_is_found_by_any_id(server: Any, custom_id: str) -> None:
     server.update([entry(custom_id)])
     response = server.call("GET", "/_/profile", params={"id": custom_id})
     assert response.json()["id"] == custom_id
@@ -109,7 +109,7 @@ def test_faults_are_added_switched_and_removed(server: Any) -> None:
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "-1", "1.0", "²", "one"])
-def test_a_number_that_no_fault_has_is_404(server: Any, number: str) -> None:
+def test_the_number_of_an_unknown_fault_is_404(server: Any, number: str) -> None:
     server.script({"do": {"delay": 0}})
     assert server.call("POST", f"/_/faults/{number}", {"enabled": False}).status_code == 404
     assert server.call("DELETE", f"/_/faults/{number}").status_code == 404
@@ -128,7 +128,7 @@ def test_a_number_that_no_fault_has_is_404(server: Any, number: str) -> None:
         ("settings", []),
     ],
 )
-def test_nonsense_is_refused_with_a_reason(server: Any, path: str, body: Any) -> None:
+def test_invalid_input_is_refused_with_a_reason(server: Any, path: str, body: Any) -> None:
     response = server.call("POST", f"/_/{path}", body)
     assert response.status_code == 400
     assert response.json()["error"]
@@ -186,7 +186,7 @@ def test_pages_of_other_origins_are_kept_out(server: Any, headers: dict[str, str
         assert server.call(method, path, headers=headers).status_code == 403
 
 
-def test_a_link_of_another_site_is_followed_and_its_form_is_not(server: Any) -> None:
+def test_a_link_on_another_site_is_followed_but_a_form_there_is_not(server: Any) -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     assert server.call("GET", "/", headers=headers).status_code == 200
     assert server.call("POST", "/_/reset", headers=headers).status_code == 403
@@ -200,7 +200,7 @@ def test_no_other_site_may_read_or_frame(server: Any) -> None:
     assert "frame-ancestors 'none'" in server.call("GET", "/").headers["content-security-policy"]
 
 
-def test_the_page_itself_may_ask(server: Any) -> None:
+def test_the_page_itself_may_call_the_inspection_api(server: Any) -> None:
     for name in ("127.0.0.1", "localhost"):
         headers = {"Host": f"{name}:{server.port}", "Origin": f"http://{name}:{server.port}"}
         assert server.call("GET", "/_/summary", headers=headers).status_code == 200
@@ -220,7 +220,7 @@ def test_a_profile_with_many_events_shows_the_newest(server: Any) -> None:
     assert [event["name"] for event in shown["events"]] == ["e3", "e4"]
 
 
-def test_a_call_on_its_way_is_no_part_of_what_follows_a_reset(server: Any) -> None:
+def test_a_call_in_flight_does_not_count_after_a_reset(server: Any) -> None:
     server.post("settings", {"latency": 0.4})
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(server.update, [entry("u1")])

@@ -1,4 +1,4 @@
-"""The page has a word for everything that the local Batch calls by a machine's name."""
+"""The page has a label for every internal name of the local Batch."""
 
 import re
 
@@ -13,7 +13,7 @@ LABELS = (STATIC / "labels.js").read_text(encoding="utf-8")
 
 
 def named(constant: str) -> set[str]:
-    """Return the names for which one constant of `labels.js` has a word."""
+    """Return the names for which a constant of `labels.js` has a label."""
     block = LABELS.partition(f"const {constant} = {{")[2].partition("};")[0]
     return {
         quoted or plain for quoted, plain in re.findall(r'^ *(?:"([^"]+)"|([\w$]+)):', block, re.MULTILINE)
@@ -23,5 +23,5 @@ def named(constant: str) -> set[str]:
 @pytest.mark.parametrize(
     ("constant", "names"), [("CALLS", set(HANDLERS)), ("FAULTS", set(KINDS)), ("NATIVES", set(NATIVES))]
 )
-def test_nothing_is_called_by_its_machine_name(constant: str, names: set[str]) -> None:
+def test_every_internal_name_has_a_label(constant: str, names: set[str]) -> None:
     assert names <= named(constant)

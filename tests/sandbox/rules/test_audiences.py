@@ -23,9 +23,9 @@ def test_a_name_is_refused(name: str) -> None:
     assert audience_name_violation(name)
 
 
-@pytest.mark.parametrize(("count", "well"), [(0, False), (1, True), (10_000, True), (10_001, False)])
-def test_the_number_of_members_is_bounded(count: int, *, well: bool) -> None:
-    assert (count_violation(count) is None) is well
+@pytest.mark.parametrize(("count", "valid"), [(0, False), (1, True), (10_000, True), (10_001, False)])
+def test_the_number_of_members_is_bounded(count: int, *, valid: bool) -> None:
+    assert (count_violation(count) is None) is valid
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_member_is_refused(identifier: str, attributes: Any) -> None:
     assert member_violation(identifier, attributes)
 
 
-def test_the_forms_of_a_date_are_the_platforms() -> None:
+def test_the_accepted_forms_of_a_date_depend_on_the_platform() -> None:
     zoned, local = {"date(a)": "2024-01-01T00:00:00Z"}, {"date(a)": "2024-01-01T00:00:00"}
     assert member_violation("u1", local)
     assert member_violation("u1", local, (local_date_violation,)) is None

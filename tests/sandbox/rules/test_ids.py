@@ -1,4 +1,4 @@
-"""Which IDs are refused."""
+"""The IDs that are refused."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from target_batch.sandbox.rules.ids import FORBIDDEN, id_violation
 
 
 @pytest.mark.parametrize("identifier", ["u1", " u 1 ", "U1", "null1", "x" * 512, "é😀", "0", " null"])
-def test_an_id_is_accepted_as_it_is(identifier: str) -> None:
+def test_an_id_is_accepted(identifier: str) -> None:
     assert id_violation(identifier) is None
 
 

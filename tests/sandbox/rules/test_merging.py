@@ -1,4 +1,4 @@
-"""What an accepted change does to a profile."""
+"""The effect of an accepted change on a profile."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def test_a_null_consent_resets_it() -> None:
     assert profile.values == {}
 
 
-def test_dates_and_urls_stand_under_their_name_with_their_kind() -> None:
+def test_dates_and_urls_are_kept_under_their_name_with_their_kind() -> None:
     profile = held()
     merge(profile, {"date(a)": DATE, "url(b)": "https://x.co"})
     assert profile == ({"a": DATE, "b": "https://x.co"}, {"a": "date", "b": "url"})
@@ -42,7 +42,7 @@ def test_add_and_remove_change_an_array() -> None:
     assert profile.values == {"a": ["y", "z"], "b": ["n"]}
 
 
-def test_an_array_without_items_is_gone() -> None:
+def test_an_array_without_items_is_removed() -> None:
     profile = held(a=["x"])
     merge(profile, {"a": {"$remove": ["x"]}, "b": {"$remove": ["x"]}})
     assert profile.values == {}

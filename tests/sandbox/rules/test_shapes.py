@@ -73,9 +73,9 @@ def test_ids_that_differ_in_case_or_blanks_are_different() -> None:
     check_ids(read(*({"identifiers": {"custom_id": name}} for name in ("a", "A", " a", "a "))))
 
 
-@pytest.mark.parametrize(("count", "well"), [(0, False), (1, True), (200, True), (201, False)])
-def test_the_number_of_entries_is_bounded(count: int, *, well: bool) -> None:
-    if well:
+@pytest.mark.parametrize(("count", "valid"), [(0, False), (1, True), (200, True), (201, False)])
+def test_the_number_of_entries_is_bounded(count: int, *, valid: bool) -> None:
+    if valid:
         check_count(count, 200)
     else:
         with pytest.raises(Refused):

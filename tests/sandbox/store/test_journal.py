@@ -12,7 +12,7 @@ def lines(journal: Journal, start: int) -> list[int]:
 
 
 @pytest.mark.parametrize("start", range(8))
-def test_it_is_read_from_any_line_on(start: int) -> None:
+def test_the_journal_can_be_read_from_any_line_on(start: int) -> None:
     journal = Journal(keep=True)
     for count in (3, 0, 1, 3):
         journal.append([{"a": "x"}] * count)

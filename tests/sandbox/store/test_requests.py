@@ -24,7 +24,7 @@ def test_the_log_is_bounded_and_the_totals_are_not() -> None:
     assert log.one(5) is None
 
 
-def test_what_requests_held_is_bounded_and_the_newest_stays() -> None:
+def test_the_kept_contents_of_requests_are_bounded_and_the_newest_stay() -> None:
     body = b"x" * (CONTENT_BYTES // 4)
     log = filled(10, body)
     kept = [number for number in range(1, 11) if (found := log.one(number)) and found[1]]
