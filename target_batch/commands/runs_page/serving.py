@@ -13,8 +13,7 @@ from target_batch.commands.runs_page import entries
 from target_batch.commands.runs_page.reading import Refused, Work, reason
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
-from target_batch.web.guard import Guard, fail, flag, position, show, whole
-from target_batch.web.serving import LocalServer, page_routes
+from target_batch.web import Guard, LocalServer, fail, flag, page_routes, position, show, whole
 
 if TYPE_CHECKING:
     from starlette.requests import Request
