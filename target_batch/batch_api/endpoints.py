@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import msgspec
 from requests.auth import AuthBase
 
 from target_batch.batch_api.transport import Call
@@ -90,9 +91,11 @@ class App:
         self._auth: AuthBase = AppAuth(rest_api_key)
         self._key = quote(key.reveal(), safe="")
 
-    def gdpr(self, body: bytes) -> Call:
-        """Make a call to the GDPR API."""
-        return Call("POST", f"/1.0/{self._key}/gdpr/request", self._auth, body, operations=1)
+    def erasure(self, custom_id: str) -> Call:
+        """Make the call that asks the app to remove a person."""
+        body = {"request_type": "remove", "id": {"type": "custom_id", "value": custom_id}}
+        path = f"/1.0/{self._key}/gdpr/request"
+        return Call("POST", path, self._auth, msgspec.json.encode(body), operations=1)
 
     def call(
         self,

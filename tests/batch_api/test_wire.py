@@ -37,7 +37,7 @@ from target_batch.batch_api.answers import (
 )
 from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, App, Project
-from target_batch.batch_api.exports import classify_download, classify_request, classify_view
+from target_batch.batch_api.people import classify_download, classify_request, classify_view
 from target_batch.common.redaction import Secret
 from tests.audiences.cohorts import DONE, Loader, cohort, head, rows
 

@@ -1,7 +1,8 @@
-"""Reading profiles back: request an export, wait for it, and stream its files from their links.
+"""Calls about people as a whole: erasing them, and reading their profiles back.
 
-A link leads from Batch's API to a storage service. It is opened without a key, and its redirects are not
-followed.
+An erasure goes to Batch's GDPR API, one person and one app per request. Profiles are read back by requesting
+an export, waiting for it, and streaming its files from their links. A link leads to a storage service: it is
+opened without a key, and its redirects are not followed.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from target_batch.batch_api.answers import (
     Answer,
     Denied,
     Failure,
+    classify_acceptance,
     classify_document,
     header,
     undocumented,
 )
+from target_batch.batch_api.audiences import AppAudiences
 from target_batch.common.errors import AccessRefusedError, DeliveryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from requests import PreparedRequest
-
     from target_batch.batch_api.answers import Verdict
     from target_batch.batch_api.client import Client
-    from target_batch.batch_api.endpoints import Project
+    from target_batch.batch_api.endpoints import App, Project
     from target_batch.batch_api.rate_limiter import RateLimiter
     from target_batch.batch_api.transport import Call
     from target_batch.common.clock import Clock
@@ -49,6 +50,34 @@ REDIRECTS: Final = frozenset({302, 303, 307, 308})
 """Statuses of a redirect to a file; 307 is the documented one."""
 
 
+class ErasureSender:
+    """Requests erasures from one app.
+
+    Args:
+        client: Sends the calls.
+        app: The app.
+        limiter: One request per second [open], shared with the app's audience calls.
+        scope: A name for the app that contains no key.
+        where: The setting that names the app, for messages.
+    """
+
+    def __init__(self, client: Client, app: App, limiter: RateLimiter, scope: str, where: str) -> None:
+        self._client = client
+        self._app = app
+        self._limiter = limiter
+        self.scope = scope
+        self.where = where
+
+    def send(self, custom_id: str) -> Verdict:
+        """Request the removal of a person by their custom ID."""
+        return self._client.send(self._app.erasure(custom_id), classify_acceptance, self._limiter)
+
+    def probe(self) -> Verdict:
+        """Make a read-only call to the app to check its key and the address."""
+        audiences = AppAudiences(self._app, "custom_ids")
+        return self._client.send(audiences.list_call(limit=1), audiences.classify_list, self._limiter)
+
+
 class Exports:
     """Exports of one project; none of its calls changes a profile.
 
@@ -63,22 +92,11 @@ class Exports:
         self._limiter = limiter
         self._clock = clock
 
-    def request_call(self, attributes: Sequence[str]) -> Call:
-        """Make the call that requests these attributes (named without their type) of all profiles."""
-        body = {"export_type": "ATTRIBUTES", "attributes": list(attributes), "identifiers": ["custom_id"]}
-        return self._project.post("/profiles/export", msgspec.json.encode(body))
-
-    def view_call(self, export: str) -> Call:
-        """Make the call that shows the state of an export."""
-        return self._project.get("/exports/view", {"id": export})
-
-    def download_call(self, file: str) -> Call:
-        """Make the call that requests the link to a file."""
-        return self._project.get("/exports/download", {"id": file})
-
     def request(self, attributes: Sequence[str]) -> str:
-        """Request an export and return its ID."""
-        return str(self._sent(self.request_call(attributes), classify_request)["id"])
+        """Request these attributes (named without their type) of all profiles; return the export's ID."""
+        body = {"export_type": "ATTRIBUTES", "attributes": list(attributes), "identifiers": ["custom_id"]}
+        call = self._project.post("/profiles/export", msgspec.json.encode(body))
+        return str(self._sent(call, classify_request)["id"])
 
     def wait(self, export: str, seconds: float, tell: Callable[[str], None]) -> list[str]:
         """Wait at most `seconds` until an export has ended, and return the IDs of its files.
@@ -87,7 +105,7 @@ class Exports:
         """
         until, pause, before = self._clock.monotonic() + seconds, FIRST_PAUSE, ""
         while True:
-            shown = self._sent(self.view_call(export), classify_view)
+            shown = self._sent(self._project.get("/exports/view", {"id": export}), classify_view)
             status = str(shown["status"])
             if status == "SUCCESS":
                 return [str(file["id"]) for file in shown["files"]]
@@ -106,7 +124,8 @@ class Exports:
 
     def profiles(self, file: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Stream a file: yield custom ID and attributes of each profile that has a custom ID."""
-        link = str(self._sent(self.download_call(file), classify_download)["location"])
+        call = self._project.get("/exports/download", {"id": file})
+        link = str(self._sent(call, classify_download)["location"])
         for number, line in enumerate(_lines(link), 1):
             found = _profile(line)
             if found is None:
@@ -163,7 +182,7 @@ def _lines(link: str) -> Iterator[bytes]:
         with requests.get(
             link,
             headers={"Accept-Encoding": "identity"},
-            auth=_keyless,
+            auth=lambda request: request,
             timeout=LINK_TIMEOUT,
             allow_redirects=False,
             stream=True,
@@ -175,10 +194,6 @@ def _lines(link: str) -> Iterator[bytes]:
         raise DeliveryError(
             f"An exported file cannot be read to its end ({type(error).__name__}); try again."
         ) from None
-
-
-def _keyless(request: PreparedRequest) -> PreparedRequest:
-    return request
 
 
 def _profile(line: bytes) -> tuple[str, dict[str, Any]] | None:
