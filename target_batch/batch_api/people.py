@@ -51,14 +51,9 @@ REDIRECTS: Final = frozenset({302, 303, 307, 308})
 
 
 class ErasureSender:
-    """Requests erasures from one app.
+    """Requests erasures from one app: one request per second [open], shared with the app's audience calls.
 
-    Args:
-        client: Sends the calls.
-        app: The app.
-        limiter: One request per second [open], shared with the app's audience calls.
-        scope: A name for the app that contains no key.
-        where: The setting that names the app, for messages.
+    `scope` names the app without its key; `where` is the setting that names the app, for messages.
     """
 
     def __init__(self, client: Client, app: App, limiter: RateLimiter, scope: str, where: str) -> None:
@@ -76,6 +71,17 @@ class ErasureSender:
         """Make a read-only call to the app to check its key and the address."""
         audiences = AppAudiences(self._app, "custom_ids")
         return self._client.send(audiences.list_call(limit=1), audiences.classify_list, self._limiter)
+
+
+class _Identifiers(msgspec.Struct):
+    custom_id: str | int | None = None
+
+
+class _Profile(msgspec.Struct):
+    """The parts of a line of an exported file that are read."""
+
+    identifiers: _Identifiers
+    attributes: dict[str, Any] | None = None
 
 
 class Exports:
@@ -127,11 +133,14 @@ class Exports:
         call = self._project.get("/exports/download", {"id": file})
         link = str(self._sent(call, classify_download)["location"])
         for number, line in enumerate(_lines(link), 1):
-            found = _profile(line)
-            if found is None:
-                raise DeliveryError(f"Line {number} of an exported file is not what Batch documents.")
-            if found[0]:
-                yield found
+            try:
+                found = msgspec.json.decode(line, type=_Profile)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                raise DeliveryError(
+                    f"Line {number} of an exported file is not what Batch documents."
+                ) from None
+            if (custom_id := found.identifiers.custom_id) not in {None, ""}:
+                yield str(custom_id), found.attributes or {}
 
     def _sent(self, call: Call, classify: Callable[[Answer], Verdict]) -> dict[str, Any]:
         verdict = self._client.send(call, classify, self._limiter)
@@ -194,16 +203,3 @@ def _lines(link: str) -> Iterator[bytes]:
         raise DeliveryError(
             f"An exported file cannot be read to its end ({type(error).__name__}); try again."
         ) from None
-
-
-def _profile(line: bytes) -> tuple[str, dict[str, Any]] | None:
-    try:
-        found = msgspec.json.decode(line)
-        custom_id, attributes = found["identifiers"].get("custom_id"), found.get("attributes")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError, AttributeError):
-        return None
-    if type(custom_id) is int:
-        custom_id = str(custom_id)
-    if not isinstance(custom_id, str | None) or not isinstance(attributes, dict | None):
-        return None
-    return custom_id or "", attributes or {}
