@@ -10,8 +10,8 @@ from target_batch.commands.options import placeholders
 from target_batch.commands.samples import SampleRow, Schema, read_sample
 from target_batch.commands.study import survey
 from target_batch.common.limits import NAME_LENGTH
+from target_batch.common.properties import words
 from target_batch.common.reasons import Reason
-from target_batch.common.words import words
 from target_batch.config.routing import kind_by_name, kind_by_shape
 from target_batch.singer.rows import schema_of, typed_columns
 
