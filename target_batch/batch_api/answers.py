@@ -149,26 +149,20 @@ def classify_bulk(answer: Answer, entries: int) -> Verdict:
     return _unsuccessful(answer) or _success(answer, lambda document: _bulk(document, entries))
 
 
-def classify_change(answer: Answer) -> Verdict:
-    """Read the answer to an audience write: any 2xx is a success unless its content says otherwise.
+def classify_write(answer: Answer) -> Verdict:
+    """Read the answer to an audience write or an erasure: any 2xx is a success unless its content objects.
 
-    Batch documents an `indexing_token` for most writes and no content for the others.
+    Batch documents an `indexing_token` for most audience writes, and no content for the others.
     """
-    return _unsuccessful(answer) or _success(answer, _change, needs_object=False)
+    return _unsuccessful(answer) or _success(answer, _write, needs_object=False)
 
 
 def classify_creation(answer: Answer) -> Verdict:
     """Read the answer to the creation of an audience; a 403 may mean that this audience already exists."""
-    if answer.status == FORBIDDEN:
-        return Undocumented(_described(answer), answer.status, _error(answer.body)[0])
-    return classify_change(answer)
-
-
-def classify_acceptance(answer: Answer) -> Verdict:
-    """Read the answer to an erasure like that to an audience write: Batch does not document its success."""
-    return _unsuccessful(answer) or _success(
-        answer, lambda document: _refusal_of(document) or Accepted(document=document), needs_object=False
-    )
+    verdict = classify_write(answer)
+    if isinstance(verdict, Denied) and verdict.status == FORBIDDEN:
+        return Undocumented(verdict.what, verdict.status, verdict.code)
+    return verdict
 
 
 def classify_document(answer: Answer, *required: str) -> Verdict:
@@ -199,7 +193,8 @@ def _unsuccessful(answer: Answer) -> Verdict | None:
     status = answer.status
     if status in SUCCESSES:
         return None
-    what, (code, message) = _described(answer), _error(answer.body)
+    code, message = _error(answer.body)
+    what = f"{status} {code}" if code else _form(answer)
     if status in MALFORMED:
         return Malformed(what, status, code, message)
     if status == THROTTLED or status in RETRYABLE or status in SERVER_ERRORS - MISROUTED:
@@ -302,22 +297,18 @@ def _refusal(error: dict[str, Any]) -> Refusal:
     )
 
 
-def _change(document: dict[str, Any]) -> Accepted | str:
-    if problem := _refusal_of(document):
-        return problem
-    token = document.get("indexing_token")
-    known = isinstance(token, str) or whole_number(token) is not None
-    return Accepted(document={**document, "indexing_token": str(token) if known else ""})
-
-
-def _refusal_of(document: dict[str, Any]) -> str:
-    """Describe what contradicts the success of a write that succeeds or fails as a whole, if anything."""
+def _write(document: dict[str, Any]) -> Accepted | str:
+    """Read the success of a write that succeeds or fails as a whole."""
     if problem := _contradiction(document, *REFUSAL_KEYS):
         return problem
     against = [key for key in ("code", "status") if _contradicts(document.get(key))]
     if str(document.get("success", True)).lower() in {"false", "0"}:
         against = ["success"]
-    return f"a success whose `{against[0]}` says otherwise" if against else ""
+    if against:
+        return f"a success whose `{against[0]}` says otherwise"
+    token = document.get("indexing_token")
+    known = isinstance(token, str) or whole_number(token) is not None
+    return Accepted(document={**document, "indexing_token": str(token) if known else ""})
 
 
 def _contradiction(document: dict[str, Any], *refusal_keys: str) -> str:
@@ -335,11 +326,6 @@ REFUSAL_KEYS: Final = ("errors", *COUNT_KEYS)
 """Keys that contradict a success: `ERROR_KEYS` always, `REFUSAL_KEYS` unless entries may be refused singly.
 Batch documents `error_code` and `error_message`; the others are common elsewhere, and distrusting them loses
 no data."""
-
-
-def _described(answer: Answer) -> str:
-    code = _error(answer.body)[0]
-    return f"{answer.status} {code}" if code else _form(answer)
 
 
 def _form(answer: Answer) -> str:

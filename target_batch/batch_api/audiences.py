@@ -18,9 +18,9 @@ from target_batch.batch_api.answers import (
     Retry,
     Undocumented,
     Verdict,
-    classify_change,
     classify_creation,
     classify_document,
+    classify_write,
     undocumented,
     whole_number,
 )
@@ -293,7 +293,7 @@ class AudienceSender:
             additions = [adding(body) for body in part]
             if replaced:
                 return self._changed(name, additions)
-            verdict = self._send(self._platform.replace_call(name, part), classify_change)
+            verdict = self._send(self._platform.replace_call(name, part), classify_write)
             if isinstance(verdict, Accepted):
                 replaced = True
                 return verdict
@@ -311,7 +311,7 @@ class AudienceSender:
         return self._deliver(name, display_name, members, write)
 
     def _changed(self, name: str, members: Sequence[bytes]) -> Verdict:
-        return self._send(self._platform.change_call(name, members), classify_change)
+        return self._send(self._platform.change_call(name, members), classify_write)
 
     def _deliver(
         self,

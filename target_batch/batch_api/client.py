@@ -162,19 +162,22 @@ class Client:
 
         A 429 counts as an answer: it lowers the rate of the shared limiter. Other failures open the circuit.
         """
-        now = self._clock.monotonic()
-        least = self._least_pause(retry)
-        if retry.throttled:
-            self._circuit.answered(round_)
-            limiter.throttled(least)
-        else:
+        least = _least_pause(retry)
+        not_before = self._clock.monotonic() + least
+        if not retry.throttled:
             self._circuit.failed(round_, least)
-        if now + least >= give_up():
+            return not_before < give_up()
+        self._circuit.answered(round_)
+        limiter.throttled(least)
+        if not_before >= give_up():
             return False
-        if retry.throttled:
-            self._pause(least + self._clock.uniform(0.0, ceiling), now + least, give_up)
-            return self._clock.monotonic() >= now + least
-        return True
+        pause = least + self._clock.uniform(0.0, ceiling)
+        self._stop.pause(min(pause, give_up() - self._clock.monotonic()))
+        # Stopping the run cuts the random part short, but never the pause that Batch asked for, unless the
+        # stop leaves less time than that.
+        if self._stop.requested and not_before < give_up():
+            self._clock.sleep(max(0.0, not_before - self._clock.monotonic()))
+        return self._clock.monotonic() >= not_before
 
     def _attempt(
         self, call: Call, classify: Callable[[Answer], Verdict], before: Verdict = STOPPED
@@ -216,19 +219,11 @@ class Client:
             return STOPPED
         verdict = self._attempt(replace(call, sent=partial(limiter.sent, grant)), classify)
         if isinstance(verdict, Retry) and verdict.throttled:
-            limiter.throttled(self._least_pause(verdict))
+            limiter.throttled(_least_pause(verdict))
         return verdict
 
-    def _least_pause(self, retry: Retry) -> float:
-        if retry.after is not None:
-            return retry.after
-        return THROTTLED_PAUSE if retry.throttled else 0.0
 
-    def _pause(self, pause: float, not_before: float, give_up: Callable[[], float]) -> None:
-        """Pause; stopping the run cuts the random part short, but never the pause that Batch asked for.
-
-        If Batch asked for more time than the stop leaves, the pause ends at once.
-        """
-        self._stop.pause(min(pause, give_up() - self._clock.monotonic()))
-        if self._stop.requested and not_before < give_up():
-            self._clock.sleep(max(0.0, not_before - self._clock.monotonic()))
+def _least_pause(retry: Retry) -> float:
+    if retry.after is not None:
+        return retry.after
+    return THROTTLED_PAUSE if retry.throttled else 0.0

@@ -19,8 +19,8 @@ from target_batch.batch_api.answers import (
     Answer,
     Denied,
     Failure,
-    classify_acceptance,
     classify_document,
+    classify_write,
     header,
     undocumented,
 )
@@ -65,7 +65,7 @@ class ErasureSender:
 
     def send(self, custom_id: str) -> Verdict:
         """Request the removal of a person by their custom ID."""
-        return self._client.send(self._app.erasure(custom_id), classify_acceptance, self._limiter)
+        return self._client.send(self._app.erasure(custom_id), classify_write, self._limiter)
 
     def probe(self) -> Verdict:
         """Make a read-only call to the app to check its key and the address."""

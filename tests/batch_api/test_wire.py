@@ -29,11 +29,10 @@ from target_batch.batch_api.answers import (
     Misrouted,
     Retry,
     Undocumented,
-    classify_acceptance,
     classify_bulk,
-    classify_change,
     classify_creation,
     classify_document,
+    classify_write,
 )
 from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, App, Project
@@ -233,8 +232,8 @@ OF_EXPORTS: dict[str, Callable[[Answer], Verdict]] = {
     "/profiles/export": classify_request,
     "/exports/view": classify_view,
     "/exports/download": classify_download,
-    "/1.0/APP_KEY/gdpr/request": classify_acceptance,
-    "/1.0/APP_KEY/gdpr/request/REQUEST_ID": classify_acceptance,
+    "/1.0/APP_KEY/gdpr/request": classify_write,
+    "/1.0/APP_KEY/gdpr/request/REQUEST_ID": classify_write,
 }
 
 
@@ -257,7 +256,7 @@ def _of_writes_and_lists(golden: Golden) -> Callable[[Answer], Verdict]:
         return APP_PLATFORMS[0].classify_list
     if method == "GET":
         return lambda answer: classify_document(answer, "indexing_state")
-    return classify_change
+    return classify_write
 
 
 FAILURES: dict[int, tuple[type[Failure], ...]] = {
