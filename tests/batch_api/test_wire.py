@@ -36,7 +36,7 @@ from target_batch.batch_api.answers import (
 )
 from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, App, Project
-from target_batch.batch_api.people import classify_download, classify_request, classify_view
+from target_batch.batch_api.people import classify_download, classify_view
 from target_batch.common.redaction import Secret
 from tests.audiences.cohorts import DONE, Loader, cohort, head, rows
 
@@ -229,7 +229,7 @@ def test_one_listing_serves_a_run(sent: list[Sent]) -> None:
 
 
 OF_EXPORTS: dict[str, Callable[[Answer], Verdict]] = {
-    "/profiles/export": classify_request,
+    "/profiles/export": lambda answer: classify_document(answer, "id"),
     "/exports/view": classify_view,
     "/exports/download": classify_download,
     "/1.0/APP_KEY/gdpr/request": classify_write,
