@@ -85,7 +85,7 @@ class Divider:
                 for first, last in (*ranges, (low, high)):
                     receipt.unconfirmed.update(range(first, last))
                 break
-        return self._doubted(receipt)
+        return self._without_false_refusals(receipt)
 
     def _settle(
         self, verdict: Verdict, low: int, high: int, ranges: list[tuple[int, int]], receipt: Receipt
@@ -126,7 +126,7 @@ class Divider:
             "These operations are undelivered and the state is held."
         )
 
-    def _doubted(self, receipt: Receipt) -> Receipt:
+    def _without_false_refusals(self, receipt: Receipt) -> Receipt:
         """Withdraw refusals that are due to the configuration: they must not fill the rejects."""
         alone = {index for index, found in receipt.refused.items() if found[0].alone}
         objection = self._objection(last=True) if alone else None
