@@ -410,9 +410,9 @@ class AudienceSender:
         """
         classify = partial(_classify_named, name=name, sort=_sort(self._platform.id_type))
         verdict = self._send(self._platform.view_call(name, ""), classify)
-        if isinstance(verdict, Failure) and verdict.status in ABSENT:
-            return False
-        return verdict if isinstance(verdict, Failure) else True
+        if isinstance(verdict, Accepted):
+            return True
+        return False if verdict.status in ABSENT else verdict
 
     def _send(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
         return self._client.send(call, classify, self._listing.limiter)

@@ -131,9 +131,13 @@ class Client:
                 return replace(self._denied[call.auth], doubted=leaves_doubt(verdict))
             if isinstance(verdict, Retry) and verdict is not STOPPED:
                 self.counters.again(verdict, call.operations)
-            until = self._attempt_ends(failing_until)
+            failing = failing_until < math.inf or self._circuit.is_open
+            until = self._stop.deadline if failing else math.inf
             attempt = replace(call, sent=partial(limiter.sent, grant), until=until)
-            verdict = self._attempt(attempt, classify, verdict)
+            doubted = leaves_doubt(verdict)
+            verdict = self._attempt(attempt, classify)
+            if doubted:
+                verdict = replace(verdict, doubted=True)
             if not isinstance(verdict, Retry):
                 return self._final(call, verdict, round_)
             self.counters.failed(verdict)
@@ -143,11 +147,6 @@ class Client:
             if not has_time or (once and verdict.ambiguous):
                 break
         return verdict
-
-    def _attempt_ends(self, failing_until: float) -> float:
-        """Return the latest end of an attempt: unlimited, but while Batch fails, the deadline of the run."""
-        failing = failing_until < math.inf or self._circuit.is_open
-        return self._stop.deadline if failing else math.inf
 
     def _final(self, call: Call, verdict: Verdict, round_: int) -> Verdict:
         self._circuit.answered(round_)
@@ -179,14 +178,7 @@ class Client:
             self._clock.sleep(max(0.0, not_before - self._clock.monotonic()))
         return self._clock.monotonic() >= not_before
 
-    def _attempt(
-        self, call: Call, classify: Callable[[Answer], Verdict], before: Verdict = STOPPED
-    ) -> Verdict:
-        """Make one attempt; its verdict is `doubted` if one of those before it was left unanswered."""
-        verdict = self._answered(call, classify)
-        return replace(verdict, doubted=True) if leaves_doubt(before) else verdict
-
-    def _answered(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
+    def _attempt(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
         self.counters.attempt()
         begun = self._clock.monotonic()
         try:

@@ -134,11 +134,8 @@ HOST: Final = "127.0.0.1"
 class LocalServer(uvicorn.Server):
     """A server that stops quietly, with exit code 0, on the first signal.
 
-    Args:
-        app: The application.
-        greeting: Text to print once the server listens; ``{url}`` is replaced by the address.
-        port_file: File to which the port is written then.
-        options: Further options for uvicorn.
+    Once it listens, it prints `greeting`, with the address for ``{url}``, and writes the port to `port_file`.
+    `options` are further ones of uvicorn.
     """
 
     def __init__(self, app: Any, greeting: str, port_file: Path | None = None, **options: Any) -> None:
