@@ -19,7 +19,7 @@ from target_batch.common.operations import (
     Rejected,
     Ticket,
 )
-from target_batch.common.paths import split
+from target_batch.common.properties import split
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.delivery.erasures import Erasure

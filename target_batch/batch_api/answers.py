@@ -10,7 +10,6 @@ exist) must be present.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable  # noqa: TC003 - an alias below is evaluated
 from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
@@ -21,7 +20,7 @@ import msgspec
 from target_batch.common.plain_text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 ACCEPTED_STATUSES: Final = frozenset({200, 201, 202})
 SUCCESSES: Final = frozenset(range(200, 300))
@@ -32,8 +31,7 @@ RETRYABLE: Final = frozenset({408, 425})
 THROTTLED: Final = 429
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
-BAD_REQUEST: Final = 400
-MALFORMED: Final = frozenset({BAD_REQUEST, 422})
+MALFORMED: Final = frozenset({400, 422})
 NOT_FOUND: Final = 404
 TOO_LARGE: Final = 413
 MISROUTED: Final = frozenset({NOT_FOUND, 405, 410, 501, 505})
@@ -150,26 +148,20 @@ def classify_bulk(answer: Answer, entries: int) -> Verdict:
     return _unsuccessful(answer) or _success(answer, lambda document: _bulk(document, entries))
 
 
-def classify_change(answer: Answer) -> Verdict:
-    """Read the answer to an audience write: any 2xx is a success unless its content says otherwise.
+def classify_write(answer: Answer) -> Verdict:
+    """Read the answer to an audience write or an erasure: any 2xx is a success unless its content objects.
 
-    Batch documents an `indexing_token` for most writes and no content for the others.
+    Batch documents an `indexing_token` for most audience writes, and no content for the others.
     """
-    return _unsuccessful(answer) or _success(answer, _change, needs_object=False)
+    return _unsuccessful(answer) or _success(answer, _write, needs_object=False)
 
 
 def classify_creation(answer: Answer) -> Verdict:
     """Read the answer to the creation of an audience; a 403 may mean that this audience already exists."""
-    if answer.status == FORBIDDEN:
-        return Undocumented(_described(answer), answer.status, _error(answer.body)[0])
-    return classify_change(answer)
-
-
-def classify_acceptance(answer: Answer) -> Verdict:
-    """Read the answer to an erasure like that to an audience write: Batch does not document its success."""
-    return _unsuccessful(answer) or _success(
-        answer, lambda document: _refusal_of(document) or Accepted(document=document), needs_object=False
-    )
+    verdict = classify_write(answer)
+    if isinstance(verdict, Denied) and verdict.status == FORBIDDEN:
+        return Undocumented(verdict.what, verdict.status, verdict.code)
+    return verdict
 
 
 def classify_document(answer: Answer, *required: str) -> Verdict:
@@ -200,23 +192,21 @@ def _unsuccessful(answer: Answer) -> Verdict | None:
     status = answer.status
     if status in SUCCESSES:
         return None
-    what, (code, message) = _described(answer), _error(answer.body)
+    code, message = _error(answer.body)
+    what = f"{status} {code}" if code else _form(answer)
     if status in MALFORMED:
         return Malformed(what, status, code, message)
     if status == THROTTLED or status in RETRYABLE or status in SERVER_ERRORS - MISROUTED:
         throttled = status == THROTTLED
         return Retry(what, status, code, _asked_pause(answer), throttled, ambiguous=not throttled)
-    if status in REDIRECTS:
-        return Misrouted(what, status, code)
     return BY_STATUS.get(status, Undocumented)(what, status, code)
 
 
-BY_STATUS: Final[dict[int, Callable[[str, int, str], Verdict]]] = {
+BY_STATUS: Final[dict[int, type[Failure]]] = {
     **dict.fromkeys((UNAUTHORIZED, FORBIDDEN), Denied),
-    **dict.fromkeys(MISROUTED, Misrouted),
+    **dict.fromkeys(REDIRECTS | MISROUTED, Misrouted),
     TOO_LARGE: TooLarge,
 }
-
 
 NO_CONTENT: Final = frozenset({204, 205})
 LENGTHS: Final = ("Content-Length", "Transfer-Encoding")
@@ -279,14 +269,14 @@ def _bulk(document: dict[str, Any], entries: int) -> Accepted | str:
         return _partly(document, entries)
     if code != "SUCCESS":
         return "a success without a known `code`"
-    return _refused(document) or Accepted(document=document)
+    return _contradiction(document, *REFUSAL_KEYS) or Accepted(document=document)
 
 
 def _partly(document: dict[str, Any], entries: int) -> Accepted | str:
     errors = document.get("errors")
     if not isinstance(errors, list) or not errors:
         return "partial errors that name no error"
-    if any((whole_number(document.get(key)) or 0) > len(errors) for key in REFUSED_KEYS):
+    if any((whole_number(document.get(key)) or 0) > len(errors) for key in COUNT_KEYS):
         return "partial errors that name fewer than were refused"
     refusals: dict[int, list[Refusal]] = {}
     for error in errors:
@@ -306,48 +296,35 @@ def _refusal(error: dict[str, Any]) -> Refusal:
     )
 
 
-def _change(document: dict[str, Any]) -> Accepted | str:
-    if problem := _refusal_of(document):
+def _write(document: dict[str, Any]) -> Accepted | str:
+    """Read the success of a write that succeeds or fails as a whole."""
+    if problem := _contradiction(document, *REFUSAL_KEYS):
         return problem
+    against = [key for key in ("code", "status") if _contradicts(document.get(key))]
+    if str(document.get("success", True)).lower() in {"false", "0"}:
+        against = ["success"]
+    if against:
+        return f"a success whose `{against[0]}` says otherwise"
     token = document.get("indexing_token")
     known = isinstance(token, str) or whole_number(token) is not None
     return Accepted(document={**document, "indexing_token": str(token) if known else ""})
 
 
-def _refusal_of(document: dict[str, Any]) -> str:
-    """Describe what contradicts the success of a write that succeeds or fails as a whole, if anything."""
-    if problem := _contradiction(document) or _refused(document):
-        return problem
-    against = [key for key in ("code", "status") if _contradicts(document.get(key))]
-    if str(document.get("success", True)).lower() in {"false", "0"}:
-        against = ["success"]
-    return f"a success whose `{against[0]}` says otherwise" if against else ""
-
-
-def _contradiction(document: dict[str, Any]) -> str:
-    """Describe the error key that contradicts the success that the status claims, if there is one."""
-    errors = [key for key in ERROR_KEYS if document.get(key) not in NOTHING]
-    return f"a success with `{errors[0]}`" if errors else ""
-
-
-def _refused(document: dict[str, Any]) -> str:
-    """Describe the key that reports a refusal in an answer that should contain none, if there is one."""
-    refused = [key for key in ("errors", *REFUSED_KEYS) if document.get(key) not in NOTHING]
-    return f"a success with `{refused[0]}`" if refused else ""
+def _contradiction(document: dict[str, Any], *refusal_keys: str) -> str:
+    """Describe the first key that contradicts the success that the status claims, if there is one."""
+    found = [key for key in (*ERROR_KEYS, *refusal_keys) if document.get(key) not in NOTHING]
+    return f"a success with `{found[0]}`" if found else ""
 
 
 NOTHING: Final[tuple[Any, ...]] = (None, False, 0, "", "0", [], {})
 """Values that mean the same as a missing key; a number may be a string."""
 
 ERROR_KEYS: Final = ("error_code", "error_message", "error")
-REFUSED_KEYS: Final = ("failed", "rejected")
-"""Keys that contradict a success: `ERROR_KEYS` by any content, `REFUSED_KEYS` by their count. Batch documents
-`error_code` and `error_message`; the others are common elsewhere, and distrusting them loses no data."""
-
-
-def _described(answer: Answer) -> str:
-    code = _error(answer.body)[0]
-    return f"{answer.status} {code}" if code else _form(answer)
+COUNT_KEYS: Final = ("failed", "rejected")
+REFUSAL_KEYS: Final = ("errors", *COUNT_KEYS)
+"""Keys that contradict a success: `ERROR_KEYS` always, `REFUSAL_KEYS` unless entries may be refused singly.
+Batch documents `error_code` and `error_message`; the others are common elsewhere, and distrusting them loses
+no data."""
 
 
 def _form(answer: Answer) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -18,9 +18,9 @@ from target_batch.batch_api.answers import (
     Retry,
     Undocumented,
     Verdict,
-    classify_change,
     classify_creation,
     classify_document,
+    classify_write,
     undocumented,
     whole_number,
 )
@@ -60,7 +60,7 @@ SORTS: Final = {
     "install_id": "installation IDs",
     "advertising_id": "advertising IDs",
 }
-"""Names of the ID types, by the `type` in a view, in lower case and without a final `s`."""
+"""Names of the ID types, by the `type` of a request or a view, in lower case and without a final `s`."""
 
 _encode: Final = msgspec.json.encode
 
@@ -83,37 +83,6 @@ class Page(NamedTuple):
 def adding(member: bytes) -> bytes:
     """Convert a member encoded for a replace into one encoded for an update that adds it."""
     return b'{"action":"add",' + member[1:]
-
-
-class Platform(Protocol):
-    """The audience calls of one platform.
-
-    Attributes:
-        id_type: The members' type of ID, as written in requests.
-    """
-
-    id_type: str
-
-    def list_call(self, start: str | None = None, limit: int = AUDIENCE_LIST_PAGE) -> Call:
-        """Make the call for one page of audiences; without `start`, for the first page."""
-
-    def classify_list(self, answer: Answer) -> Verdict:
-        """Read the answer to a list."""
-
-    def page(self, document: dict[str, Any], start: str | None) -> Page:
-        """Read an accepted list."""
-
-    def create_call(self, name: str, display_name: str) -> Call:
-        """Make the call that creates an empty audience."""
-
-    def change_call(self, name: str, members: Sequence[bytes]) -> Call:
-        """Make the call that adds and removes encoded members."""
-
-    def replace_call(self, name: str, members: Sequence[bytes]) -> Call:
-        """Make the call that removes all members and adds encoded members."""
-
-    def view_call(self, name: str, token: str) -> Call:
-        """Make the call that shows an audience's size and index state."""
 
 
 class ProjectAudiences:
@@ -207,6 +176,10 @@ class AppAudiences:
         return self._app.call(self._version, "GET", name, query=query)
 
 
+Platform: TypeAlias = ProjectAudiences | AppAudiences
+"""The same calls on either platform; `id_type` is the members' type of ID, as written in requests."""
+
+
 def _with_members(head: dict[str, str], members: Sequence[bytes]) -> bytes:
     start = _encode(head)[:-1]
     comma = b"," if head else b""
@@ -272,26 +245,21 @@ class Listing:
         nothing_new = 0
         while start not in starts and len(starts) < MOST_PAGES:
             starts.add(start)
-            verdict = self._page_at(start)
-            if not isinstance(verdict, Page):
+            call = self._platform.list_call(start)
+            verdict = self._client.send(call, self._platform.classify_list, self.limiter)
+            if not isinstance(verdict, Accepted):
                 return verdict
-            if verdict.following is None:
-                return known.union(verdict.names)
-            nothing_new = nothing_new + 1 if known.issuperset(verdict.names) else 0
+            page = self._platform.page(verdict.document, start)
+            if page.following is None:
+                return known.union(page.names)
+            nothing_new = nothing_new + 1 if known.issuperset(page.names) else 0
             if nothing_new == PAGES_OF_NOTHING_NEW:
                 break
-            known.update(verdict.names)
-            start, self.paged = verdict.following, True
+            known.update(page.names)
+            start, self.paged = page.following, True
         return Undocumented(
             f"a list of audiences that does not end: {len(starts)} pages with {len(known)} names"
         )
-
-    def _page_at(self, start: str | None) -> Page | Failure:
-        call = self._platform.list_call(start)
-        verdict = self._client.send(call, self._platform.classify_list, self.limiter)
-        if not isinstance(verdict, Accepted):
-            return verdict
-        return self._platform.page(verdict.document, start)
 
 
 class AudienceSender:
@@ -325,7 +293,7 @@ class AudienceSender:
             additions = [adding(body) for body in part]
             if replaced:
                 return self._changed(name, additions)
-            verdict = self._send(self._platform.replace_call(name, part), classify_change)
+            verdict = self._send(self._platform.replace_call(name, part), classify_write)
             if isinstance(verdict, Accepted):
                 replaced = True
                 return verdict
@@ -343,7 +311,7 @@ class AudienceSender:
         return self._deliver(name, display_name, members, write)
 
     def _changed(self, name: str, members: Sequence[bytes]) -> Verdict:
-        return self._send(self._platform.change_call(name, members), classify_change)
+        return self._send(self._platform.change_call(name, members), classify_write)
 
     def _deliver(
         self,
@@ -442,9 +410,9 @@ class AudienceSender:
         """
         classify = partial(_classify_named, name=name, sort=_sort(self._platform.id_type))
         verdict = self._send(self._platform.view_call(name, ""), classify)
-        if isinstance(verdict, Failure) and verdict.status in ABSENT:
-            return False
-        return verdict if isinstance(verdict, Failure) else True
+        if isinstance(verdict, Accepted):
+            return True
+        return False if verdict.status in ABSENT else verdict
 
     def _send(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
         return self._client.send(call, classify, self._listing.limiter)
@@ -481,22 +449,22 @@ def _not_created(name: str, refusal: Failure) -> Failure:
     return Undocumented(f"{what}: create it in Batch's dashboard", refusal.status, refusal.code)
 
 
-def _classify_named(answer: Answer, name: str, sort: str) -> Verdict:
+def _classify_named(answer: Answer, name: str, sort: str | None) -> Verdict:
     """Read the view of an audience; it fails if the audience holds IDs of another type than the stream's."""
     verdict = classify_document(answer, "name")
     if not isinstance(verdict, Accepted):
         return verdict
     if str(verdict.document["name"]) != name:
         return undocumented(answer, "the view of another audience")
-    held = SORTS.get(_sort(verdict.document.get("type")))
-    if held in {None, SORTS[sort]}:
+    held = _sort(verdict.document.get("type"))
+    if held in {None, sort}:
         return verdict
     return Undocumented(
-        f"audience '{clean(name)}' holds {held}, the stream sends {SORTS[sort]}: give it another name, or "
+        f"audience '{clean(name)}' holds {held}, the stream sends {sort}: give it another name, or "
         "delete that one in Batch's dashboard",
         answer.status,
     )
 
 
-def _sort(id_type: object) -> str:
-    return str(id_type).lower().removesuffix("s")
+def _sort(id_type: object) -> str | None:
+    return SORTS.get(str(id_type).lower().removesuffix("s"))

@@ -21,12 +21,7 @@ from target_batch.batch_api.answers import (
     classify_bulk,
     leaves_doubt,
 )
-from target_batch.common.errors import (
-    AccessRefusedError,
-    ConfigurationError,
-    DeliveryError,
-    StopRun,
-)
+from target_batch.common.errors import AccessRefusedError, ConfigurationError, DeliveryError, StopRun
 from target_batch.common.limits import BODY_BYTES
 
 if TYPE_CHECKING:
@@ -60,54 +55,24 @@ class Receipt:
     events_lost: set[int] = field(default_factory=set)
 
 
-class Trust:
-    """Decides whether refusals are due to the records or to the configuration.
+class Divider:
+    """Delivers entries in one call, or in as many as it takes to single out the refused ones.
 
-    They are due to the records once Batch has accepted anything, in this run or, according to the ledger, in
-    an earlier one. Until then, `SINGLED_OUT` refused operations prove the configuration wrong. With fewer,
+    Refusals are due to the entries once Batch has accepted anything, in this run or, according to the ledger,
+    in an earlier one. Until then, `SINGLED_OUT` refused entries prove the configuration wrong. With fewer,
     `probe`, a read-only call, finds out whether keys and address are right.
     """
 
     def __init__(self, probe: Callable[[], Verdict]) -> None:
         self._probe = probe
+        self._probed: Verdict | None = None
         self._lock = Lock()
         self._accepted = False
         self._singled_out = 0
-        self._probed: Verdict | None = None
-
-    def accept(self) -> None:
-        """Note that something was accepted: keys, project and version are right."""
-        self._accepted = True
-
-    def objection(self, *, last: bool) -> StopRun | None:
-        """Return why a refusal is due to the configuration, if it is; `last` if no more answers will come."""
-        with self._lock:
-            self._singled_out += not last
-            if self._accepted:
-                return None
-            if self._singled_out >= SINGLED_OUT:
-                return _misconfigured()
-            return self._probed_failure() if last else None
-
-    def _probed_failure(self) -> StopRun | None:
-        self._probed = self._probed or self._probe()
-        if isinstance(self._probed, Malformed):
-            return _misconfigured()
-        return None if isinstance(self._probed, Accepted) else failure_of(self._probed)
-
-
-class Divider:
-    """Delivers entries in one call, or in as many as it takes to single out the refused ones.
-
-    `probe` makes a read-only call, whose answer decides whether keys and address are right.
-    """
-
-    def __init__(self, probe: Callable[[], Verdict]) -> None:
-        self._trust = Trust(probe)
 
     def vouch(self) -> None:
-        """Note that Batch accepted such entries before, so new refusals are due to the entries themselves."""
-        self._trust.accept()
+        """Note that Batch accepted such entries before: keys, project and version are right."""
+        self._accepted = True
 
     def deliver(self, entries: Sequence[Part], send: Callable[[Sequence[Part]], Verdict]) -> Receipt:
         """Send entries; split calls that are refused or too large in half until invalid entries are alone."""
@@ -120,7 +85,7 @@ class Divider:
                 for first, last in (*ranges, (low, high)):
                     receipt.unconfirmed.update(range(first, last))
                 break
-        return self._doubted(receipt)
+        return self._without_false_refusals(receipt)
 
     def _settle(
         self, verdict: Verdict, low: int, high: int, ranges: list[tuple[int, int]], receipt: Receipt
@@ -128,7 +93,7 @@ class Divider:
         receipt.doubted |= leaves_doubt(verdict)
         if isinstance(verdict, Accepted):
             if verdict.sent:
-                self._trust.accept()
+                self._accepted = True
             receipt.refused.update((low + i, found) for i, found in verdict.refusals.items())
             receipt.token = verdict.document.get("indexing_token", receipt.token)
             return None
@@ -138,13 +103,33 @@ class Divider:
             middle = (low + high) // 2
             ranges += [(middle, high), (low, middle)]
             return None
-        receipt.refused[low] = (_refused_alone(verdict),)
-        return self._trust.objection(last=False)
+        reason = verdict.detail if isinstance(verdict, Malformed) else "too large for one request"
+        receipt.refused[low] = (Refusal(reason or verdict.what, alone=True),)
+        return self._objection(last=False)
 
-    def _doubted(self, receipt: Receipt) -> Receipt:
+    def _objection(self, *, last: bool) -> StopRun | None:
+        """Return why a refusal is due to the configuration, if it is; `last` if no more answers will come."""
+        with self._lock:
+            self._singled_out += not last
+            proven = self._singled_out >= SINGLED_OUT
+            if self._accepted or not (proven or last):
+                return None
+            if not proven:
+                self._probed = self._probed or self._probe()
+                if isinstance(self._probed, Accepted):
+                    return None
+                if not isinstance(self._probed, Malformed):
+                    return failure_of(self._probed)
+        return ConfigurationError(
+            "Batch refused every operation as a whole and has accepted none in this run, so the cause is the "
+            "configuration, not the records: check `project_key`, `api_version` and the `streams` options. "
+            "These operations are undelivered and the state is held."
+        )
+
+    def _without_false_refusals(self, receipt: Receipt) -> Receipt:
         """Withdraw refusals that are due to the configuration: they must not fill the rejects."""
         alone = {index for index, found in receipt.refused.items() if found[0].alone}
-        objection = self._trust.objection(last=True) if alone else None
+        objection = self._objection(last=True) if alone else None
         if objection is None:
             return receipt
         for index in alone:
@@ -231,19 +216,6 @@ class BulkSender:
             return verdict
         placed = {sent[place] - part[0]: found for place, found in verdict.refusals.items()}
         return replace(verdict, refusals=placed)
-
-
-def _refused_alone(verdict: Malformed | TooLarge) -> Refusal:
-    reason = verdict.detail if isinstance(verdict, Malformed) else "too large for one request"
-    return Refusal(reason or verdict.what, alone=True)
-
-
-def _misconfigured() -> ConfigurationError:
-    return ConfigurationError(
-        "Batch refused every operation as a whole and has accepted none in this run, so the cause is the "
-        "configuration, not the records: check `project_key`, `api_version` and the `streams` options. "
-        "These operations are undelivered and the state is held."
-    )
 
 
 def failure_of(verdict: Failure) -> StopRun:

@@ -88,12 +88,12 @@ class CircuitBreaker:
             if round_ == self._round:
                 self._round += 1
                 self._ceilings = self._ceilings or ceilings()
-                self._probe_at = now + after + self._clock.uniform(0.0, self._ceiling(self._ceilings))
+                ceiling = next(self._ceilings)
+                if self._stop.requested:
+                    ceiling = min(ceiling, HURRIED_PAUSE)
+                self._probe_at = now + after + self._clock.uniform(0.0, ceiling)
                 self._probing = False
             self._probe_at = max(self._probe_at, self._not_before)
-
-    def _ceiling(self, pauses: Iterator[float]) -> float:
-        return min(next(pauses), HURRIED_PAUSE) if self._stop.requested else next(pauses)
 
     def answered(self, round_: int) -> None:
         """Close the circuit, unless the answered attempt was made before the circuit opened."""

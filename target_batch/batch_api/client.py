@@ -18,7 +18,7 @@ from target_batch.batch_api.answers import (
     leaves_doubt,
 )
 from target_batch.batch_api.circuit_breaker import CircuitBreaker, ceilings
-from target_batch.batch_api.transport import Transport, TransportError
+from target_batch.batch_api.transport import DryTransport, Transport, TransportError
 from target_batch.common.plain_text import duration
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from requests.auth import AuthBase
 
-    from target_batch.batch_api.dry_run import DryTransport
     from target_batch.batch_api.rate_limiter import RateLimiter
     from target_batch.batch_api.transport import Call
     from target_batch.common.clock import Clock, Stop
@@ -132,23 +131,21 @@ class Client:
                 return replace(self._denied[call.auth], doubted=leaves_doubt(verdict))
             if isinstance(verdict, Retry) and verdict is not STOPPED:
                 self.counters.again(verdict, call.operations)
-            until = self._attempt_ends(failing_until)
+            failing = failing_until < math.inf or self._circuit.is_open
+            until = self._stop.deadline if failing else math.inf
             attempt = replace(call, sent=partial(limiter.sent, grant), until=until)
-            verdict = self._attempt(attempt, classify, verdict)
+            doubted = leaves_doubt(verdict)
+            verdict = self._attempt(attempt, classify)
+            if doubted:
+                verdict = replace(verdict, doubted=True)
             if not isinstance(verdict, Retry):
                 return self._final(call, verdict, round_)
             self.counters.failed(verdict)
-            now = self._clock.monotonic()
-            failing_until = min(failing_until, now + self._max_retry_seconds)
+            failing_until = min(failing_until, self._clock.monotonic() + self._max_retry_seconds)
             has_time = self._wait_after(verdict, limiter, round_, next(pauses), give_up)
             if not has_time or (once and verdict.ambiguous):
                 break
         return verdict
-
-    def _attempt_ends(self, failing_until: float) -> float:
-        """Return the latest end of an attempt: unlimited, but while Batch fails, the deadline of the run."""
-        failing = failing_until < math.inf or self._circuit.is_open
-        return self._stop.deadline if failing else math.inf
 
     def _final(self, call: Call, verdict: Verdict, round_: int) -> Verdict:
         self._circuit.answered(round_)
@@ -163,28 +160,24 @@ class Client:
 
         A 429 counts as an answer: it lowers the rate of the shared limiter. Other failures open the circuit.
         """
-        now = self._clock.monotonic()
-        least = self._least_pause(retry)
-        if retry.throttled:
-            self._circuit.answered(round_)
-            limiter.throttled(least)
-        else:
+        least = _least_pause(retry)
+        not_before = self._clock.monotonic() + least
+        if not retry.throttled:
             self._circuit.failed(round_, least)
-        if now + least >= give_up():
+            return not_before < give_up()
+        self._circuit.answered(round_)
+        limiter.throttled(least)
+        if not_before >= give_up():
             return False
-        if retry.throttled:
-            self._pause(least + self._clock.uniform(0.0, ceiling), now + least, give_up)
-            return self._clock.monotonic() >= now + least
-        return True
+        pause = least + self._clock.uniform(0.0, ceiling)
+        self._stop.pause(min(pause, give_up() - self._clock.monotonic()))
+        # Stopping the run cuts the random part short, but never the pause that Batch asked for, unless the
+        # stop leaves less time than that.
+        if self._stop.requested and not_before < give_up():
+            self._clock.sleep(max(0.0, not_before - self._clock.monotonic()))
+        return self._clock.monotonic() >= not_before
 
-    def _attempt(
-        self, call: Call, classify: Callable[[Answer], Verdict], before: Verdict = STOPPED
-    ) -> Verdict:
-        """Make one attempt; its verdict is `doubted` if one of those before it was left unanswered."""
-        verdict = self._answered(call, classify)
-        return replace(verdict, doubted=True) if leaves_doubt(before) else verdict
-
-    def _answered(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
+    def _attempt(self, call: Call, classify: Callable[[Answer], Verdict]) -> Verdict:
         self.counters.attempt()
         begun = self._clock.monotonic()
         try:
@@ -217,19 +210,11 @@ class Client:
             return STOPPED
         verdict = self._attempt(replace(call, sent=partial(limiter.sent, grant)), classify)
         if isinstance(verdict, Retry) and verdict.throttled:
-            limiter.throttled(self._least_pause(verdict))
+            limiter.throttled(_least_pause(verdict))
         return verdict
 
-    def _least_pause(self, retry: Retry) -> float:
-        if retry.after is not None:
-            return retry.after
-        return THROTTLED_PAUSE if retry.throttled else 0.0
 
-    def _pause(self, pause: float, not_before: float, give_up: Callable[[], float]) -> None:
-        """Pause; stopping the run cuts the random part short, but never the pause that Batch asked for.
-
-        If Batch asked for more time than the stop leaves, the pause ends at once.
-        """
-        self._stop.pause(min(pause, give_up() - self._clock.monotonic()))
-        if self._stop.requested and not_before < give_up():
-            self._clock.sleep(max(0.0, not_before - self._clock.monotonic()))
+def _least_pause(retry: Retry) -> float:
+    if retry.after is not None:
+        return retry.after
+    return THROTTLED_PAUSE if retry.throttled else 0.0

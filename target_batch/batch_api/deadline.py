@@ -27,14 +27,6 @@ if TYPE_CHECKING:
 IDLE_SECONDS: Final = 10.0
 """Seconds without an attempt after which the watchdog ends; the next attempt starts a new one."""
 
-_in_use = threading.local()
-
-
-def _current() -> Attempt | None:
-    """Return this thread's attempt, if it is making one."""
-    attempt: Attempt | None = getattr(_in_use, "attempt", None)
-    return attempt
-
 
 class Attempt:
     """One attempt, which may last until the monotonic time `ends`; `expired` once the watchdog has cut it.
@@ -67,6 +59,13 @@ class Attempt:
             self.handle = None
 
 
+class _ThisThread(threading.local):
+    attempt: Attempt | None = None
+
+
+_this_thread = _ThisThread()
+
+
 class Deadlines:
     """Limits every attempt of a run to `seconds` in total, and to fewer once the run has to end.
 
@@ -86,12 +85,16 @@ class Deadlines:
         with self._changed:
             attempt = Attempt(time.monotonic() + min(self.seconds, within), sent)
             self._attempts.add(attempt)
-            self._watch()
-        _in_use.attempt = attempt
+            if self._watched:
+                self._changed.notify()
+            else:
+                self._watched = True
+                threading.Thread(target=self._cut_in_time, name="deadlines", daemon=True).start()
+        _this_thread.attempt = attempt
         try:
             yield attempt
         finally:
-            _in_use.attempt = None
+            _this_thread.attempt = None
             with self._changed:
                 self._attempts.discard(attempt)
             if attempt.expired and attempt.connection is not None:
@@ -106,16 +109,8 @@ class Deadlines:
                 attempt.ends = min(attempt.ends, at_most)
             self._changed.notify()
 
-    def _watch(self) -> None:
-        """Start the watchdog, or notify it of the newest attempt; the caller holds the lock."""
-        if self._watched:
-            self._changed.notify()
-            return
-        self._watched = True
-        threading.Thread(target=self._cut_in_time, name="deadlines", daemon=True).start()
-
     def _cut_in_time(self) -> None:
-        """Cut attempts as their time runs out; end after `IDLE_SECONDS` without any."""
+        """Watch: cut attempts as their time runs out; end after `IDLE_SECONDS` without any."""
         with self._changed:
             while self._attempts or self._changed.wait(IDLE_SECONDS):
                 now = time.monotonic()
@@ -132,7 +127,7 @@ class _WatchedHTTP(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
-        if (attempt := _current()) is not None:
+        if (attempt := _this_thread.attempt) is not None:
             attempt.handle = sock.dup()  # TLS detaches the descriptor from the socket it wraps
             if attempt.expired:
                 sock.close()
@@ -140,8 +135,7 @@ class _WatchedHTTP(HTTPConnection):
         return sock
 
     def connect(self) -> None:
-        attempt = _current()
-        if attempt is None:
+        if (attempt := _this_thread.attempt) is None:
             super().connect()
             return
         attempt.connection = self
@@ -154,8 +148,7 @@ class _WatchedHTTP(HTTPConnection):
             raise ConnectTimeoutError(self, "no connection in time")
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        attempt = _current()
-        if attempt is None:
+        if (attempt := _this_thread.attempt) is None:
             super().request(*args, **kwargs)
             return
         attempt.connection = self

@@ -1,6 +1,6 @@
 """Batch's routes: URL, authentication and cost of each call.
 
-Keys are passed in auth objects, so that neither a `.netrc` file nor a redirect can affect them.
+A project or app authenticates its own calls, so that neither a `.netrc` file nor a redirect can affect that.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import msgspec
 from requests.auth import AuthBase
 
 from target_batch.batch_api.transport import Call
@@ -27,32 +28,6 @@ if TYPE_CHECKING:
     from target_batch.common.redaction import Secret
 
 
-class ProjectAuth(AuthBase):
-    """Authentication for the project platform: the company's REST key, and the project's key."""
-
-    def __init__(self, rest_api_key: Secret, project_key: str) -> None:
-        self._rest_api_key = rest_api_key
-        self._project_key = project_key
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Add the headers to a request."""
-        request.headers["Authorization"] = f"Bearer {self._rest_api_key.reveal()}"
-        request.headers["X-Batch-Project"] = self._project_key
-        return request
-
-
-class AppAuth(AuthBase):
-    """Authentication for the app platform: the company's REST key; the app's key is part of the path."""
-
-    def __init__(self, rest_api_key: Secret) -> None:
-        self._rest_api_key = rest_api_key
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Add the header to a request."""
-        request.headers["X-Authorization"] = self._rest_api_key.reveal()
-        return request
-
-
 @dataclass(frozen=True, slots=True)
 class BulkEndpoint:
     """A profile endpoint: its route, the maximum entries per call, its rate in custom IDs."""
@@ -67,32 +42,46 @@ MASS_UPDATE = BulkEndpoint("/profiles/mass-update", MASS_UPDATE_ENTRIES, MASS_UP
 AUDIENCE_RATE = OTHER_RATE
 
 
-class Project:
+class Project(AuthBase):
     """The omnichannel platform of one project."""
 
     def __init__(self, rest_api_key: Secret, project_key: str, api_version: str) -> None:
-        self._auth: AuthBase = ProjectAuth(rest_api_key, project_key)
+        self._rest_api_key = rest_api_key
+        self._project_key = project_key
         self._base = f"/{api_version}"
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the company's REST key and the project's key to a request."""
+        request.headers["Authorization"] = f"Bearer {self._rest_api_key.reveal()}"
+        request.headers["X-Batch-Project"] = self._project_key
+        return request
 
     def post(self, route: str, body: bytes, operations: int = 0) -> Call:
         """Make a POST to a route such as `/profiles/update`."""
-        return Call("POST", self._base + route, self._auth, body, operations=operations)
+        return Call("POST", self._base + route, self, body, operations=operations)
 
     def get(self, route: str, query: dict[str, str]) -> Call:
         """Make a GET from a route such as `/audiences/view`."""
-        return Call("GET", self._base + route, self._auth, query=query)
+        return Call("GET", self._base + route, self, query=query)
 
 
-class App:
-    """The platform of one app or website; `key` is its Live, Dev or SDK key."""
+class App(AuthBase):
+    """The platform of one app or website; `key`, its Live, Dev or SDK key, is part of the path."""
 
     def __init__(self, rest_api_key: Secret, key: Secret) -> None:
-        self._auth: AuthBase = AppAuth(rest_api_key)
+        self._rest_api_key = rest_api_key
         self._key = quote(key.reveal(), safe="")
 
-    def gdpr(self, body: bytes) -> Call:
-        """Make a call to the GDPR API."""
-        return Call("POST", f"/1.0/{self._key}/gdpr/request", self._auth, body, operations=1)
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the company's REST key to a request."""
+        request.headers["X-Authorization"] = self._rest_api_key.reveal()
+        return request
+
+    def erasure(self, custom_id: str) -> Call:
+        """Make the call that asks the app to remove a person."""
+        body = {"request_type": "remove", "id": {"type": "custom_id", "value": custom_id}}
+        path = f"/1.0/{self._key}/gdpr/request"
+        return Call("POST", path, self, msgspec.json.encode(body), operations=1)
 
     def call(
         self,
@@ -107,4 +96,4 @@ class App:
         path = f"/{version}/{self._key}/custom-audience"
         if name is not None:
             path += f"/{quote(name, safe='')}"
-        return Call(method, path, self._auth, body, query, operations)
+        return Call(method, path, self, body, query, operations)

@@ -130,10 +130,6 @@ class _Window:
         return self._seconds * max(1.0, cost / self._capacity) * (1.0 + room) / self._share
 
 
-def _units(rate: Rate, largest: int, now: float) -> _Bucket | _Window:
-    return _Bucket(rate, largest, now) if rate.burst > rate.per_second else _Window(rate)
-
-
 class RateLimiter:
     """Grants custom IDs or requests at a documented rate, shared by all threads of a run.
 
@@ -147,7 +143,11 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._limit = rate.per_second
         self._updated = clock.monotonic()
-        self._units = None if math.isinf(rate.per_second) else _units(rate, largest, self._updated)
+        self._units: _Bucket | _Window | None = None
+        if rate.burst > rate.per_second:
+            self._units = _Bucket(rate, largest, self._updated)
+        elif math.isfinite(rate.per_second):
+            self._units = _Window(rate)
         self._share = 1.0
         self._not_before = 0.0
         self._turns = count()

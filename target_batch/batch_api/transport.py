@@ -1,4 +1,4 @@
-"""One HTTP attempt: bytes out, an `Answer` in, with a deadline and a size limit.
+"""One HTTP attempt: bytes out, an `Answer` in, with a deadline and a size limit; or a dry run of it.
 
 Proxies and CA bundles from the environment are checked before the first attempt.
 """
@@ -10,11 +10,13 @@ import math
 import os
 import ssl
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import msgspec
 import requests
 from requests.utils import should_bypass_proxies
 from urllib3.exceptions import HTTPError, LocationParseError
@@ -23,7 +25,8 @@ from urllib3.util import parse_url
 from target_batch.batch_api.answers import Answer
 from target_batch.batch_api.deadline import Attempt, DeadlineAdapter, Deadlines
 from target_batch.common.errors import ConfigurationError
-from target_batch.common.limits import ANSWER_BYTES
+from target_batch.common.limits import ANSWER_BYTES, MASS_UPDATE_RATE, OTHER_RATE, UPDATE_RATE
+from target_batch.common.plain_text import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,21 +48,19 @@ def check_environment(api_url: str) -> None:
         ConfigurationError: a variable is invalid; the message contains its name, never its value.
     """
     scheme = urlsplit(api_url).scheme
-    if scheme == "https":
-        _check_bundle(next((name for name in CA_VARIABLES if os.environ.get(name)), None))
-    if not should_bypass_proxies(api_url, no_proxy=None):
-        for kind in (scheme, "all"):
-            names = (f"{kind}_proxy", f"{kind}_proxy".upper())
-            name = next((name for name in names if os.environ.get(name)), None)
-            if name is not None:
-                _check_proxy(name, os.environ[name])
-                return
-
-
-def _check_bundle(name: str | None) -> None:
-    if name is None:
+    if scheme == "https" and (name := _first_set(*CA_VARIABLES)):
+        _check_bundle(name, os.environ[name])
+    if should_bypass_proxies(api_url, no_proxy=None):
         return
-    path = os.environ[name]
+    if name := _first_set(f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY"):
+        _check_proxy(name, os.environ[name])
+
+
+def _first_set(*names: str) -> str | None:
+    return next((name for name in names if os.environ.get(name)), None)
+
+
+def _check_bundle(name: str, path: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if os.path.isdir(path):  # noqa: PTH112 - the same check as in `requests`
@@ -155,8 +156,7 @@ class Transport:
             try:
                 return self._attempt(call, self._deadlines.seconds)
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-                what = _broken(error, attempt) if attempt.begun else _unconnected(error, attempt)
-                raise TransportError(what, ambiguous=attempt.begun) from error
+                raise TransportError(_failure(error, attempt), ambiguous=attempt.begun) from error
 
     def hurry(self, seconds: float) -> None:
         """Limit all attempts to `seconds` from now on, because the run has to end."""
@@ -199,22 +199,77 @@ class Transport:
         return session
 
 
-def _broken(error: Exception, attempt: Attempt) -> str:
-    """Name the failure of a request that may have been sent, without the error's message or class.
-
-    The message may contain the address, a header or a body. Behind a proxy, the class may suggest a refusal
-    or a TLS error although an answer was lost.
-    """
+def _failure(error: Exception, attempt: Attempt) -> str:
+    """Name the failure without the error's message, which may hold the address, a header or a body."""
     late = attempt.expired or isinstance(error, requests.exceptions.Timeout)
-    return "no answer in time" if late else "the connection broke"
-
-
-def _unconnected(error: Exception, attempt: Attempt) -> str:
-    """Name the reason why there was no connection, so that nothing can have arrived."""
-    if attempt.expired or isinstance(error, requests.exceptions.Timeout):
+    if attempt.begun:  # behind a proxy, a lost answer may look like a refusal or a TLS error
+        return "no answer in time" if late else "the connection broke"
+    if late:
         return "no connection in time"
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy refused"
     if isinstance(error, requests.exceptions.SSLError):
         return "TLS could not be verified"
     return "no connection"
+
+
+ACCEPTED: Final = b'{"code":"SUCCESS"}'
+TOKEN: Final = b'{"indexing_token":"dry-run"}'
+LISTED: Final = b'{"audiences":[],"custom_audiences":[],"has_more":false}'
+"""The list of either platform."""
+ERASURE: Final = "gdpr-request"
+VIEWED: Final = b'{"indexing_state":"APPLIED"}'
+"""Without a number of members: none were sent, so there is nothing to compare it to."""
+
+
+class DryTransport:
+    """Stores request bodies with `keep(name, body)` and counts what the requests would cost."""
+
+    def __init__(self, keep: Callable[[str, bytes], None]) -> None:
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._number = self._kept = 0
+        self.cost: Counter[str] = Counter()
+
+    def send(self, call: Call) -> Answer:
+        """Store one call's body and return an answer."""
+        kind = _kind(call)
+        with self._lock:
+            self._number += 1
+            if call.body is not None:
+                self._kept += 1
+                self._keep(f"{self._number:06d}-{kind}.json", call.body)
+            updates = kind in {"profiles-update", "profiles-mass-update"}
+            entries = len(msgspec.json.decode(call.body or b"[]", type=list[msgspec.Raw])) if updates else 1
+            self.cost[kind if updates or kind == ERASURE else "other"] += entries
+        if updates:
+            return Answer(202, {}, ACCEPTED)
+        if call.method != "GET":
+            return Answer(202, {}, TOKEN)
+        return Answer(200, {}, LISTED if kind.endswith("list") else VIEWED)
+
+    def hurry(self, seconds: float) -> None:
+        """Do nothing: there is nothing to wait for."""
+
+    def forecast(self) -> str:
+        """Describe what the run would cost and how long it would take at the documented rates."""
+        updates, mass = self.cost["profiles-update"], self.cost["profiles-mass-update"]
+        seconds = max(0.0, updates - UPDATE_RATE.burst) / UPDATE_RATE.per_second
+        others, erasures = self.cost["other"], self.cost[ERASURE]
+        seconds += mass / MASS_UPDATE_RATE.per_second + (others + erasures) / OTHER_RATE.per_second
+        calls = counted(updates + mass, "profile update") + " and " + counted(others, "audience call")
+        calls = f"{counted(erasures, 'erasure')}, {calls}" if erasures else calls
+        kept = f"{counted(self._kept, 'request')} in the folder `dry-run` of `work_path`"
+        return f"{calls}, {duration(seconds)} at Batch's documented rates; {kept}"
+
+
+def _kind(call: Call) -> str:
+    """Return a name for a call, without any key that its path may contain."""
+    parts = call.path.strip("/").split("/")
+    if "gdpr" in parts:
+        return ERASURE
+    if "custom-audience" in parts:
+        named = len(parts) > parts.index("custom-audience") + 1
+        verb = {"GET": "view" if named else "list"}.get(call.method, call.method.lower())
+        return f"custom-audience-{verb}"
+    return "-".join(parts[1:])

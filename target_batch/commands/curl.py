@@ -11,7 +11,6 @@ import requests
 
 from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import UPDATE, App, Project
-from target_batch.batch_api.erasures import erasure_call
 from target_batch.commands.study import SHOWN_OPERATIONS
 from target_batch.common.limits import BODY_BYTES
 from target_batch.common.operations import AudienceChange, ProfileUpdate
@@ -63,7 +62,7 @@ def _calls(study: Study, settings: Settings) -> Iterator[tuple[Call, bool]]:
     if members:
         yield from ((call, False) for call in _audience_calls(study, members, project))
     for custom_id in islice(study.erasures, SHOWN_OPERATIONS):
-        yield erasure_call(App(REST_API_KEY, APP_KEY), custom_id), False
+        yield App(REST_API_KEY, APP_KEY).erasure(custom_id), False
 
 
 def _audience_calls(study: Study, changes: list[AudienceChange], project: Project) -> Iterator[Call]:

@@ -22,9 +22,9 @@ from target_batch.commands.shared import Stopped, exit_codes, keyless, load
 from target_batch.commands.study import RehearsalTarget
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.limits import NAME_LENGTH
+from target_batch.common.properties import words
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
-from target_batch.common.words import words
 from target_batch.config.files import PREFIX, Wrong
 from target_batch.config.routing import kind_by_name, kind_by_shape
 from target_batch.config.settings import Kind

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from target_batch.commands.samples import SampleRow, Schema
 from target_batch.common.errors import ConfigurationError, InputError
 from target_batch.common.operations import ProfileUpdate, Tally
-from target_batch.common.paths import value_at
+from target_batch.common.properties import value_at
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.mapping.names import base_name

@@ -12,7 +12,7 @@ import click
 
 from target_batch.batch_api.client import Client
 from target_batch.batch_api.endpoints import AUDIENCE_RATE, Project
-from target_batch.batch_api.exports import Exports
+from target_batch.batch_api.people import Exports
 from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.batch_api.transport import Transport
 from target_batch.commands import readback, shared

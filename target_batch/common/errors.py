@@ -1,14 +1,7 @@
 """Errors that end a run, grouped by what to do about them.
 
-    StopRun
-    ├── ConfigurationError     exit 2: a setting is wrong; change it, then run again
-    │   └── AccessRefusedError     Batch refused the key
-    ├── InputError             exit 1: the tap's output is broken at a line
-    └── DeliveryError          exit 1: Batch did not take what was sent; run again
-        ├── ErasureRefusedError    a guard refused the erasures; no person was erased
-        └── MirrorRefusedError     a guard refused a mirror; nothing was changed
-
-Messages never contain the value of a secret or of a record.
+Exit code 2 asks to change a setting, exit code 1 to run again or to look at the tap's output. Messages never
+contain the value of a secret or of a record.
 """
 
 from __future__ import annotations
@@ -21,7 +14,7 @@ class StopRun(Exception):  # noqa: N818 - it says what happens, not only that so
 
 
 class ConfigurationError(StopRun):
-    """A setting is missing or wrong."""
+    """A setting is missing or wrong: change it, then run again."""
 
     exit_code = 2
 
@@ -35,7 +28,7 @@ class InputError(StopRun):
 
 
 class DeliveryError(StopRun):
-    """Batch did not take a request within the time that the settings allow."""
+    """Batch did not take what was sent within the time that the settings allow: run again."""
 
 
 class ErasureRefusedError(DeliveryError):

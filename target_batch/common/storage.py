@@ -9,16 +9,16 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 from target_batch.common.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
 
 CALL_SECONDS: Final = 30.0
 """Time limit of one call to a storage behind a URL."""
@@ -30,63 +30,6 @@ NO_SUCH_PROTOCOL: Final = "its protocol is unknown, or needs a package of its ow
 
 OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "r2"})
 """Protocols without folders: creating one would create a bucket."""
-
-
-class Appender(Protocol):
-    """A growing file of lines; `names` are the files written so far, as paths or whole URLs."""
-
-    names: list[str]
-
-    def write(self, head: bytes, line: bytes) -> None:
-        """Write a line, preceded by `head` if a file begins or the head has changed."""
-
-    def sync(self) -> None:
-        """Bring everything written to the disk, or to the URL."""
-
-    def close(self) -> None:
-        """Sync, and accept no more lines."""
-
-
-class Folder(Protocol):
-    """A place for files by name, such as `rejects/20260101-users.singer.jsonl`."""
-
-    def append(self, name: str) -> Appender:
-        """Open a file to append to."""
-
-    def read(self, pattern: str) -> Iterator[tuple[str, bytes]]:
-        """Yield name (path or whole URL) and content of files that match a glob, sorted by name."""
-
-
-def folder_at(work_path: str, seconds: Callable[[], float] = lambda: CALL_SECONDS) -> Folder:
-    """Return the folder at a path or URL; `seconds` returns the time limit of one call behind a URL.
-
-    Raises:
-        ConfigurationError: the URL's protocol is unknown or lacks its package, no bucket is named, or the
-            storage cannot be opened.
-    """
-    if "://" not in work_path or work_path.startswith("file://"):
-        return LocalFolder(Path(work_path.removeprefix("file://")).expanduser())
-    import fsspec  # noqa: PLC0415 - only those who write behind a URL pay for it
-
-    protocol, _, path = work_path.partition("://")
-    if protocol in OBJECT_STORES and (not path or path.startswith("/")):
-        raise ConfigurationError(f"`work_path` names no bucket: {protocol}://BUCKET/PREFIX is expected.")
-    try:
-        for name in protocol.split("::"):
-            fsspec.get_filesystem_class(name)
-    except (ImportError, ValueError):
-        raise ConfigurationError(
-            f"`work_path` begins with {protocol}://, which needs a package of its own (s3fs, gcsfs, …). "
-            "Install it beside target-batch, or name a folder on disk."
-        ) from None
-    try:
-        files, root = fsspec.core.url_to_fs(work_path)
-    except Exception as error:  # noqa: BLE001 - of any package; its message may hold a key
-        raise ConfigurationError(
-            f"The storage behind `work_path` ({protocol}://) does not open ({type(error).__name__}), so "
-            "nothing was read. Check the URL, and where its package looks for credentials."
-        ) from None
-    return RemoteFolder(files, root, seconds)
 
 
 def private_folder(folder: Path) -> Path:
@@ -117,14 +60,10 @@ class LocalFolder:
 
     def _keep_out_of_repositories(self) -> None:
         """Write a `.gitignore` into the folder, which holds personal data."""
-        try:
-            file = os.open(
-                self.root / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-            )
-        except FileExistsError:
-            return
-        with os.fdopen(file, "wb") as opened:
-            opened.write(b"*\n")
+        ignore = self.root / ".gitignore"
+        with suppress(FileExistsError):
+            ignore.touch(mode=0o600, exist_ok=False)
+            ignore.write_bytes(b"*\n")
 
     def read(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         """Yield name and content of the files that match a glob, sorted by name."""
@@ -229,6 +168,45 @@ class RemoteAppender:
     def close(self) -> None:
         """Write the last part."""
         self.sync()
+
+
+Appender: TypeAlias = LocalAppender | RemoteAppender
+"""A growing file of lines; `names` are the files written so far, as paths or whole URLs."""
+
+Folder: TypeAlias = LocalFolder | RemoteFolder
+"""A place for files by name, such as `rejects/20260101-users.singer.jsonl`."""
+
+
+def folder_at(work_path: str, seconds: Callable[[], float] = lambda: CALL_SECONDS) -> Folder:
+    """Return the folder at a path or URL; `seconds` returns the time limit of one call behind a URL.
+
+    Raises:
+        ConfigurationError: the URL's protocol is unknown or lacks its package, no bucket is named, or the
+            storage cannot be opened.
+    """
+    if "://" not in work_path or work_path.startswith("file://"):
+        return LocalFolder(Path(work_path.removeprefix("file://")).expanduser())
+    import fsspec  # noqa: PLC0415 - only those who write behind a URL pay for it
+
+    protocol, _, path = work_path.partition("://")
+    if protocol in OBJECT_STORES and (not path or path.startswith("/")):
+        raise ConfigurationError(f"`work_path` names no bucket: {protocol}://BUCKET/PREFIX is expected.")
+    try:
+        for name in protocol.split("::"):
+            fsspec.get_filesystem_class(name)
+    except (ImportError, ValueError):
+        raise ConfigurationError(
+            f"`work_path` begins with {protocol}://, which needs a package of its own (s3fs, gcsfs, …). "
+            "Install it beside target-batch, or name a folder on disk."
+        ) from None
+    try:
+        files, root = fsspec.core.url_to_fs(work_path)
+    except Exception as error:  # noqa: BLE001 - of any package; its message may hold a key
+        raise ConfigurationError(
+            f"The storage behind `work_path` ({protocol}://) does not open ({type(error).__name__}), so "
+            "nothing was read. Check the URL, and where its package looks for credentials."
+        ) from None
+    return RemoteFolder(files, root, seconds)
 
 
 def _remotely(seconds: float, call: Callable[[], Any]) -> Any:

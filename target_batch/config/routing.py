@@ -7,9 +7,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.errors import ConfigurationError
-from target_batch.common.paths import split
+from target_batch.common.properties import find, shown, split, words
 from target_batch.common.redaction import clean
-from target_batch.common.words import find, shown, words
 from target_batch.config.settings import StreamOptions
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from target_batch.batch_api.audiences import AppAudiences, AudienceSender, Listing, ProjectAudiences
 from target_batch.batch_api.bulk import BulkSender
 from target_batch.batch_api.endpoints import AUDIENCE_RATE, MASS_UPDATE, UPDATE, App, Project
-from target_batch.batch_api.erasures import ErasureSender
+from target_batch.batch_api.people import ErasureSender
 from target_batch.batch_api.rate_limiter import RateLimiter
 from target_batch.common.errors import ConfigurationError, DeliveryError
 from target_batch.common.limits import Rate

@@ -19,7 +19,7 @@ from target_batch.delivery.base import Delivery
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from target_batch.batch_api.erasures import ErasureSender
+    from target_batch.batch_api.people import ErasureSender
     from target_batch.common.errors import StopRun
     from target_batch.common.operations import Ticket
     from target_batch.delivery.fates import Fates

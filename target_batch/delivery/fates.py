@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from target_batch.common.errors import DeliveryError
 from target_batch.common.operations import Spared, Tally
-from target_batch.common.paths import value_at
+from target_batch.common.properties import value_at
 from target_batch.common.reasons import STOPPING, Issue, Reason
 from target_batch.common.redaction import clean
 

@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import STRING_LENGTH
-from target_batch.common.paths import ABSENT, NotAnObjectError, holds, reach, split, without
+from target_batch.common.properties import ABSENT, NotAnObjectError, holds, reach, split, without
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping.converters import SKIP, InvalidValue, PartlyInvalid
 from target_batch.mapping.converters.dates import utc

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from target_batch.common.paths import split
+from target_batch.common.properties import split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

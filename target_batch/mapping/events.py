@@ -9,9 +9,9 @@ import msgspec
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.limits import EVENT_ATTRIBUTES, EVENT_BYTES
 from target_batch.common.operations import ProfileUpdate
+from target_batch.common.properties import find, shown
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
-from target_batch.common.words import find, shown
 from target_batch.mapping.application import cut, fill
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.converters import InvalidValue

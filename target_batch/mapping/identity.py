@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from target_batch.common.limits import CUSTOM_ID_LENGTH
-from target_batch.common.paths import split, value_at
+from target_batch.common.properties import split, value_at
 from target_batch.common.reasons import Reason
 from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.converters.values import has_line_break

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.errors import ConfigurationError
+from target_batch.common.properties import find, shown, words
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
-from target_batch.common.words import find, shown, words
 from target_batch.mapping.columns import Columns, by_type, step
 from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.converters.arrays import strings

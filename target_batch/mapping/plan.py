@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from target_batch.common.operations import Ignored, Rejected, spellings_of
+from target_batch.common.properties import letters, matching
 from target_batch.common.reasons import Issue, Reason
-from target_batch.common.words import letters, matching
 from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.declared import Schema
 from target_batch.mapping.identity import Identity

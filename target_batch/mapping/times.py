@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.limits import CLOCK_TOLERANCE_SECONDS, EVENT_AGE_SECONDS, UNNOTICED_SECONDS
 from target_batch.common.operations import Ignored, Rejected
+from target_batch.common.properties import find, matching
 from target_batch.common.reasons import Issue, Reason
-from target_batch.common.words import find, matching
 from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.converters.dates import instant, moment_text, seconds_since_epoch, utc
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from target_batch.common.errors import DeliveryError
-from target_batch.common.paths import projected
+from target_batch.common.properties import projected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

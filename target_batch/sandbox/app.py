@@ -13,8 +13,7 @@ from target_batch.sandbox.inspection.routes import make_routes
 from target_batch.sandbox.null import NullBatch
 from target_batch.sandbox.receiving import Receive
 from target_batch.sandbox.storage import PREFIX, Storage
-from target_batch.web.guard import Guard
-from target_batch.web.serving import page_routes
+from target_batch.web import Guard, page_routes
 
 STATIC: Final = Path(__file__).parent / "static"
 """Directory of the page's files."""

@@ -13,7 +13,7 @@ from target_batch.sandbox.app import Sandbox
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.faults.stage import Wire
 from target_batch.sandbox.receiving import waited
-from target_batch.web.serving import LocalServer
+from target_batch.web import LocalServer
 
 READ_SIZE: Final = 256 * 1024
 

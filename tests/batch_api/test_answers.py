@@ -23,11 +23,10 @@ from target_batch.batch_api.answers import (
     TooLarge,
     Undocumented,
     batch_time,
-    classify_acceptance,
     classify_bulk,
-    classify_change,
     classify_creation,
     classify_document,
+    classify_write,
     retry_after,
 )
 
@@ -144,7 +143,7 @@ def test_several_errors_may_name_one_entry() -> None:
     ],
 )
 def test_a_contradictory_audience_answer_is_not_a_success(body: Any) -> None:
-    assert isinstance(classify_change(answer(202, body)), Undocumented)
+    assert isinstance(classify_write(answer(202, body)), Undocumented)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
@@ -162,7 +161,7 @@ def test_a_contradictory_audience_answer_is_not_a_success(body: Any) -> None:
 )
 def test_an_audience_answer_may_lack_its_token(status: int, body: Any, token: str) -> None:
     """The app platform answers a creation with an empty object."""
-    verdict = classify_change(answer(status, body))
+    verdict = classify_write(answer(status, body))
     assert isinstance(verdict, Accepted)
     assert verdict.document["indexing_token"] == token
 
@@ -191,8 +190,7 @@ def test_any_2xx_without_a_contradiction_accepts_a_write(status: int) -> None:
 )
 def test_a_2xx_that_names_an_error_is_not_a_success(body: Any) -> None:
     """A person who was not erased must not count as erased, although the form of the answer is open."""
-    assert isinstance(classify_acceptance(answer(200, body)), Undocumented)
-    assert isinstance(classify_change(answer(200, body)), Undocumented)
+    assert isinstance(classify_write(answer(200, body)), Undocumented)
 
 
 @pytest.mark.parametrize("code", ["OK", "success", "ACCEPTED", None, 200, "202"])
@@ -203,7 +201,7 @@ def test_a_success_may_have_any_code_that_means_success(code: Any) -> None:
 
 def open_verdicts(given: Answer) -> list[Any]:
     """Return the verdict on an answer for each kind of write whose answer is not documented."""
-    return [classify_change(given), classify_creation(given), classify_acceptance(given)]
+    return [classify_write(given), classify_creation(given)]
 
 
 @pytest.mark.parametrize("status", [200, 202, 203])
@@ -308,7 +306,7 @@ def test_an_undocumented_answer_is_described_by_its_form(given: Answer, describe
     ],
 )
 def test_the_errors_of_both_platforms_are_read(body: Any) -> None:
-    verdict = classify_change(answer(400, body))
+    verdict = classify_write(answer(400, body))
     assert isinstance(verdict, Malformed)
     assert (verdict.status, verdict.code) == (400, "MISSING_PARAMETER")
     assert verdict.detail.startswith("why")
@@ -316,7 +314,7 @@ def test_the_errors_of_both_platforms_are_read(body: Any) -> None:
 
 def test_an_error_of_another_shape_is_described_by_its_form() -> None:
     """An error code of Batch is shown instead."""
-    verdicts = [classify_change(answer(409, body)) for body in ({"reason": "x"}, {"error_code": "BUSY"})]
+    verdicts = [classify_write(answer(409, body)) for body in ({"reason": "x"}, {"error_code": "BUSY"})]
     said = [verdict.what for verdict in verdicts if isinstance(verdict, Failure)]
     assert said == ["409, no content type, keys reason", "409 BUSY"]
 
@@ -426,7 +424,7 @@ def test_every_possible_answer_gets_a_verdict(status: int, after: str | None, bo
     headers = {} if after is None else {"Retry-After": after}
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     given_answer = Answer(status, headers, raw, 1000.0)
-    for verdict in (classify_bulk(given_answer, 3), classify_change(given_answer)):
+    for verdict in (classify_bulk(given_answer, 3), classify_write(given_answer)):
         if isinstance(verdict, Accepted) and not isinstance(body, dict):
             assert status // 100 == 2
             word = raw.strip().strip(b'"')

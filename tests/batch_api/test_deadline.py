@@ -13,7 +13,7 @@ import pytest
 from listener import Listener
 
 from target_batch.batch_api.deadline import Deadlines
-from target_batch.batch_api.endpoints import ProjectAuth
+from target_batch.batch_api.endpoints import Project
 from target_batch.batch_api.transport import Call, Transport, TransportError
 from target_batch.common.clock import Clock, Stop
 from target_batch.common.redaction import Secret
@@ -21,7 +21,7 @@ from target_batch.common.redaction import Secret
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CALL = Call("POST", "/2.11/profiles/update", ProjectAuth(Secret("key"), "project"), b"[]")
+CALL = Call("POST", "/2.11/profiles/update", Project(Secret("key"), "project", "2.11"), b"[]")
 
 
 def drip_endlessly(server: socket.socket) -> None:

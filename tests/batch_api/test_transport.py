@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from listener import certified, closed_port
 
-from target_batch.batch_api.endpoints import ProjectAuth
+from target_batch.batch_api.endpoints import Project
 from target_batch.batch_api.transport import Call, Transport, TransportError
 from target_batch.common.clock import Clock
 from target_batch.common.redaction import Secret
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import ssl
     from pathlib import Path
 
-CALL = Call("POST", "/2.11/profiles/update", ProjectAuth(Secret("key"), "project"), b"[1]")
+CALL = Call("POST", "/2.11/profiles/update", Project(Secret("key"), "project", "2.11"), b"[1]")
 BROKEN_RECORD = b"\x17\x03\x03\x00\x20" + bytes(32)
 """A TLS record that cannot be decrypted."""
 

@@ -29,15 +29,14 @@ from target_batch.batch_api.answers import (
     Misrouted,
     Retry,
     Undocumented,
-    classify_acceptance,
     classify_bulk,
-    classify_change,
     classify_creation,
     classify_document,
+    classify_write,
 )
 from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, App, Project
-from target_batch.batch_api.exports import classify_download, classify_request, classify_view
+from target_batch.batch_api.people import classify_download, classify_view
 from target_batch.common.redaction import Secret
 from tests.audiences.cohorts import DONE, Loader, cohort, head, rows
 
@@ -230,11 +229,11 @@ def test_a_run_lists_the_audiences_at_most_once(sent: list[Sent]) -> None:
 
 
 OF_EXPORTS: dict[str, Callable[[Answer], Verdict]] = {
-    "/profiles/export": classify_request,
+    "/profiles/export": lambda answer: classify_document(answer, "id"),
     "/exports/view": classify_view,
     "/exports/download": classify_download,
-    "/1.0/APP_KEY/gdpr/request": classify_acceptance,
-    "/1.0/APP_KEY/gdpr/request/REQUEST_ID": classify_acceptance,
+    "/1.0/APP_KEY/gdpr/request": classify_write,
+    "/1.0/APP_KEY/gdpr/request/REQUEST_ID": classify_write,
 }
 
 
@@ -257,7 +256,7 @@ def _of_writes_and_lists(golden: Golden) -> Callable[[Answer], Verdict]:
         return APP_PLATFORMS[0].classify_list
     if method == "GET":
         return lambda answer: classify_document(answer, "indexing_state")
-    return classify_change
+    return classify_write
 
 
 FAILURES: dict[int, tuple[type[Failure], ...]] = {

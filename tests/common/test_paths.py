@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_batch.common.paths import holds, projected, split, value_at
+from target_batch.common.properties import holds, projected, split, value_at
 
 ROW: dict[str, Any] = {"a": {"b": 1, "c.d": 2}, "a.b": "name", "": "empty", "list": [{"x": 1}, {"x": 2}]}
 

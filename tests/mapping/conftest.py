@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from target_batch.common.properties import find
 from target_batch.common.redaction import Secret
-from target_batch.common.words import find
 from target_batch.config.routing import route
 from target_batch.config.settings import Settings, StreamOptions
 from target_batch.mapping import compile_plan

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from target_batch import web
 from target_batch.commands import history
 from target_batch.commands.history import COUNTS, Group, real, reasons, streams, whole
 from target_batch.commands.runs import TOTALS, cause
 from target_batch.commands.shared import REASONS, UNKNOWN
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
-from target_batch.web import guard
-from target_batch.web.guard import Guard, fail, flag, position, show
-from target_batch.web.serving import LocalServer, page_routes
+from target_batch.web import Guard, LocalServer, fail, flag, page_routes, position, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +140,7 @@ class RunsPage:
 def _part(request: Request) -> slice:
     """Return the part of a list that a request asks for."""
     start = position(request)
-    return slice(start, start + guard.whole(request, "limit", 25, LARGEST_PAGE))
+    return slice(start, start + web.whole(request, "limit", 25, LARGEST_PAGE))
 
 
 def described(entry: dict[str, Any]) -> dict[str, Any]:

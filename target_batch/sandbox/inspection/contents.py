@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.store.audiences import Audience
 from target_batch.sandbox.store.requests import Search
-from target_batch.web.guard import ALL, LARGEST_PAGE, fail, flag, position, show, whole
+from target_batch.web import ALL, LARGEST_PAGE, fail, flag, position, show, whole
 
 
 def profiles(batch: LocalBatch, request: Request) -> Response:

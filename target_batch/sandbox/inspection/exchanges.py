@@ -11,7 +11,7 @@ from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import entry_id
 from target_batch.sandbox.refusals import UNREADABLE
 from target_batch.sandbox.store.requests import Content
-from target_batch.web.guard import fail, flag, number_in, position, show, whole
+from target_batch.web import fail, flag, number_in, position, show, whole
 
 LARGEST_PAGE: Final = 100
 """Largest ``limit`` of a request's entries."""

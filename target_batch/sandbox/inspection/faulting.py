@@ -10,7 +10,7 @@ from starlette.responses import Response
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.faults.book import Fault
 from target_batch.sandbox.faults.script import ScriptError
-from target_batch.web.guard import fail, number_in, show
+from target_batch.web import fail, number_in, show
 
 READY: Final[list[dict[str, Any]]] = [
     {

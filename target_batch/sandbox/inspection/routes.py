@@ -10,7 +10,7 @@ from starlette.routing import Route
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.inspection import contents, exchanges, faulting
 from target_batch.sandbox.inspection.summary import change_settings, rates, settings, summary
-from target_batch.web.guard import show
+from target_batch.web import show
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 """A Starlette endpoint."""

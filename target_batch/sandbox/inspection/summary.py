@@ -11,7 +11,7 @@ from starlette.responses import Response
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.rates import HISTORY_SECONDS
 from target_batch.sandbox.readings import ReadingError
-from target_batch.web.guard import fail, show
+from target_batch.web import fail, show
 
 Seconds = Annotated[float, Meta(ge=0)]
 """A duration in seconds."""

@@ -1,7 +1,8 @@
-"""Reading profiles back: request an export, wait for it, and stream its files from their links.
+"""Calls about people as a whole: erasing them, and reading their profiles back.
 
-A link leads from Batch's API to a storage service. It is opened without a key, and its redirects are not
-followed.
+An erasure goes to Batch's GDPR API, one person and one app per request. Profiles are read back by requesting
+an export, waiting for it, and streaming its files from their links. A link leads to a storage service: it is
+opened without a key, and its redirects are not followed.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from target_batch.batch_api.answers import (
     Denied,
     Failure,
     classify_document,
+    classify_write,
     header,
     undocumented,
 )
+from target_batch.batch_api.audiences import AppAudiences
 from target_batch.common.errors import AccessRefusedError, DeliveryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from requests import PreparedRequest
-
     from target_batch.batch_api.answers import Verdict
     from target_batch.batch_api.client import Client
-    from target_batch.batch_api.endpoints import Project
+    from target_batch.batch_api.endpoints import App, Project
     from target_batch.batch_api.rate_limiter import RateLimiter
     from target_batch.batch_api.transport import Call
     from target_batch.common.clock import Clock
@@ -49,6 +50,40 @@ REDIRECTS: Final = frozenset({302, 303, 307, 308})
 """Statuses of a redirect to a file; 307 is the documented one."""
 
 
+class ErasureSender:
+    """Requests erasures from one app: one request per second [open], shared with the app's audience calls.
+
+    `scope` names the app without its key; `where` is the setting that names the app, for messages.
+    """
+
+    def __init__(self, client: Client, app: App, limiter: RateLimiter, scope: str, where: str) -> None:
+        self._client = client
+        self._app = app
+        self._limiter = limiter
+        self.scope = scope
+        self.where = where
+
+    def send(self, custom_id: str) -> Verdict:
+        """Request the removal of a person by their custom ID."""
+        return self._client.send(self._app.erasure(custom_id), classify_write, self._limiter)
+
+    def probe(self) -> Verdict:
+        """Make a read-only call to the app to check its key and the address."""
+        audiences = AppAudiences(self._app, "custom_ids")
+        return self._client.send(audiences.list_call(limit=1), audiences.classify_list, self._limiter)
+
+
+class _Identifiers(msgspec.Struct):
+    custom_id: str | int | None = None
+
+
+class _Profile(msgspec.Struct):
+    """The parts of a line of an exported file that are read."""
+
+    identifiers: _Identifiers
+    attributes: dict[str, Any] | None = None
+
+
 class Exports:
     """Exports of one project; none of its calls changes a profile.
 
@@ -63,22 +98,11 @@ class Exports:
         self._limiter = limiter
         self._clock = clock
 
-    def request_call(self, attributes: Sequence[str]) -> Call:
-        """Make the call that requests these attributes (named without their type) of all profiles."""
-        body = {"export_type": "ATTRIBUTES", "attributes": list(attributes), "identifiers": ["custom_id"]}
-        return self._project.post("/profiles/export", msgspec.json.encode(body))
-
-    def view_call(self, export: str) -> Call:
-        """Make the call that shows the state of an export."""
-        return self._project.get("/exports/view", {"id": export})
-
-    def download_call(self, file: str) -> Call:
-        """Make the call that requests the link to a file."""
-        return self._project.get("/exports/download", {"id": file})
-
     def request(self, attributes: Sequence[str]) -> str:
-        """Request an export and return its ID."""
-        return str(self._sent(self.request_call(attributes), classify_request)["id"])
+        """Request these attributes (named without their type) of all profiles; return the export's ID."""
+        body = {"export_type": "ATTRIBUTES", "attributes": list(attributes), "identifiers": ["custom_id"]}
+        call = self._project.post("/profiles/export", msgspec.json.encode(body))
+        return str(self._sent(call, lambda answer: classify_document(answer, "id"))["id"])
 
     def wait(self, export: str, seconds: float, tell: Callable[[str], None]) -> list[str]:
         """Wait at most `seconds` until an export has ended, and return the IDs of its files.
@@ -87,7 +111,7 @@ class Exports:
         """
         until, pause, before = self._clock.monotonic() + seconds, FIRST_PAUSE, ""
         while True:
-            shown = self._sent(self.view_call(export), classify_view)
+            shown = self._sent(self._project.get("/exports/view", {"id": export}), classify_view)
             status = str(shown["status"])
             if status == "SUCCESS":
                 return [str(file["id"]) for file in shown["files"]]
@@ -106,13 +130,17 @@ class Exports:
 
     def profiles(self, file: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Stream a file: yield custom ID and attributes of each profile that has a custom ID."""
-        link = str(self._sent(self.download_call(file), classify_download)["location"])
+        call = self._project.get("/exports/download", {"id": file})
+        link = str(self._sent(call, classify_download)["location"])
         for number, line in enumerate(_lines(link), 1):
-            found = _profile(line)
-            if found is None:
-                raise DeliveryError(f"Line {number} of an exported file is not what Batch documents.")
-            if found[0]:
-                yield found
+            try:
+                found = msgspec.json.decode(line, type=_Profile)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                raise DeliveryError(
+                    f"Line {number} of an exported file is not what Batch documents."
+                ) from None
+            if (custom_id := found.identifiers.custom_id) not in {None, ""}:
+                yield str(custom_id), found.attributes or {}
 
     def _sent(self, call: Call, classify: Callable[[Answer], Verdict]) -> dict[str, Any]:
         verdict = self._client.send(call, classify, self._limiter)
@@ -124,11 +152,6 @@ class Exports:
             )
         assert isinstance(verdict, Failure)  # noqa: S101 - the other half of a verdict
         raise DeliveryError(f"The export cannot be read ({verdict.what}). Nothing was changed; try again.")
-
-
-def classify_request(answer: Answer) -> Verdict:
-    """Read the answer to a request for an export."""
-    return classify_document(answer, "id")
 
 
 def classify_view(answer: Answer) -> Verdict:
@@ -163,7 +186,7 @@ def _lines(link: str) -> Iterator[bytes]:
         with requests.get(
             link,
             headers={"Accept-Encoding": "identity"},
-            auth=_keyless,
+            auth=lambda request: request,
             timeout=LINK_TIMEOUT,
             allow_redirects=False,
             stream=True,
@@ -175,20 +198,3 @@ def _lines(link: str) -> Iterator[bytes]:
         raise DeliveryError(
             f"An exported file cannot be read to its end ({type(error).__name__}); try again."
         ) from None
-
-
-def _keyless(request: PreparedRequest) -> PreparedRequest:
-    return request
-
-
-def _profile(line: bytes) -> tuple[str, dict[str, Any]] | None:
-    try:
-        found = msgspec.json.decode(line)
-        custom_id, attributes = found["identifiers"].get("custom_id"), found.get("attributes")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError, AttributeError):
-        return None
-    if type(custom_id) is int:
-        custom_id = str(custom_id)
-    if not isinstance(custom_id, str | None) or not isinstance(attributes, dict | None):
-        return None
-    return custom_id or "", attributes or {}
