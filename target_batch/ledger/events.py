@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from target_batch.common.limits import EVENT_AGE_SECONDS
-from target_batch.ledger.staging import batches
+from target_batch.ledger.database import batches
 from target_batch.ledger.tables import events
 
 if TYPE_CHECKING:

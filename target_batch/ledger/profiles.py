@@ -232,7 +232,7 @@ class ProfileMemory:
         for other in others:
             if both := mine & other.carried:
                 crossed |= both
-                if other.run != NOBODY and self._ledger.locks.is_alive(other.run, connection):
+                if other.run != NOBODY and self._ledger.is_alive(other.run, connection):
                     self._mark(connection, other, both)
                 else:
                     self._shrink(connection, other, both)

@@ -387,7 +387,7 @@ def test_the_late_answer_of_a_run_that_was_taken_for_dead_makes_unknown() -> Non
     with tempfile.TemporaryDirectory() as folder:
         world = World(folder, skips=False)
         world.send(0, "u1", "crm", 1, None)
-        world.ledgers[0].locks.release()
+        world.ledgers[0].release()
         for _ in range(2):
             world.send(1, "u1", "crm", 2, None)
             world.answer(1)

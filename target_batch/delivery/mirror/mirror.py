@@ -20,8 +20,7 @@ from target_batch.common.operations import Ticket
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.delivery.mirror.plan import Guards, MirrorPlan
-from target_batch.ledger.members import Snapshot, fed_before
-from target_batch.ledger.staging import Count, Row, Staging
+from target_batch.ledger.members import Count, Row, Snapshot, Staging, fed_before
 from target_batch.ledger.tables import members
 
 if TYPE_CHECKING:

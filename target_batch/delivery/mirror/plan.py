@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from target_batch.batch_api.answers import Refusal
     from target_batch.batch_api.bulk import Receipt
     from target_batch.delivery.mirror.destinations import Destination
-    from target_batch.ledger.members import Snapshot
-    from target_batch.ledger.staging import Staging
+    from target_batch.ledger.members import Snapshot, Staging
 
 
 @dataclass(frozen=True, slots=True)
