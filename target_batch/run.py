@@ -22,7 +22,7 @@ from target_batch.common.storage import CALL_SECONDS, folder_at
 from target_batch.delivery.checkpoints import Checkpoints
 from target_batch.delivery.deliveries import Deliveries, Surroundings
 from target_batch.delivery.fates import Fates
-from target_batch.report import metrics, run_log, webhook
+from target_batch.report import metrics, run_log
 from target_batch.report.progress import Progress
 from target_batch.report.rejects import RejectsFolder
 
@@ -362,9 +362,9 @@ class Run:
             self._logger.warning("%s", note)
         for name in self._rejects.names:
             self._logger.warning("Rejected records: %s", clean(name, 300))
-        if self.settings.notify_url and webhook.is_due(entry, self.settings.notify_rejected):
-            seconds = webhook.HURRIED_SECONDS if self._signalled else webhook.TIMEOUT_SECONDS
-            webhook.notify(self.settings.notify_url, entry, self._logger, seconds)
+        if self.settings.notify_url and run_log.must_notify(entry, self.settings.notify_rejected):
+            seconds = run_log.HURRIED_NOTIFY_SECONDS if self._signalled else run_log.NOTIFY_SECONDS
+            run_log.notify(self.settings.notify_url, entry, self._logger, seconds)
         if not self._progress.live:
             metrics.log_points(entry)
         totals = run_log.summary(self.fates.tallies, self.fates.spared, dry=self._dry is not None)

@@ -10,7 +10,7 @@ import click
 from target_batch.commands import options
 from target_batch.commands.options import Stopped, config_option
 from target_batch.config.files import Wrong
-from target_batch.report.webhook import body_of, post
+from target_batch.report.run_log import notification, post_notification
 
 
 @click.command("notify-test")
@@ -23,7 +23,7 @@ def notify_test(*, files: tuple[str, ...]) -> None:
     settings = options.load_without_keys(options.read_named(files))
     if settings.notify_url is None:
         raise Wrong("`notify_url` is not set: it is the webhook that is notified of stopped runs.")
-    if problem := post(settings.notify_url, body_of(_example()) | {"test": True}):
+    if problem := post_notification(settings.notify_url, notification(_example()) | {"test": True}):
         raise Stopped(problem)
     click.echo("The webhook of `notify_url` accepted the notification.")
 
