@@ -183,7 +183,7 @@ class ProfileMemory:
             profile = claim.carried[index]
             mine = held.setdefault(profile.key, {})
             mine.update(zip(profile.tags, [hash_ + today for hash_ in profile.hashes], strict=True))
-            unclear = {tag for tag in profile.tags if (profile.key, tag) in crossed}
+            unclear = {tag for tag in profile.tags if (profile.key, tag) in crossed} if crossed else set()
             if index in outcome.refused:
                 unclear |= {tag_of(name) for name in outcome.refused[index]}
             if OPERATION in profile.hashes:

@@ -306,37 +306,35 @@ def _version(connection: sa.Connection) -> int | None:
 
 def is_missing_file(url: str, work_path: Path) -> bool:
     """Return whether a URL names an SQLite file that does not exist."""
-    with suppress(sa.exc.ArgumentError):
+    with suppress(ConfigurationError):
         parsed = _parsed(url, work_path)
         return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
     return False
 
 
 def _parsed(url: str, work_path: Path) -> sa.URL:
-    return sa.make_url(url.replace("{work_path}", str(work_path)))
-
-
-def _engine(url: str, work_path: Path, begin: str) -> sa.Engine:
-    try:
-        parsed = _parsed(url, work_path)
-        dialect = parsed.get_backend_name()
-    except sa.exc.ArgumentError:
-        dialect = ""
-    if dialect == "sqlite":
-        return _sqlite(parsed, begin)
-    if dialect == "postgresql":
-        try:
-            parsed = parsed.set(drivername="postgresql+psycopg")
-            arguments = {"connect_timeout": CONNECT_SECONDS}
-            return sa.create_engine(parsed, pool_pre_ping=True, connect_args=arguments)
-        except ModuleNotFoundError:
-            raise ConfigurationError(
-                "`ledger_url` names PostgreSQL, but its driver is missing: "
-                "pip install 'target-batch[postgres]' and begin the URL with postgresql+psycopg://."
-            ) from None
+    with suppress(sa.exc.ArgumentError):
+        parsed = sa.make_url(url.replace("{work_path}", str(work_path)))
+        if parsed.get_backend_name() in {"sqlite", "postgresql"}:
+            return parsed
     raise ConfigurationError(
         "`ledger_url` is not a URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…)."
     )
+
+
+def _engine(url: str, work_path: Path, begin: str) -> sa.Engine:
+    parsed = _parsed(url, work_path)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed, begin)
+    try:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        arguments = {"connect_timeout": CONNECT_SECONDS}
+        return sa.create_engine(parsed, pool_pre_ping=True, connect_args=arguments)
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "`ledger_url` names PostgreSQL, but its driver is missing: "
+            "pip install 'target-batch[postgres]' and begin the URL with postgresql+psycopg://."
+        ) from None
 
 
 def _sqlite(url: sa.URL, begin: str) -> sa.Engine:
