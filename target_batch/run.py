@@ -235,7 +235,7 @@ class Run:
         self._covered = self._checkpoints.covered
         self._logger.info("Checkpoint: a state passed that covers %d records.", self._covered)
         if self._metrics:
-            self._metrics.update(self._entry(), self.clock.time())
+            self._metrics.write(self._entry(), self.clock.time())
         return True
 
     def finish(self) -> None:
@@ -290,7 +290,7 @@ class Run:
         entry = {"run": self.name, "started": self._started.isoformat(timespec="seconds"), "ended": False}
         self._log_run(entry | {"dry_run": self._dry is not None})
         if self._metrics:
-            self._metrics.update(self._entry(), self.clock.time())
+            self._metrics.write(self._entry(), self.clock.time())
 
     def _log_run(self, entry: dict[str, Any]) -> None:
         try:
@@ -343,7 +343,7 @@ class Run:
         self._log_run(entry | {"attributes": sorted(self._deliveries.sent_names)[:MOST_NAMES]})
         self._beats += 1
         if self._metrics:
-            self._metrics.close(entry, self.clock.time())
+            self._metrics.write(entry, self.clock.time())
         self._tell_end(entry)
         if trouble:
             raise trouble

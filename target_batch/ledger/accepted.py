@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from target_batch.common.limits import EVENT_AGE_SECONDS
-from target_batch.ledger.database import batches
+from target_batch.ledger.database import execute_for
 from target_batch.ledger.held import (
     CONSENTS,
     HASH_BYTES,
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from target_batch.ledger.database import Ledger
 
 DAY: Final = 86_400
-NOTHING_HELD: Final[Held] = {}
 NOBODY: Final = 0
 """The run number of requests that will no longer be answered."""
 
@@ -120,7 +119,7 @@ class ProfileMemory:
         crossed = self._cross(connection, others, closer.values(), held)
         carried: dict[int, Carried] = {}
         for index, profile in closer.items():
-            differs = _differs(profile, held.get(profile.key, NOTHING_HELD), age)
+            differs = _differs(profile, held.get(profile.key, {}), age)
             if False not in differs:
                 carried[index] = Carried(profile.key, profile.tags, profile.hashes, profile)
                 left[index] = wanted[index][1]
@@ -232,10 +231,9 @@ class ProfileMemory:
                     self._mark(connection, other, both)
                 else:
                     self._shrink(connection, other, both)
-        changed = {key: held.setdefault(key, {}) for key, _ in crossed}
         for key, tag in crossed:
-            held[key].pop(tag, None)
-        self._keep(connection, {key: pack(one) for key, one in changed.items()})
+            held.setdefault(key, {}).pop(tag, None)
+        self._keep(connection, {key: pack(held[key]) for key in {key for key, _ in crossed}})
         return crossed
 
     def _others(self, connection: sa.Connection, *, mine: bool = False) -> list[_Other]:
@@ -382,7 +380,10 @@ class EventMemory:
 
         Of identical events only the first one counts; the others are treated as accepted.
         """
-        self._forget_old(connection)
+        hour = self._hour
+        if hour != self._pruned:  # once an hour, events too old for Batch to accept are forgotten
+            self._pruned = hour
+            connection.execute(sa.delete(events).where(events.c.hour < hour - KEPT_HOURS))
         numbers = list(map(self._numbers, identities))
         rows = self._ledger.rows(connection, events, sorted({key for key, _ in numbers}))
         found = {key: (rest, accepted) for key, rest, _, accepted in rows}
@@ -407,8 +408,8 @@ class EventMemory:
 
     def withdraw(self, connection: sa.Connection, identities: Iterable[bytes]) -> None:
         """Note that some events, which were new when claimed, have certainly not reached Batch."""
-        for some in batches([key for key, _ in map(self._numbers, identities)]):
-            connection.execute(sa.delete(events).where(events.c.key.in_(some), ~events.c.accepted))
+        keys = [key for key, _ in map(self._numbers, identities)]
+        execute_for(connection, sa.delete(events).where(~events.c.accepted), events.c.key, keys)
 
     def _write(
         self, connection: sa.Connection, numbers: Iterable[tuple[int, int]], *, accepted: bool
@@ -419,12 +420,6 @@ class EventMemory:
     @property
     def _hour(self) -> int:
         return int(self._now() // HOUR)
-
-    def _forget_old(self, connection: sa.Connection) -> None:
-        """Forget, once an hour, events too old for Batch to accept."""
-        if (hour := self._hour) != self._pruned:
-            self._pruned = hour
-            connection.execute(sa.delete(events).where(events.c.hour < hour - KEPT_HOURS))
 
     def _numbers(self, identity: bytes) -> tuple[int, int]:
         """Return an event's hash as two numbers: a row's key, and one to tell events of that key apart."""

@@ -46,6 +46,9 @@ CACHE_KIB: Final = 8_000
 COPIED_AT_ONCE: Final = 10_000
 """Rows in one step of a copy."""
 
+VALUES_AT_ONCE: Final = 2000
+"""Values in one statement."""
+
 MIGRATION_LOCK: Final = 7213984501
 """Number of the PostgreSQL lock under which one run at a time creates or migrates the tables."""
 
@@ -66,9 +69,9 @@ KEEPALIVE: Final = {
 class Ledger:
     """An open ledger; `begin()` yields a connection in a transaction.
 
-    `run` is a unique number that identifies this run while the ledger is open. Until then, this run holds a
-    lock that the system releases when the process or the session ends, however it ends; no clock is involved.
-    A ledger opened with `to_read` is not migrated, holds no lock, and can only be read and copied.
+    `run` is a unique number that identifies this run. As long as the ledger is open, the run holds a lock
+    that the system releases when the process or the session ends, however it ends; no clock is involved. A
+    ledger opened with `to_read` is not migrated, holds no lock, and can only be read and copied.
     """
 
     def __init__(
@@ -225,20 +228,24 @@ class Ledger:
             with self.begin() as connection:
                 connection.execute(sa.text("ANALYZE " + ", ".join(table.name for table in tables)))
 
-    def copy_file(self, copy: Path) -> None:
-        """Copy an SQLite ledger to a file, while other runs may write to it."""
-        with _errors_reported(), closing(self._engine.raw_connection()) as connection:
-            connection.cursor().execute("VACUUM INTO ?", (str(copy),))
+    def copied_to(self, file: Path) -> Ledger:
+        """Copy what is remembered to a new SQLite ledger; this one is left unchanged, and not migrated.
 
-    def copy_rows(self, other: Ledger) -> None:
-        """Copy the remembered rows into an empty ledger; this one is left unchanged, and not migrated."""
-        with self.begin() as source, other.begin() as connection:
+        Other runs may write to it meanwhile.
+        """
+        if not self.in_postgresql:
+            with _errors_reported(), closing(self._engine.raw_connection()) as connection:
+                connection.cursor().execute("VACUUM INTO ?", (str(file),))
+            return Ledger(f"sqlite:///{file}", file.parent)
+        copy = Ledger(f"sqlite:///{file}", file.parent)
+        with self.begin() as source, copy.begin() as connection:
             self._migrate(source)
             for table in (audiences, members, profiles, requests, events):
                 rows = source.execute(sa.select(table), execution_options={"stream_results": True})
                 for part in rows.partitions(COPIED_AT_ONCE):
-                    other.upsert(connection, table, [tuple(row) for row in part])
+                    copy.upsert(connection, table, [tuple(row) for row in part])
             source.rollback()
+        return copy
 
     def close(self) -> None:
         """Close the database, and show other runs that this one is over."""
@@ -263,12 +270,7 @@ def opened_copy(url: str, work_path: Path, folder: Path) -> Ledger:
     if is_missing_file(url, work_path):
         return Ledger(f"sqlite:///{file}", folder)
     with closing(Ledger(url, work_path, to_read=True)) as ledger:
-        if not ledger.in_postgresql:
-            ledger.copy_file(file)
-        copy = Ledger(f"sqlite:///{file}", folder)
-        if ledger.in_postgresql:
-            ledger.copy_rows(copy)
-    return copy
+        return ledger.copied_to(file)
 
 
 def opened_to_read(url: str, work_path: Path) -> Ledger | None:
@@ -418,6 +420,12 @@ def _errors_reported() -> Iterator[None]:
         ) from None
 
 
-def batches(rows: Sequence[Any], most: int = 2000) -> list[Sequence[Any]]:
-    """Split rows into batches for one statement each."""
-    return [rows[start : start + most] for start in range(0, len(rows), most)]
+def execute_for(
+    connection: sa.Connection,
+    statement: sa.Update | sa.Delete,
+    column: sa.Column[Any],
+    values: Sequence[Any],
+) -> None:
+    """Execute a statement for the rows that have one of many values in a column."""
+    for start in range(0, len(values), VALUES_AT_ONCE):
+        connection.execute(statement.where(column.in_(values[start : start + VALUES_AT_ONCE])))

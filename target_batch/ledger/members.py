@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from target_batch.common.errors import DeliveryError
 from target_batch.common.limits import BODY_BYTES
 from target_batch.common.redaction import clean
-from target_batch.ledger.database import SILENT_SECONDS, batches
+from target_batch.ledger.database import SILENT_SECONDS, execute_for
 from target_batch.ledger.tables import arrivals, audiences, members, staged, stagings
 
 if TYPE_CHECKING:
@@ -122,10 +122,9 @@ class Staging:
 
     def refuse(self, name: str, members: Sequence[str]) -> None:
         """Note which members of an audience Batch has refused."""
+        refused = sa.update(staged).where(self.of(name)).values(refused=True)
         with self._ledger.begin() as connection:
-            for some in batches(members):
-                chosen = self.of(name) & staged.c.member.in_(some)
-                connection.execute(sa.update(staged).where(chosen).values(refused=True))
+            execute_for(connection, refused, staged.c.member, members)
 
     def count(self, *conditions: sa.ColumnElement[bool]) -> Count:
         """Count the members that meet all conditions."""
@@ -254,6 +253,9 @@ class Snapshot:
             found = connection.execute(locked).one()
             self._id, self.fed_by = found.id, found.stream
             self._mine: sa.ColumnElement[bool] = members.c.audience == self._id
+            self._members = sa.select(members.c.member).where(self._mine)
+            self._doubt = sa.update(members).where(self._mine).values(hash=None)
+            self._delete = sa.delete(members).where(self._mine)
             if found.mirrored_by == self._run and found.stream != stream:
                 return (
                     f"stream '{clean(found.stream)}' was mirrored to it in this run. "
@@ -335,7 +337,7 @@ class Snapshot:
             indexing = changes or bool(connection.scalar(query))
             self._set(connection, stream=stream, mirrored_by=self._run, known=known, indexing=indexing)
             if not known:
-                connection.execute(sa.update(members).where(self._mine).values(hash=None))
+                connection.execute(self._doubt)
         return indexing
 
     def indexed(self) -> None:
@@ -346,7 +348,7 @@ class Snapshot:
     def doubt_everybody(self) -> None:
         """Note that every known member may or may not be in, so that the next run adds them all."""
         with self._holding() as connection:
-            connection.execute(sa.update(members).where(self._mine).values(hash=None))
+            connection.execute(self._doubt)
 
     def doubt_named_exits(self, staging: Staging) -> None:
         """Note, for an audience without known members, that those the stream excludes may be in it."""
@@ -365,15 +367,15 @@ class Snapshot:
         joined = self._wanted(staging, span).join(members, doubted & (members.c.member == staged.c.member))
         with self._holding() as connection:
             self._insert(connection, joined, staged.c.hash)
-            self._doubt(connection, refused)
+            execute_for(connection, self._doubt, members.c.member, refused)
 
     def replaced(self, staging: Staging, span: Span, refused: Sequence[str]) -> None:
         """Note that Batch accepted a replace: only these members, except the refused ones, are in."""
         with self._holding() as connection:
-            connection.execute(sa.delete(members).where(self._mine))
+            connection.execute(self._delete)
             self._set(connection, known=True)
             self._insert(connection, self._wanted(staging, span), staged.c.hash)
-            _delete(connection, self._mine, refused)
+            execute_for(connection, self._delete, members.c.member, refused)
 
     def _insert(
         self, connection: sa.Connection, chosen: sa.Select[Any], hash_: sa.ColumnElement[Any]
@@ -387,17 +389,12 @@ class Snapshot:
     def doubt_removes(self, ids: Sequence[str]) -> None:
         """Note, before a call, that the members it removes may or may not be in the audience from now on."""
         with self._holding() as connection:
-            self._doubt(connection, ids)
+            execute_for(connection, self._doubt, members.c.member, ids)
 
     def removed(self, ids: Sequence[str]) -> None:
         """Note members that are certainly not in the audience."""
         with self._holding() as connection:
-            _delete(connection, self._mine, ids)
-
-    def _doubt(self, connection: sa.Connection, ids: Sequence[str]) -> None:
-        for some in batches(ids):
-            chosen = self._mine & members.c.member.in_(some)
-            connection.execute(sa.update(members).where(chosen).values(hash=None))
+            execute_for(connection, self._delete, members.c.member, ids)
 
     @contextmanager
     def _holding(self) -> Iterator[sa.Connection]:
@@ -410,10 +407,6 @@ class Snapshot:
 
     def _set(self, connection: sa.Connection, **values: Any) -> None:
         connection.execute(sa.update(audiences).where(audiences.c.id == self._id).values(values))
-
-    @property
-    def _members(self) -> sa.Select[Any]:
-        return sa.select(members.c.member).where(self._mine)
 
     def _wanted(self, staging: Staging, span: Span) -> sa.Select[Any]:
         return sa.select(staged.c.member).where(staging.wanted(self.name), span.holds(staged.c.member))
@@ -457,9 +450,4 @@ def forget_people(ledger: Ledger, scope: str, ids: Sequence[str]) -> None:
     """Forget members in all audiences of a destination, so that a mirror adds them again."""
     here = members.c.audience.in_(sa.select(audiences.c.id).filter_by(scope=scope))
     with ledger.begin() as connection:
-        _delete(connection, here, ids)
-
-
-def _delete(connection: sa.Connection, audience: sa.ColumnElement[bool], ids: Sequence[str]) -> None:
-    for some in batches(ids):
-        connection.execute(sa.delete(members).where(audience, members.c.member.in_(some)))
+        execute_for(connection, sa.delete(members).where(here), members.c.member, ids)

@@ -32,11 +32,7 @@ class ErasureBook:
         self._read()
 
     def _read(self) -> None:
-        """Read the entries of earlier runs, in order.
-
-        Raises:
-            DeliveryError: they cannot be read; everyone would be erased once more.
-        """
+        """Read the entries of earlier runs, in order; without them, everyone would be erased once more."""
         try:
             files = self._folder.read("erasures/*.jsonl")
             entries = [entry for _, content in files for entry in _entries(content)]

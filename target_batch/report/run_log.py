@@ -130,11 +130,7 @@ def post_notification(url: str, body: dict[str, Any], seconds: float = NOTIFY_SE
 
 
 def _post(url: str, body: dict[str, Any], seconds: float) -> int:
-    """Post under one deadline, read only the headers of the answer, and do not follow redirects.
-
-    Raises:
-        TimeoutError: the deadline has passed.
-    """
+    """Post under one deadline, read only the headers of the answer, and do not follow redirects."""
     import requests  # noqa: PLC0415 - only runs that have something to report
 
     from target_batch.batch_api.deadline import DeadlineAdapter, Deadlines  # noqa: PLC0415 - same
