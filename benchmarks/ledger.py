@@ -34,9 +34,8 @@ from target_batch.delivery.fates import Fates  # noqa: E402 - same
 from target_batch.delivery.memory import Memory  # noqa: E402 - same
 from target_batch.delivery.mirror import MirrorDelivery  # noqa: E402 - same
 from target_batch.delivery.profile_buffer import ProfileBuffer, seal  # noqa: E402 - same
+from target_batch.ledger.accepted import EventMemory, ProfileMemory  # noqa: E402 - same
 from target_batch.ledger.database import Ledger  # noqa: E402 - same
-from target_batch.ledger.events import EventMemory  # noqa: E402 - same
-from target_batch.ledger.profiles import ProfileMemory  # noqa: E402 - same
 from target_batch.singer.messages import record_in  # noqa: E402 - same
 from target_batch.target import GC_THRESHOLDS  # noqa: E402 - same
 

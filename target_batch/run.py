@@ -21,7 +21,7 @@ from target_batch.common.storage import CALL_SECONDS, folder_at
 from target_batch.delivery.deliveries import Deliveries, Surroundings
 from target_batch.delivery.fates import Fates
 from target_batch.delivery.states import Checkpoints
-from target_batch.report import metrics, run_log, webhook
+from target_batch.report import metrics, run_log
 from target_batch.report.progress import Progress
 from target_batch.report.rejects import RejectsFolder
 
@@ -219,7 +219,7 @@ class Run:
         self._covered = self._checkpoints.covered
         self._logger.info("Checkpoint: a state passed that covers %d records.", self._covered)
         if self._metrics:
-            self._metrics.update(self._entry(), self.clock.time())
+            self._metrics.write(self._entry(), self.clock.time())
         return True
 
     def finish(self) -> None:
@@ -276,7 +276,7 @@ class Run:
         entry = {"run": self.name, "started": self._started.isoformat(timespec="seconds"), "ended": False}
         self._log_run(entry | {"dry_run": self._dry is not None})
         if self._metrics:
-            self._metrics.update(self._entry(), self.clock.time())
+            self._metrics.write(self._entry(), self.clock.time())
 
     def _log_run(self, entry: dict[str, Any]) -> None:
         try:
@@ -329,7 +329,7 @@ class Run:
         self._log_run(entry | {"attributes": sorted(self._deliveries.sent_names)[:MOST_NAMES]})
         self._beats += 1
         if self._metrics:
-            self._metrics.close(entry, self.clock.time())
+            self._metrics.write(entry, self.clock.time())
         self._tell_end(entry)
         if trouble:
             raise trouble
@@ -348,9 +348,9 @@ class Run:
             self._logger.warning("%s", note)
         for name in self._rejects.names:
             self._logger.warning("Rejected records: %s", clean(name, 300))
-        if self.settings.notify_url and webhook.is_due(entry, self.settings.notify_rejected):
-            seconds = webhook.HURRIED_SECONDS if self._signalled else webhook.TIMEOUT_SECONDS
-            webhook.notify(self.settings.notify_url, entry, self._logger, seconds)
+        if self.settings.notify_url and run_log.must_notify(entry, self.settings.notify_rejected):
+            seconds = run_log.HURRIED_NOTIFY_SECONDS if self._signalled else run_log.NOTIFY_SECONDS
+            run_log.notify(self.settings.notify_url, entry, self._logger, seconds)
         if not self._progress.live:
             metrics.log_points(entry)
         totals = run_log.summary(self.fates.tallies, self.fates.spared, dry=self._dry is not None)

@@ -12,7 +12,7 @@ from target_batch.commands import shared
 from target_batch.commands.shared import BOOLEAN, TEXT, Stopped, config_option, format_option
 from target_batch.config.files import Wrong
 from target_batch.connection_test import exit_code, probe, report
-from target_batch.report.webhook import body_of, post
+from target_batch.report.run_log import notification, post_notification
 
 if TYPE_CHECKING:
     from target_batch.commands.shared import Form
@@ -61,7 +61,7 @@ def notify_test(*, files: tuple[str, ...]) -> None:
     settings = shared.load(shared.keyless(shared.read_named(files)))
     if settings.notify_url is None:
         raise Wrong("`notify_url` is not set: it is the webhook that is notified of stopped runs.")
-    if problem := post(settings.notify_url, body_of(_stopped_run()) | {"test": True}):
+    if problem := post_notification(settings.notify_url, notification(_stopped_run()) | {"test": True}):
         raise Stopped(problem)
     click.echo("The webhook of `notify_url` accepted the notification.")
 

@@ -240,8 +240,7 @@ class Deliveries:
         if not settings.skip_unchanged:
             return None
         from target_batch.delivery.memory import Memory  # noqa: PLC0415 - SQLAlchemy costs start-up
-        from target_batch.ledger.events import EventMemory  # noqa: PLC0415 - same
-        from target_batch.ledger.profiles import ProfileMemory  # noqa: PLC0415 - same
+        from target_batch.ledger.accepted import EventMemory, ProfileMemory  # noqa: PLC0415 - same
 
         ledger, now = self._ledger, self._run.clock.time
         return Memory(

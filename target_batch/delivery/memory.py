@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from target_batch.common.limits import MOST_NAMES
 from target_batch.common.operations import bare, spellings_of, spellings_within
 from target_batch.delivery.profile_buffer import Sending
-from target_batch.ledger.events import EventMemory, Standing
-from target_batch.ledger.profiles import Claim, Outcome, ProfileMemory
+from target_batch.ledger.accepted import Claim, EventMemory, Outcome, ProfileMemory, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

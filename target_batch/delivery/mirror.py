@@ -19,8 +19,7 @@ from target_batch.common.redaction import clean
 from target_batch.delivery.audiences import as_member
 from target_batch.delivery.base import Delivery
 from target_batch.delivery.states import Completeness
-from target_batch.ledger.members import Snapshot, Span, fed_before
-from target_batch.ledger.staging import Count, Row, Staging
+from target_batch.ledger.members import Count, Row, Snapshot, Span, Staging, fed_before
 from target_batch.ledger.tables import members
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from target_batch.common.operations import ProfileUpdate, Ticket
-    from target_batch.ledger.profiles import Claim
+    from target_batch.ledger.accepted import Claim
 
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
 _encode, _encode_lines = _encoder.encode, _encoder.encode_lines

@@ -6,11 +6,13 @@ change, so that after a crash nothing has to be guessed.
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import json
 import os
 import secrets
 import sqlite3
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +21,6 @@ import sqlalchemy as sa
 
 from target_batch.common.errors import ConfigurationError, DeliveryError
 from target_batch.common.storage import private_folder
-from target_batch.ledger.locks import FileLocks, ServerLocks
 from target_batch.ledger.tables import (
     STEPS,
     Step,
@@ -45,18 +46,32 @@ CACHE_KIB: Final = 8_000
 COPIED_AT_ONCE: Final = 10_000
 """Rows in one step of a copy."""
 
+VALUES_AT_ONCE: Final = 2000
+"""Values in one statement."""
+
 MIGRATION_LOCK: Final = 7213984501
 """Number of the PostgreSQL lock under which one run at a time creates or migrates the tables."""
 
 TURN_LOCK: Final = 7213984502
 """Number of the PostgreSQL lock under which one run at a time reads and marks; SQLite needs none."""
 
+SILENT_SECONDS: Final = 120
+"""Seconds until PostgreSQL gives up on a run whose machine has disappeared without closing its connection."""
+
+KEEPALIVE: Final = {
+    "tcp_keepalives_idle": f"{SILENT_SECONDS // 2}",
+    "tcp_keepalives_interval": f"{SILENT_SECONDS // 8}",
+    "tcp_keepalives_count": "4",
+}
+"""Settings of each PostgreSQL session: most systems would probe a silent machine only after two hours."""
+
 
 class Ledger:
     """An open ledger; `begin()` yields a connection in a transaction.
 
-    `run` is a unique number that identifies this run while the ledger is open; `locks` tracks which runs are
-    alive. A ledger opened with `to_read` is not migrated, has no locks, and can only be read and copied.
+    `run` is a unique number that identifies this run. As long as the ledger is open, the run holds a lock
+    that the system releases when the process or the session ends, however it ends; no clock is involved. A
+    ledger opened with `to_read` is not migrated, holds no lock, and can only be read and copied.
     """
 
     def __init__(
@@ -67,21 +82,48 @@ class Ledger:
         self._engine = _engine(url, work_path, begin="BEGIN" if to_read else "BEGIN IMMEDIATE")
         self.in_postgresql = self._engine.dialect.name == "postgresql"
         self.insert: Any = import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}").insert
+        self._lock: int | None = None
         if to_read:
             return
         try:
-            with _errors_reported():
-                self.locks = self._hold_a_lock()
+            if self.in_postgresql:
+                _lock_each_session(self._engine, self.run)
+            else:
+                with _errors_reported():
+                    self._lock = self._locked_file()
             with self.begin() as connection:
                 self._migrate(connection)
         except BaseException:
             self.close()
             raise
 
-    def _hold_a_lock(self) -> FileLocks | ServerLocks:
+    def _locked_file(self) -> int:
+        """Create and lock the file of this run, and remove those of killed runs."""
+        path = self._file_of(self.run)
+        database = Path(self._engine.url.database or "")
+        for other in database.parent.glob(f"{glob.escape(database.name)}-run-*"):
+            if not other.name.endswith("-new") and _is_free(other):
+                with suppress(OSError):
+                    other.unlink()
+        unlocked = path.with_name(f"{path.name}-new")
+        file = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unlocked.rename(path)
+        return file
+
+    def _file_of(self, run: int) -> Path:
+        """Return the file beside an SQLite ledger that a run keeps locked."""
+        return Path(f"{self._engine.url.database}-run-{run:x}")
+
+    def is_alive(self, run: int, connection: sa.Connection) -> bool:
+        """Return whether a run has not ended.
+
+        The connection comes from `turn`: two runs that asked PostgreSQL about a third at the same time would
+        contend for its lock.
+        """
         if self.in_postgresql:
-            return ServerLocks(self._engine, self.run)
-        return FileLocks(Path(self._engine.url.database or ""), self.run)
+            return not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(run)))
+        return not _is_free(self._file_of(run))
 
     def _migrate(self, connection: sa.Connection) -> None:
         """Create the tables, or bring older ones up to date, in one transaction."""
@@ -186,26 +228,37 @@ class Ledger:
             with self.begin() as connection:
                 connection.execute(sa.text("ANALYZE " + ", ".join(table.name for table in tables)))
 
-    def copy_file(self, copy: Path) -> None:
-        """Copy an SQLite ledger to a file, while other runs may write to it."""
-        with _errors_reported(), closing(self._engine.raw_connection()) as connection:
-            connection.cursor().execute("VACUUM INTO ?", (str(copy),))
+    def copied_to(self, file: Path) -> Ledger:
+        """Copy what is remembered to a new SQLite ledger; this one is left unchanged, and not migrated.
 
-    def copy_rows(self, other: Ledger) -> None:
-        """Copy the remembered rows into an empty ledger; this one is left unchanged, and not migrated."""
-        with self.begin() as source, other.begin() as connection:
+        Other runs may write to it meanwhile.
+        """
+        if not self.in_postgresql:
+            with _errors_reported(), closing(self._engine.raw_connection()) as connection:
+                connection.cursor().execute("VACUUM INTO ?", (str(file),))
+            return Ledger(f"sqlite:///{file}", file.parent)
+        copy = Ledger(f"sqlite:///{file}", file.parent)
+        with self.begin() as source, copy.begin() as connection:
             self._migrate(source)
             for table in (audiences, members, profiles, requests, events):
                 rows = source.execute(sa.select(table), execution_options={"stream_results": True})
                 for part in rows.partitions(COPIED_AT_ONCE):
-                    other.upsert(connection, table, [tuple(row) for row in part])
+                    copy.upsert(connection, table, [tuple(row) for row in part])
             source.rollback()
+        return copy
 
     def close(self) -> None:
         """Close the database, and show other runs that this one is over."""
-        if locks := getattr(self, "locks", None):
-            locks.release()
+        self.release()
         self._engine.dispose()
+
+    def release(self) -> None:
+        """Show other runs that this one is over; in PostgreSQL, each session does so as it is closed."""
+        if self._lock is not None:
+            with suppress(OSError):
+                self._file_of(self.run).unlink()
+            os.close(self._lock)
+            self._lock = None
 
 
 def opened_copy(url: str, work_path: Path, folder: Path) -> Ledger:
@@ -217,12 +270,7 @@ def opened_copy(url: str, work_path: Path, folder: Path) -> Ledger:
     if is_missing_file(url, work_path):
         return Ledger(f"sqlite:///{file}", folder)
     with closing(Ledger(url, work_path, to_read=True)) as ledger:
-        if not ledger.in_postgresql:
-            ledger.copy_file(file)
-        copy = Ledger(f"sqlite:///{file}", folder)
-        if ledger.in_postgresql:
-            ledger.copy_rows(copy)
-    return copy
+        return ledger.copied_to(file)
 
 
 def opened_to_read(url: str, work_path: Path) -> Ledger | None:
@@ -234,22 +282,20 @@ def opened_to_read(url: str, work_path: Path) -> Ledger | None:
     """
     if is_missing_file(url, work_path):
         return None
-    ledger = Ledger(url, work_path, to_read=True)
-    try:
+    with ExitStack() as unless_returned:
+        ledger = Ledger(url, work_path, to_read=True)
+        unless_returned.callback(ledger.close)
         with ledger.begin() as connection:
             version = _version(connection)
-    except BaseException:
-        ledger.close()
-        raise
-    if version == 1 + len(STEPS):
-        return ledger
-    ledger.close()
-    if version is None:
-        return None
-    raise ConfigurationError(
-        "The ledger behind `ledger_url` was written by another version of target-batch. A run of this "
-        "version brings an older one up to date; for a newer one, upgrade target-batch."
-    )
+        if version is None:
+            return None
+        if version != 1 + len(STEPS):
+            raise ConfigurationError(
+                "The ledger behind `ledger_url` was written by another version of target-batch. A run of "
+                "this version brings an older one up to date; for a newer one, upgrade target-batch."
+            )
+        unless_returned.pop_all()
+    return ledger
 
 
 def _version(connection: sa.Connection) -> int | None:
@@ -262,37 +308,35 @@ def _version(connection: sa.Connection) -> int | None:
 
 def is_missing_file(url: str, work_path: Path) -> bool:
     """Return whether a URL names an SQLite file that does not exist."""
-    with suppress(sa.exc.ArgumentError):
+    with suppress(ConfigurationError):
         parsed = _parsed(url, work_path)
         return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
     return False
 
 
 def _parsed(url: str, work_path: Path) -> sa.URL:
-    return sa.make_url(url.replace("{work_path}", str(work_path)))
-
-
-def _engine(url: str, work_path: Path, begin: str) -> sa.Engine:
-    try:
-        parsed = _parsed(url, work_path)
-        dialect = parsed.get_backend_name()
-    except sa.exc.ArgumentError:
-        dialect = ""
-    if dialect == "sqlite":
-        return _sqlite(parsed, begin)
-    if dialect == "postgresql":
-        try:
-            parsed = parsed.set(drivername="postgresql+psycopg")
-            arguments = {"connect_timeout": CONNECT_SECONDS}
-            return sa.create_engine(parsed, pool_pre_ping=True, connect_args=arguments)
-        except ModuleNotFoundError:
-            raise ConfigurationError(
-                "`ledger_url` names PostgreSQL, but its driver is missing: "
-                "pip install 'target-batch[postgres]' and begin the URL with postgresql+psycopg://."
-            ) from None
+    with suppress(sa.exc.ArgumentError):
+        parsed = sa.make_url(url.replace("{work_path}", str(work_path)))
+        if parsed.get_backend_name() in {"sqlite", "postgresql"}:
+            return parsed
     raise ConfigurationError(
         "`ledger_url` is not a URL of SQLite (sqlite:///FILE) or PostgreSQL (postgresql+psycopg://…)."
     )
+
+
+def _engine(url: str, work_path: Path, begin: str) -> sa.Engine:
+    parsed = _parsed(url, work_path)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed, begin)
+    try:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        arguments = {"connect_timeout": CONNECT_SECONDS}
+        return sa.create_engine(parsed, pool_pre_ping=True, connect_args=arguments)
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "`ledger_url` names PostgreSQL, but its driver is missing: "
+            "pip install 'target-batch[postgres]' and begin the URL with postgresql+psycopg://."
+        ) from None
 
 
 def _sqlite(url: sa.URL, begin: str) -> sa.Engine:
@@ -300,22 +344,18 @@ def _sqlite(url: sa.URL, begin: str) -> sa.Engine:
         raise ConfigurationError(
             "`ledger_url` must name a file: a ledger in memory is lost when the run ends."
         )
-    _private_file(Path(url.database))
-    arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-    engine = sa.create_engine(url, connect_args=arguments)
-    folder = Path(url.database).parent
-    sa.event.listen(engine, "connect", lambda connection, _: _tune(connection, folder))
-    # BEGIN IMMEDIATE: a transaction that reads before it writes would fail if another run writes meanwhile.
-    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return engine
-
-
-def _private_file(path: Path) -> None:
+    path = Path(url.database)
     with _errors_reported():
         private_folder(path.parent)
         if not path.exists():
             flags = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
             os.close(os.open(path, flags, 0o600))
+    arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    engine = sa.create_engine(url, connect_args=arguments)
+    sa.event.listen(engine, "connect", lambda connection, _: _tune(connection, path.parent))
+    # BEGIN IMMEDIATE: a transaction that reads before it writes would fail if another run writes meanwhile.
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
 
 
 def _tune(connection: Any, folder: Path) -> None:
@@ -334,6 +374,40 @@ def _tune(connection: Any, folder: Path) -> None:
     cursor.close()
 
 
+def _lock_each_session(engine: sa.Engine, run: int) -> None:
+    """Let each PostgreSQL session of a run hold a lock on the run's number."""
+
+    def lock(connection: Any, _: Any) -> None:
+        with connection.cursor() as cursor:
+            for name, value in KEEPALIVE.items():
+                cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+            cursor.execute("SELECT pg_advisory_lock_shared(%s)", (run,))
+        connection.commit()
+
+    def unlock(connection: Any, _: Any) -> None:
+        """Give the lock up at once: the server itself does so a moment after it was told of the end."""
+        with suppress(Exception), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock_all()")
+
+    sa.event.listen(engine, "connect", lock)
+    sa.event.listen(engine, "close", unlock)
+
+
+def _is_free(path: Path) -> bool:
+    """Return whether no process holds the lock on a file, or the file does not exist."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
 @contextmanager
 def _errors_reported() -> Iterator[None]:
     """Report a database error by its type only: its message may contain a password or a member."""
@@ -344,3 +418,14 @@ def _errors_reported() -> Iterator[None]:
             f"The ledger behind `ledger_url` cannot be used ({type(error).__name__}), so the state is held. "
             "Check that the database answers, that its user may create tables, and that the disk has room."
         ) from None
+
+
+def execute_for(
+    connection: sa.Connection,
+    statement: sa.Update | sa.Delete,
+    column: sa.Column[Any],
+    values: Sequence[Any],
+) -> None:
+    """Execute a statement for the rows that have one of many values in a column."""
+    for start in range(0, len(values), VALUES_AT_ONCE):
+        connection.execute(statement.where(column.in_(values[start : start + VALUES_AT_ONCE])))

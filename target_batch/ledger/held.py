@@ -166,17 +166,16 @@ def head_of(held: Held, wanted: Wanted) -> bytes:
     return wanted.whole + min(aging, default=NEVER)
 
 
-class Age:
+class Age(NamedTuple):
     """Decides which attributes have expired, `days` (may be a fraction) after acceptance at the latest."""
 
-    def __init__(self, days: float, today: int) -> None:
-        self._days = days
-        self.today = today
+    days: float
+    today: int
 
     def days_of(self, key: int) -> tuple[bytes, bytes]:
         """Return the first and last day of acceptances that still count; the first depends on the profile."""
         share = EARLIEST + (1 - EARLIEST) * (key & 0xFF) / 0xFF
-        first = self.today - math.ceil(self._days * share) + 1
+        first = self.today - math.ceil(self.days * share) + 1
         return day_of(first), day_of(self.today + CLOCKS_APART)
 
 

@@ -1,13 +1,13 @@
-"""One audience of one destination, as the ledger knows it, compared with the rows of a stream.
+"""Mirrored audiences: the rows of a stream, and the members that each audience is known to have.
 
-Only the run that holds the audience writes here, and always twice: before a call, that the members it
-concerns are unknown; after the answer, the new state.
+The rows are kept until the stream is known to be complete. To an audience, only the run that holds it writes,
+and always twice: before a call, that the members it concerns are unknown; after the answer, the new state.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
@@ -15,15 +15,166 @@ import sqlalchemy as sa
 from target_batch.common.errors import DeliveryError
 from target_batch.common.limits import BODY_BYTES
 from target_batch.common.redaction import clean
-from target_batch.ledger.locks import SILENT_SECONDS
-from target_batch.ledger.staging import ARRIVED, batches
-from target_batch.ledger.tables import arrivals, audiences, members, staged
+from target_batch.ledger.database import SILENT_SECONDS, execute_for
+from target_batch.ledger.tables import arrivals, audiences, members, staged, stagings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from target_batch.ledger.database import Ledger
-    from target_batch.ledger.staging import Staging
+
+ROWS: Final = 10_000
+"""Maximum rows held in memory before they are written."""
+
+WAITING_BYTES: Final = 4_000_000
+"""Maximum bytes of the records held in memory."""
+
+ARRIVED: Final[sa.ColumnElement[bool]] = (arrivals.c.staging == staged.c.staging) & (
+    arrivals.c.number == staged.c.number
+)
+"""Condition that joins a member with its last row."""
+
+
+class Row(NamedTuple):
+    """One row about a member; without `body`, the member does not belong in the audience."""
+
+    name: str
+    member: str
+    body: bytes | None
+    line: int
+    source: bytes
+
+
+class LastWord(NamedTuple):
+    """A member's last record, the number of its records, and whether Batch has refused the member."""
+
+    line: int
+    source: bytes
+    records: int
+    refused: bool
+
+
+class Count(NamedTuple):
+    """A number of members, and of the records they came from."""
+
+    members: int
+    records: int
+
+
+class Staging:
+    """The rows of one run's mirror stream; the last row of each member counts.
+
+    Rows are appended as they arrive and sorted once, by the database. Inserted into a sorted table in order
+    of arrival, each would touch a different page, which gets slower as the table grows.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._rows: list[tuple[Any, ...]] = []
+        self._bytes = 0
+        self.records = 0
+        with ledger.turn() as connection:
+            _forget_the_dead(connection, ledger)
+            key: Any = connection.execute(sa.insert(stagings).values(run=ledger.run)).inserted_primary_key
+            self._id: int = key.id
+        self._mine: sa.ColumnElement[bool] = staged.c.staging == self._id
+
+    def put(self, row: Row) -> None:
+        """Add a row."""
+        name, member, body, line, source = row
+        hash_ = None if body is None else blake2b(body, digest_size=16).digest()
+        self._rows.append((self._id, self.records, name, member, hash_, body, line, source))
+        self.records += 1
+        self._bytes += len(source) + len(body or b"")
+        if len(self._rows) >= ROWS or self._bytes >= WAITING_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows held in memory."""
+        rows, self._rows, self._bytes = self._rows, [], 0
+        with self._ledger.begin() as connection:
+            self._ledger.append(connection, arrivals, rows)
+
+    def sort(self) -> bool:
+        """Find the last row of each member; return whether the ledger holds every row that was added."""
+        self.flush()
+        with self._ledger.begin() as connection:
+            columns = [column.name for column in staged.c]
+            connection.execute(self._ledger.insert(staged).from_select(columns, self._last_words()))
+        self._ledger.take_stock(arrivals, staged)
+        return self.records == self.count().records
+
+    def _last_words(self) -> sa.Select[Any]:
+        member = [arrivals.c.staging, arrivals.c.name, arrivals.c.member]
+        latest_first = sa.func.row_number().over(partition_by=member, order_by=arrivals.c.number.desc())
+        records = sa.func.count().over(partition_by=member)
+        columns: list[Any] = [*member, arrivals.c.hash, arrivals.c.number, records.label("records")]
+        mine = arrivals.c.staging == self._id
+        every = sa.select(*columns, latest_first.label("rank")).where(mine).subquery()
+        kept = [column for column in every.c if column.name != "rank"]
+        return sa.select(*kept, sa.false()).where(every.c.rank == 1).order_by(every.c.name, every.c.member)
+
+    def names(self) -> list[str]:
+        """Return the names of the audiences that have rows."""
+        query = sa.select(staged.c.name).where(self._mine).distinct().order_by(staged.c.name)
+        with self._ledger.begin() as connection:
+            return list(connection.scalars(query))
+
+    def refuse(self, name: str, members: Sequence[str]) -> None:
+        """Note which members of an audience Batch has refused."""
+        refused = sa.update(staged).where(self.of(name)).values(refused=True)
+        with self._ledger.begin() as connection:
+            execute_for(connection, refused, staged.c.member, members)
+
+    def count(self, *conditions: sa.ColumnElement[bool]) -> Count:
+        """Count the members that meet all conditions."""
+        columns = (sa.func.count(), sa.func.coalesce(sa.func.sum(staged.c.records), 0))
+        with self._ledger.begin() as connection:
+            members, records = connection.execute(sa.select(*columns).where(self._mine, *conditions)).one()
+        return Count(members, int(records))
+
+    def refused(self) -> Count:
+        """Count the members that Batch has refused."""
+        return self.count(staged.c.refused)
+
+    def last_word(self, name: str, member: str) -> LastWord | None:
+        """Return the last record of a member, or None if there is none."""
+        columns = arrivals.c.line, arrivals.c.source, staged.c.records, staged.c.refused
+        query = sa.select(*columns).join_from(staged, arrivals, ARRIVED)
+        query = query.where(self.of(name), staged.c.member == member)
+        with self._ledger.begin() as connection:
+            found = connection.execute(query).one_or_none()
+        return None if found is None else LastWord(*found)
+
+    def drop(self) -> None:
+        """Forget the rows."""
+        with self._ledger.begin() as connection:
+            _drop(connection, [self._id])
+
+    def of(self, name: str) -> sa.ColumnElement[bool]:
+        """Select the rows of one audience."""
+        rows: sa.ColumnElement[bool] = self._mine & (staged.c.name == name)
+        return rows
+
+    def wanted(self, name: str) -> sa.ColumnElement[bool]:
+        """Select the members that belong in one audience."""
+        return self.of(name) & staged.c.hash.is_not(None)
+
+    def unwanted(self, name: str) -> sa.ColumnElement[bool]:
+        """Select the members that the stream excludes from one audience."""
+        return self.of(name) & staged.c.hash.is_(None)
+
+
+def _forget_the_dead(connection: sa.Connection, ledger: Ledger) -> None:
+    """Drop the rows of killed runs."""
+    others = connection.scalars(sa.select(stagings.c.run).where(stagings.c.run != ledger.run).distinct())
+    dead = [run for run in others.all() if not ledger.is_alive(run, connection)]
+    _drop(connection, list(connection.scalars(sa.select(stagings.c.id).where(stagings.c.run.in_(dead)))))
+
+
+def _drop(connection: sa.Connection, ids: list[int]) -> None:
+    for staging in (staged.c.staging, arrivals.c.staging, stagings.c.id):
+        connection.execute(sa.delete(staging.table).where(staging.in_(ids)))
 
 
 class TakenOverError(DeliveryError):
@@ -36,8 +187,7 @@ class TakenOverError(DeliveryError):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(NamedTuple):
     """The size of a mirror: members to add (or update), to remove, unchanged, and in the audience before."""
 
     adds: int
@@ -102,13 +252,17 @@ class Snapshot:
             locked = sa.select(audiences).filter_by(**self._key).with_for_update()
             found = connection.execute(locked).one()
             self._id, self.fed_by = found.id, found.stream
+            self._mine: sa.ColumnElement[bool] = members.c.audience == self._id
+            self._members = sa.select(members.c.member).where(self._mine)
+            self._doubt = sa.update(members).where(self._mine).values(hash=None)
+            self._delete = sa.delete(members).where(self._mine)
             if found.mirrored_by == self._run and found.stream != stream:
                 return (
                     f"stream '{clean(found.stream)}' was mirrored to it in this run. "
                     "Give each stream audiences of its own"
                 )
             other = found.held_by is not None and found.held_by != self._run
-            if other and self._ledger.locks.is_alive(found.held_by, connection):
+            if other and self._ledger.is_alive(found.held_by, connection):
                 return (
                     "another run is mirroring it. Run again once that has ended; a run whose machine has "
                     f"gone keeps it for {SILENT_SECONDS} seconds"
@@ -130,10 +284,10 @@ class Snapshot:
     def size(self, staging: Staging) -> Size:
         """Count the changes that a mirror would make."""
         with self._ledger.begin() as connection:
-            adds = _count(self._adds(staging, EVERYBODY), connection)
-            removes = _count(self._removes(staging, EVERYBODY), connection)
-            total = _count(sa.select(staged.c.member).where(staging.wanted(self.name)), connection)
-            before = self._count_members(connection)
+            adds = _count(connection, self._adds(staging, EVERYBODY))
+            removes = _count(connection, self._removes(staging, EVERYBODY))
+            total = _count(connection, self._wanted(staging, EVERYBODY))
+            before = _count(connection, self._members)
         return Size(adds, removes, total - adds, before)
 
     def has(self) -> sa.ColumnElement[bool]:
@@ -147,12 +301,9 @@ class Snapshot:
 
     def counts(self) -> tuple[int, int]:
         """Count the members that are certainly in the audience, and all that may be, including those."""
-        sure = sa.select(members.c.member).where(self._mine, members.c.hash.is_not(None))
+        sure = self._members.where(members.c.hash.is_not(None))
         with self._ledger.begin() as connection:
-            return _count(sure, connection), self._count_members(connection)
-
-    def _count_members(self, connection: sa.Connection) -> int:
-        return _count(sa.select(members.c.member).where(self._mine), connection)
+            return _count(connection, sure), _count(connection, self._members)
 
     def next_adds(self, staging: Staging, after: str, most: int) -> list[Add]:
         """Return members to add after the ID `after`: those not known to be in the audience as wanted.
@@ -186,7 +337,7 @@ class Snapshot:
             indexing = changes or bool(connection.scalar(query))
             self._set(connection, stream=stream, mirrored_by=self._run, known=known, indexing=indexing)
             if not known:
-                connection.execute(sa.update(members).where(self._mine).values(hash=None))
+                connection.execute(self._doubt)
         return indexing
 
     def indexed(self) -> None:
@@ -197,74 +348,57 @@ class Snapshot:
     def doubt_everybody(self) -> None:
         """Note that every known member may or may not be in, so that the next run adds them all."""
         with self._holding() as connection:
-            connection.execute(sa.update(members).where(self._mine).values(hash=None))
+            connection.execute(self._doubt)
 
     def doubt_named_exits(self, staging: Staging) -> None:
         """Note, for an audience without known members, that those the stream excludes may be in it."""
-        columns: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
-        named = sa.select(*columns).where(staging.unwanted(self.name))
+        named = sa.select(staged.c.member).where(staging.unwanted(self.name))
         with self._holding() as connection:
-            self._insert(connection, named)
+            self._insert(connection, named, sa.null())
 
     def doubt_adds(self, staging: Staging, span: Span) -> None:
         """Note, before a call, that the members it adds may or may not be in the audience from now on."""
-        columns: list[Any] = [sa.literal(self._id), staged.c.member, sa.null()]
-        joining = self._adds(staging, span).with_only_columns(*columns)
         with self._holding() as connection:
-            self._insert(connection, joining)
+            self._insert(connection, self._adds(staging, span), sa.null())
 
     def added(self, staging: Staging, span: Span, refused: Sequence[str]) -> None:
         """Note that Batch accepted the members in doubt, except for those it refused."""
         doubted = self._mine & members.c.hash.is_(None) & span.holds(members.c.member)
-        rows = self._accepted(staging, span).join(members, doubted & (members.c.member == staged.c.member))
+        joined = self._wanted(staging, span).join(members, doubted & (members.c.member == staged.c.member))
         with self._holding() as connection:
-            self._insert(connection, rows)
-            self._doubt(connection, refused)
+            self._insert(connection, joined, staged.c.hash)
+            execute_for(connection, self._doubt, members.c.member, refused)
 
     def replaced(self, staging: Staging, span: Span, refused: Sequence[str]) -> None:
         """Note that Batch accepted a replace: only these members, except the refused ones, are in."""
         with self._holding() as connection:
-            connection.execute(sa.delete(members).where(self._mine))
+            connection.execute(self._delete)
             self._set(connection, known=True)
-            self._insert(connection, self._accepted(staging, span))
-            self._delete(connection, refused)
+            self._insert(connection, self._wanted(staging, span), staged.c.hash)
+            execute_for(connection, self._delete, members.c.member, refused)
 
-    def _accepted(self, staging: Staging, span: Span) -> sa.Select[Any]:
-        columns: list[Any] = [sa.literal(self._id), staged.c.member, staged.c.hash]
-        return sa.select(*columns).where(staging.wanted(self.name), span.holds(staged.c.member))
-
-    def _insert(self, connection: sa.Connection, rows: sa.Select[Any]) -> None:
+    def _insert(
+        self, connection: sa.Connection, chosen: sa.Select[Any], hash_: sa.ColumnElement[Any]
+    ) -> None:
+        """Insert the chosen staged members with a hash; it replaces that of known members."""
+        rows = chosen.with_only_columns(sa.literal(self._id), staged.c.member, hash_)
         statement = self._ledger.insert(members).from_select(["audience", "member", "hash"], rows)
         new = {"hash": statement.excluded.hash}
-        keys = [column.name for column in members.primary_key]
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new))
+        connection.execute(statement.on_conflict_do_update(index_elements=["audience", "member"], set_=new))
 
     def doubt_removes(self, ids: Sequence[str]) -> None:
         """Note, before a call, that the members it removes may or may not be in the audience from now on."""
         with self._holding() as connection:
-            self._doubt(connection, ids)
+            execute_for(connection, self._doubt, members.c.member, ids)
 
     def removed(self, ids: Sequence[str]) -> None:
         """Note members that are certainly not in the audience."""
         with self._holding() as connection:
-            self._delete(connection, ids)
-
-    def _doubt(self, connection: sa.Connection, ids: Sequence[str]) -> None:
-        for some in batches(ids):
-            chosen = self._mine & members.c.member.in_(some)
-            connection.execute(sa.update(members).where(chosen).values(hash=None))
-
-    def _delete(self, connection: sa.Connection, ids: Sequence[str]) -> None:
-        for some in batches(ids):
-            connection.execute(sa.delete(members).where(self._mine, members.c.member.in_(some)))
+            execute_for(connection, self._delete, members.c.member, ids)
 
     @contextmanager
     def _holding(self) -> Iterator[sa.Connection]:
-        """Yield a connection in a transaction.
-
-        Raises:
-            TakenOverError: another run holds the audience now.
-        """
+        """Yield a connection in a transaction, unless another run holds the audience now."""
         query = sa.select(audiences.c.held_by).where(audiences.c.id == self._id).with_for_update()
         with self._ledger.begin() as connection:
             if connection.scalar(query) != self._run:
@@ -274,23 +408,19 @@ class Snapshot:
     def _set(self, connection: sa.Connection, **values: Any) -> None:
         connection.execute(sa.update(audiences).where(audiences.c.id == self._id).values(values))
 
-    @property
-    def _mine(self) -> sa.ColumnElement[bool]:
-        mine: sa.ColumnElement[bool] = members.c.audience == self._id
-        return mine
+    def _wanted(self, staging: Staging, span: Span) -> sa.Select[Any]:
+        return sa.select(staged.c.member).where(staging.wanted(self.name), span.holds(staged.c.member))
 
     def _adds(self, staging: Staging, span: Span) -> sa.Select[Any]:
         """Limit both tables to the span, or the database would scan one of them from its start."""
         pair = self._mine & (members.c.member == staged.c.member) & span.holds(members.c.member)
         differs = members.c.hash.is_(None) | (members.c.hash != staged.c.hash)
-        here = staging.wanted(self.name) & span.holds(staged.c.member)
-        return sa.select(staged.c.member).outerjoin(members, pair).where(here, differs)
+        return self._wanted(staging, span).outerjoin(members, pair).where(differs)
 
     def _removes(self, staging: Staging, span: Span) -> sa.Select[Any]:
         pair = staging.of(self.name) & (staged.c.member == members.c.member) & span.holds(staged.c.member)
         absent = staged.c.member.is_(None) | staged.c.hash.is_(None)
-        here = self._mine & span.holds(members.c.member)
-        return sa.select(members.c.member).outerjoin(staged, pair).where(here, absent)
+        return self._members.where(span.holds(members.c.member)).outerjoin(staged, pair).where(absent)
 
 
 def _in_one_call(found: Iterable[Item], size_of: Callable[[Item], int]) -> list[Item]:
@@ -305,7 +435,7 @@ def _in_one_call(found: Iterable[Item], size_of: Callable[[Item], int]) -> list[
     return taken
 
 
-def _count(query: sa.Select[Any], connection: sa.Connection) -> int:
+def _count(connection: sa.Connection, query: sa.Select[Any]) -> int:
     return connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
 
 
@@ -320,5 +450,4 @@ def forget_people(ledger: Ledger, scope: str, ids: Sequence[str]) -> None:
     """Forget members in all audiences of a destination, so that a mirror adds them again."""
     here = members.c.audience.in_(sa.select(audiences.c.id).filter_by(scope=scope))
     with ledger.begin() as connection:
-        for some in batches(ids):
-            connection.execute(sa.delete(members).where(here, members.c.member.in_(some)))
+        execute_for(connection, sa.delete(members).where(here), members.c.member, ids)

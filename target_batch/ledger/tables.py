@@ -63,9 +63,8 @@ class Name(sa.TypeDecorator[str]):
     impl = sa.Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+    def process_bind_param(self, value: str | None, _: sa.Dialect) -> str | None:
         """Return the text in a form that every database accepts."""
-        del dialect
         return None if value is None else value.replace("\0", "\ufffd")
 
 
@@ -75,14 +74,12 @@ class Run(sa.TypeDecorator[int]):
     impl = sa.String(64)
     cache_ok = True
 
-    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> str | None:
+    def process_bind_param(self, value: int | None, _: sa.Dialect) -> str | None:
         """Return the number as text."""
-        del dialect
         return None if value is None else str(value)
 
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> int | None:
+    def process_result_value(self, value: str | None, _: sa.Dialect) -> int | None:
         """Return the number."""
-        del dialect
         return None if value is None else int(value)
 
 

@@ -12,7 +12,7 @@ import msgspec
 from target_batch.common.errors import DeliveryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from target_batch.common.storage import Appender, Folder
 
@@ -32,11 +32,7 @@ class ErasureBook:
         self._read()
 
     def _read(self) -> None:
-        """Read the entries of earlier runs, in order.
-
-        Raises:
-            DeliveryError: they cannot be read; everyone would be erased once more.
-        """
+        """Read the entries of earlier runs, in order; without them, everyone would be erased once more."""
         try:
             files = self._folder.read("erasures/*.jsonl")
             entries = [entry for _, content in files for entry in _entries(content)]
@@ -67,10 +63,10 @@ class ErasureBook:
         Raises:
             DeliveryError: the entries could not be written; nothing may be sent.
         """
-        for person in {_hash(custom_id) for custom_id in custom_ids} & self._requested.keys():
+        people = {_hash(custom_id) for custom_id in custom_ids} & self._requested.keys()
+        for person in people:
             del self._requested[person]
-            self._append({"person": person, "returned": True})
-        self.sync()
+        self._append([{"person": person, "returned": True} for person in people])
 
     def write(
         self, scope: str, custom_id: str, stream: str, request: str | None, *, unknown: bool = False
@@ -87,31 +83,24 @@ class ErasureBook:
         self._requested.setdefault(person, set()).add(scope)
         if not unknown:
             self.apps.add(scope)
-        self._append({**entry, "unknown": True} if unknown else entry)
-        self.sync()
+        self._append([{**entry, "unknown": True} if unknown else entry])
 
-    def sync(self) -> None:
-        """Flush everything written to disk.
-
-        Raises:
-            DeliveryError: the entries could not be written.
-        """
-        try:
-            if self._file is not None:
-                self._file.sync()
-        except OSError as error:
-            raise _not_written(error) from None
-
-    def _append(self, entry: dict[str, Any]) -> None:
-        if self._dry:
+    def _append(self, entries: Sequence[dict[str, Any]]) -> None:
+        """Write entries and flush them to disk, unless the run is dry."""
+        if self._dry or not entries:
             return
         at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="microseconds")
         try:
             if self._file is None:
                 self._file = self._folder.append(f"erasures/{self._run}.jsonl")
-            self._file.write(b"", msgspec.json.encode({"at": at, **entry}) + b"\n")
+            for entry in entries:
+                self._file.write(b"", msgspec.json.encode({"at": at, **entry}) + b"\n")
+            self._file.sync()
         except OSError as error:
-            raise _not_written(error) from None
+            raise DeliveryError(
+                f"The erasures cannot be written down ({error.strerror or type(error).__name__}), so the "
+                "state is held. Make room in the folder of `work_path`, or point it elsewhere, and run again."
+            ) from None
 
 
 def _entries(content: bytes) -> Iterator[dict[str, Any]]:
@@ -123,10 +112,3 @@ def _entries(content: bytes) -> Iterator[dict[str, Any]]:
 
 def _hash(custom_id: str) -> str:
     return hashlib.sha256(custom_id.encode()).hexdigest()[:32]
-
-
-def _not_written(error: OSError) -> DeliveryError:
-    return DeliveryError(
-        f"The erasures cannot be written down ({error.strerror or type(error).__name__}), so the state is "
-        "held. Make room in the folder of `work_path`, or point it elsewhere, and run again."
-    )

@@ -47,13 +47,10 @@ class MetricsFile:
         self._logger = logger
         self._failed = False
 
-    def update(self, entry: dict[str, Any], now: float) -> None:
-        """Write the counts so far, unless that failed before; `now` is in seconds since the epoch."""
-        if not self._failed:
-            self.close(entry, now)
-
-    def close(self, entry: dict[str, Any], now: float) -> None:
-        """Write the final counts, even after an earlier failure."""
+    def write(self, entry: dict[str, Any], now: float) -> None:
+        """Write the counts, after a failure only the final ones; `now` is in seconds since the epoch."""
+        if self._failed and not entry["ended"]:
+            return
         try:
             write_whole(self._path, as_text(entry, now, self._pipeline), WRITE_SECONDS)
         except OSError as error:

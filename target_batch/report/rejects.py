@@ -78,16 +78,19 @@ class RejectsFolder:
         return described if replay else described | {"replay": False}
 
     def _file(self, stream: str) -> Appender:
-        file = self._files.get(stream)
-        if file is None:
-            file = self._folder.append(f"rejects/{self._run}-{_file_name(stream)}.singer.jsonl")
-            self._files[stream] = file
-        return file
+        if stream not in self._files:
+            name = f"rejects/{self._run}-{_file_name(stream)}.singer.jsonl"
+            self._files[stream] = self._folder.append(name)
+        return self._files[stream]
 
     def _head(self, origin: Origin) -> bytes:
         declared = self._heads.get(origin.stream)
         if declared is None or declared[0] is not origin:
-            declared = origin, self._encode(_schema_message(origin)) + b"\n"
+            schema = _without_required(origin.schema)
+            schema["properties"] = {**(schema.get("properties") or {}), MARK: MARK_SCHEMA}
+            keys = list(origin.key_properties)
+            message = {"type": "SCHEMA", "stream": origin.stream, "schema": schema, "key_properties": keys}
+            declared = origin, self._encode(message) + b"\n"
             self._heads[origin.stream] = declared
         return declared[1]
 
@@ -122,17 +125,6 @@ class RejectsFolder:
                 f"The rejects cannot be written ({error.strerror or type(error).__name__}), so the state is "
                 "held. Make room in the folder of `work_path`, or point it elsewhere, and run again."
             ) from None
-
-
-def _schema_message(origin: Origin) -> dict[str, Any]:
-    schema = _without_required(origin.schema)
-    schema["properties"] = {**(schema.get("properties") or {}), MARK: MARK_SCHEMA}
-    return {
-        "type": "SCHEMA",
-        "stream": origin.stream,
-        "schema": schema,
-        "key_properties": list(origin.key_properties),
-    }
 
 
 def _without_required(schema: Any) -> Any:

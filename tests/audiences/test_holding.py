@@ -8,8 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from target_batch.ledger.database import Ledger
-from target_batch.ledger.members import Snapshot, TakenOverError
-from target_batch.ledger.staging import Row, Staging
+from target_batch.ledger.members import Row, Snapshot, Staging, TakenOverError
 from target_batch.ledger.tables import arrivals, audiences
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def test_a_run_that_lost_its_audience_to_another_one_stops_before_it_writes(
     first, second = Ledger(ledger_url, tmp_path), Ledger(ledger_url, tmp_path)
     held, wanted = Snapshot(first, "place", "vip"), Snapshot(second, "place", "vip")
     assert held.hold("cohort") is None
-    first.locks.release()
+    first.release()
     if second.in_postgresql:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
         with second.begin() as connection:

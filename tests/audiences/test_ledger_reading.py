@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from target_batch.common.errors import ConfigurationError
+from target_batch.ledger.accepted import Outcome, ProfileMemory, ProfileReader
 from target_batch.ledger.database import Ledger, opened_copy, opened_to_read
 from target_batch.ledger.held import tag_of
-from target_batch.ledger.profiles import Outcome, ProfileMemory, ProfileReader
 from target_batch.ledger.tables import versions
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_accepted_values_are_known_and_values_in_doubt_are_not(
     ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Profiles are looked up by ID and counted in parts, without disturbing a run at the same time."""
-    monkeypatch.setattr("target_batch.ledger.profiles.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("target_batch.ledger.accepted.ROWS_AT_ONCE", 7)
     ledger = Ledger(ledger_url, tmp_path)
     accept(ledger, [f"u{number}" for number in range(21)])
     with ledger.turn() as connection:

@@ -15,8 +15,8 @@ from target_process import KEY, PROJECT, config_file, run
 
 from target_batch.commands.readback import LedgerComparison
 from target_batch.common.limits import MOST_NAMES
+from target_batch.ledger.accepted import KnownProfile
 from target_batch.ledger.held import digested, tag_of
-from target_batch.ledger.profiles import KnownProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from local_batch import LocalBatch
     from target_process import Ended
 
-    from target_batch.ledger.profiles import ProfileReader
+    from target_batch.ledger.accepted import ProfileReader
     from tests.commands.running import Command
 
 ARRAY = {"type": ["array", "null"], "items": {"type": "string"}}

@@ -18,8 +18,8 @@ from target_batch.common.errors import DeliveryError
 from target_batch.common.operations import Origin, Spared, Tally, Ticket, names_of
 from target_batch.delivery.memory import Memory
 from target_batch.delivery.profile_buffer import Entry, Sending, seal
+from target_batch.ledger.accepted import KEPT_HOURS, EventMemory, ProfileMemory
 from target_batch.ledger.database import Ledger
-from target_batch.ledger.events import KEPT_HOURS, EventMemory
 from target_batch.ledger.held import (
     HASH_BYTES,
     digested,
@@ -29,7 +29,6 @@ from target_batch.ledger.held import (
     unpack,
     unpack_carried,
 )
-from target_batch.ledger.profiles import ProfileMemory
 from target_batch.ledger.tables import profiles, requests
 from target_batch.singer.messages import record_in
 
@@ -387,7 +386,7 @@ def test_a_late_answer_to_a_run_taken_for_dead_makes_its_values_unknown() -> Non
     with tempfile.TemporaryDirectory() as folder:
         world = World(folder, skips=False)
         world.send(0, "u1", "crm", 1, None)
-        world.ledgers[0].locks.release()
+        world.ledgers[0].release()
         for _ in range(2):
             world.send(1, "u1", "crm", 2, None)
             world.answer(1)

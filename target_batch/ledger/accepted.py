@@ -1,4 +1,4 @@
-"""The attributes that Batch holds, so that only differences are sent.
+"""What Batch has accepted: the attributes of profiles, so that only differences are sent, and recent events.
 
 An attribute is known only if the last request that carried it was the only one to do so between its claim
 and its answer, and every attempt of that request was answered. If an answer was lost or the run died, the
@@ -8,11 +8,15 @@ request counts as unanswered until a later request with the attribute has been a
 from __future__ import annotations
 
 import secrets
+from enum import Enum
+from hashlib import blake2b
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
+from target_batch.common.limits import EVENT_AGE_SECONDS
+from target_batch.ledger.database import execute_for
 from target_batch.ledger.held import (
     CONSENTS,
     HASH_BYTES,
@@ -40,7 +44,7 @@ from target_batch.ledger.held import (
     unpack_whole,
     whole_of,
 )
-from target_batch.ledger.tables import profiles, requests
+from target_batch.ledger.tables import events, profiles, requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -49,8 +53,6 @@ if TYPE_CHECKING:
     from target_batch.ledger.database import Ledger
 
 DAY: Final = 86_400
-NOTHING_HELD: Final[Held] = {}
-NO_TAGS: Final[frozenset[bytes]] = frozenset()
 NOBODY: Final = 0
 """The run number of requests that will no longer be answered."""
 
@@ -113,12 +115,11 @@ class ProfileMemory:
         age = Age(self._max_age_days, self._today)
         others = self._others(connection)
         left: list[dict[str, Any]] = [{}] * len(wanted)
-        closer, rows = self._look(connection, wanted, age, trusts_wholes=not others)
-        held = {key: unpack(row) for key, row in rows.items()}
+        closer, held = self._look(connection, wanted, age, trusts_wholes=not others)
         crossed = self._cross(connection, others, closer.values(), held)
         carried: dict[int, Carried] = {}
         for index, profile in closer.items():
-            differs = _differs(profile, held.get(profile.key, NOTHING_HELD), age)
+            differs = _differs(profile, held.get(profile.key, {}), age)
             if False not in differs:
                 carried[index] = Carried(profile.key, profile.tags, profile.hashes, profile)
                 left[index] = wanted[index][1]
@@ -140,13 +141,13 @@ class ProfileMemory:
         age: Age,
         *,
         trusts_wholes: bool,
-    ) -> tuple[dict[int, Wanted], dict[int, bytes]]:
-        """Return the profiles that need a closer look, by index, and their rows, by key."""
+    ) -> tuple[dict[int, Wanted], dict[int, Held]]:
+        """Return the profiles that need a closer look, by index, and what Batch holds of them, by key."""
         identities = [identity_of(self._project, custom_id) for custom_id, _, _ in wanted]
         keys = [key_of(identity) for identity in identities]
         found = dict(self._ledger.rows(connection, profiles, sorted(keys)))
         closer: dict[int, Wanted] = {}
-        rows: dict[int, bytes] = {}
+        held: dict[int, Held] = {}
         for index, (identity, key, (_, attributes, body)) in enumerate(
             zip(identities, keys, wanted, strict=True)
         ):
@@ -159,8 +160,8 @@ class ProfileMemory:
             if attributes:
                 closer[index] = digested(identity, attributes, whole)
                 if row is not None:
-                    rows[key] = row
-        return closer, rows
+                    held[key] = unpack(row)
+        return closer, held
 
     def settle(self, connection: sa.Connection, claim: Claim, outcome: Outcome) -> None:
         """Record the outcome of a claim: accepted attributes are now known, unless another run sent them too.
@@ -173,21 +174,19 @@ class ProfileMemory:
             self._ledger.upsert(connection, requests, [(NOBODY, claim.number, pack_pairs(open_), b"")])
         if outcome.doubted:
             return
-        held = self._held(connection, [profile.key for profile in claim.carried.values()])
-        crossed_tags: dict[int, set[bytes]] = {}
-        for key, tag in crossed:
-            crossed_tags.setdefault(key, set()).add(tag)
+        keys = sorted(profile.key for profile in claim.carried.values())
+        held = {key: unpack(row) for key, row in self._ledger.rows(connection, profiles, keys)}
         changed: dict[int, bytes] = {}
         today = day_of(self._today)
         for index in claim.carried.keys() - outcome.unsent:
             profile = claim.carried[index]
             mine = held.setdefault(profile.key, {})
             mine.update(zip(profile.tags, [hash_ + today for hash_ in profile.hashes], strict=True))
-            unclear: AbstractSet[bytes] = crossed_tags.get(profile.key, NO_TAGS)
+            unclear = {tag for tag in profile.tags if (profile.key, tag) in crossed} if crossed else set()
             if index in outcome.refused:
-                unclear = unclear | {tag_of(name) for name in outcome.refused[index]}
+                unclear |= {tag_of(name) for name in outcome.refused[index]}
             if OPERATION in profile.hashes:
-                unclear = unclear | {*compress(profile.tags, map(OPERATION.__eq__, profile.hashes))}
+                unclear |= {*compress(profile.tags, map(OPERATION.__eq__, profile.hashes))}
             for tag in unclear:
                 mine.pop(tag, None)
             is_whole = not unclear and profile.tags is profile.wanted.tags
@@ -206,10 +205,6 @@ class ProfileMemory:
     @property
     def _today(self) -> int:
         return int(self._now() // DAY)
-
-    def _held(self, connection: sa.Connection, keys: list[int]) -> dict[int, Held]:
-        found = self._ledger.rows(connection, profiles, sorted(keys))
-        return {key: unpack(held) for key, held in found}
 
     def _keep(self, connection: sa.Connection, rows: Mapping[int, bytes]) -> None:
         self._ledger.upsert(connection, profiles, sorted(rows.items()))
@@ -232,14 +227,13 @@ class ProfileMemory:
         for other in others:
             if both := mine & other.carried:
                 crossed |= both
-                if other.run != NOBODY and self._ledger.locks.is_alive(other.run, connection):
+                if other.run != NOBODY and self._ledger.is_alive(other.run, connection):
                     self._mark(connection, other, both)
                 else:
                     self._shrink(connection, other, both)
-        changed = {key: held.setdefault(key, {}) for key, _ in crossed}
         for key, tag in crossed:
-            held[key].pop(tag, None)
-        self._keep(connection, {key: pack(one) for key, one in changed.items()})
+            held.setdefault(key, {}).pop(tag, None)
+        self._keep(connection, {key: pack(held[key]) for key in {key for key, _ in crossed}})
         return crossed
 
     def _others(self, connection: sa.Connection, *, mine: bool = False) -> list[_Other]:
@@ -334,7 +328,7 @@ class ProfileReader:
             rows = dict(self._ledger.rows(connection, profiles, sorted(set(map(key_of, identities)))))
         for identity in identities:
             key = key_of(identity)
-            held = unpack(rows[key]) if key in rows else {}
+            held = unpack(rows.get(key, b""))
             hashes = {
                 tag: found[:HASH_BYTES] for tag, found in held.items() if (key, tag) not in self._in_doubt
             }
@@ -346,18 +340,88 @@ class ProfileReader:
         Raises:
             DeliveryError: the database does not answer.
         """
-        return sum(self._knows(key, held, tags) for key, held in self._rows())
-
-    def _knows(self, key: int, held: bytes, tags: AbstractSet[bytes]) -> bool:
-        return any((key, tag) not in self._in_doubt for tag in tags & unpack(held).keys())
-
-    def _rows(self) -> Iterator[tuple[int, bytes]]:
-        query = sa.select(profiles).order_by(profiles.c.key).limit(ROWS_AT_ONCE)
-        part = query
+        count = 0
+        query = part = sa.select(profiles).order_by(profiles.c.key).limit(ROWS_AT_ONCE)
         while True:
             with self._ledger.begin() as connection:
-                rows = [(key, held) for key, held in connection.execute(part)]
-            yield from rows
+                rows = connection.execute(part).all()
+            for key, row in rows:
+                count += any((key, tag) not in self._in_doubt for tag in tags & unpack(row).keys())
             if len(rows) < ROWS_AT_ONCE:
-                return
-            part = query.where(profiles.c.key > rows[-1][0])
+                return count
+            part = query.where(profiles.c.key > rows[-1].key)
+
+
+HOUR: Final = 3600
+MARGIN_HOURS: Final = 6
+KEPT_HOURS: Final = EVENT_AGE_SECONDS // HOUR + MARGIN_HOURS
+"""Batch accepts no event older than a day; the margin allows for clocks, retries and queues."""
+
+
+class Standing(Enum):
+    """The state of an event before it is sent."""
+
+    NEW = "new"
+    ACCEPTED = "accepted"
+    IN_DOUBT = "in doubt"
+
+
+class EventMemory:
+    """The identities of one project's events, kept for `KEPT_HOURS`; connections come from `Ledger.turn`."""
+
+    def __init__(self, ledger: Ledger, project: str, now: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._project = project.encode()
+        self._now = now
+        self._pruned = 0
+
+    def claim(self, connection: sa.Connection, identities: Sequence[bytes]) -> list[Standing]:
+        """Return the standing of each event, and record the new ones as sent but not accepted.
+
+        Of identical events only the first one counts; the others are treated as accepted.
+        """
+        hour = self._hour
+        if hour != self._pruned:  # once an hour, events too old for Batch to accept are forgotten
+            self._pruned = hour
+            connection.execute(sa.delete(events).where(events.c.hour < hour - KEPT_HOURS))
+        numbers = list(map(self._numbers, identities))
+        rows = self._ledger.rows(connection, events, sorted({key for key, _ in numbers}))
+        found = {key: (rest, accepted) for key, rest, _, accepted in rows}
+        standings: list[Standing] = []
+        fresh: list[tuple[int, int]] = []
+        for key, rest in numbers:
+            known, accepted = found.get(key, (None, False))
+            if known == rest:
+                standings.append(Standing.ACCEPTED if accepted else Standing.IN_DOUBT)
+                found[key] = rest, True
+                continue
+            standings.append(Standing.NEW)
+            if known is None:
+                fresh.append((key, rest))
+                found[key] = rest, True
+        self._write(connection, fresh, accepted=False)
+        return standings
+
+    def accepted(self, connection: sa.Connection, identities: Iterable[bytes]) -> None:
+        """Note that Batch has accepted some events."""
+        self._write(connection, map(self._numbers, identities), accepted=True)
+
+    def withdraw(self, connection: sa.Connection, identities: Iterable[bytes]) -> None:
+        """Note that some events, which were new when claimed, have certainly not reached Batch."""
+        keys = [key for key, _ in map(self._numbers, identities)]
+        execute_for(connection, sa.delete(events).where(~events.c.accepted), events.c.key, keys)
+
+    def _write(
+        self, connection: sa.Connection, numbers: Iterable[tuple[int, int]], *, accepted: bool
+    ) -> None:
+        rows = [(key, rest, self._hour, accepted) for key, rest in sorted(numbers)]
+        self._ledger.upsert(connection, events, rows)
+
+    @property
+    def _hour(self) -> int:
+        return int(self._now() // HOUR)
+
+    def _numbers(self, identity: bytes) -> tuple[int, int]:
+        """Return an event's hash as two numbers: a row's key, and one to tell events of that key apart."""
+        digest = blake2b(self._project + identity, digest_size=16).digest()
+        return int.from_bytes(digest[:8], "big", signed=True), int.from_bytes(digest[8:], "big", signed=True)
