@@ -25,10 +25,9 @@ from target_batch.common.redaction import clean
 from target_batch.config.routing import route
 from target_batch.delivery.erasures import Erasure
 from target_batch.mapping import compile_plan
+from target_batch.mapping.checks import ABOUT_PROPERTY
 from target_batch.mapping.declared import Schema
-from target_batch.mapping.identity import event_identity
-from target_batch.mapping.plan import DELETED
-from target_batch.mapping.schema_notes import ABOUT_PROPERTY
+from target_batch.mapping.record import DELETED, event_identity
 from target_batch.report.rejects import MARK
 from target_batch.singer.messages import record_in, record_line, without_utf8
 

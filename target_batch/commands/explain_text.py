@@ -9,7 +9,7 @@ import msgspec
 
 from target_batch.common.plain_text import counted, cut, fitted, number, room, share, table, wrapped
 from target_batch.common.redaction import clean
-from target_batch.mapping.schema_notes import ABOUT_PROPERTY
+from target_batch.mapping.checks import ABOUT_PROPERTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

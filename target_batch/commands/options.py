@@ -12,7 +12,7 @@ from target_batch.common.errors import ConfigurationError, StopRun
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
 from target_batch.config.files import NO_CONFIGURATION, Wrong
-from target_batch.mapping.settings_check import ready
+from target_batch.mapping.checks import ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

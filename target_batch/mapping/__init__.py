@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_batch.mapping.audiences import AudiencePlan, CohortPlan
+from target_batch.mapping.checks import foreign_references, idle_options
 from target_batch.mapping.events import EventPlan
 from target_batch.mapping.names import PlanRow
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.profiles import ProfilePlan
-from target_batch.mapping.schema_notes import foreign_references, idle_options
 from target_batch.mapping.segment import SegmentPlan
 
 if TYPE_CHECKING:

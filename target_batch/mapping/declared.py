@@ -74,6 +74,9 @@ class Declared:
 ANYTHING = Declared()
 """The declaration of a property that the schema does not describe."""
 
+RECOGNIZABLE = Declared(formats=frozenset({None, "date-time", "uri"}))
+"""The declaration of a property without any SCHEMA: dates and URLs are recognized by their format."""
+
 DEEPEST_REFERENCE: Final = 32
 """Maximum nesting of references and unions; anything deeper counts as undeclared."""
 

@@ -1,34 +1,59 @@
-"""Plan for `events` streams: a flat record becomes one event in a profile update."""
+"""Plan for `events` streams, and the attribute rules for events: objects up to three levels deep."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from target_batch.common.errors import ConfigurationError
-from target_batch.common.limits import EVENT_ATTRIBUTES, EVENT_BYTES
+from target_batch.common.limits import (
+    ARRAY_ITEMS,
+    EVENT_ATTRIBUTES,
+    EVENT_BYTES,
+    EVENT_DEPTH,
+    LABEL_LENGTH,
+    TAG_LENGTH,
+    TAGS_PER_EVENT,
+)
 from target_batch.common.operations import ProfileUpdate
-from target_batch.common.reasons import Reason
+from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.common.words import find, shown
+from target_batch.mapping import natives
 from target_batch.mapping.application import cut, fill
-from target_batch.mapping.columns import Columns
-from target_batch.mapping.converters import InvalidValue
+from target_batch.mapping.checks import notes, surplus
+from target_batch.mapping.columns import Columns, by_type, column
+from target_batch.mapping.converters import InvalidValue, PartlyInvalid
+from target_batch.mapping.converters.values import (
+    contradiction,
+    encodable,
+    is_short,
+    is_short_line,
+    limited,
+    one_line,
+    strings,
+    texts,
+    too_long,
+    typed,
+)
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.names import Container, attribute_namer, event_namer, is_name
-from target_batch.mapping.objects import RESERVED, EventDialect
+from target_batch.mapping.names import Container, is_name, segment_event_name, snake_case
 from target_batch.mapping.plan import Plan
-from target_batch.mapping.schema_notes import notes, surplus
-from target_batch.mapping.times import FLAT_NAMES, event_time, own_time
+from target_batch.mapping.record import FLAT_NAMES, event_time, own_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from target_batch.common.operations import Operation
-    from target_batch.common.reasons import Issue
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
+    from target_batch.mapping.columns import Column
+    from target_batch.mapping.converters import Convert
+    from target_batch.mapping.declared import Declared, Schema
+    from target_batch.mapping.names import AssignedNames
 
 DEFAULT_NAME_PROPERTIES = ("event", "event_name")
 
@@ -36,6 +61,144 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _SURELY_SMALL = 3_500
 """Up to this many characters are always within the limit: JSON needs at most 6 bytes for each."""
 _SMALL_INTEGER = 64
+_STRUCTURES = (frozenset({"array"}), frozenset({"object"}))
+
+
+class EventDialect:
+    """The rules for attributes of events; nulls are not sent. Of a plan's rules, objects have the naming."""
+
+    def __init__(self, rules: Container, schema: Schema | None = None, depth: int = 1) -> None:
+        self._rules = Container(rules.stream, rules.naming)
+        self._schema = schema
+        self._depth = depth
+
+    def __call__(self, target: AssignedNames, declared: Declared) -> Column:
+        """Return the column of a property."""
+        name = target.names[0]
+        if name in natives.OF_EVENTS:
+            return name, None, label if name == "$label" else tags, {}
+        key, fits, convert, on_null = column(target, declared, self._converters(declared.properties))
+        if declared.kinds in _STRUCTURES:
+            convert = typed(declared, convert)
+        return key, is_short_line if fits is is_short else fits, _in_one_line(convert), on_null
+
+    def _converters(self, properties: Mapping[str, Any]) -> Mapping[type, Convert]:
+        if self._depth > EVENT_DEPTH:
+            return by_type(_flat, _too_deep)
+        declared_inside = self._inside(properties) if properties else None
+
+        def structure(value: dict[str, Any]) -> dict[str, Any] | None:
+            return one(declared_inside or self._undeclared, value)
+
+        def array(value: list[Any]) -> list[Any] | None:
+            if any(type(item) is dict for item in value):
+                return many(declared_inside or self._undeclared, value)
+            return strings(value)
+
+        return by_type(array, structure)
+
+    def _inside(self, properties: Mapping[str, Any] | None) -> Columns:
+        dialect = EventDialect(self._rules, self._schema, self._depth + 1)
+        return Columns(self._rules, dialect, properties, self._schema)
+
+    @cached_property
+    def _undeclared(self) -> Columns:
+        """The columns of all undeclared objects one level down."""
+        return self._inside(None)
+
+
+def one(columns: Columns, value: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an object's attributes, or None if there are none.
+
+    Raises:
+        PartlyInvalid: some attributes cannot be sent.
+    """
+    attributes: dict[str, Any] = {}
+    issues = fill(columns, value, attributes)
+    if len(attributes) > EVENT_ATTRIBUTES:
+        issues += cut(columns, value, attributes, EVENT_ATTRIBUTES)
+    if issues:
+        raise PartlyInvalid(attributes or None, issues)
+    return attributes or None
+
+
+def many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
+    """Return an array of objects without nulls and empty objects, or None if nothing is left.
+
+    Raises:
+        InvalidValue: the array also has other values, or has more than 25 objects.
+        PartlyInvalid: some of their attributes cannot be sent.
+    """
+    objects = [item for item in items if item is not None]
+    if not all(type(item) is dict for item in objects):
+        raise InvalidValue(Reason.INVALID_ARRAY, "The array mixes objects and other values.")
+    if len(objects) > ARRAY_ITEMS:
+        raise InvalidValue(Reason.TOO_MANY_ITEMS, f"The array has more than {ARRAY_ITEMS} items.")
+    issues: list[Issue] = []
+    found: list[dict[str, Any]] = []
+    for item in objects:
+        try:
+            kept = one(columns, item)
+        except PartlyInvalid as partly:
+            issues += partly.issues
+            kept = partly.value
+        if kept:
+            found.append(kept)
+    if issues:
+        raise PartlyInvalid(found or None, issues)
+    return found or None
+
+
+def label(value: Any) -> str | None:
+    """Return an event's `$label`: text of at most 200 characters [sdk]; None if empty.
+
+    Raises:
+        InvalidValue: the text cannot be sent.
+    """
+    if type(value) is not str:
+        raise contradiction("string", value)
+    if len(value) > LABEL_LENGTH:
+        raise too_long("label", LABEL_LENGTH)
+    return encodable(one_line(value)) or None
+
+
+def tags(value: Any) -> list[str] | None:
+    """Return an event's `$tags`: at most 10 strings of at most 64 characters [sdk].
+
+    Raises:
+        InvalidValue: the value is anything else.
+    """
+    if type(value) is not list:
+        raise contradiction("array", value)
+    found = texts(value)
+    if any(len(tag) > TAG_LENGTH for tag in found):
+        raise too_long("tag", TAG_LENGTH)
+    found = [one_line(tag) for tag in found]
+    return limited(found, TAGS_PER_EVENT)
+
+
+def _in_one_line(convert: Convert) -> Convert:
+    """Return a converter that also rejects text invalid in events: with line breaks or only whitespace."""
+
+    def converted(value: Any) -> Any:
+        fit = convert(value)
+        for found in fit.values() if type(fit) is dict and type(value) is not dict else (fit,):
+            for text in found if type(found) is list else (found,):
+                if type(text) is str:
+                    one_line(text)
+        return fit
+
+    return converted
+
+
+def _flat(value: list[Any]) -> list[str] | None:
+    """Return an array of text, at a depth where objects are not allowed."""
+    return _too_deep(value) if any(type(item) is dict for item in value) else strings(value)
+
+
+def _too_deep(value: Any) -> Any:
+    what = "object" if type(value) is dict else "array of objects"
+    raise InvalidValue(Reason.TOO_DEEP, f"An {what} more than {EVENT_DEPTH} levels deep.")
 
 
 class EventPlan(Plan):
@@ -45,7 +208,7 @@ class EventPlan(Plan):
 
     def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
         super().__init__(route, schema, settings)
-        self._name_of = event_namer(settings.attribute_naming)
+        self._name_of = segment_event_name if self.names_as_segment else snake_case
         self._late_as_now = settings.late_events == "now"
         self._fixed, self._name_property = self._find_name()
         excluded = self.not_attributes
@@ -56,20 +219,11 @@ class EventPlan(Plan):
             raise _without_time(route.stream, [name for name in self.properties if name not in excluded])
         if self._time_is_known:
             excluded[self.time_names[0]] = "the event's time"
-        container = Container(
-            stream=route.stream,
-            naming=attribute_namer(settings.attribute_naming),
-            mapping=route.options.attributes,
-            only_mapped=route.options.only_mapped,
-            excluded=excluded,
-            reserved=RESERVED,
-        )
-        self.columns = Columns(
-            container, EventDialect(route.stream, container.naming, self.schema), self.properties, self.schema
-        )
+        container = replace(self.rules, excluded=excluded, reserved=natives.OF_EVENTS, takes_objects=True)
+        self.columns = Columns(container, EventDialect(self.rules, self.schema), self.properties, self.schema)
         self.notes = (
             *notes(self.columns),
-            *surplus(self.columns, EVENT_ATTRIBUTES, RESERVED),
+            *surplus(self.columns, EVENT_ATTRIBUTES, natives.OF_EVENTS),
             *self._own_notes(),
         )
 
@@ -99,12 +253,9 @@ class EventPlan(Plan):
         options = self.route.options
         if options.event is not None:
             return self._checked("event", options.event), ""
-        if options.event_property:
-            return "", options.event_property
-        if not self.properties:
-            return "", DEFAULT_NAME_PROPERTIES[0]
-        if name := find(DEFAULT_NAME_PROPERTIES, self.properties):
-            return "", name
+        name = options.event_property or find(DEFAULT_NAME_PROPERTIES, self.properties)
+        if name or not self.properties:
+            return "", name or DEFAULT_NAME_PROPERTIES[0]
         return self._checked("event_property", self.route.stream), ""
 
     def _checked(self, option: str, text: str) -> str:
@@ -167,7 +318,7 @@ def build(
     attributes: dict[str, Any] = {}
     issues = fill(columns, container, attributes)
     if len(attributes) > EVENT_ATTRIBUTES:
-        counted = [key for key in attributes if key not in RESERVED]
+        counted = [key for key in attributes if key not in natives.OF_EVENTS]
         issues += cut(columns, container, attributes, EVENT_ATTRIBUTES, among=counted)
     event: dict[str, Any] = {"name": name}
     if time is not None:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from target_batch.common.limits import ARRAY_ITEMS, CACHED_VALUES, EMAIL_LENGTH, TOPIC_LENGTH
 from target_batch.common.reasons import Reason
 from target_batch.mapping.converters import SKIP, InvalidValue
-from target_batch.mapping.converters.arrays import limited, texts, whole_or_change
 from target_batch.mapping.converters.locales import language, locale_reader, region, timezone
 from target_batch.mapping.converters.phones import is_e164, phone_reader
-from target_batch.mapping.converters.values import encodable
-from target_batch.mapping.declared import kind_of, zero_or_one
+from target_batch.mapping.converters.values import either, encodable, limited, texts, whole_or_change
+from target_batch.mapping.declared import kind_of
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -81,6 +80,8 @@ SEGMENT_PEER = {name: BY_PROPERTY[name] for name in ("email", "phone", "email_ma
 """The traits that Batch's Segment destination maps to natives."""
 
 NAMES = frozenset(name for names in BY_PROPERTY.values() for name in names)
+OF_EVENTS = frozenset({"$label", "$tags"})
+"""Names of Batch's own on events."""
 
 usual_email = re.compile(r"[A-Za-z0-9_.+-]{1,64}@[a-z0-9]{1,30}\.[a-z]{2,30}").fullmatch
 """Matches most addresses; text that it does not match may still be an address."""
@@ -132,7 +133,8 @@ def consent_reader(policy: Literal["send", "unsubscribe_only", "ignore"]) -> Con
     """Return the converter of marketing consent under the setting `consent`."""
 
     def consent(value: Any) -> Any:
-        answer = _answer(value)
+        message = "The value is neither yes nor no to marketing."
+        answer = either(value, consent_word, Reason.INVALID_CONSENT, message)
         if answer is None:
             return None
         if policy == "ignore" or (policy == "unsubscribe_only" and answer):
@@ -158,19 +160,6 @@ def _topics(value: Any) -> list[str] | None:
     if not all(map(_TOPIC, names)):
         raise InvalidValue(Reason.INVALID_TOPIC, "A topic's name has characters outside a-z, 0-9 and _.")
     return limited(names, ARRAY_ITEMS)
-
-
-def _answer(value: Any) -> bool | None:
-    flag = zero_or_one(value)
-    if flag is not None:
-        return flag
-    if type(value) is str:
-        if not value.strip():
-            return None
-        answer = consent_word(value)
-        if answer is not None:
-            return answer
-    raise InvalidValue(Reason.INVALID_CONSENT, "The value is neither yes nor no to marketing.")
 
 
 _BY_NAME: dict[str, Convert] = {

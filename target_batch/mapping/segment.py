@@ -13,12 +13,11 @@ from target_batch.mapping.application import fill
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.events import build, event_name
-from target_batch.mapping.names import Container, attribute_namer, base_name, event_namer, is_bookkeeping
-from target_batch.mapping.objects import RESERVED, EventDialect
-from target_batch.mapping.plan import DELETED, Plan
-from target_batch.mapping.profiles import ProfileDialect, muted, within_limits
-from target_batch.mapping.times import SEGMENT_NAMES, event_time
+from target_batch.mapping.events import EventDialect, build, event_name
+from target_batch.mapping.names import Container, base_name, is_bookkeeping, segment_event_name, snake_case
+from target_batch.mapping.plan import Plan
+from target_batch.mapping.profiles import ProfileDialect, within_limits
+from target_batch.mapping.record import DELETED, SEGMENT_NAMES, event_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,6 +36,11 @@ ENVELOPE = frozenset({
     "writeKey", "projectId", "_metadata", "timestamp", "originalTimestamp", "sentAt", "receivedAt",
 })  # fmt: skip
 """The top-level fields of a message in the Segment spec."""
+
+_TRAITS = ("context.traits.", "traits.")
+_PROPERTIES = ("properties.",)
+_EVERYWHERE = (*_TRAITS, *_PROPERTIES, "context.")
+NOT_SELECTED = Ignored(Reason.SEGMENT_TYPE_NOT_SELECTED.code)
 
 
 class SegmentMessage:
@@ -99,95 +103,6 @@ class SegmentMessage:
         return issue
 
 
-def _object(value: Any, where: str) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if type(value) is not dict:
-        message = f"`{where}` is {kind_of(value)}, not an object."
-        raise InvalidValue(Reason.INVALID_SEGMENT_MESSAGE, message, where)
-    return value
-
-
-_TRAITS = ("context.traits.", "traits.")
-_PROPERTIES = ("properties.",)
-_EVERYWHERE = (*_TRAITS, *_PROPERTIES, "context.")
-
-
-def trait_columns(route: Route, settings: Settings, *, of_user: bool) -> Columns:
-    """Return the columns of `traits`; group traits never feed the user's natives."""
-    peer = settings.attribute_naming == "segment"
-    by_default = natives.SEGMENT_PEER if peer else natives.BY_PROPERTY
-    reserved = natives.NAMES if of_user else frozenset[str]()
-    container = Container(
-        stream=route.stream,
-        naming=attribute_namer(settings.attribute_naming),
-        mapping=_concerning(route, _TRAITS, reserved),
-        only_mapped=route.options.only_mapped,
-        excluded=_excluded(route, _TRAITS),
-        natives=by_default if of_user else {},
-        reserved=reserved,
-        exact=peer,
-        muted=muted(settings),
-        path="traits.",
-    )
-    return Columns(container, ProfileDialect(settings, schemaless=True))
-
-
-def event_columns(route: Route, settings: Settings) -> Columns:
-    """Return the columns of `properties`."""
-    container = Container(
-        stream=route.stream,
-        naming=attribute_namer(settings.attribute_naming),
-        mapping=_concerning(route, _PROPERTIES, RESERVED),
-        only_mapped=route.options.only_mapped,
-        excluded=_excluded(route, _PROPERTIES),
-        reserved=RESERVED,
-        path="properties.",
-    )
-    return Columns(container, EventDialect(route.stream, container.naming))
-
-
-def context_columns(route: Route, settings: Settings) -> Columns:
-    """Return the columns of the locale and time zone in `context`."""
-    container = Container(
-        stream=route.stream,
-        naming=attribute_namer("snake_case"),
-        mapping=_prefixed(route.options.attributes, ("context.",)),
-        natives=natives.BY_PROPERTY,
-        reserved=natives.NAMES,
-        path="context.",
-    )
-    return Columns(container, ProfileDialect(settings, schemaless=True))
-
-
-def _concerning(route: Route, prefixes: tuple[str, ...], reserved: frozenset[str]) -> dict[str, str | None]:
-    """Return the `attributes` for one container: its own paths, and bare names with a target allowed here."""
-    elsewhere = (natives.NAMES | RESERVED) - reserved
-    attributes = route.options.attributes
-    bare = {
-        name: target
-        for name, target in attributes.items()
-        if not name.startswith(_EVERYWHERE) and target not in elsewhere
-    }
-    return bare | _prefixed(attributes, prefixes)
-
-
-def _prefixed(attributes: Mapping[str, str | None], prefixes: tuple[str, ...]) -> dict[str, str | None]:
-    return {
-        name[len(prefix) :]: target
-        for prefix in prefixes
-        for name, target in attributes.items()
-        if name.startswith(prefix)
-    }
-
-
-def _excluded(route: Route, prefixes: tuple[str, ...]) -> dict[str, str]:
-    return dict.fromkeys(_prefixed({route.custom_id: None}, prefixes), "the custom ID")
-
-
-NOT_SELECTED = Ignored(Reason.SEGMENT_TYPE_NOT_SELECTED.code)
-
-
 class SegmentPlan(Plan):
     """The plan of a `segment` stream; traits and properties have no schema and are converted by value."""
 
@@ -197,16 +112,53 @@ class SegmentPlan(Plan):
         super().__init__(route, schema, settings)
         chosen = settings.replay.types if settings.replay else None
         self._types = frozenset(route.options.types).intersection(chosen or TYPES)
-        self._event_name = event_namer(settings.attribute_naming)
+        self._event_name = segment_event_name if self.names_as_segment else snake_case
         self._late_as_now = settings.late_events == "now"
         if route.options.time is None:
             self.time_names = SEGMENT_NAMES
-        self.columns = trait_columns(route, settings, of_user=True)
-        self._group = trait_columns(route, settings, of_user=False)
-        self._events = event_columns(route, settings)
-        self._context = context_columns(route, settings)
+        self._make_columns()
         self._known = set(ENVELOPE) | {self.custom_id.property, *self.time_names, *self.deletion.names}
         self.notes = tuple(_not_sent(name) for name in self.properties if not self._is_known(name))
+
+    def _make_columns(self) -> None:
+        """Make the columns of each part of a message; group traits never feed the user's natives."""
+        by_value = ProfileDialect(self.settings)
+        by_default = natives.SEGMENT_PEER if self.names_as_segment else natives.BY_PROPERTY
+        traits = self._rules_for(_TRAITS, natives.NAMES)
+        traits = replace(traits, natives=by_default, exact=self.names_as_segment)
+        self.columns = Columns(traits, by_value)
+        self._group = Columns(self._rules_for(_TRAITS, frozenset()), by_value)
+        properties = replace(self._rules_for(_PROPERTIES, natives.OF_EVENTS), takes_objects=True)
+        self._events = Columns(properties, EventDialect(self.rules))
+        context = Container(
+            stream=self.route.stream,
+            naming=snake_case,
+            mapping=_prefixed(self.route.options.attributes, ("context.",)),
+            natives=natives.BY_PROPERTY,
+            reserved=natives.NAMES,
+            path="context.",
+        )
+        self._context = Columns(context, by_value)
+
+    def _rules_for(self, prefixes: tuple[str, ...], reserved: frozenset[str]) -> Container:
+        """Return the rules for traits or properties.
+
+        Of the stream's `attributes`, their own paths concern them, and bare names with a target allowed here.
+        """
+        elsewhere = (natives.NAMES | natives.OF_EVENTS) - reserved
+        attributes = self.route.options.attributes
+        bare = {
+            name: target
+            for name, target in attributes.items()
+            if not name.startswith(_EVERYWHERE) and target not in elsewhere
+        }
+        return replace(
+            self.rules,
+            mapping=bare | _prefixed(attributes, prefixes),
+            excluded=dict.fromkeys(_prefixed({self.route.custom_id: None}, prefixes), "the custom ID"),
+            reserved=reserved,
+            path=prefixes[-1],
+        )
 
     def __call__(self, record: dict[str, Any], now: float) -> Operation:
         """Return the operation for a message; `now` is in seconds since 1970."""
@@ -240,10 +192,8 @@ class SegmentPlan(Plan):
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
         """Return the profile update for a message of a selected type."""
         kind = record["type"].strip().lower()
-        if kind == "identify":
-            return self._identify_update(record, identity)
-        if kind == "group":
-            return self._group_update(record, identity)
+        if kind in {"identify", "group"}:
+            return self._profile_update(record, kind, identity)
         return self._event_update(record, kind, identity, now)
 
     def properties_of(self, attribute: str) -> tuple[str, ...]:
@@ -258,26 +208,20 @@ class SegmentPlan(Plan):
         parts = (self.columns, self._context, self._group, self._events)
         return tuple(row for columns in parts for row in columns.rows)
 
-    def _identify_update(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
+    def _profile_update(self, record: dict[str, Any], kind: str, identity: str) -> ProfileUpdate:
         message = SegmentMessage(record)
-        traits = message.traits()
+        columns, traits = self.columns, message.traits()
+        if kind == "group":
+            columns, traits = self._group, message.with_own(traits, "traits", ("groupId",))
         attributes: dict[str, Any] = {}
-        issues = fill(self.columns, traits, attributes)
-        device: dict[str, Any] = {}
-        issues += fill(self._context, message.device(), device)
-        held = names_of(attributes)
-        attributes.update({key: value for key, value in device.items() if base_name(key) not in held})
+        issues = fill(columns, traits, attributes)
+        if kind == "identify":
+            device: dict[str, Any] = {}
+            issues += fill(self._context, message.device(), device)
+            held = names_of(attributes)
+            attributes.update({key: value for key, value in device.items() if base_name(key) not in held})
         if len(attributes) > ARRAYS_PER_PROFILE:
-            issues += within_limits(self.columns, traits, attributes)
-        return ProfileUpdate(identity, attributes, [], message.located(issues))
-
-    def _group_update(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
-        message = SegmentMessage(record)
-        traits = message.with_own(message.traits(), "traits", ("groupId",))
-        attributes: dict[str, Any] = {}
-        issues = fill(self._group, traits, attributes)
-        if len(attributes) > ARRAYS_PER_PROFILE:
-            issues += within_limits(self._group, traits, attributes)
+            issues += within_limits(columns, traits, attributes)
         return ProfileUpdate(identity, attributes, [], message.located(issues))
 
     def _event_update(self, record: dict[str, Any], kind: str, identity: str, now: float) -> ProfileUpdate:
@@ -309,3 +253,22 @@ class SegmentPlan(Plan):
 
 def _not_sent(name: str) -> str:
     return f"Property `{name}` is not part of the Segment spec and is not sent."
+
+
+def _prefixed(attributes: Mapping[str, str | None], prefixes: tuple[str, ...]) -> dict[str, str | None]:
+    """Return the names under the prefixes, without them; those under a later prefix win."""
+    return {
+        name[len(prefix) :]: target
+        for prefix in prefixes
+        for name, target in attributes.items()
+        if name.startswith(prefix)
+    }
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if type(value) is not dict:
+        message = f"`{where}` is {kind_of(value)}, not an object."
+        raise InvalidValue(Reason.INVALID_SEGMENT_MESSAGE, message, where)
+    return value
