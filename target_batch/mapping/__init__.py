@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "PlanRow", "compile_plan"]
 
+_PLANS: dict[str, type[Plan]] = {"profiles": ProfilePlan, "events": EventPlan, "segment": SegmentPlan}
+
 
 def compile_plan(
     route: Route,
@@ -39,18 +41,10 @@ def compile_plan(
         ConfigurationError: the stream's options name something that Batch does not accept, or leave out
             something that cannot be guessed safely.
     """
-    plan = _plan(route, schema, settings, {} if audience_names is None else audience_names)
-    plan.notes = (*idle_options(plan), *plan.notes, *foreign_references(plan))
-    return plan
-
-
-def _plan(route: Route, schema: dict[str, Any], settings: Settings, names: dict[str, str]) -> Plan:
     if route.kind == "audiences":
         kind = CohortPlan if route.options.as_attribute else AudiencePlan
-        return kind(route, schema, settings, names)
-    plans: dict[str, type[Plan]] = {
-        "profiles": ProfilePlan,
-        "events": EventPlan,
-        "segment": SegmentPlan,
-    }
-    return plans[route.kind](route, schema, settings)
+        plan: Plan = kind(route, schema, settings, {} if audience_names is None else audience_names)
+    else:
+        plan = _PLANS[route.kind](route, schema, settings)
+    plan.notes = (*idle_options(plan), *plan.notes, *foreign_references(plan))
+    return plan

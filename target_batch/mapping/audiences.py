@@ -103,7 +103,9 @@ def attributes_refused(options: StreamOptions) -> Excluded | None:
 
 
 def tags_refused(options: StreamOptions) -> str | None:
-    """Return why members of this audience cannot have tags, or None if they can."""
+    """Return why members of this audience cannot have tags; None if they can, or if there is no audience."""
+    if options.as_attribute:
+        return None
     if options.destination == "project":
         return "project audiences hold no tags"
     return "app audiences hold tags for `id_type: install_ids` only" if attributes_refused(options) else None
@@ -140,8 +142,8 @@ _LOCAL_LENGTH = len("2012-08-12T22:30:05")
 _OUTSIDE = re.compile(r"[^A-Za-z0-9_-]")
 
 
-class MembershipPlan(Plan):
-    """The base of both plans for `audiences` streams: which audience, and whether a row adds or removes."""
+class AudiencePlan(Plan):
+    """The plan of an `audiences` stream whose rows change audiences."""
 
     ignores_deleted = False
 
@@ -155,12 +157,13 @@ class MembershipPlan(Plan):
         super().__init__(route, schema, settings)
         options = route.options
         self._names = names
+        self._no_tags = tags_refused(options)
         self._noted: set[str] = set()
         self._where = "attribute" if options.as_attribute else options.destination
         """The kind of destination, within which a name must be unique."""
-        self.name_property = options.audience_property or find(NAME_PROPERTIES, self.properties)
-        if options.audience is not None:
-            self.name_property = None
+        self.name_property: str | None = None
+        if options.audience is None:
+            self.name_property = options.audience_property or find(NAME_PROPERTIES, self.properties)
         action = options.action_property or find(ACTION_PROPERTIES, self.properties)
         self._action_is_known = action is not None
         self._action_properties = ACTION_PROPERTIES if action is None else (action,)
@@ -169,6 +172,9 @@ class MembershipPlan(Plan):
         if self.properties and options.mode == "update" and not self._action_is_known:
             self._stop_if_an_action_is_overlooked()
             self.notes += (EVERY_ROW_ADDS,)
+        self.notes += surplus(self.columns, MEMBER_ATTRIBUTES)
+        if options.tags and self._no_tags:
+            self.notes += (f"Property `{options.tags}` gives no tags: {self._no_tags}.",)
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -184,12 +190,17 @@ class MembershipPlan(Plan):
         return (*self._action_properties, *([self.name_property] if self.name_property else []))
 
     def clean(self, name: str) -> str:
-        """Return the name of the audience at Batch.
+        """Return the name transliterated to ASCII, with characters outside `[A-Za-z0-9_-]` replaced by `_`.
 
         Raises:
-            InvalidValue: the name cannot be made valid.
+            InvalidValue: the result is longer than 255 characters [doc], or empty.
         """
-        raise NotImplementedError
+        cleaned = _OUTSIDE.sub("_", transliterated(name))
+        if not 0 < len(cleaned) <= AUDIENCE_NAME_LENGTH:
+            limit = AUDIENCE_NAME_LENGTH
+            message = f"Batch takes 1 to {limit} letters and digits; the name gives {len(cleaned)}."
+            raise InvalidValue(Reason.INVALID_AUDIENCE_NAME, message)
+        return cleaned
 
     def audience(self, record: Mapping[str, Any]) -> tuple[str, str]:
         """Return the audience's name at Batch and its original name.
@@ -215,10 +226,8 @@ class MembershipPlan(Plan):
         """
         if self.deletion.on(record):
             return False
-        if self._action_is_known:
-            return is_add(record.get(self._action_properties[0]), self._action_properties[0])
-        name = find(self._action_properties, record)
-        return True if name is None else is_add(record[name], name)
+        name = self._action_properties[0] if self._action_is_known else find(ACTION_PROPERTIES, record)
+        return True if name is None else is_add(record.get(name), name)
 
     def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:
         """Reject the record; if a deleted row lacks its audience or custom ID, note once what that means."""
@@ -229,12 +238,10 @@ class MembershipPlan(Plan):
         return super()._refused(record, invalid)
 
     def _name_in(self, record: Mapping[str, Any]) -> Any:
-        if self.name_property is not None:
-            return record.get(self.name_property)
-        if self.route.options.audience is None and not self.properties:
+        name = self.name_property
+        if name is None and self.route.options.audience is None and not self.properties:
             name = find(NAME_PROPERTIES, record)
-            return self.route.stream if name is None else record[name]
-        return self.route.options.audience or self.route.stream
+        return (self.route.options.audience or self.route.stream) if name is None else record.get(name)
 
     def _stop_if_an_action_is_overlooked(self) -> None:
         """Stop if every row would add although a property looks like an action.
@@ -269,37 +276,6 @@ class MembershipPlan(Plan):
         )
         return Columns(container, _member_column, self.properties, self.schema)
 
-
-class AudiencePlan(MembershipPlan):
-    """The plan of an `audiences` stream whose rows change audiences."""
-
-    def __init__(
-        self,
-        route: Route,
-        schema: Mapping[str, Any],
-        settings: Settings,
-        names: dict[str, str],
-    ) -> None:
-        super().__init__(route, schema, settings, names)
-        self._no_tags = tags_refused(route.options)
-        self.notes = (*self.notes, *surplus(self.columns, MEMBER_ATTRIBUTES))
-        if route.options.tags and self._no_tags:
-            note = f"Property `{route.options.tags}` gives no tags: {self._no_tags}."
-            self.notes = (*self.notes, note)
-
-    def clean(self, name: str) -> str:
-        """Return the name transliterated to ASCII, with characters outside `[A-Za-z0-9_-]` replaced by `_`.
-
-        Raises:
-            InvalidValue: the result is longer than 255 characters [doc], or empty.
-        """
-        cleaned = _OUTSIDE.sub("_", transliterated(name))
-        if not 0 < len(cleaned) <= AUDIENCE_NAME_LENGTH:
-            limit = AUDIENCE_NAME_LENGTH
-            message = f"Batch takes 1 to {limit} letters and digits; the name gives {len(cleaned)}."
-            raise InvalidValue(Reason.INVALID_AUDIENCE_NAME, message)
-        return cleaned
-
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
         """Return the audience change that a row requests."""
         name, original = self.audience(record)
@@ -313,8 +289,10 @@ class AudiencePlan(MembershipPlan):
         issues = fill(self.columns, record, change.attributes)
         if len(change.attributes) > MEMBER_ATTRIBUTES:
             issues += cut(self.columns, record, change.attributes, MEMBER_ATTRIBUTES)
-        if self.route.options.destination == "app":
-            _drop_zones(change.attributes)
+        if self.route.options.destination == "app":  # UTC to the second, without a zone [doc: a sample]
+            for name, value in change.attributes.items():
+                if name.startswith("date(") and isinstance(value, str):
+                    change.attributes[name] = value[:_LOCAL_LENGTH]
         return issues
 
     def _tags(self, record: Mapping[str, Any], change: AudienceChange) -> list[Issue]:
@@ -339,14 +317,7 @@ class AudiencePlan(MembershipPlan):
             return None
 
 
-def _drop_zones(attributes: dict[str, Any]) -> None:
-    """Rewrite dates as app audiences accept them: UTC to the second, without a zone [doc: a sample]."""
-    for name, value in attributes.items():
-        if name.startswith("date(") and isinstance(value, str):
-            attributes[name] = value[:_LOCAL_LENGTH]
-
-
-class CohortPlan(MembershipPlan):
+class CohortPlan(AudiencePlan):
     """The plan of an `audiences` stream whose cohorts are attributes: true for members, otherwise false."""
 
     def clean(self, name: str) -> str:

@@ -77,7 +77,7 @@ def column(target: AssignedNames, declared: Declared, converters: Mapping[type, 
     if wrap:
         is_moment = wrap == "date" and declared.format != "date" and admits_text(declared)
         return f"{wrap}({name})", as_sent if is_moment else None, checked(declared, _BY_WRAP[wrap]), {}
-    wraps = {_WRAP_BY_FORMAT[found] for found in declared.mixed if found in _WRAP_BY_FORMAT}
+    wraps = {_WRAP_BY_FORMAT[found] for found in declared.formats if found in _WRAP_BY_FORMAT}
     if wraps:
         return "", None, typed(declared, _by_value(name, converters, wraps)), {}
     kinds = declared.kinds - {"integer"} if "number" in declared.kinds else declared.kinds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from target_batch.common.limits import ARRAY_ITEMS, CACHED_VALUES, EMAIL_LENGTH, TOPIC_LENGTH
@@ -144,16 +144,12 @@ def consent_reader(policy: Literal["send", "unsubscribe_only", "ignore"]) -> Con
     return consent
 
 
-def topics(value: Any) -> Any:
-    """Return topic preferences: at most 25 names of `[a-z0-9_]`, or a change to them.
+def topics(value: Any) -> list[str] | None:
+    """Return topic preferences: at most 25 names of `[a-z0-9_]`; None if there are none.
 
     Raises:
-        InvalidValue: the value is neither.
+        InvalidValue: the value is anything else.
     """
-    return whole_or_change(value, _topics)
-
-
-def _topics(value: Any) -> list[str] | None:
     if type(value) is not list:
         raise InvalidValue(Reason.INVALID_TOPIC, f"Topic preferences are an array, not {kind_of(value)}.")
     names = texts(value)
@@ -167,5 +163,5 @@ _BY_NAME: dict[str, Convert] = {
     "$language": language,
     "$region": region,
     "$timezone": timezone,
-    "$topic_preferences": topics,
+    "$topic_preferences": partial(whole_or_change, convert=topics),
 }

@@ -51,18 +51,10 @@ class SegmentMessage:
         self._elsewhere: dict[str, str] = {}
         self._issues: list[Issue] = []
 
-    def object(self, name: str) -> dict[str, Any]:
-        """Return an object of the message, empty if it is missing.
-
-        Raises:
-            InvalidValue: the value is not an object.
-        """
-        return _object(self._record.get(name), name)
-
     def traits(self) -> dict[str, Any]:
         """Return the traits of the message, completed by the traits in its `context`."""
-        traits = self.object("traits")
-        inner = _object(self.object("context").get("traits"), "context.traits")
+        traits = _object(self._record, "traits")
+        inner = _object(_object(self._record, "context"), "traits", "context.")
         if not inner:
             return traits
         self._elsewhere.update(
@@ -72,7 +64,7 @@ class SegmentMessage:
 
     def device(self) -> dict[str, Any]:
         """Return the locale and time zone in `context`, unless null or blank."""
-        context = self.object("context")
+        context = _object(self._record, "context")
         found = {name: context.get(name) for name in ("locale", "timezone")}
         return {name: value for name, value in found.items() if value is not None and str(value).strip()}
 
@@ -226,7 +218,7 @@ class SegmentPlan(Plan):
 
     def _event_update(self, record: dict[str, Any], kind: str, identity: str, now: float) -> ProfileUpdate:
         message = SegmentMessage(record)
-        properties = message.object("properties")
+        properties = _object(record, "properties")
         if kind in VIEWED:
             name = VIEWED[kind]
             properties = message.with_own(properties, "properties", ("name", "category"))
@@ -265,10 +257,16 @@ def _prefixed(attributes: Mapping[str, str | None], prefixes: tuple[str, ...]) -
     }
 
 
-def _object(value: Any, where: str) -> dict[str, Any]:
+def _object(container: dict[str, Any], name: str, path: str = "") -> dict[str, Any]:
+    """Return an object of the message, empty if it is missing.
+
+    Raises:
+        InvalidValue: the value is not an object.
+    """
+    value = container.get(name)
     if value is None:
         return {}
     if type(value) is not dict:
-        message = f"`{where}` is {kind_of(value)}, not an object."
-        raise InvalidValue(Reason.INVALID_SEGMENT_MESSAGE, message, where)
+        message = f"`{path}{name}` is {kind_of(value)}, not an object."
+        raise InvalidValue(Reason.INVALID_SEGMENT_MESSAGE, message, path + name)
     return value
