@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.limits import STRING_LENGTH
 from target_batch.common.paths import ABSENT, NotAnObjectError, holds, reach, split, without
 from target_batch.common.reasons import Issue, Reason
-from target_batch.mapping.converters import SKIP, InvalidValue, PartlyInvalid
-from target_batch.mapping.converters.dates import utc
-from target_batch.mapping.converters.values import is_short
+from target_batch.mapping.dates import utc
 from target_batch.mapping.names import base_name
+from target_batch.mapping.values import SKIP, InvalidValue, PartlyInvalid, is_short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

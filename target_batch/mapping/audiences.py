@@ -16,12 +16,11 @@ from target_batch.common.words import find, shown, words
 from target_batch.mapping.application import cut, fill
 from target_batch.mapping.checks import notes, surplus
 from target_batch.mapping.columns import Columns, by_type, column
-from target_batch.mapping.converters import InvalidValue
-from target_batch.mapping.converters.values import boolean, encodable, strings
 from target_batch.mapping.declared import kind_of, zero_or_one
 from target_batch.mapping.names import Excluded, is_name, snake_case, transliterated
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.record import custom_id
+from target_batch.mapping.values import InvalidValue, boolean, encodable, strings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,11 +147,7 @@ class AudiencePlan(Plan):
     ignores_deleted = False
 
     def __init__(
-        self,
-        route: Route,
-        schema: Mapping[str, Any],
-        settings: Settings,
-        names: dict[str, str],
+        self, route: Route, schema: Mapping[str, Any], settings: Settings, names: dict[str, str]
     ) -> None:
         super().__init__(route, schema, settings)
         options = route.options

@@ -11,13 +11,13 @@ from target_batch.common.storage import folder_at
 from target_batch.config.options import StreamOptions
 from target_batch.config.settings import load
 from target_batch.mapping import natives
-from target_batch.mapping.converters import InvalidValue
-from target_batch.mapping.converters.locales import region
 from target_batch.mapping.names import Container, snake_case
+from target_batch.mapping.natives import region
 from target_batch.mapping.record import Replay
+from target_batch.mapping.values import InvalidValue
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from target_batch.config.settings import Settings
     from target_batch.mapping.columns import Columns
@@ -122,10 +122,10 @@ def idle_options(plan: Plan) -> Iterator[str]:
         )
 
 
-def surplus(columns: Columns, limit: int, uncounted: Collection[str] = ()) -> tuple[str, ...]:
-    """Return a note on the attributes beyond the limit if a record has all; `uncounted` ones do not count."""
+def surplus(columns: Columns, limit: int) -> tuple[str, ...]:
+    """Return a note on the attributes beyond the limit if a record has all; an event's tags do not count."""
     keys = [key for row in columns.rows if row.target for key in row.target.split(", ")]
-    keys = [key for key in keys if key not in uncounted]
+    keys = [key for key in keys if key not in natives.OF_EVENTS]
     beyond = sorted(keys, key=columns.place)[limit:]
     if not beyond:
         return ()

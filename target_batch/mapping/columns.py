@@ -8,32 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import LEARNED_NAMES
 from target_batch.common.reasons import Issue, Reason
-from target_batch.mapping.converters import SKIP, InvalidValue, PartlyInvalid
-from target_batch.mapping.converters.dates import as_sent, looks_like_a_date, utc
-from target_batch.mapping.converters.values import (
-    boolean,
-    boolean_in_text,
-    decimal_text,
-    integer,
-    integer_in_text,
-    is_short,
-    looks_like_a_url,
-    number,
-    number_in_text,
-    text,
-    typed,
-    url,
-)
+from target_batch.mapping import values
+from target_batch.mapping.dates import as_sent, looks_like_a_date, utc
 from target_batch.mapping.declared import ANYTHING, RECOGNIZABLE, Schema
 from target_batch.mapping.names import AssignedNames, Excluded, PlanRow, assign, base_name, lost
+from target_batch.mapping.values import SKIP, InvalidValue, PartlyInvalid, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from typing import TypeAlias
 
-    from target_batch.mapping.converters import Convert
     from target_batch.mapping.declared import Declared
     from target_batch.mapping.names import Container
+    from target_batch.mapping.values import Convert
 
     Fits: TypeAlias = Callable[[str], Any]
     """A quick test of text: true if it can be sent unchanged; false is inconclusive."""
@@ -47,13 +34,13 @@ if TYPE_CHECKING:
 
 
 _WRAP_BY_FORMAT = {"date-time": "date", "date": "date", "uri": "url"}
-_BY_WRAP: dict[str, Convert] = {"date": utc, "url": url}
+_BY_WRAP: dict[str, Convert] = {"date": utc, "url": values.url}
 _FROM_TEXT: dict[str, Convert] = {
-    "number": number_in_text,
-    "integer": integer_in_text,
-    "boolean": boolean_in_text,
+    "number": values.number_in_text,
+    "integer": values.integer_in_text,
+    "boolean": values.boolean_in_text,
 }
-_OF_NUMBERS: dict[str, Convert] = {"number": number, "integer": integer}
+_OF_NUMBERS: dict[str, Convert] = {"number": values.number, "integer": values.integer}
 _TEXT = frozenset({"string"})
 _DECIMALS = frozenset({"singer.decimal", "x-singer.decimal"})
 """Formats with which SDK taps declare decimal numbers that they send as text."""
@@ -61,9 +48,9 @@ _DECIMALS = frozenset({"singer.decimal", "x-singer.decimal"})
 _FIRST_OF_HTTP = ("h", "H")
 
 
-def by_type(array: Convert, structure: Convert, truth: Convert = boolean) -> Mapping[type, Convert]:
+def by_type(array: Convert, structure: Convert, truth: Convert = values.boolean) -> Mapping[type, Convert]:
     """Return the converters by JSON type; only arrays, objects and booleans differ between dialects."""
-    scalars: dict[type, Convert] = {str: text, int: number, Decimal: number, float: number}
+    scalars: dict[type, Convert] = {str: values.text, **dict.fromkeys((int, Decimal, float), values.number)}
     return {**scalars, bool: truth, list: array, dict: structure}
 
 
@@ -83,7 +70,7 @@ def column(target: AssignedNames, declared: Declared, converters: Mapping[type, 
     kinds = declared.kinds - {"integer"} if "number" in declared.kinds else declared.kinds
     if len(kinds) == 1:
         return _single(name, declared, next(iter(kinds)), converters)
-    fits = is_short if admits_text(declared) else None
+    fits = values.is_short if admits_text(declared) else None
     return name, fits, typed(declared, _any_of(converters)), {}
 
 
@@ -128,8 +115,8 @@ def _by_value(name: str, converters: Mapping[type, Convert], wraps: Collection[s
         if type(value) is str:
             if dates and value[:1].isdigit() and looks_like_a_date(value):
                 return {f"date({name})": utc(value)}
-            if urls and value[:1] in _FIRST_OF_HTTP and looks_like_a_url(value):
-                return {f"url({name})": url(value)}
+            if urls and value[:1] in _FIRST_OF_HTTP and values.looks_like_a_url(value):
+                return {f"url({name})": values.url(value)}
         try:
             fit = plain(value)
         except PartlyInvalid as partly:
@@ -140,8 +127,10 @@ def _by_value(name: str, converters: Mapping[type, Convert], wraps: Collection[s
 
 
 def _single(name: str, declared: Declared, kind: str, converters: Mapping[type, Convert]) -> Column:
+    if declared.format in _DECIMALS:
+        return name, None, values.decimal_text, {}
     if kind == "string":
-        return (name, None, decimal_text, {}) if declared.format in _DECIMALS else (name, is_short, text, {})
+        return name, values.is_short, values.text, {}
     if kind in _OF_NUMBERS:
         return name, None, _OF_NUMBERS[kind], {}
     return name, None, converters[{"boolean": bool, "array": list}.get(kind, dict)], {}

@@ -26,8 +26,13 @@ from target_batch.mapping import natives
 from target_batch.mapping.application import cut, fill
 from target_batch.mapping.checks import notes, surplus
 from target_batch.mapping.columns import Columns, by_type, column
-from target_batch.mapping.converters import InvalidValue, PartlyInvalid
-from target_batch.mapping.converters.values import (
+from target_batch.mapping.declared import kind_of
+from target_batch.mapping.names import Container, is_name, segment_event_name, snake_case
+from target_batch.mapping.plan import Plan
+from target_batch.mapping.record import FLAT_NAMES, event_time, own_time
+from target_batch.mapping.values import (
+    InvalidValue,
+    PartlyInvalid,
     contradiction,
     encodable,
     is_short,
@@ -39,10 +44,6 @@ from target_batch.mapping.converters.values import (
     too_long,
     typed,
 )
-from target_batch.mapping.declared import kind_of
-from target_batch.mapping.names import Container, is_name, segment_event_name, snake_case
-from target_batch.mapping.plan import Plan
-from target_batch.mapping.record import FLAT_NAMES, event_time, own_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,9 +52,9 @@ if TYPE_CHECKING:
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
     from target_batch.mapping.columns import Column
-    from target_batch.mapping.converters import Convert
     from target_batch.mapping.declared import Declared, Schema
     from target_batch.mapping.names import AssignedNames
+    from target_batch.mapping.values import Convert
 
 DEFAULT_NAME_PROPERTIES = ("event", "event_name")
 
@@ -83,19 +84,20 @@ class EventDialect:
         return key, is_short_line if fits is is_short else fits, _in_one_line(convert), on_null
 
     def _converters(self, properties: Mapping[str, Any]) -> Mapping[type, Convert]:
-        if self._depth > EVENT_DEPTH:
-            return by_type(_flat, _too_deep)
-        declared_inside = self._inside(properties) if properties else None
+        is_too_deep = self._depth > EVENT_DEPTH
+        declared_inside = self._inside(properties) if properties and not is_too_deep else None
 
-        def structure(value: dict[str, Any]) -> dict[str, Any] | None:
-            return one(declared_inside or self._undeclared, value)
+        def nested(value: Any) -> Any:
+            is_array = type(value) is list
+            if is_too_deep:
+                what = "array of objects" if is_array else "object"
+                raise InvalidValue(Reason.TOO_DEEP, f"An {what} more than {EVENT_DEPTH} levels deep.")
+            return (many if is_array else one)(declared_inside or self._undeclared, value)
 
-        def array(value: list[Any]) -> list[Any] | None:
-            if any(type(item) is dict for item in value):
-                return many(declared_inside or self._undeclared, value)
-            return strings(value)
+        def array(value: list[Any]) -> Any:
+            return nested(value) if any(type(item) is dict for item in value) else strings(value)
 
-        return by_type(array, structure)
+        return by_type(array, nested)
 
     def _inside(self, properties: Mapping[str, Any] | None) -> Columns:
         dialect = EventDialect(self._rules, self._schema, self._depth + 1)
@@ -132,11 +134,9 @@ def many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
     objects = [item for item in items if item is not None]
     if not all(type(item) is dict for item in objects):
         raise InvalidValue(Reason.INVALID_ARRAY, "The array mixes objects and other values.")
-    if len(objects) > ARRAY_ITEMS:
-        raise InvalidValue(Reason.TOO_MANY_ITEMS, f"The array has more than {ARRAY_ITEMS} items.")
     issues: list[Issue] = []
     found: list[dict[str, Any]] = []
-    for item in objects:
+    for item in limited(objects, ARRAY_ITEMS) or ():
         try:
             kept = one(columns, item)
         except PartlyInvalid as partly:
@@ -191,16 +191,6 @@ def _in_one_line(convert: Convert) -> Convert:
     return converted
 
 
-def _flat(value: list[Any]) -> list[str] | None:
-    """Return an array of text, at a depth where objects are not allowed."""
-    return _too_deep(value) if any(type(item) is dict for item in value) else strings(value)
-
-
-def _too_deep(value: Any) -> Any:
-    what = "object" if type(value) is dict else "array of objects"
-    raise InvalidValue(Reason.TOO_DEEP, f"An {what} more than {EVENT_DEPTH} levels deep.")
-
-
 class EventPlan(Plan):
     """The plan of an `events` stream."""
 
@@ -223,7 +213,7 @@ class EventPlan(Plan):
         self.columns = Columns(container, EventDialect(self.rules, self.schema), self.properties, self.schema)
         self.notes = (
             *notes(self.columns),
-            *surplus(self.columns, EVENT_ATTRIBUTES, natives.OF_EVENTS),
+            *surplus(self.columns, EVENT_ATTRIBUTES),
             *self._own_notes(),
         )
 

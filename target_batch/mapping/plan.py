@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.operations import Rejected, spellings_of
 from target_batch.common.reasons import Issue
 from target_batch.mapping import natives
-from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.declared import Schema
 from target_batch.mapping.names import Container, segment_name, snake_case
 from target_batch.mapping.record import DELETED, DeletionMarks, Identity, Replay, time_names
+from target_batch.mapping.values import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,8 @@ from target_batch.mapping import natives
 from target_batch.mapping.application import cut, fill
 from target_batch.mapping.checks import notes, surplus
 from target_batch.mapping.columns import Columns, admits_text, by_type, checked, column
-from target_batch.mapping.converters.values import typed, whole_or_change
 from target_batch.mapping.plan import Plan
+from target_batch.mapping.values import typed, whole_or_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

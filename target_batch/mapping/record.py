@@ -19,10 +19,9 @@ from target_batch.common.operations import Ignored, Rejected
 from target_batch.common.paths import split, value_at
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.words import find, letters, matching
-from target_batch.mapping.converters import InvalidValue
-from target_batch.mapping.converters.dates import instant, moment_text, seconds_since_epoch, utc
-from target_batch.mapping.converters.values import has_line_break
+from target_batch.mapping.dates import instant, moment_text, seconds_since_epoch, utc
 from target_batch.mapping.declared import is_whole, kind_of
+from target_batch.mapping.values import InvalidValue, has_line_break
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -11,13 +11,13 @@ from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping import natives
 from target_batch.mapping.application import fill
 from target_batch.mapping.columns import Columns
-from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.events import EventDialect, build, event_name
 from target_batch.mapping.names import Container, base_name, is_bookkeeping, segment_event_name, snake_case
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.profiles import ProfileDialect, within_limits
 from target_batch.mapping.record import DELETED, SEGMENT_NAMES, event_time
+from target_batch.mapping.values import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -157,12 +157,11 @@ class SegmentPlan(Plan):
         if self.deletion.on(record):
             return DELETED
         kind = record.get("type")
-        if type(kind) is str:
-            kind = kind.strip().lower()
+        kind = kind.strip().lower() if type(kind) is str else None
         if kind == "alias":
             merges = InvalidValue(Reason.ALIAS_NOT_SUPPORTED, "`alias` merges two IDs.", "type")
             return self._refused(record, merges)
-        if type(kind) is not str or kind not in TYPES:
+        if kind not in TYPES:
             message = "The type is not part of the Segment spec."
             return self._refused(record, InvalidValue(Reason.UNKNOWN_SEGMENT_TYPE, message, "type"))
         if kind not in self._types:

@@ -12,7 +12,7 @@ import msgspec
 
 from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
-from target_batch.mapping.converters import InvalidValue
+from target_batch.mapping.values import InvalidValue
 
 _encode = msgspec.json.Encoder().encode
 

@@ -1,4 +1,7 @@
-"""Converters of text, numbers, booleans, URLs and arrays of text; none changes a value's meaning."""
+"""Converters of text, numbers, booleans, URLs and arrays of text, and the errors that converters raise.
+
+A converter turns a value of a record into one that Batch accepts, and never changes its meaning.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,48 @@ from target_batch.common.limits import (
     URL_LENGTH,
 )
 from target_batch.common.reasons import Reason
-from target_batch.mapping.converters import SKIP, InvalidValue
 from target_batch.mapping.declared import is_whole, kind_of, zero_or_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias, TypeVar
 
-    from target_batch.mapping.converters import Convert
+    from target_batch.common.reasons import Issue
     from target_batch.mapping.declared import Declared
+
+    Convert: TypeAlias = Callable[[Any], Any]
+    """A value of a record → the value to send; None if it counts as null, `SKIP` to send nothing."""
+
+    Item = TypeVar("Item")
+
+
+class _Skip:
+    """The type of `SKIP`, its only instance."""
+
+
+SKIP: Final = _Skip()
+"""Returned by a converter if there is nothing to send, such as for an empty `$add`."""
+
+
+class InvalidValue(Exception):  # noqa: N818 - named for the value, caught one call above
+    """A value cannot be sent; the message never contains any of it."""
+
+    def __init__(self, reason: Reason, message: str, where: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.where = where
+        """The property at fault, if known where the error is raised."""
+
+
+class PartlyInvalid(Exception):  # noqa: N818 - same
+    """Part of an object cannot be sent: `value` is the rest, and the issues name paths inside it."""
+
+    def __init__(self, value: Any, issues: list[Issue]) -> None:
+        super().__init__()
+        self.value = value
+        self.issues = issues
+
 
 _BLANK = r"\s\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff"
 """Whitespace, zero-width or not, control characters and surrogates; joiners are part of words."""
@@ -338,7 +375,7 @@ def texts(items: list[Any]) -> list[str]:
     return [item for item in map(_item, items) if item]
 
 
-def limited(items: list[str], limit: int) -> list[str] | None:
+def limited(items: list[Item], limit: int) -> list[Item] | None:
     """Return the items, or None if there are none.
 
     Raises:
