@@ -45,7 +45,7 @@ _MOMENTS = frozenset({"at", "on", "date", "time", "ts", "timestamp"})
 _CONTAINERS = frozenset({"membership", "member", "audience", "cohort", "segment", "list"})
 
 
-def looks_like_an_action(name: str) -> bool:
+def _looks_like_an_action(name: str) -> bool:
     """Return whether a property's name suggests that it says who is in and who is out.
 
     Examples: `change_type`, `op`, `is_member`, `removed_at`, `membership_status`.
@@ -73,11 +73,10 @@ _REMOVE = (
 _ADDS = dict.fromkeys(_ADD, True) | dict.fromkeys(_REMOVE, False)
 
 
-def is_add(value: Any, where: str) -> bool:
-    """Return whether the action adds (true) or removes (false), regardless of case.
+def _is_add(value: Any, where: str) -> bool:
+    """Return whether the action adds or removes, regardless of case.
 
-    Raises:
-        InvalidValue: the action is unknown or missing; a wrong guess would message people by mistake.
+    An unknown one is an error: a wrong guess would message people by mistake.
     """
     found, kind = zero_or_one(value), ""
     if type(value) is str:
@@ -90,7 +89,7 @@ def is_add(value: Any, where: str) -> bool:
     return found
 
 
-def attributes_refused(options: StreamOptions) -> Excluded | None:
+def _attributes_refused(options: StreamOptions) -> Excluded | None:
     """Return why members cannot have attributes, or None if they can."""
     if options.as_attribute:
         note = "a cohort attribute (`as_attribute`) has no attributes of its own"
@@ -101,13 +100,13 @@ def attributes_refused(options: StreamOptions) -> Excluded | None:
     return Excluded(note, Reason.DESTINATION_WITHOUT_ATTRIBUTES)
 
 
-def tags_refused(options: StreamOptions) -> str | None:
+def _tags_refused(options: StreamOptions) -> str | None:
     """Return why members of this audience cannot have tags; None if they can, or if there is no audience."""
     if options.as_attribute:
         return None
     if options.destination == "project":
         return "project audiences hold no tags"
-    return "app audiences hold tags for `id_type: install_ids` only" if attributes_refused(options) else None
+    return "app audiences hold tags for `id_type: install_ids` only" if _attributes_refused(options) else None
 
 
 def _no_boolean(value: Any) -> Any:
@@ -152,7 +151,7 @@ class AudiencePlan(Plan):
         super().__init__(route, schema, settings)
         options = route.options
         self._names = names
-        self._no_tags = tags_refused(options)
+        self._no_tags = _tags_refused(options)
         self._noted: set[str] = set()
         self._where = "attribute" if options.as_attribute else options.destination
         """The kind of destination, within which a name must be unique."""
@@ -162,6 +161,9 @@ class AudiencePlan(Plan):
         action = options.action_property or find(ACTION_PROPERTIES, self.properties)
         self._action_is_known = action is not None
         self._action_properties = ACTION_PROPERTIES if action is None else (action,)
+        self.deciding = self._action_properties
+        if self.name_property is not None:
+            self.deciding += (self.name_property,)
         self.columns = self._make_columns()
         self.notes = notes(self.columns)
         if self.properties and options.mode == "update" and not self._action_is_known:
@@ -170,19 +172,6 @@ class AudiencePlan(Plan):
         self.notes += surplus(self.columns, MEMBER_ATTRIBUTES)
         if options.tags and self._no_tags:
             self.notes += (f"Property `{options.tags}` gives no tags: {self._no_tags}.",)
-
-    @property
-    def identity(self) -> tuple[str, ...]:
-        """Also the audience and the action."""
-        return (*super().identity, *self._deciding())
-
-    @property
-    def essential(self) -> frozenset[str]:
-        """Also the audience and the action: a wrong guess would message people by mistake."""
-        return super().essential | set(self._deciding())
-
-    def _deciding(self) -> tuple[str, ...]:
-        return (*self._action_properties, *([self.name_property] if self.name_property else []))
 
     def clean(self, name: str) -> str:
         """Return the name transliterated to ASCII, with characters outside `[A-Za-z0-9_-]` replaced by `_`.
@@ -204,7 +193,7 @@ class AudiencePlan(Plan):
             InvalidValue: the name is missing or invalid, or another audience has it already.
         """
         try:
-            original = original_name(self._name_in(record))
+            original = _original_name(self._name_in(record))
             name = self.clean(original)
         except InvalidValue as invalid:
             raise InvalidValue(invalid.reason, invalid.message, self.name_property) from None
@@ -222,7 +211,7 @@ class AudiencePlan(Plan):
         if self.deletion.on(record):
             return False
         name = self._action_properties[0] if self._action_is_known else find(ACTION_PROPERTIES, record)
-        return True if name is None else is_add(record.get(name), name)
+        return True if name is None else _is_add(record.get(name), name)
 
     def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:
         """Reject the record; if a deleted row lacks its audience or custom ID, note once what that means."""
@@ -239,15 +228,11 @@ class AudiencePlan(Plan):
         return (self.route.options.audience or self.route.stream) if name is None else record.get(name)
 
     def _stop_if_an_action_is_overlooked(self) -> None:
-        """Stop if every row would add although a property looks like an action.
-
-        Raises:
-            ConfigurationError: it names the property and what to set.
-        """
+        """Raise an error if every row would add although a property looks like an action."""
         options = self.route.options
         named = (self.name_property, options.time, options.tags, options.display_name_property)
         decided = {*self.not_attributes, *options.attributes, *named}
-        likely = [name for name in self.properties if name not in decided and looks_like_an_action(name)]
+        likely = [name for name in self.properties if name not in decided and _looks_like_an_action(name)]
         if not likely:
             return
         stream, listed = clean(self.route.stream, 60), ", ".join(map(shown, likely))
@@ -267,7 +252,7 @@ class AudiencePlan(Plan):
             str(self.name_property): "the audience's name",
         }
         container = replace(
-            self.rules, only_mapped=True, excluded=excluded, refusal=attributes_refused(options)
+            self.rules, only_mapped=True, excluded=excluded, refusal=_attributes_refused(options)
         )
         return Columns(container, _member_column, self.properties, self.schema)
 
@@ -307,7 +292,7 @@ class AudiencePlan(Plan):
     def _display_name(self, record: Mapping[str, Any]) -> str | None:
         name = self.route.options.display_name_property
         try:
-            return original_name(record.get(name)) if name else None
+            return _original_name(record.get(name)) if name else None
         except InvalidValue:
             return None
 
@@ -341,12 +326,8 @@ class CohortPlan(AudiencePlan):
             return None
 
 
-def original_name(value: Any) -> str:
-    """Return the name of an audience as the source spells it, without surrounding whitespace.
-
-    Raises:
-        InvalidValue: the name is missing, or neither text nor an integer.
-    """
+def _original_name(value: Any) -> str:
+    """Return an audience's name as the source spells it, text or an integer, without whitespace around it."""
     if type(value) is int:
         value = custom_id(value)
     if value is None or (type(value) is str and not value.strip()):

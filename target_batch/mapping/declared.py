@@ -129,13 +129,12 @@ class Schema:
 
     def _referred(self, reference: Any) -> Any:
         """Return the schema behind a reference inside the SCHEMA, such as `#/definitions/address`."""
-        found: Any = self._root
+        found: Any = None
         if isinstance(reference, str) and reference.startswith("#"):
+            found = self._root
             for step in reference[1:].split("/")[1:]:
                 name = unquote(step).replace("~1", "/").replace("~0", "~")
                 found = found.get(name) if isinstance(found, dict) else None
-        else:
-            found = None
         if found is None and str(reference) not in self.foreign:
             self.foreign.append(str(reference))
         return found

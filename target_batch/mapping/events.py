@@ -27,7 +27,7 @@ from target_batch.mapping.application import cut, fill
 from target_batch.mapping.checks import notes, surplus
 from target_batch.mapping.columns import Columns, by_type, column
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.names import Container, is_name, segment_event_name, snake_case
+from target_batch.mapping.names import Container, is_name
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.record import FLAT_NAMES, event_time, own_time
 from target_batch.mapping.values import (
@@ -77,7 +77,7 @@ class EventDialect:
         """Return the column of a property."""
         name = target.names[0]
         if name in natives.OF_EVENTS:
-            return name, None, label if name == "$label" else tags, {}
+            return name, None, _label if name == "$label" else _tags, {}
         key, fits, convert, on_null = column(target, declared, self._converters(declared.properties))
         if declared.kinds in _STRUCTURES:
             convert = typed(declared, convert)
@@ -92,7 +92,7 @@ class EventDialect:
             if is_too_deep:
                 what = "array of objects" if is_array else "object"
                 raise InvalidValue(Reason.TOO_DEEP, f"An {what} more than {EVENT_DEPTH} levels deep.")
-            return (many if is_array else one)(declared_inside or self._undeclared, value)
+            return (_many if is_array else _one)(declared_inside or self._undeclared, value)
 
         def array(value: list[Any]) -> Any:
             return nested(value) if any(type(item) is dict for item in value) else strings(value)
@@ -109,12 +109,8 @@ class EventDialect:
         return self._inside(None)
 
 
-def one(columns: Columns, value: dict[str, Any]) -> dict[str, Any] | None:
-    """Return an object's attributes, or None if there are none.
-
-    Raises:
-        PartlyInvalid: some attributes cannot be sent.
-    """
+def _one(columns: Columns, value: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an object's attributes, or None if there are none."""
     attributes: dict[str, Any] = {}
     issues = fill(columns, value, attributes)
     if len(attributes) > EVENT_ATTRIBUTES:
@@ -124,13 +120,8 @@ def one(columns: Columns, value: dict[str, Any]) -> dict[str, Any] | None:
     return attributes or None
 
 
-def many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
-    """Return an array of objects without nulls and empty objects, or None if nothing is left.
-
-    Raises:
-        InvalidValue: the array also has other values, or has more than 25 objects.
-        PartlyInvalid: some of their attributes cannot be sent.
-    """
+def _many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
+    """Return at most 25 objects without nulls and empty ones, or None if nothing is left."""
     objects = [item for item in items if item is not None]
     if not all(type(item) is dict for item in objects):
         raise InvalidValue(Reason.INVALID_ARRAY, "The array mixes objects and other values.")
@@ -138,7 +129,7 @@ def many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
     found: list[dict[str, Any]] = []
     for item in limited(objects, ARRAY_ITEMS) or ():
         try:
-            kept = one(columns, item)
+            kept = _one(columns, item)
         except PartlyInvalid as partly:
             issues += partly.issues
             kept = partly.value
@@ -149,12 +140,8 @@ def many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
     return found or None
 
 
-def label(value: Any) -> str | None:
-    """Return an event's `$label`: text of at most 200 characters [sdk]; None if empty.
-
-    Raises:
-        InvalidValue: the text cannot be sent.
-    """
+def _label(value: Any) -> str | None:
+    """Return an event's `$label`: text of at most 200 characters [sdk]; None if empty."""
     if type(value) is not str:
         raise contradiction("string", value)
     if len(value) > LABEL_LENGTH:
@@ -162,12 +149,8 @@ def label(value: Any) -> str | None:
     return encodable(one_line(value)) or None
 
 
-def tags(value: Any) -> list[str] | None:
-    """Return an event's `$tags`: at most 10 strings of at most 64 characters [sdk].
-
-    Raises:
-        InvalidValue: the value is anything else.
-    """
+def _tags(value: Any) -> list[str] | None:
+    """Return an event's `$tags`: at most 10 strings of at most 64 characters [sdk]."""
     if type(value) is not list:
         raise contradiction("array", value)
     found = texts(value)
@@ -198,14 +181,12 @@ class EventPlan(Plan):
 
     def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
         super().__init__(route, schema, settings)
-        self._name_of = segment_event_name if self.names_as_segment else snake_case
-        self._late_as_now = settings.late_events == "now"
         self._fixed, self._name_property = self._find_name()
         excluded = self.not_attributes
         if self._name_property:
             excluded[self._name_property] = "the event's name"
         self._time_is_known = self.time_names is not FLAT_NAMES
-        if self.properties and not (self._time_is_known or self._late_as_now):
+        if self.properties and not (self._time_is_known or self.late_as_now):
             raise _without_time(route.stream, [name for name in self.properties if name not in excluded])
         if self._time_is_known:
             excluded[self.time_names[0]] = "the event's time"
@@ -225,7 +206,7 @@ class EventPlan(Plan):
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
         """Return a profile update with the record's event."""
         name = self._fixed or self._named(record)
-        time = event_time(record, self.time_names, now, late_as_now=self._late_as_now)
+        time = event_time(record, self.time_names, now, late_as_now=self.late_as_now)
         if not self._time_is_known:
             used, _ = own_time(record, self.time_names)
             record = {key: value for key, value in record.items() if key != used}
@@ -236,7 +217,7 @@ class EventPlan(Plan):
         name = self._name_property
         if not self.properties and name not in record:
             name = find(DEFAULT_NAME_PROPERTIES, record) or name
-        return event_name(record.get(name), name, self._name_of)
+        return event_name(record.get(name), name, self.event_naming)
 
     def _find_name(self) -> tuple[str, str]:
         """Return the fixed name and the property that holds the name; one of the two is empty."""
@@ -249,7 +230,7 @@ class EventPlan(Plan):
         return self._checked("event_property", self.route.stream), ""
 
     def _checked(self, option: str, text: str) -> str:
-        name = self._name_of(text)
+        name = self.event_naming(text)
         if not is_name(name):
             raise ConfigurationError(
                 f"Stream '{self.route.stream}': its name cannot be made a valid event name (1 to 30 of a-z, "

@@ -136,12 +136,8 @@ def consent_reader(policy: Literal["send", "unsubscribe_only", "ignore"]) -> Con
     return consent
 
 
-def topics(value: Any) -> list[str] | None:
-    """Return topic preferences: at most 25 names of `[a-z0-9_]`; None if there are none.
-
-    Raises:
-        InvalidValue: the value is anything else.
-    """
+def _topics(value: Any) -> list[str] | None:
+    """Return topic preferences: at most 25 names of `[a-z0-9_]`; None if there are none."""
     if type(value) is not list:
         raise InvalidValue(Reason.INVALID_TOPIC, f"Topic preferences are an array, not {kind_of(value)}.")
     names = texts(value)
@@ -334,7 +330,7 @@ _BY_NAME: dict[str, Convert] = {
     "$language": language,
     "$region": region,
     "$timezone": timezone,
-    "$topic_preferences": partial(whole_or_change, convert=topics),
+    "$topic_preferences": partial(whole_or_change, convert=_topics),
 }
 
 

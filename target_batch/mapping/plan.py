@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from target_batch.common.operations import Rejected, spellings_of
 from target_batch.common.reasons import Issue
 from target_batch.mapping import natives
 from target_batch.mapping.declared import Schema
-from target_batch.mapping.names import Container, segment_name, snake_case
-from target_batch.mapping.record import DELETED, DeletionMarks, Identity, Replay, time_names
+from target_batch.mapping.names import Container, segment_event_name, segment_name, snake_case
+from target_batch.mapping.record import DELETED, DeletionMarks, Identity, Replay, own_time, time_names
 from target_batch.mapping.values import InvalidValue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from target_batch.common.operations import Operation
+    from target_batch.common.operations import Operation, ProfileUpdate
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
     from target_batch.mapping.columns import Columns
     from target_batch.mapping.names import PlanRow
+
+OF_THE_PIPELINE: Final = ("_sdc_", "_batch_reject")
+"""Prefixes of properties that a tap or this target adds; their values change each time a record is read."""
+
+_encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 
 
 class Plan:
@@ -35,6 +43,9 @@ class Plan:
     makes_events = False
     """Whether a record may become an event, which must not be sent twice."""
 
+    deciding: tuple[str, ...] = ()
+    """Properties, besides the custom ID, that decide what a record means."""
+
     columns: Columns
     """The columns of the properties that become attributes."""
 
@@ -46,7 +57,9 @@ class Plan:
         self.custom_id = Identity(route.custom_id, self.properties)
         self.deletion = DeletionMarks(route.options.deleted_at, self.properties)
         self.time_names = time_names(route.options.time, self.properties)
+        self.late_as_now = settings.late_events == "now"
         self.names_as_segment = settings.attribute_naming == "segment"
+        self.event_naming = segment_event_name if self.names_as_segment else snake_case
         self.rules = Container(
             stream=route.stream,
             naming=segment_name if self.names_as_segment else snake_case,
@@ -91,12 +104,12 @@ class Plan:
     @property
     def identity(self) -> tuple[str, ...]:
         """The paths without which a record would refer to another person or mean something else."""
-        return (self.route.custom_id,)
+        return (self.route.custom_id, *self.deciding)
 
     @property
     def essential(self) -> frozenset[str]:
         """The top-level properties without which a record cannot be sent, or not correctly."""
-        return frozenset({self.custom_id.property, *self.deletion.names})
+        return frozenset({self.custom_id.property, *self.deciding, *self.deletion.names})
 
     @property
     def rows(self) -> tuple[PlanRow, ...]:
@@ -128,6 +141,21 @@ class Plan:
             return self.custom_id.of(record)
         except InvalidValue:
             return None
+
+    def event_identity(self, update: ProfileUpdate, record: Mapping[str, Any], keys: Iterable[str]) -> bytes:
+        """Return 16 bytes that are the same each time the same event is read.
+
+        They are a hash of the stream, the custom ID, the event's name and own time, and the record's `keys`
+        except the custom ID; without keys, or if one is null, of the whole record. The name and the time are
+        included so that no event is lost if the key is not unique.
+        """
+        values: list[Any] = [record.get(key) for key in keys if key != self.custom_id.property]
+        if not values or None in values:
+            values = [{name: value for name, value in record.items() if not name.startswith(OF_THE_PIPELINE)}]
+        name = update.events[0]["name"]
+        _, time = own_time(record, self.time_names)
+        identity = _encode([self.route.stream, update.custom_id, name, time, values])
+        return blake2b(identity, digest_size=16).digest()
 
     def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:  # noqa: ARG002
         """Return the rejection of a record that cannot be sent at all."""

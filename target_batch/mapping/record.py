@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.limits import (
@@ -24,9 +21,8 @@ from target_batch.mapping.declared import is_whole, kind_of
 from target_batch.mapping.values import InvalidValue, has_line_break
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
-    from target_batch.common.operations import ProfileUpdate
     from target_batch.config.settings import ReplayOptions
 
 REFUSED_IDS = frozenset({
@@ -213,16 +209,15 @@ def _within(canonical: str, now: float) -> str | None:
 
 
 class Replay:
-    """The window of a historical replay, [start, end)."""
+    """The window of a historical replay, [start, end).
+
+    Raises:
+        ConfigurationError: a bound is not a date, or the start is not before the end.
+    """
 
     __slots__ = ("_end", "_start")
 
     def __init__(self, options: ReplayOptions) -> None:
-        """Read the bounds.
-
-        Raises:
-            ConfigurationError: a bound is not a date, or the start is not before the end.
-        """
         self._start = _bound("start", options.start, float("-inf"))
         self._end = _bound("end", options.end, float("inf"))
         if self._start >= self._end:
@@ -254,31 +249,3 @@ def _bound(name: str, value: str | None, default: float) -> float:
 
 def _without_time(name: str, message: str) -> Rejected:
     return Rejected((Issue(Reason.REPLAY_WITHOUT_TIME, name, None, message),))
-
-
-OF_THE_PIPELINE: Final = ("_sdc_", "_batch_reject")
-"""Prefixes of properties that a tap or this target adds; their values change each time a record is read."""
-
-_encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
-
-
-def event_identity(
-    stream: str,
-    keys: Sequence[str],
-    time_names: tuple[str, ...],
-    update: ProfileUpdate,
-    record: Mapping[str, Any],
-) -> bytes:
-    """Return 16 bytes that are the same each time the same event is read.
-
-    They are a hash of the stream, the custom ID, the event's name and own time, and the record's `keys` (the
-    stream's key properties except the custom ID); without keys, or if one is null, of the whole record. The
-    name and the time are included so that no event is lost if the key is not unique.
-    """
-    values = [record.get(key) for key in keys]
-    if not values or None in values:
-        rest = {name: value for name, value in record.items() if not name.startswith(OF_THE_PIPELINE)}
-        values = [rest]
-    name = update.events[0]["name"]
-    _, time = own_time(record, time_names)
-    return blake2b(_encode([stream, update.custom_id, name, time, values]), digest_size=16).digest()

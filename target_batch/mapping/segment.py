@@ -13,7 +13,7 @@ from target_batch.mapping.application import fill
 from target_batch.mapping.columns import Columns
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.events import EventDialect, build, event_name
-from target_batch.mapping.names import Container, base_name, is_bookkeeping, segment_event_name, snake_case
+from target_batch.mapping.names import Container, base_name, is_bookkeeping, snake_case
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.profiles import ProfileDialect, within_limits
 from target_batch.mapping.record import DELETED, SEGMENT_NAMES, event_time
@@ -99,13 +99,12 @@ class SegmentPlan(Plan):
     """The plan of a `segment` stream; traits and properties have no schema and are converted by value."""
 
     makes_events = True
+    deciding = ("type",)
 
     def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
         super().__init__(route, schema, settings)
         chosen = settings.replay.types if settings.replay else None
         self._types = frozenset(route.options.types).intersection(chosen or TYPES)
-        self._event_name = segment_event_name if self.names_as_segment else snake_case
-        self._late_as_now = settings.late_events == "now"
         if route.options.time is None:
             self.time_names = SEGMENT_NAMES
         self._make_columns()
@@ -171,14 +170,9 @@ class SegmentPlan(Plan):
         return super().__call__(record, now)
 
     @property
-    def identity(self) -> tuple[str, ...]:
-        """Also the type, which decides what the message means."""
-        return (*super().identity, "type")
-
-    @property
     def essential(self) -> frozenset[str]:
         """Also the fields that decide what the message becomes."""
-        return super().essential | {"type", "event", "name", *self.time_names}
+        return super().essential | {"event", "name", *self.time_names}
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
         """Return the profile update for a message of a selected type."""
@@ -222,8 +216,8 @@ class SegmentPlan(Plan):
             name = VIEWED[kind]
             properties = message.with_own(properties, "properties", ("name", "category"))
         else:
-            name = event_name(record.get("event"), "event", self._event_name)
-        time = event_time(record, self.time_names, now, late_as_now=self._late_as_now)
+            name = event_name(record.get("event"), "event", self.event_naming)
+        time = event_time(record, self.time_names, now, late_as_now=self.late_as_now)
         event, issues = build(self._events, properties, name, time)
         return ProfileUpdate(identity, {}, [event], message.located(issues))
 

@@ -1,6 +1,7 @@
 """Converters of text, numbers, booleans, URLs and arrays of text, and the errors that converters raise.
 
-A converter turns a value of a record into one that Batch accepts, and never changes its meaning.
+A converter turns a value of a record into one that Batch accepts, and never changes its meaning. It raises
+`InvalidValue` for a value that Batch would reject.
 """
 
 from __future__ import annotations
@@ -190,11 +191,7 @@ def decimal_text(value: Any) -> Any:
 
 
 def boolean(value: Any) -> bool:
-    """Return true or false.
-
-    Raises:
-        InvalidValue: the value is not a boolean; 0 and 1 are numbers.
-    """
+    """Return true or false; 0 and 1 are numbers, not booleans."""
     if type(value) is not bool:
         raise contradiction("boolean", value)
     return value
@@ -303,12 +300,8 @@ def boolean_in_text(value: Any) -> bool | None:
     Raises:
         InvalidValue: the value represents neither true nor false.
     """
-    return either(value, boolean_word, Reason.INVALID_BOOLEAN, "The value stands for neither true nor false.")
-
-
-def boolean_word(word: str) -> bool | None:
-    """Return whether a word means true or false; None for any other word."""
-    return _BOOLEANS.get(word.lower())
+    message = "The value stands for neither true nor false."
+    return either(value, lambda word: _BOOLEANS.get(word.lower()), Reason.INVALID_BOOLEAN, message)
 
 
 def either(value: Any, meaning: Callable[[str], bool | None], reason: Reason, message: str) -> bool | None:
