@@ -33,9 +33,7 @@ ACTION_PROPERTIES = ("action", "operation", "status")
 
 _OF_A_KIND = frozenset({"type", "code", "name", "kind", "flag", "value"})
 _ACTIONS = frozenset({"op", "operation", "action", "change", "dml", "event", "transition"})
-_STATES = frozenset(
-    {"active", "inactive", "enabled", "removed", "deleted", "exited", "left"} | {"unsubscribed"}
-)
+_STATES = frozenset({"active", "inactive", "enabled", "removed", "deleted", "exited", "left", "unsubscribed"})
 _INSIDE = _STATES | {"member", "audience", "cohort", "segment", "list", "in", "current"}
 _ENDINGS = frozenset(
     {"removed", "removal", "deleted", "deletion", "left", "leave", "exited", "exit", "ended", "end"}
@@ -78,11 +76,10 @@ def _is_add(value: Any, where: str) -> bool:
 
     An unknown one is an error: a wrong guess would message people by mistake.
     """
-    found, kind = zero_or_one(value), ""
     if type(value) is str:
-        found = _ADDS.get(value.strip().lower())
+        found, kind = _ADDS.get(value.strip().lower()), ""
     else:
-        kind = " null," if value is None else f" {kind_of(value)},"
+        found, kind = zero_or_one(value), " null," if value is None else f" {kind_of(value)},"
     if found is None:
         message = f"The action is{kind} not a word for adding or removing."
         raise InvalidValue(Reason.UNKNOWN_ACTION, message, where)

@@ -12,7 +12,6 @@ from target_batch.config.options import StreamOptions
 from target_batch.config.settings import load
 from target_batch.mapping import natives
 from target_batch.mapping.names import Container, snake_case
-from target_batch.mapping.natives import region
 from target_batch.mapping.record import Replay
 from target_batch.mapping.values import InvalidValue
 
@@ -78,7 +77,7 @@ def _check_stream(stream: str, options: StreamOptions, settings: Settings) -> No
 
 def _check_country(country: str) -> None:
     try:
-        known = region(country)
+        known = natives.region(country)
     except InvalidValue:
         known = None
     if known is None:
