@@ -24,9 +24,8 @@ from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.delivery.erasures import Erasure
 from target_batch.mapping import compile_plan
-from target_batch.mapping.identity import event_identity
-from target_batch.mapping.plan import DELETED
-from target_batch.mapping.schema_notes import ABOUT_PROPERTY
+from target_batch.mapping.checks import ABOUT_PROPERTY
+from target_batch.mapping.record import DELETED
 from target_batch.report.rejects import MARK
 from target_batch.singer.messages import record_in, record_line, without_utf8
 
@@ -118,9 +117,7 @@ class StreamSink(Sink):
         if operation.issues:
             self._fates.went_without(ticket, operation.issues, replay=self.is_repeatable(operation))
         if self._knows_events and getattr(operation, "events", None):
-            keys = tuple(name for name in self.key_properties if name != self.plan.custom_id.property)
-            times = self.plan.time_names
-            operation.event_identity = event_identity(self.stream_name, keys, times, operation, record)
+            operation.event_identity = self.plan.event_identity(operation, record, self.key_properties)
 
     def _erased(
         self, operation: Operation | Erasure, record: dict[str, Any], erasures: Erasures

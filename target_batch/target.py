@@ -30,8 +30,8 @@ from target_batch.config.files import mapped_streams, nested
 from target_batch.config.routing import Route, route
 from target_batch.config.settings import json_schema
 from target_batch.connection_test import answer_connection_test, is_connection_test
+from target_batch.mapping.checks import ready
 from target_batch.mapping.declared import Schema
-from target_batch.mapping.settings_check import ready
 from target_batch.report.rejects import MARK
 from target_batch.run import Run
 from target_batch.singer.flattening import schema_behind

@@ -16,8 +16,8 @@ from target_batch.commands.study import RehearsalTarget
 from target_batch.common.plain_text import wrapped
 from target_batch.config import files as configuration
 from target_batch.config.files import Wrong
-from target_batch.mapping.converters import InvalidValue
-from target_batch.mapping.converters.dates import instant, seconds_since_epoch
+from target_batch.mapping.dates import instant, seconds_since_epoch
+from target_batch.mapping.values import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

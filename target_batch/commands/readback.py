@@ -24,9 +24,9 @@ from target_batch.common.plain_text import counted
 from target_batch.common.redaction import clean
 from target_batch.common.storage import LocalFolder, folder_at
 from target_batch.ledger.held import scope_of, tag_of
-from target_batch.mapping.converters import InvalidValue
-from target_batch.mapping.converters.dates import looks_like_a_date, utc
+from target_batch.mapping.dates import looks_like_a_date, utc
 from target_batch.mapping.names import base_name
+from target_batch.mapping.values import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

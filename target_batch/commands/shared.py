@@ -14,7 +14,7 @@ from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
 from target_batch.config.files import NO_CONFIGURATION, Wrong
-from target_batch.mapping.settings_check import ready
+from target_batch.mapping.checks import ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

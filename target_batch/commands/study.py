@@ -13,7 +13,7 @@ from target_batch.common.properties import value_at
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.mapping.names import base_name
-from target_batch.mapping.times import own_time
+from target_batch.mapping.record import own_time
 from target_batch.singer.messages import Message, record_in
 from target_batch.sinks import IgnoringSink, StreamSink
 from target_batch.target import TargetBatch

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_batch.mapping.audiences import AudiencePlan, CohortPlan
+from target_batch.mapping.checks import foreign_references, idle_options
 from target_batch.mapping.events import EventPlan
 from target_batch.mapping.names import PlanRow
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.profiles import ProfilePlan
-from target_batch.mapping.schema_notes import foreign_references, idle_options
 from target_batch.mapping.segment import SegmentPlan
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from target_batch.config.settings import Settings
 
 __all__ = ["Plan", "PlanRow", "compile_plan"]
+
+_PLANS: dict[str, type[Plan]] = {"profiles": ProfilePlan, "events": EventPlan, "segment": SegmentPlan}
 
 
 def compile_plan(
@@ -39,18 +41,10 @@ def compile_plan(
         ConfigurationError: the stream's options name something that Batch does not accept, or leave out
             something that cannot be guessed safely.
     """
-    plan = _plan(route, schema, settings, {} if audience_names is None else audience_names)
-    plan.notes = (*idle_options(plan), *plan.notes, *foreign_references(plan))
-    return plan
-
-
-def _plan(route: Route, schema: dict[str, Any], settings: Settings, names: dict[str, str]) -> Plan:
     if route.kind == "audiences":
         kind = CohortPlan if route.options.as_attribute else AudiencePlan
-        return kind(route, schema, settings, names)
-    plans: dict[str, type[Plan]] = {
-        "profiles": ProfilePlan,
-        "events": EventPlan,
-        "segment": SegmentPlan,
-    }
-    return plans[route.kind](route, schema, settings)
+        plan: Plan = kind(route, schema, settings, {} if audience_names is None else audience_names)
+    else:
+        plan = _PLANS[route.kind](route, schema, settings)
+    plan.notes = (*idle_options(plan), *plan.notes, *foreign_references(plan))
+    return plan

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from target_batch.common.limits import STRING_LENGTH
 from target_batch.common.properties import ABSENT, NotAnObjectError, holds, reach, split, without
 from target_batch.common.reasons import Issue, Reason
-from target_batch.mapping.converters import SKIP, InvalidValue, PartlyInvalid
-from target_batch.mapping.converters.dates import utc
-from target_batch.mapping.converters.values import is_short
+from target_batch.mapping.dates import utc
 from target_batch.mapping.names import base_name
+from target_batch.mapping.values import SKIP, InvalidValue, PartlyInvalid, is_short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,10 +65,8 @@ def _opened(columns: Columns, record: Mapping[str, Any], issues: list[Issue]) ->
             value = reach(record, path)
         except NotAnObjectError:
             if columns.expects(path):
-                invalid = InvalidValue(
-                    Reason.SCHEMA_VIOLATION, "The path to it leads through a value that is not an object."
-                )
-                issues.append(columns.issue(path, None, invalid))
+                message = "The path to it leads through a value that is not an object."
+                issues.append(columns.issue(path, None, InvalidValue(Reason.SCHEMA_VIOLATION, message)))
             value = ABSENT
         found = without(found, path)
         if type(found.get(head)) is dict and columns.opened(head):
@@ -80,10 +77,7 @@ def _opened(columns: Columns, record: Mapping[str, Any], issues: list[Issue]) ->
 
 
 def _run(
-    columns: Columns,
-    steps: Mapping[str, Column],
-    record: Mapping[str, Any],
-    attributes: dict[str, Any],
+    columns: Columns, steps: Mapping[str, Column], record: Mapping[str, Any], attributes: dict[str, Any]
 ) -> list[Issue]:
     issues: list[Issue] = []
     for name, value in record.items():
@@ -134,10 +128,8 @@ def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, A
         for key in values.keys() - free.keys():
             winner, sent = taken[base_name(key)]
             if sent != values[key] and not free:
-                invalid = InvalidValue(
-                    Reason.NAME_COLLISION, f"`{winner}` of this record already feeds the name."
-                )
-                issues.append(columns.issue(name, record[name], invalid))
+                message = f"`{winner}` of this record already feeds the name."
+                issues.append(columns.issue(name, record[name], InvalidValue(Reason.NAME_COLLISION, message)))
                 break
         attributes.update(free)
         taken.update({base_name(key): (name, value) for key, value in free.items()})

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import LEARNED_NAMES
 from target_batch.common.reasons import Issue, Reason
-from target_batch.mapping.converters import SKIP, InvalidValue, PartlyInvalid
-from target_batch.mapping.converters.dates import as_sent, looks_like_a_date, utc
-from target_batch.mapping.converters.values import (
-    boolean,
-    boolean_in_text,
-    decimal_text,
-    integer,
-    integer_in_text,
-    is_short,
-    looks_like_a_url,
-    number,
-    number_in_text,
-    text,
-    typed,
-    url,
-)
-from target_batch.mapping.declared import ANYTHING, Schema
-from target_batch.mapping.names import AssignedNames, assign, base_name, lost, row
+from target_batch.mapping import values
+from target_batch.mapping.dates import as_sent, looks_like_a_date, utc
+from target_batch.mapping.declared import ANYTHING, RECOGNIZABLE, Schema
+from target_batch.mapping.names import AssignedNames, Excluded, PlanRow, assign, base_name, lost
+from target_batch.mapping.values import SKIP, InvalidValue, PartlyInvalid, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-    from typing import Protocol, TypeAlias
+    from typing import TypeAlias
 
-    from target_batch.mapping.converters import Convert
     from target_batch.mapping.declared import Declared
-    from target_batch.mapping.names import Container, Excluded, PlanRow
+    from target_batch.mapping.names import Container
+    from target_batch.mapping.values import Convert
 
     Fits: TypeAlias = Callable[[str], Any]
     """A quick test of text: true if it can be sent unchanged; false is inconclusive."""
@@ -42,24 +29,18 @@ if TYPE_CHECKING:
     """Batch's key (empty if the converter returns a dict of keys), the test for text that can be sent
     unchanged (None: no text can), the converter for other values, and the attributes that a null writes."""
 
-    class Dialect(Protocol):
-        """The differences between attributes of profiles, events and audience members."""
-
-        takes_objects: bool
-        """Whether an attribute can be an object."""
-
-        def column(self, target: AssignedNames, declared: Declared) -> Column:
-            """Return the column of a property."""
-            ...
+    Dialect: TypeAlias = Callable[[AssignedNames, Declared], Column]
+    """Returns the column of a property: attributes of profiles, events and audience members differ."""
 
 
 _WRAP_BY_FORMAT = {"date-time": "date", "date": "date", "uri": "url"}
-_BY_WRAP: dict[str, Convert] = {"date": utc, "url": url}
+_BY_WRAP: dict[str, Convert] = {"date": utc, "url": values.url}
 _FROM_TEXT: dict[str, Convert] = {
-    "number": number_in_text,
-    "integer": integer_in_text,
-    "boolean": boolean_in_text,
+    "number": values.number_in_text,
+    "integer": values.integer_in_text,
+    "boolean": values.boolean_in_text,
 }
+_OF_NUMBERS: dict[str, Convert] = {"number": values.number, "integer": values.integer}
 _TEXT = frozenset({"string"})
 _DECIMALS = frozenset({"singer.decimal", "x-singer.decimal"})
 """Formats with which SDK taps declare decimal numbers that they send as text."""
@@ -67,42 +48,30 @@ _DECIMALS = frozenset({"singer.decimal", "x-singer.decimal"})
 _FIRST_OF_HTTP = ("h", "H")
 
 
-class Step(NamedTuple):
-    """How one property is converted: Batch's key, the test for text sent unchanged, and the converter.
-
-    The key is empty if the converter returns keys together with values.
-    """
-
-    key: str
-    fits: Fits | None
-    convert: Convert
-
-
-def by_type(array: Convert, structure: Convert, truth: Convert = boolean) -> Mapping[type, Convert]:
+def by_type(array: Convert, structure: Convert, truth: Convert = values.boolean) -> Mapping[type, Convert]:
     """Return the converters by JSON type; only arrays, objects and booleans differ between dialects."""
-    scalars: dict[type, Convert] = {str: text, int: number, Decimal: number, float: number}
+    scalars: dict[type, Convert] = {str: values.text, **dict.fromkeys((int, Decimal, float), values.number)}
     return {**scalars, bool: truth, list: array, dict: structure}
 
 
-def step(target: AssignedNames, declared: Declared, converters: Mapping[type, Convert]) -> Step:
-    """Return how to convert a property: as its mapping says, otherwise as its SCHEMA says."""
+def column(target: AssignedNames, declared: Declared, converters: Mapping[type, Convert]) -> Column:
+    """Return the column of a property: as its mapping says, otherwise as its SCHEMA says; without nulls."""
     name, wrap = target.names[0], target.wrap
     if wrap in _FROM_TEXT:
         convert = _FROM_TEXT[wrap]
-        return Step(name, None, _then(convert, converters[bool]) if wrap == "boolean" else convert)
+        return name, None, _then(convert, converters[bool]) if wrap == "boolean" else convert, {}
     wrap = wrap or _WRAP_BY_FORMAT.get(declared.format or "")
     if wrap:
         is_moment = wrap == "date" and declared.format != "date" and admits_text(declared)
-        fits = as_sent if is_moment else None
-        return Step(f"{wrap}({name})", fits, checked(declared, _BY_WRAP[wrap]))
-    wraps = {_WRAP_BY_FORMAT[found] for found in declared.mixed if found in _WRAP_BY_FORMAT}
+        return f"{wrap}({name})", as_sent if is_moment else None, checked(declared, _BY_WRAP[wrap]), {}
+    wraps = {_WRAP_BY_FORMAT[found] for found in declared.formats if found in _WRAP_BY_FORMAT}
     if wraps:
-        return Step("", None, typed(declared, by_value(name, converters, wraps)))
-    if len(declared.kinds - {"integer"} if "number" in declared.kinds else declared.kinds) == 1:
-        return _single(name, declared, converters)
-    convert = any_of(converters)
-    fits = is_short if admits_text(declared) else None
-    return Step(name, fits, typed(declared, convert) if declared.kinds else convert)
+        return "", None, typed(declared, _by_value(name, converters, wraps)), {}
+    kinds = declared.kinds - {"integer"} if "number" in declared.kinds else declared.kinds
+    if len(kinds) == 1:
+        return _single(name, declared, next(iter(kinds)), converters)
+    fits = values.is_short if admits_text(declared) else None
+    return name, fits, typed(declared, _any_of(converters)), {}
 
 
 def admits_text(declared: Declared) -> bool:
@@ -122,10 +91,10 @@ def _then(convert: Convert, truth: Convert) -> Convert:
 
 def checked(declared: Declared, convert: Convert) -> Convert:
     """Return a text converter that rejects values contradicting the SCHEMA; at no cost for plain text."""
-    return convert if not declared.kinds or declared.kinds == _TEXT else typed(declared, convert)
+    return convert if declared.kinds == _TEXT else typed(declared, convert)
 
 
-def any_of(converters: Mapping[type, Convert]) -> Convert:
+def _any_of(converters: Mapping[type, Convert]) -> Convert:
     """Return a converter that picks one by the JSON type of each value."""
 
     def convert(value: Any) -> Any:
@@ -137,19 +106,17 @@ def any_of(converters: Mapping[type, Convert]) -> Convert:
     return convert
 
 
-def by_value(
-    name: str, converters: Mapping[type, Convert], wraps: Collection[str] = ("date", "url")
-) -> Convert:
+def _by_value(name: str, converters: Mapping[type, Convert], wraps: Collection[str]) -> Convert:
     """Return a converter that recognizes dates and URLs by their format; it returns key and value."""
-    plain = any_of(converters)
+    plain = _any_of(converters)
     dates, urls = "date" in wraps, "url" in wraps
 
     def convert(value: Any) -> Any:
         if type(value) is str:
             if dates and value[:1].isdigit() and looks_like_a_date(value):
                 return {f"date({name})": utc(value)}
-            if urls and value[:1] in _FIRST_OF_HTTP and looks_like_a_url(value):
-                return {f"url({name})": url(value)}
+            if urls and value[:1] in _FIRST_OF_HTTP and values.looks_like_a_url(value):
+                return {f"url({name})": values.url(value)}
         try:
             fit = plain(value)
         except PartlyInvalid as partly:
@@ -159,19 +126,14 @@ def by_value(
     return convert
 
 
-def _single(name: str, declared: Declared, converters: Mapping[type, Convert]) -> Step:
-    if "string" in declared.kinds:
-        if declared.format in _DECIMALS:
-            return Step(name, None, decimal_text)
-        return Step(name, is_short, text)
-    if "number" in declared.kinds:
-        return Step(name, None, number)
-    if "integer" in declared.kinds:
-        return Step(name, None, integer)
-    if "boolean" in declared.kinds:
-        return Step(name, None, converters[bool])
-    structure = list if "array" in declared.kinds else dict
-    return Step(name, None, converters[structure])
+def _single(name: str, declared: Declared, kind: str, converters: Mapping[type, Convert]) -> Column:
+    if declared.format in _DECIMALS:
+        return name, None, values.decimal_text, {}
+    if kind == "string":
+        return name, values.is_short, values.text, {}
+    if kind in _OF_NUMBERS:
+        return name, None, _OF_NUMBERS[kind], {}
+    return name, None, converters[{"boolean": bool, "array": list}.get(kind, dict)], {}
 
 
 class Columns(dict[str, "Column"]):
@@ -191,6 +153,7 @@ class Columns(dict[str, "Column"]):
         self.new_notes: list[str] = []
         self._dialect = dialect
         self._has_schema = properties is not None
+        self._undeclared = ANYTHING if schema else RECOGNIZABLE
         self._noted: set[str] = set()
         self._open: set[str] = set()
         schema, properties = schema or Schema({}), properties or {}
@@ -198,7 +161,6 @@ class Columns(dict[str, "Column"]):
         self.paths = tuple(name for name in container.mapping if "." in name and name not in properties)
         inside = {path: schema.at(path, properties) for path in self.paths}
         self._declared |= {path: declared for path, declared in inside.items() if declared is not None}
-        self._owners: dict[str, str] = {}
         self._targets: dict[str, AssignedNames] = {}
         self._rivals: dict[str, list[str]] = {}
         for name in container.mapping:
@@ -206,8 +168,7 @@ class Columns(dict[str, "Column"]):
         decisions, self._owners, sharing = assign(container, self._declared)
         for name, decision in decisions.items():
             self._add(name, decision)
-            note = self._turn(name, decision) if name in sharing else ""
-            self.rows.append(row(name, decision, self._declared[name], self[name][0], note))
+            self.rows.append(self._row(name, decision, self._turn(name) if name in sharing else ""))
         for name in sharing:
             self.contested[name] = self[name]
             self[name] = DEFERRED
@@ -244,7 +205,7 @@ class Columns(dict[str, "Column"]):
 
     def opened(self, head: str) -> bool:
         """Return whether only the parts of an object that `attributes` name are sent; adds a note once."""
-        if self._dialect.takes_objects or head in self.container.mapping:
+        if self.container.takes_objects or head in self.container.mapping:
             return False
         if head not in self._open:
             self._open.add(head)
@@ -290,15 +251,21 @@ class Columns(dict[str, "Column"]):
     def _add(self, name: str, decision: AssignedNames | Excluded) -> None:
         if isinstance(decision, AssignedNames):
             self._targets[name] = decision
-            self[name] = self._dialect.column(decision, self._declared.get(name, ANYTHING))
+            self[name] = self._dialect(decision, self._declared.get(name, self._undeclared))
         else:
             self[name] = ("", None, refuse(decision), {})
 
-    def _turn(self, name: str, decision: AssignedNames | Excluded) -> str:
+    def _row(self, name: str, decision: AssignedNames | Excluded, note: str = "") -> PlanRow:
+        path, type_ = self.container.path + name, self._declared.get(name, ANYTHING).label
+        if isinstance(decision, Excluded):
+            return PlanRow(path, None, type_, decision.reason, decision.note)
+        return PlanRow(path, self[name][0] or ", ".join(decision.names), type_, note=note)
+
+    def _turn(self, name: str) -> str:
         """Return a note on when a property that shares a native is sent; empty if it comes first."""
-        wanted = decision.names if isinstance(decision, AssignedNames) else ()
-        before = dict.fromkeys(self._owners[one] for one in wanted if self._owners[one] != name)
-        listed = " and ".join(f"`{first}`" for first in before)
+        owners = dict.fromkeys(self._owners[wanted] for wanted in self._targets[name].names)
+        before = [f"`{owner}`" for owner in owners if owner != name]
+        listed = " and ".join(before)
         return f"sent where {listed} has no value" if before else ""
 
     def _compare(self, name: str, target: AssignedNames) -> None:
@@ -313,10 +280,10 @@ class Columns(dict[str, "Column"]):
         if name in self._noted or len(self._noted) > LEARNED_NAMES:
             return
         self._noted.add(name)
-        found = row(self.container.path + name, decision, ANYTHING, self[name][0])
-        self.rows.append(found)
-        if self._has_schema and not self.container.is_silent(name, decision):
-            fate = f"sent as `{found.target}` by its JSON type" if found.target else found.note
+        row = self._row(name, decision)
+        self.rows.append(row)
+        if self._has_schema and (row.target or row.reason) and name not in self.container.mapping:
+            fate = f"sent as `{row.target}` by its JSON type" if row.target else row.note
             self.new_notes.append(f"Property `{name}` is not in the SCHEMA: {fate}.")
 
 
@@ -324,7 +291,7 @@ def refuse(decision: Excluded) -> Convert:
     """Return the converter of an excluded property: it rejects values, or skips them if it has no reason."""
     reason, note = decision.reason, decision.note
     if reason is None:
-        return nothing
+        return _nothing
 
     def refused(_: Any) -> Any:
         raise InvalidValue(reason, f"Not sent: {note}.")
@@ -332,10 +299,9 @@ def refuse(decision: Excluded) -> Convert:
     return refused
 
 
-def nothing(_: Any) -> Any:
-    """Return `SKIP`: the converter of a property that feeds nothing."""
+def _nothing(_: Any) -> Any:
     return SKIP
 
 
-DEFERRED: Column = ("", None, nothing, {})
+DEFERRED: Column = ("", None, _nothing, {})
 """The column of a contested property, which is converted after the rest of the record."""

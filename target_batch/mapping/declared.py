@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -42,11 +42,6 @@ class Declared:
         return None
 
     @property
-    def mixed(self) -> frozenset[str]:
-        """The possible formats of text, if `format` is None."""
-        return frozenset() if self.format else frozenset(found for found in self.formats if found)
-
-    @property
     def label(self) -> str:
         """The type in words, for a printed plan."""
         if not self.kinds:
@@ -74,6 +69,9 @@ class Declared:
 ANYTHING = Declared()
 """The declaration of a property that the schema does not describe."""
 
+RECOGNIZABLE = Declared(formats=frozenset({None, "date-time", "uri"}))
+"""The declaration of a property without any SCHEMA: dates and URLs are recognized by their format."""
+
 DEEPEST_REFERENCE: Final = 32
 """Maximum nesting of references and unions; anything deeper counts as undeclared."""
 
@@ -94,7 +92,7 @@ class Schema:
     def declared(self, schema: Any) -> Declared:
         """Return what a property's `type`, `format`, `anyOf`, `oneOf`, `allOf` and `$ref` declare."""
         found = self._read(schema, 0)
-        return found if self._typed else Declared(frozenset(), found.formats, found.properties)
+        return found if self._typed else replace(found, kinds=frozenset())
 
     def at(self, path: str, properties: Mapping[str, Any]) -> Declared | None:
         """Return the declaration of the value at a path, or None if the SCHEMA has no such path."""
@@ -123,24 +121,20 @@ class Schema:
 
     def _either(self, options: list[Any], depth: int) -> Declared:
         branches = [self._read(option, depth) for option in options if not _is_null(option)]
-        properties: dict[str, Any] = {}
-        for branch in branches:
-            properties.update(branch.properties)
+        properties = {name: said for branch in branches for name, said in branch.properties.items()}
         if not all(branch.kinds for branch in branches):
-            return Declared(frozenset(), frozenset(), properties)
+            return Declared(properties=properties)
         kinds = frozenset(kind for branch in branches for kind in branch.kinds)
-        formats = frozenset(found for branch in branches for found in branch.formats)
-        return Declared(kinds, formats, properties)
+        return Declared(kinds, frozenset(one for branch in branches for one in branch.formats), properties)
 
     def _referred(self, reference: Any) -> Any:
         """Return the schema behind a reference inside the SCHEMA, such as `#/definitions/address`."""
-        found: Any = self._root
+        found: Any = None
         if isinstance(reference, str) and reference.startswith("#"):
+            found = self._root
             for step in reference[1:].split("/")[1:]:
                 name = unquote(step).replace("~1", "/").replace("~0", "~")
                 found = found.get(name) if isinstance(found, dict) else None
-        else:
-            found = None
         if found is None and str(reference) not in self.foreign:
             self.foreign.append(str(reference))
         return found
@@ -148,10 +142,13 @@ class Schema:
 
 def _own(schema: dict[str, Any]) -> Declared:
     """Return what a schema declares itself, apart from its references."""
-    kinds = _types(schema.get("type"))
-    properties = schema.get("properties")
-    formats = {_text(schema.get("format"))} if "string" in kinds or "format" in schema else set()
-    return Declared(frozenset(kinds), frozenset(formats), properties if isinstance(properties, dict) else {})
+    types, text_format, properties = schema.get("type"), schema.get("format"), schema.get("properties")
+    listed = types if isinstance(types, list) else [types]
+    kinds = frozenset(name for name in listed if isinstance(name, str) and name != "null")
+    formats: frozenset[str | None] = frozenset()
+    if "string" in kinds or "format" in schema:
+        formats = frozenset([text_format if isinstance(text_format, str) else None])
+    return Declared(kinds, formats, properties if isinstance(properties, dict) else {})
 
 
 def _common(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
@@ -185,12 +182,3 @@ def zero_or_one(value: Any) -> bool | None:
     if type(value) in {int, float, Decimal} and is_whole(value) and value in {0, 1}:
         return bool(value)
     return None
-
-
-def _types(names: Any) -> set[str]:
-    listed = names if isinstance(names, list) else [names]
-    return {name for name in listed if isinstance(name, str)} - {"null"}
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

@@ -1,34 +1,60 @@
-"""Plan for `events` streams: a flat record becomes one event in a profile update."""
+"""Plan for `events` streams, and the attribute rules for events: objects up to three levels deep."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from target_batch.common.errors import ConfigurationError
-from target_batch.common.limits import EVENT_ATTRIBUTES, EVENT_BYTES
+from target_batch.common.limits import (
+    ARRAY_ITEMS,
+    EVENT_ATTRIBUTES,
+    EVENT_BYTES,
+    EVENT_DEPTH,
+    LABEL_LENGTH,
+    TAG_LENGTH,
+    TAGS_PER_EVENT,
+)
 from target_batch.common.operations import ProfileUpdate
 from target_batch.common.properties import find, shown
-from target_batch.common.reasons import Reason
+from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
+from target_batch.mapping import natives
 from target_batch.mapping.application import cut, fill
-from target_batch.mapping.columns import Columns
-from target_batch.mapping.converters import InvalidValue
+from target_batch.mapping.checks import notes, surplus
+from target_batch.mapping.columns import Columns, by_type, column
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.names import Container, attribute_namer, event_namer, is_name
-from target_batch.mapping.objects import RESERVED, EventDialect
+from target_batch.mapping.names import Container, is_name
 from target_batch.mapping.plan import Plan
-from target_batch.mapping.schema_notes import notes, surplus
-from target_batch.mapping.times import FLAT_NAMES, event_time, own_time
+from target_batch.mapping.record import FLAT_NAMES, event_time, own_time
+from target_batch.mapping.values import (
+    InvalidValue,
+    PartlyInvalid,
+    contradiction,
+    encodable,
+    is_short,
+    is_short_line,
+    limited,
+    one_line,
+    strings,
+    texts,
+    too_long,
+    typed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from target_batch.common.operations import Operation
-    from target_batch.common.reasons import Issue
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
+    from target_batch.mapping.columns import Column
+    from target_batch.mapping.declared import Declared, Schema
+    from target_batch.mapping.names import AssignedNames
+    from target_batch.mapping.values import Convert
 
 DEFAULT_NAME_PROPERTIES = ("event", "event_name")
 
@@ -36,6 +62,116 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _SURELY_SMALL = 3_500
 """Up to this many characters are always within the limit: JSON needs at most 6 bytes for each."""
 _SMALL_INTEGER = 64
+_STRUCTURES = (frozenset({"array"}), frozenset({"object"}))
+
+
+class EventDialect:
+    """The rules for attributes of events; nulls are not sent. Of a plan's rules, objects have the naming."""
+
+    def __init__(self, rules: Container, schema: Schema | None = None, depth: int = 1) -> None:
+        self._rules = Container(rules.stream, rules.naming)
+        self._schema = schema
+        self._depth = depth
+
+    def __call__(self, target: AssignedNames, declared: Declared) -> Column:
+        """Return the column of a property."""
+        name = target.names[0]
+        if name in natives.OF_EVENTS:
+            return name, None, _label if name == "$label" else _tags, {}
+        key, fits, convert, on_null = column(target, declared, self._converters(declared.properties))
+        if declared.kinds in _STRUCTURES:
+            convert = typed(declared, convert)
+        return key, is_short_line if fits is is_short else fits, _in_one_line(convert), on_null
+
+    def _converters(self, properties: Mapping[str, Any]) -> Mapping[type, Convert]:
+        is_too_deep = self._depth > EVENT_DEPTH
+        declared_inside = self._inside(properties) if properties and not is_too_deep else None
+
+        def nested(value: Any) -> Any:
+            is_array = type(value) is list
+            if is_too_deep:
+                what = "array of objects" if is_array else "object"
+                raise InvalidValue(Reason.TOO_DEEP, f"An {what} more than {EVENT_DEPTH} levels deep.")
+            return (_many if is_array else _one)(declared_inside or self._undeclared, value)
+
+        def array(value: list[Any]) -> Any:
+            return nested(value) if any(type(item) is dict for item in value) else strings(value)
+
+        return by_type(array, nested)
+
+    def _inside(self, properties: Mapping[str, Any] | None) -> Columns:
+        dialect = EventDialect(self._rules, self._schema, self._depth + 1)
+        return Columns(self._rules, dialect, properties, self._schema)
+
+    @cached_property
+    def _undeclared(self) -> Columns:
+        """The columns of all undeclared objects one level down."""
+        return self._inside(None)
+
+
+def _one(columns: Columns, value: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an object's attributes, or None if there are none."""
+    attributes: dict[str, Any] = {}
+    issues = fill(columns, value, attributes)
+    if len(attributes) > EVENT_ATTRIBUTES:
+        issues += cut(columns, value, attributes, EVENT_ATTRIBUTES)
+    if issues:
+        raise PartlyInvalid(attributes or None, issues)
+    return attributes or None
+
+
+def _many(columns: Columns, items: list[Any]) -> list[dict[str, Any]] | None:
+    """Return at most 25 objects without nulls and empty ones, or None if nothing is left."""
+    objects = [item for item in items if item is not None]
+    if not all(type(item) is dict for item in objects):
+        raise InvalidValue(Reason.INVALID_ARRAY, "The array mixes objects and other values.")
+    issues: list[Issue] = []
+    found: list[dict[str, Any]] = []
+    for item in limited(objects, ARRAY_ITEMS) or ():
+        try:
+            kept = _one(columns, item)
+        except PartlyInvalid as partly:
+            issues += partly.issues
+            kept = partly.value
+        if kept:
+            found.append(kept)
+    if issues:
+        raise PartlyInvalid(found or None, issues)
+    return found or None
+
+
+def _label(value: Any) -> str | None:
+    """Return an event's `$label`: text of at most 200 characters [sdk]; None if empty."""
+    if type(value) is not str:
+        raise contradiction("string", value)
+    if len(value) > LABEL_LENGTH:
+        raise too_long("label", LABEL_LENGTH)
+    return encodable(one_line(value)) or None
+
+
+def _tags(value: Any) -> list[str] | None:
+    """Return an event's `$tags`: at most 10 strings of at most 64 characters [sdk]."""
+    if type(value) is not list:
+        raise contradiction("array", value)
+    found = texts(value)
+    if any(len(tag) > TAG_LENGTH for tag in found):
+        raise too_long("tag", TAG_LENGTH)
+    found = [one_line(tag) for tag in found]
+    return limited(found, TAGS_PER_EVENT)
+
+
+def _in_one_line(convert: Convert) -> Convert:
+    """Return a converter that also rejects text invalid in events: with line breaks or only whitespace."""
+
+    def converted(value: Any) -> Any:
+        fit = convert(value)
+        for found in fit.values() if type(fit) is dict and type(value) is not dict else (fit,):
+            for text in found if type(found) is list else (found,):
+                if type(text) is str:
+                    one_line(text)
+        return fit
+
+    return converted
 
 
 class EventPlan(Plan):
@@ -45,31 +181,20 @@ class EventPlan(Plan):
 
     def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
         super().__init__(route, schema, settings)
-        self._name_of = event_namer(settings.attribute_naming)
-        self._late_as_now = settings.late_events == "now"
         self._fixed, self._name_property = self._find_name()
         excluded = self.not_attributes
         if self._name_property:
             excluded[self._name_property] = "the event's name"
         self._time_is_known = self.time_names is not FLAT_NAMES
-        if self.properties and not (self._time_is_known or self._late_as_now):
+        if self.properties and not (self._time_is_known or self.late_as_now):
             raise _without_time(route.stream, [name for name in self.properties if name not in excluded])
         if self._time_is_known:
             excluded[self.time_names[0]] = "the event's time"
-        container = Container(
-            stream=route.stream,
-            naming=attribute_namer(settings.attribute_naming),
-            mapping=route.options.attributes,
-            only_mapped=route.options.only_mapped,
-            excluded=excluded,
-            reserved=RESERVED,
-        )
-        self.columns = Columns(
-            container, EventDialect(route.stream, container.naming, self.schema), self.properties, self.schema
-        )
+        container = replace(self.rules, excluded=excluded, reserved=natives.OF_EVENTS, takes_objects=True)
+        self.columns = Columns(container, EventDialect(self.rules, self.schema), self.properties, self.schema)
         self.notes = (
             *notes(self.columns),
-            *surplus(self.columns, EVENT_ATTRIBUTES, RESERVED),
+            *surplus(self.columns, EVENT_ATTRIBUTES),
             *self._own_notes(),
         )
 
@@ -81,7 +206,7 @@ class EventPlan(Plan):
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
         """Return a profile update with the record's event."""
         name = self._fixed or self._named(record)
-        time = event_time(record, self.time_names, now, late_as_now=self._late_as_now)
+        time = event_time(record, self.time_names, now, late_as_now=self.late_as_now)
         if not self._time_is_known:
             used, _ = own_time(record, self.time_names)
             record = {key: value for key, value in record.items() if key != used}
@@ -92,23 +217,20 @@ class EventPlan(Plan):
         name = self._name_property
         if not self.properties and name not in record:
             name = find(DEFAULT_NAME_PROPERTIES, record) or name
-        return event_name(record.get(name), name, self._name_of)
+        return event_name(record.get(name), name, self.event_naming)
 
     def _find_name(self) -> tuple[str, str]:
         """Return the fixed name and the property that holds the name; one of the two is empty."""
         options = self.route.options
         if options.event is not None:
             return self._checked("event", options.event), ""
-        if options.event_property:
-            return "", options.event_property
-        if not self.properties:
-            return "", DEFAULT_NAME_PROPERTIES[0]
-        if name := find(DEFAULT_NAME_PROPERTIES, self.properties):
-            return "", name
+        name = options.event_property or find(DEFAULT_NAME_PROPERTIES, self.properties)
+        if name or not self.properties:
+            return "", name or DEFAULT_NAME_PROPERTIES[0]
         return self._checked("event_property", self.route.stream), ""
 
     def _checked(self, option: str, text: str) -> str:
-        name = self._name_of(text)
+        name = self.event_naming(text)
         if not is_name(name):
             raise ConfigurationError(
                 f"Stream '{self.route.stream}': its name cannot be made a valid event name (1 to 30 of a-z, "
@@ -167,7 +289,7 @@ def build(
     attributes: dict[str, Any] = {}
     issues = fill(columns, container, attributes)
     if len(attributes) > EVENT_ATTRIBUTES:
-        counted = [key for key in attributes if key not in RESERVED]
+        counted = [key for key in attributes if key not in natives.OF_EVENTS]
         issues += cut(columns, container, attributes, EVENT_ATTRIBUTES, among=counted)
     event: dict[str, Any] = {"name": name}
     if time is not None:

@@ -5,25 +5,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.limits import CACHED_VALUES, NAME_LENGTH
+from target_batch.common.properties import words
 from target_batch.common.reasons import Reason
 from target_batch.mapping import natives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Literal
-
-    from target_batch.mapping.declared import Declared
 
 _VALID = re.compile(rf"[a-z0-9_]{{1,{NAME_LENGTH}}}").fullmatch
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_BETWEEN_WORDS = re.compile(r"[^a-z0-9]+")
 _OUTSIDE = re.compile(r"[^a-z0-9_]")
 _BASIC_PLANE = "\uffff"
 _TYPED = re.compile(r"(?:date|url)\((.*)\)", re.DOTALL).fullmatch
+_WRAPPED = re.compile(r"(date|url|number|integer|boolean)\((.*)\)").fullmatch
 
 
 def is_name(name: str) -> bool:
@@ -37,10 +34,7 @@ def snake_case(name: str) -> str:
 
     The result may still be empty or too long: check it with `is_name`.
     """
-    if _VALID(name):
-        return name
-    words = _WORD_START.sub("_", transliterated(name)).lower()
-    return _BETWEEN_WORDS.sub("_", words).strip("_")
+    return name if _VALID(name) else "_".join(words(transliterated(name)))
 
 
 @lru_cache(maxsize=CACHED_VALUES)
@@ -60,16 +54,6 @@ def segment_event_name(name: str) -> str:
     return peer if _VALID(peer) else snake_case(name)
 
 
-def attribute_namer(naming: Literal["snake_case", "segment"]) -> Callable[[str], str]:
-    """Return the naming rule for attributes under the setting `attribute_naming`."""
-    return segment_name if naming == "segment" else snake_case
-
-
-def event_namer(naming: Literal["snake_case", "segment"]) -> Callable[[str], str]:
-    """Return the naming rule for events under the setting `attribute_naming`."""
-    return segment_event_name if naming == "segment" else snake_case
-
-
 def base_name(attribute: str) -> str:
     """Return the name inside `date(name)` or `url(name)`, or the name itself."""
     typed = _TYPED(attribute)
@@ -83,9 +67,6 @@ def transliterated(name: str) -> str:
     from anyascii import anyascii  # noqa: PLC0415 - its tables are loaded only if a name needs them
 
     return anyascii(name)
-
-
-_WRAPPED = re.compile(r"(date|url|number|integer|boolean)\((.*)\)").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +116,8 @@ class Container:
     """Why no property can be sent from here, not even an explicitly mapped one."""
     path: str = ""
     """The prefix of every property's path, such as `traits.`."""
+    takes_objects: bool = False
+    """Whether an attribute can be an object."""
 
     def decide(self, name: str) -> AssignedNames | Excluded:
         """Return what the property feeds, or why it feeds nothing.
@@ -145,17 +128,12 @@ class Container:
         mapped = self.mapping.get(name, "")
         if mapped is None:
             return Excluded("the stream's `attributes` leave it out")
-        target = self._explicit(name, mapped) if mapped else self._default(name)
+        target = self._explicit(name, mapped.strip()) if mapped else self._default(name)
         if isinstance(target, AssignedNames) and self.refusal:
             return self.refusal
         if isinstance(target, AssignedNames) and not self.muted.isdisjoint(target.names):
             return Excluded("the setting `consent` is `ignore`")
         return target
-
-    def is_silent(self, name: str, decision: AssignedNames | Excluded) -> bool:
-        """Return whether a property outside the SCHEMA needs no note to the user."""
-        wanted = isinstance(decision, AssignedNames) or decision.reason is not None
-        return not wanted or name in self.mapping
 
     def order(self, target: AssignedNames) -> tuple[bool, int, bool, str]:
         """Return the sort key that decides which of several properties gets a name.
@@ -169,7 +147,8 @@ class Container:
         return (not target.explicit, place, (target.property,) != target.names, target.property)
 
     def _explicit(self, name: str, mapped: str) -> AssignedNames:
-        wrap, batch_name = _taken_apart(mapped.strip())
+        wrapped = _WRAPPED(mapped)
+        wrap, batch_name = (wrapped[1], wrapped[2].strip()) if wrapped else (None, mapped)
         if not (is_name(batch_name) or (not wrap and batch_name in self.reserved)):
             allowed = ", ".join(sorted(self.reserved)) or "none"
             raise ConfigurationError(
@@ -180,15 +159,11 @@ class Container:
         return AssignedNames(name, (batch_name,), wrap, explicit=True)
 
     def _default(self, name: str) -> AssignedNames | Excluded:
-        if is_bookkeeping(name):
-            return Excluded("bookkeeping of the pipeline")
-        if name in self.excluded:
-            return Excluded(self.excluded[name])
-        if self.only_mapped:
-            return Excluded("not named in the stream's `attributes`")
-        return self._by_name(name)
-
-    def _by_name(self, name: str) -> AssignedNames | Excluded:
+        note = "bookkeeping of the pipeline" if is_bookkeeping(name) else self.excluded.get(name)
+        if note is None and self.only_mapped:
+            note = "not named in the stream's `attributes`"
+        if note is not None:
+            return Excluded(note)
         if name in self.reserved:
             return AssignedNames(name, (name,))
         names = self.natives.get(name if self.exact else snake_case(name))
@@ -198,11 +173,6 @@ class Container:
         if not is_name(batch_name):
             return Excluded("no Batch name can be made of it", Reason.INVALID_NAME)
         return AssignedNames(name, (batch_name,))
-
-
-def _taken_apart(mapped: str) -> tuple[str | None, str]:
-    wrapped = _WRAPPED(mapped)
-    return (wrapped[1], wrapped[2].strip()) if wrapped else (None, mapped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,22 +190,17 @@ class PlanRow:
     note: str = ""
 
 
-class Assignments(NamedTuple):
-    """The names that the properties of a schema feed, and the properties that share one."""
-
-    decisions: dict[str, AssignedNames | Excluded]
-    owners: dict[str, str]
-    """Batch name → the property that feeds it, or the first of those that share it."""
-
-    sharing: tuple[str, ...]
-    """Properties that share a native; in each record, the first one with a value is sent."""
-
-
-def assign(container: Container, properties: Iterable[str]) -> Assignments:
+def assign(
+    container: Container, properties: Iterable[str]
+) -> tuple[dict[str, AssignedNames | Excluded], dict[str, str], tuple[str, ...]]:
     """Decide what each property feeds.
 
-    Several properties may share a native, such as `language` and `locale`. Any other name belongs to one
-    property; others that would feed it are left out.
+    Several properties may share a native, such as `language` and `locale`: in each record, the first one
+    with a value is sent. Any other name belongs to one property; others that would feed it are left out.
+
+    Returns:
+        The decisions; Batch name → the property that feeds it, or the first of those that share it; and the
+        properties that share a native.
     """
     decisions = {name: container.decide(name) for name in properties}
     targets = [decision for decision in decisions.values() if isinstance(decision, AssignedNames)]
@@ -250,19 +215,10 @@ def assign(container: Container, properties: Iterable[str]) -> Assignments:
                 sharing |= {first: None, target.property: None}
             else:
                 decisions[target.property] = lost(target, owners)
-    return Assignments(decisions, owners, tuple(sharing))
+    return decisions, owners, tuple(sharing)
 
 
 def lost(target: AssignedNames, owners: Mapping[str, str]) -> Excluded:
     """Return the decision for a property whose names are all taken."""
     name = target.names[0]
     return Excluded(f"`{owners[name]}` feeds `{name}` already", Reason.NAME_COLLISION)
-
-
-def row(
-    name: str, decision: AssignedNames | Excluded, declared: Declared, key: str, note: str = ""
-) -> PlanRow:
-    """Return the line of a printed plan for one property."""
-    if isinstance(decision, Excluded):
-        return PlanRow(name, None, declared.label, decision.reason, decision.note)
-    return PlanRow(name, key or ", ".join(decision.names), declared.label, note=note)

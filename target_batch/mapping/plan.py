@@ -1,69 +1,40 @@
-"""The base of all plans: the custom ID, deletion marks, checks before the mapping, and warnings."""
+"""The base of all plans: the checks before the mapping, the rules for names, and warnings."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-from target_batch.common.operations import Ignored, Rejected, spellings_of
-from target_batch.common.properties import letters, matching
-from target_batch.common.reasons import Issue, Reason
-from target_batch.mapping.converters import InvalidValue
+import msgspec
+
+from target_batch.common.operations import Rejected, spellings_of
+from target_batch.common.reasons import Issue
+from target_batch.mapping import natives
 from target_batch.mapping.declared import Schema
-from target_batch.mapping.identity import Identity
-from target_batch.mapping.times import Replay, time_names
+from target_batch.mapping.names import Container, segment_event_name, segment_name, snake_case
+from target_batch.mapping.record import DELETED, DeletionMarks, Identity, Replay, own_time, time_names
+from target_batch.mapping.values import InvalidValue
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from target_batch.common.operations import Operation
+    from target_batch.common.operations import Operation, ProfileUpdate
     from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
     from target_batch.mapping.columns import Columns
     from target_batch.mapping.names import PlanRow
 
-DELETED_AT: Final = "_sdc_deleted_at"
-MARKS: Final = (DELETED_AT, "_sdc_lsn_deleted_at", "_ab_cdc_deleted_at", "_fivetran_deleted")
-"""The deletion marks of Singer taps, Airbyte and Fivetran."""
+OF_THE_PIPELINE: Final = ("_sdc_", "_batch_reject")
+"""Prefixes of properties that a tap or this target adds; their values change each time a record is read."""
 
-_NOT_DELETED: Final = frozenset({"", "0", "f", "false", "n", "no"})
-_LETTERS: Final = frozenset(map(letters, MARKS))
-
-
-class DeletionMarks:
-    """The properties that mark a record as deleted: the option `deleted_at` and the common ones."""
-
-    def __init__(self, chosen: str | None, properties: Collection[str]) -> None:
-        known = [*matching(MARKS, properties), *([chosen] if chosen else [])]
-        self.announced: frozenset[str] = frozenset(known)
-        """The marks in the SCHEMA, and the option."""
-        self.names: tuple[str, ...] = tuple(dict.fromkeys((*known, *MARKS)))
-        """All marks checked in a record."""
-        self._by_words = not properties
-
-    def on(self, record: Mapping[str, Any]) -> bool:
-        """Return whether one of the marks is set, to a time or true; empty and false do not count."""
-        if not record.keys().isdisjoint(self.names) and any(_is_set(record.get(name)) for name in self.names):
-            return True
-        if self._by_words:  # without a SCHEMA, other spellings are found only in the record
-            return any(letters(name) in _LETTERS and _is_set(record[name]) for name in record)
-        return False
-
-
-def _is_set(value: Any) -> bool:
-    if type(value) is str:
-        return value.strip().lower() not in _NOT_DELETED
-    return value is not None and not (type(value) in {bool, int, float, Decimal} and not value)
-
-
-DELETED = Ignored(Reason.DELETED_AT_SOURCE.code)
+_encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 
 
 class Plan:
     """The mapping of a stream's records under one SCHEMA; called with each record.
 
-    `custom_id` locates the custom ID, `notes` are the warnings for the SCHEMA message, and
-    `rows` describe the plan, one line per property.
+    `custom_id` locates the custom ID, `rules` are what all kinds have in common in naming properties,
+    `notes` are the warnings for the SCHEMA message, and `rows` describe the plan, one line per property.
     """
 
     ignores_deleted = True
@@ -71,6 +42,9 @@ class Plan:
 
     makes_events = False
     """Whether a record may become an event, which must not be sent twice."""
+
+    deciding: tuple[str, ...] = ()
+    """Properties, besides the custom ID, that decide what a record means."""
 
     columns: Columns
     """The columns of the properties that become attributes."""
@@ -83,6 +57,16 @@ class Plan:
         self.custom_id = Identity(route.custom_id, self.properties)
         self.deletion = DeletionMarks(route.options.deleted_at, self.properties)
         self.time_names = time_names(route.options.time, self.properties)
+        self.late_as_now = settings.late_events == "now"
+        self.names_as_segment = settings.attribute_naming == "segment"
+        self.event_naming = segment_event_name if self.names_as_segment else snake_case
+        self.rules = Container(
+            stream=route.stream,
+            naming=segment_name if self.names_as_segment else snake_case,
+            mapping=route.options.attributes,
+            only_mapped=route.options.only_mapped,
+            muted=frozenset(natives.CONSENTS if settings.consent == "ignore" else ()),
+        )
         self._replay = Replay(settings.replay) if settings.replay else None
         self.notes: tuple[str, ...] = ()
 
@@ -120,12 +104,12 @@ class Plan:
     @property
     def identity(self) -> tuple[str, ...]:
         """The paths without which a record would refer to another person or mean something else."""
-        return (self.route.custom_id,)
+        return (self.route.custom_id, *self.deciding)
 
     @property
     def essential(self) -> frozenset[str]:
         """The top-level properties without which a record cannot be sent, or not correctly."""
-        return frozenset({self.custom_id.property, *self.deletion.names})
+        return frozenset({self.custom_id.property, *self.deciding, *self.deletion.names})
 
     @property
     def rows(self) -> tuple[PlanRow, ...]:
@@ -134,8 +118,6 @@ class Plan:
 
     def take_new_notes(self) -> tuple[str, ...]:
         """Return the notes since the last call, such as on properties missing from the SCHEMA."""
-        if not self.columns.new_notes:
-            return ()
         new_notes = tuple(self.columns.new_notes)
         self.columns.new_notes.clear()
         return new_notes
@@ -159,6 +141,21 @@ class Plan:
             return self.custom_id.of(record)
         except InvalidValue:
             return None
+
+    def event_identity(self, update: ProfileUpdate, record: Mapping[str, Any], keys: Iterable[str]) -> bytes:
+        """Return 16 bytes that are the same each time the same event is read.
+
+        They are a hash of the stream, the custom ID, the event's name and own time, and the record's `keys`
+        except the custom ID; without keys, or if one is null, of the whole record. The name and the time are
+        included so that no event is lost if the key is not unique.
+        """
+        values: list[Any] = [record.get(key) for key in keys if key != self.custom_id.property]
+        if not values or None in values:
+            values = [{name: value for name, value in record.items() if not name.startswith(OF_THE_PIPELINE)}]
+        name = update.events[0]["name"]
+        _, time = own_time(record, self.time_names)
+        identity = _encode([self.route.stream, update.custom_id, name, time, values])
+        return blake2b(identity, digest_size=16).digest()
 
     def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:  # noqa: ARG002
         """Return the rejection of a record that cannot be sent at all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY
@@ -9,12 +10,10 @@ from target_batch.common.operations import NO_EVENTS, ProfileUpdate
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping import natives
 from target_batch.mapping.application import cut, fill
-from target_batch.mapping.columns import Columns, admits_text, by_type, by_value, checked, step
-from target_batch.mapping.converters.arrays import whole_or_change
-from target_batch.mapping.converters.values import typed
-from target_batch.mapping.names import Container, attribute_namer
+from target_batch.mapping.checks import notes, surplus
+from target_batch.mapping.columns import Columns, admits_text, by_type, checked, column
 from target_batch.mapping.plan import Plan
-from target_batch.mapping.schema_notes import notes, surplus
+from target_batch.mapping.values import typed, whole_or_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,27 +31,19 @@ CONVERTERS = by_type(whole_or_change, whole_or_change)
 class ProfileDialect:
     """The rules for attributes of profiles."""
 
-    takes_objects = False
-
-    def __init__(self, settings: Settings, *, schemaless: bool = False) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._schemaless = schemaless
 
-    def column(self, target: AssignedNames, declared: Declared) -> Column:
+    def __call__(self, target: AssignedNames, declared: Declared) -> Column:
         """Return the column of a property."""
-        if target.names[0] in natives.NAMES:
-            return self._native(target, declared)
         name = target.names[0]
-        if self._schemaless and not target.wrap:
-            return "", None, by_value(name, CONVERTERS), self._on_null(name)
-        key, fits, convert = step(target, declared, CONVERTERS)
-        return key, fits, convert, self._on_null(key or name)
-
-    def _native(self, target: AssignedNames, declared: Declared) -> Column:
+        if name not in natives.NAMES:
+            key, fits, convert, _ = column(target, declared, CONVERTERS)
+            return key, fits, convert, self._on_null(key or name)
         convert = natives.native_converter(target.names, self._settings, locale=target.locale)
-        if target.names[0] in natives.CONSENTS:
-            return target.names[0], None, typed(declared, convert), {}
-        key = "" if target.locale else target.names[0]
+        if name in natives.CONSENTS:
+            return name, None, typed(declared, convert), {}
+        key = "" if target.locale else name
         fits = natives.FITS.get(key) if admits_text(declared) else None
         return key, fits, checked(declared, convert), self._on_null(*target.names)
 
@@ -70,27 +61,17 @@ def within_limits(columns: Columns, record: Mapping[str, Any], attributes: dict[
     return issues + cut(columns, record, attributes, ATTRIBUTES_PER_ENTRY)
 
 
-def muted(settings: Settings) -> frozenset[str]:
-    """Return the natives that the setting `consent` excludes."""
-    return frozenset(natives.CONSENTS if settings.consent == "ignore" else ())
-
-
 class ProfilePlan(Plan):
     """The plan of a `profiles` stream."""
 
     def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
         super().__init__(route, schema, settings)
-        segment_names = settings.attribute_naming == "segment"
-        container = Container(
-            stream=route.stream,
-            naming=attribute_namer(settings.attribute_naming),
-            mapping=route.options.attributes,
-            only_mapped=route.options.only_mapped,
+        container = replace(
+            self.rules,
             excluded=self.not_attributes,
             natives=natives.BY_PROPERTY,
             reserved=natives.NAMES,
-            exact=segment_names,
-            muted=muted(settings),
+            exact=self.names_as_segment,
         )
         self.columns = Columns(container, ProfileDialect(settings), self.properties, self.schema)
         self.notes = (*notes(self.columns), *surplus(self.columns, ATTRIBUTES_PER_ENTRY))

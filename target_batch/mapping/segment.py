@@ -11,14 +11,13 @@ from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping import natives
 from target_batch.mapping.application import fill
 from target_batch.mapping.columns import Columns
-from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.declared import kind_of
-from target_batch.mapping.events import build, event_name
-from target_batch.mapping.names import Container, attribute_namer, base_name, event_namer, is_bookkeeping
-from target_batch.mapping.objects import RESERVED, EventDialect
-from target_batch.mapping.plan import DELETED, Plan
-from target_batch.mapping.profiles import ProfileDialect, muted, within_limits
-from target_batch.mapping.times import SEGMENT_NAMES, event_time
+from target_batch.mapping.events import EventDialect, build, event_name
+from target_batch.mapping.names import Container, base_name, is_bookkeeping, snake_case
+from target_batch.mapping.plan import Plan
+from target_batch.mapping.profiles import ProfileDialect, within_limits
+from target_batch.mapping.record import DELETED, SEGMENT_NAMES, event_time
+from target_batch.mapping.values import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,6 +37,11 @@ ENVELOPE = frozenset({
 })  # fmt: skip
 """The top-level fields of a message in the Segment spec."""
 
+_TRAITS = ("context.traits.", "traits.")
+_PROPERTIES = ("properties.",)
+_EVERYWHERE = (*_TRAITS, *_PROPERTIES, "context.")
+NOT_SELECTED = Ignored(Reason.SEGMENT_TYPE_NOT_SELECTED.code)
+
 
 class SegmentMessage:
     """One message being mapped; remembers the original path of each value."""
@@ -47,18 +51,10 @@ class SegmentMessage:
         self._elsewhere: dict[str, str] = {}
         self._issues: list[Issue] = []
 
-    def object(self, name: str) -> dict[str, Any]:
-        """Return an object of the message, empty if it is missing.
-
-        Raises:
-            InvalidValue: the value is not an object.
-        """
-        return _object(self._record.get(name), name)
-
     def traits(self) -> dict[str, Any]:
         """Return the traits of the message, completed by the traits in its `context`."""
-        traits = self.object("traits")
-        inner = _object(self.object("context").get("traits"), "context.traits")
+        traits = _object(self._record, "traits")
+        inner = _object(_object(self._record, "context"), "traits", "context.")
         if not inner:
             return traits
         self._elsewhere.update(
@@ -68,7 +64,7 @@ class SegmentMessage:
 
     def device(self) -> dict[str, Any]:
         """Return the locale and time zone in `context`, unless null or blank."""
-        context = self.object("context")
+        context = _object(self._record, "context")
         found = {name: context.get(name) for name in ("locale", "timezone")}
         return {name: value for name, value in found.items() if value is not None and str(value).strip()}
 
@@ -99,126 +95,72 @@ class SegmentMessage:
         return issue
 
 
-def _object(value: Any, where: str) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if type(value) is not dict:
-        message = f"`{where}` is {kind_of(value)}, not an object."
-        raise InvalidValue(Reason.INVALID_SEGMENT_MESSAGE, message, where)
-    return value
-
-
-_TRAITS = ("context.traits.", "traits.")
-_PROPERTIES = ("properties.",)
-_EVERYWHERE = (*_TRAITS, *_PROPERTIES, "context.")
-
-
-def trait_columns(route: Route, settings: Settings, *, of_user: bool) -> Columns:
-    """Return the columns of `traits`; group traits never feed the user's natives."""
-    peer = settings.attribute_naming == "segment"
-    by_default = natives.SEGMENT_PEER if peer else natives.BY_PROPERTY
-    reserved = natives.NAMES if of_user else frozenset[str]()
-    container = Container(
-        stream=route.stream,
-        naming=attribute_namer(settings.attribute_naming),
-        mapping=_concerning(route, _TRAITS, reserved),
-        only_mapped=route.options.only_mapped,
-        excluded=_excluded(route, _TRAITS),
-        natives=by_default if of_user else {},
-        reserved=reserved,
-        exact=peer,
-        muted=muted(settings),
-        path="traits.",
-    )
-    return Columns(container, ProfileDialect(settings, schemaless=True))
-
-
-def event_columns(route: Route, settings: Settings) -> Columns:
-    """Return the columns of `properties`."""
-    container = Container(
-        stream=route.stream,
-        naming=attribute_namer(settings.attribute_naming),
-        mapping=_concerning(route, _PROPERTIES, RESERVED),
-        only_mapped=route.options.only_mapped,
-        excluded=_excluded(route, _PROPERTIES),
-        reserved=RESERVED,
-        path="properties.",
-    )
-    return Columns(container, EventDialect(route.stream, container.naming))
-
-
-def context_columns(route: Route, settings: Settings) -> Columns:
-    """Return the columns of the locale and time zone in `context`."""
-    container = Container(
-        stream=route.stream,
-        naming=attribute_namer("snake_case"),
-        mapping=_prefixed(route.options.attributes, ("context.",)),
-        natives=natives.BY_PROPERTY,
-        reserved=natives.NAMES,
-        path="context.",
-    )
-    return Columns(container, ProfileDialect(settings, schemaless=True))
-
-
-def _concerning(route: Route, prefixes: tuple[str, ...], reserved: frozenset[str]) -> dict[str, str | None]:
-    """Return the `attributes` for one container: its own paths, and bare names with a target allowed here."""
-    elsewhere = (natives.NAMES | RESERVED) - reserved
-    attributes = route.options.attributes
-    bare = {
-        name: target
-        for name, target in attributes.items()
-        if not name.startswith(_EVERYWHERE) and target not in elsewhere
-    }
-    return bare | _prefixed(attributes, prefixes)
-
-
-def _prefixed(attributes: Mapping[str, str | None], prefixes: tuple[str, ...]) -> dict[str, str | None]:
-    return {
-        name[len(prefix) :]: target
-        for prefix in prefixes
-        for name, target in attributes.items()
-        if name.startswith(prefix)
-    }
-
-
-def _excluded(route: Route, prefixes: tuple[str, ...]) -> dict[str, str]:
-    return dict.fromkeys(_prefixed({route.custom_id: None}, prefixes), "the custom ID")
-
-
-NOT_SELECTED = Ignored(Reason.SEGMENT_TYPE_NOT_SELECTED.code)
-
-
 class SegmentPlan(Plan):
     """The plan of a `segment` stream; traits and properties have no schema and are converted by value."""
 
     makes_events = True
+    deciding = ("type",)
 
     def __init__(self, route: Route, schema: Mapping[str, Any], settings: Settings) -> None:
         super().__init__(route, schema, settings)
         chosen = settings.replay.types if settings.replay else None
         self._types = frozenset(route.options.types).intersection(chosen or TYPES)
-        self._event_name = event_namer(settings.attribute_naming)
-        self._late_as_now = settings.late_events == "now"
         if route.options.time is None:
             self.time_names = SEGMENT_NAMES
-        self.columns = trait_columns(route, settings, of_user=True)
-        self._group = trait_columns(route, settings, of_user=False)
-        self._events = event_columns(route, settings)
-        self._context = context_columns(route, settings)
+        self._make_columns()
         self._known = set(ENVELOPE) | {self.custom_id.property, *self.time_names, *self.deletion.names}
         self.notes = tuple(_not_sent(name) for name in self.properties if not self._is_known(name))
+
+    def _make_columns(self) -> None:
+        """Make the columns of each part of a message; group traits never feed the user's natives."""
+        by_value = ProfileDialect(self.settings)
+        by_default = natives.SEGMENT_PEER if self.names_as_segment else natives.BY_PROPERTY
+        traits = self._rules_for(_TRAITS, natives.NAMES)
+        traits = replace(traits, natives=by_default, exact=self.names_as_segment)
+        self.columns = Columns(traits, by_value)
+        self._group = Columns(self._rules_for(_TRAITS, frozenset()), by_value)
+        properties = replace(self._rules_for(_PROPERTIES, natives.OF_EVENTS), takes_objects=True)
+        self._events = Columns(properties, EventDialect(self.rules))
+        context = Container(
+            stream=self.route.stream,
+            naming=snake_case,
+            mapping=_prefixed(self.route.options.attributes, ("context.",)),
+            natives=natives.BY_PROPERTY,
+            reserved=natives.NAMES,
+            path="context.",
+        )
+        self._context = Columns(context, by_value)
+
+    def _rules_for(self, prefixes: tuple[str, ...], reserved: frozenset[str]) -> Container:
+        """Return the rules for traits or properties.
+
+        Of the stream's `attributes`, their own paths concern them, and bare names with a target allowed here.
+        """
+        elsewhere = (natives.NAMES | natives.OF_EVENTS) - reserved
+        attributes = self.route.options.attributes
+        bare = {
+            name: target
+            for name, target in attributes.items()
+            if not name.startswith(_EVERYWHERE) and target not in elsewhere
+        }
+        return replace(
+            self.rules,
+            mapping=bare | _prefixed(attributes, prefixes),
+            excluded=dict.fromkeys(_prefixed({self.route.custom_id: None}, prefixes), "the custom ID"),
+            reserved=reserved,
+            path=prefixes[-1],
+        )
 
     def __call__(self, record: dict[str, Any], now: float) -> Operation:
         """Return the operation for a message; `now` is in seconds since 1970."""
         if self.deletion.on(record):
             return DELETED
         kind = record.get("type")
-        if type(kind) is str:
-            kind = kind.strip().lower()
+        kind = kind.strip().lower() if type(kind) is str else None
         if kind == "alias":
             merges = InvalidValue(Reason.ALIAS_NOT_SUPPORTED, "`alias` merges two IDs.", "type")
             return self._refused(record, merges)
-        if type(kind) is not str or kind not in TYPES:
+        if kind not in TYPES:
             message = "The type is not part of the Segment spec."
             return self._refused(record, InvalidValue(Reason.UNKNOWN_SEGMENT_TYPE, message, "type"))
         if kind not in self._types:
@@ -228,22 +170,15 @@ class SegmentPlan(Plan):
         return super().__call__(record, now)
 
     @property
-    def identity(self) -> tuple[str, ...]:
-        """Also the type, which decides what the message means."""
-        return (*super().identity, "type")
-
-    @property
     def essential(self) -> frozenset[str]:
         """Also the fields that decide what the message becomes."""
-        return super().essential | {"type", "event", "name", *self.time_names}
+        return super().essential | {"event", "name", *self.time_names}
 
     def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
         """Return the profile update for a message of a selected type."""
         kind = record["type"].strip().lower()
-        if kind == "identify":
-            return self._identify_update(record, identity)
-        if kind == "group":
-            return self._group_update(record, identity)
+        if kind in {"identify", "group"}:
+            return self._profile_update(record, kind, identity)
         return self._event_update(record, kind, identity, now)
 
     def properties_of(self, attribute: str) -> tuple[str, ...]:
@@ -258,37 +193,31 @@ class SegmentPlan(Plan):
         parts = (self.columns, self._context, self._group, self._events)
         return tuple(row for columns in parts for row in columns.rows)
 
-    def _identify_update(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
+    def _profile_update(self, record: dict[str, Any], kind: str, identity: str) -> ProfileUpdate:
         message = SegmentMessage(record)
-        traits = message.traits()
+        columns, traits = self.columns, message.traits()
+        if kind == "group":
+            columns, traits = self._group, message.with_own(traits, "traits", ("groupId",))
         attributes: dict[str, Any] = {}
-        issues = fill(self.columns, traits, attributes)
-        device: dict[str, Any] = {}
-        issues += fill(self._context, message.device(), device)
-        held = names_of(attributes)
-        attributes.update({key: value for key, value in device.items() if base_name(key) not in held})
+        issues = fill(columns, traits, attributes)
+        if kind == "identify":
+            device: dict[str, Any] = {}
+            issues += fill(self._context, message.device(), device)
+            held = names_of(attributes)
+            attributes.update({key: value for key, value in device.items() if base_name(key) not in held})
         if len(attributes) > ARRAYS_PER_PROFILE:
-            issues += within_limits(self.columns, traits, attributes)
-        return ProfileUpdate(identity, attributes, [], message.located(issues))
-
-    def _group_update(self, record: dict[str, Any], identity: str) -> ProfileUpdate:
-        message = SegmentMessage(record)
-        traits = message.with_own(message.traits(), "traits", ("groupId",))
-        attributes: dict[str, Any] = {}
-        issues = fill(self._group, traits, attributes)
-        if len(attributes) > ARRAYS_PER_PROFILE:
-            issues += within_limits(self._group, traits, attributes)
+            issues += within_limits(columns, traits, attributes)
         return ProfileUpdate(identity, attributes, [], message.located(issues))
 
     def _event_update(self, record: dict[str, Any], kind: str, identity: str, now: float) -> ProfileUpdate:
         message = SegmentMessage(record)
-        properties = message.object("properties")
+        properties = _object(record, "properties")
         if kind in VIEWED:
             name = VIEWED[kind]
             properties = message.with_own(properties, "properties", ("name", "category"))
         else:
-            name = event_name(record.get("event"), "event", self._event_name)
-        time = event_time(record, self.time_names, now, late_as_now=self._late_as_now)
+            name = event_name(record.get("event"), "event", self.event_naming)
+        time = event_time(record, self.time_names, now, late_as_now=self.late_as_now)
         event, issues = build(self._events, properties, name, time)
         return ProfileUpdate(identity, {}, [event], message.located(issues))
 
@@ -309,3 +238,28 @@ class SegmentPlan(Plan):
 
 def _not_sent(name: str) -> str:
     return f"Property `{name}` is not part of the Segment spec and is not sent."
+
+
+def _prefixed(attributes: Mapping[str, str | None], prefixes: tuple[str, ...]) -> dict[str, str | None]:
+    """Return the names under the prefixes, without them; those under a later prefix win."""
+    return {
+        name[len(prefix) :]: target
+        for prefix in prefixes
+        for name, target in attributes.items()
+        if name.startswith(prefix)
+    }
+
+
+def _object(container: dict[str, Any], name: str, path: str = "") -> dict[str, Any]:
+    """Return an object of the message, empty if it is missing.
+
+    Raises:
+        InvalidValue: the value is not an object.
+    """
+    value = container.get(name)
+    if value is None:
+        return {}
+    if type(value) is not dict:
+        message = f"`{path}{name}` is {kind_of(value)}, not an object."
+        raise InvalidValue(Reason.INVALID_SEGMENT_MESSAGE, message, path + name)
+    return value

@@ -11,7 +11,7 @@ from target_batch.common.redaction import Secret
 from target_batch.config.routing import route
 from target_batch.config.settings import Settings, StreamOptions
 from target_batch.mapping import compile_plan
-from target_batch.mapping.times import FLAT_NAMES
+from target_batch.mapping.record import FLAT_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

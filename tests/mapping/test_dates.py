@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from target_batch.mapping.converters import InvalidValue
-from target_batch.mapping.converters.dates import instant, looks_like_a_date, seconds_since_epoch, utc
+from target_batch.mapping.dates import instant, looks_like_a_date, seconds_since_epoch, utc
+from target_batch.mapping.values import InvalidValue
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from target_batch.mapping.converters import InvalidValue
-from target_batch.mapping.converters.dates import as_sent
-from target_batch.mapping.converters.phones import is_e164, phone_reader
-from target_batch.mapping.converters.values import is_short, is_short_line, one_line, text
-from target_batch.mapping.natives import email, usual_email
+from target_batch.mapping.dates import as_sent
+from target_batch.mapping.natives import email, is_e164, phone_reader, usual_email
+from target_batch.mapping.values import InvalidValue, is_short, is_short_line, one_line, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

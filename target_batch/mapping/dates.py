@@ -12,7 +12,7 @@ import msgspec
 
 from target_batch.common.limits import CACHED_VALUES
 from target_batch.common.reasons import Reason
-from target_batch.mapping.converters import InvalidValue
+from target_batch.mapping.values import InvalidValue
 
 _encode = msgspec.json.Encoder().encode
 
@@ -53,21 +53,17 @@ def utc(value: Any) -> str | None:
     """
     if type(value) is str:
         if len(value) == _DATE_LENGTH:
-            return midnight(value)
+            return _midnight(value)
         return value if as_sent(value) else _quick(value) or _respelled(value.strip())
     if isinstance(value, datetime):
-        return _spelled(in_utc(value))
+        return _spelled(_in_utc(value))
     if isinstance(value, date):
-        return midnight(value.isoformat())
+        return _midnight(value.isoformat())
     raise InvalidValue(Reason.INVALID_DATE, "A date is text in ISO 8601, not a number or a structure.")
 
 
-def in_utc(moment: datetime) -> datetime:
-    """Return the instant in UTC; without a zone it is read as UTC.
-
-    Raises:
-        InvalidValue: the calendar has no such date in UTC.
-    """
+def _in_utc(moment: datetime) -> datetime:
+    """Return the instant in UTC; without a zone it is read as UTC."""
     try:
         return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     except OverflowError:
@@ -75,12 +71,8 @@ def in_utc(moment: datetime) -> datetime:
 
 
 @lru_cache(maxsize=CACHED_VALUES)
-def midnight(day: str) -> str | None:
-    """Return the midnight of a date as `utc` does; cached, because days repeat.
-
-    Raises:
-        InvalidValue: the text is not a date, or does not exist in the calendar.
-    """
+def _midnight(day: str) -> str | None:
+    """Return the midnight of a date as `utc` does; cached, because days repeat."""
     return _respelled(day.strip())
 
 
@@ -123,7 +115,7 @@ def seconds_since_epoch(canonical: str) -> float:
 def _quick(text: str) -> str | None:
     """Return the time in a format that msgspec reads, as databases write; None for all others."""
     try:
-        return _spelled(in_utc(msgspec.convert(text, datetime)))
+        return _spelled(_in_utc(msgspec.convert(text, datetime)))
     except msgspec.ValidationError:
         return None
 

@@ -1,4 +1,8 @@
-"""Converters of single values: text, numbers, booleans, URLs; none changes a value's meaning."""
+"""Converters of text, numbers, booleans, URLs and arrays of text, and the errors that converters raise.
+
+A converter turns a value of a record into one that Batch accepts, and never changes its meaning. It raises
+`InvalidValue` for a value that Batch would reject.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,56 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from target_batch.common.limits import LARGEST_INTEGER, SMALLEST_INTEGER, STRING_LENGTH, URL_LENGTH
+from target_batch.common.limits import (
+    ARRAY_ITEMS,
+    LARGEST_INTEGER,
+    SMALLEST_INTEGER,
+    STRING_LENGTH,
+    URL_LENGTH,
+)
 from target_batch.common.reasons import Reason
-from target_batch.mapping.converters import InvalidValue
 from target_batch.mapping.declared import is_whole, kind_of, zero_or_one
 
 if TYPE_CHECKING:
-    from target_batch.mapping.converters import Convert
+    from collections.abc import Callable
+    from typing import TypeAlias, TypeVar
+
+    from target_batch.common.reasons import Issue
     from target_batch.mapping.declared import Declared
+
+    Convert: TypeAlias = Callable[[Any], Any]
+    """A value of a record → the value to send; None if it counts as null, `SKIP` to send nothing."""
+
+    Item = TypeVar("Item")
+
+
+class _Skip:
+    """The type of `SKIP`, its only instance."""
+
+
+SKIP: Final = _Skip()
+"""Returned by a converter if there is nothing to send, such as for an empty `$add`."""
+
+
+class InvalidValue(Exception):  # noqa: N818 - named for the value, caught one call above
+    """A value cannot be sent; the message never contains any of it."""
+
+    def __init__(self, reason: Reason, message: str, where: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.where = where
+        """The property at fault, if known where the error is raised."""
+
+
+class PartlyInvalid(Exception):  # noqa: N818 - same
+    """Part of an object cannot be sent: `value` is the rest, and the issues name paths inside it."""
+
+    def __init__(self, value: Any, issues: list[Issue]) -> None:
+        super().__init__()
+        self.value = value
+        self.issues = issues
+
 
 _BLANK = r"\s\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff"
 """Whitespace, zero-width or not, control characters and surrogates; joiners are part of words."""
@@ -30,6 +76,11 @@ _LARGEST_PORT = 65_535
 _FEWER_DIGITS = len(str(LARGEST_INTEGER)) - 1
 """Numbers with fewer digits before the point are within 64 bits."""
 _WEB = ("http://", "https://")
+_BOOLEANS: Final = {
+    **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
+}
+_CHANGES = frozenset({"$add", "$remove"})
 
 
 is_short = re.compile(rf".{{1,{STRING_LENGTH}}}", re.DOTALL).fullmatch
@@ -103,7 +154,7 @@ def number(value: Any) -> Any:
 
 
 def _large(value: Decimal) -> Decimal:
-    if not value.is_finite() or not isfinite(_as_double(value)):
+    if not value.is_finite() or not isfinite(float(value)):
         raise InvalidValue(Reason.INVALID_NUMBER, "The number is not finite, or beyond what a double holds.")
     if value.as_tuple().exponent == 0:  # written without a fraction or an exponent: an integer in JSON
         _within_64_bits(int(value))
@@ -140,11 +191,7 @@ def decimal_text(value: Any) -> Any:
 
 
 def boolean(value: Any) -> bool:
-    """Return true or false.
-
-    Raises:
-        InvalidValue: the value is not a boolean; 0 and 1 are numbers.
-    """
+    """Return true or false; 0 and 1 are numbers, not booleans."""
     if type(value) is not bool:
         raise contradiction("boolean", value)
     return value
@@ -193,15 +240,10 @@ def _within_64_bits(value: int) -> int:
     raise InvalidValue(Reason.INVALID_NUMBER, "The integer needs more than 64 bits.")
 
 
-def _as_double(value: Decimal) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf")
-
-
 def typed(declared: Declared, convert: Convert) -> Convert:
-    """Return a converter that first rejects values of an undeclared kind."""
+    """Return a converter that first rejects values of an undeclared kind, if the SCHEMA declares any."""
+    if not declared.kinds:
+        return convert
 
     def checked(value: Any) -> Any:
         if not declared.admits(value):
@@ -223,10 +265,6 @@ def contradiction(expected: str, value: Any) -> InvalidValue:
 def too_long(what: str, limit: int) -> InvalidValue:
     """Return the error for text that is longer than Batch accepts."""
     return InvalidValue(Reason.VALUE_TOO_LONG, f"The {what} is longer than {limit} characters.")
-
-
-TRUE: Final = frozenset({"true", "t", "yes", "y", "on", "1"})
-FALSE: Final = frozenset({"false", "f", "no", "n", "off", "0"})
 
 
 def number_in_text(value: Any) -> Any:
@@ -262,13 +300,101 @@ def boolean_in_text(value: Any) -> bool | None:
     Raises:
         InvalidValue: the value represents neither true nor false.
     """
-    flag = zero_or_one(value)
-    if flag is not None:
-        return flag
-    if type(value) is str:
-        word = value.strip().lower()
+    message = "The value stands for neither true nor false."
+    return either(value, lambda word: _BOOLEANS.get(word.lower()), Reason.INVALID_BOOLEAN, message)
+
+
+def either(value: Any, meaning: Callable[[str], bool | None], reason: Reason, message: str) -> bool | None:
+    """Return the boolean that a word, 0 or 1 represents; None for empty text.
+
+    Raises:
+        InvalidValue: with this reason and message, if the value represents neither.
+    """
+    found = zero_or_one(value)
+    if found is None and type(value) is str:
+        word = value.strip()
         if not word:
             return None
-        if word in TRUE or word in FALSE:
-            return word in TRUE
-    raise InvalidValue(Reason.INVALID_BOOLEAN, "The value stands for neither true nor false.")
+        found = meaning(word)
+    if found is None:
+        raise InvalidValue(reason, message)
+    return found
+
+
+def strings(value: Any) -> list[str] | None:
+    """Return an array of at most 25 strings [sdk]; numbers and booleans become text.
+
+    Nulls and empty strings are dropped; an array without other items becomes None.
+
+    Raises:
+        InvalidValue: the value is not an array, or has arrays, objects, too many or too long items.
+    """
+    if type(value) is not list:
+        if type(value) is dict:
+            raise InvalidValue(Reason.OBJECT_NOT_ALLOWED, "An object where only values and arrays can be.")
+        raise contradiction("array", value)
+    return limited(value if _all_short(value) else texts(value), ARRAY_ITEMS)
+
+
+def whole_or_change(value: Any, convert: Convert = strings) -> Any:
+    """Return the converted array, or `{"$add": […], "$remove": […]}` without its empty parts.
+
+    A change that adds and removes nothing becomes `SKIP`.
+
+    Raises:
+        InvalidValue: `convert` rejects an array, or an object that is not a change.
+    """
+    if type(value) is dict and value and _CHANGES.issuperset(value):
+        parts = {part: convert(items) for part, items in value.items() if items is not None}
+        return {part: items for part, items in parts.items() if items} or SKIP
+    return convert(value)
+
+
+def _all_short(items: list[Any]) -> bool:
+    """Return whether all items are certainly text that `text` returns unchanged: ASCII, short in total."""
+    try:
+        joined = "".join(items)
+    except TypeError:
+        return False
+    return joined.isascii() and len(joined) <= STRING_LENGTH and all(items)
+
+
+def texts(items: list[Any]) -> list[str]:
+    """Return the items as text, without nulls and empty strings.
+
+    Raises:
+        InvalidValue: an item is an array, an object, too long or not a finite number.
+    """
+    return [item for item in map(_item, items) if item]
+
+
+def limited(items: list[Item], limit: int) -> list[Item] | None:
+    """Return the items, or None if there are none.
+
+    Raises:
+        InvalidValue: there are more than `limit`.
+    """
+    if len(items) > limit:
+        raise InvalidValue(Reason.TOO_MANY_ITEMS, f"The array has more than {limit} items.")
+    return items or None
+
+
+def _item(item: Any) -> str | None:
+    if item is None or type(item) is str:
+        return None if item is None else text(item)
+    if type(item) is bool:
+        return "true" if item else "false"
+    if type(item) in {list, dict}:
+        raise InvalidValue(Reason.INVALID_ARRAY, f"The array holds an {kind_of(item)}.")
+    if type(item) not in {int, float, Decimal}:
+        raise contradiction("number", item)
+    if (type(item) is float and not isfinite(item)) or (type(item) is Decimal and not item.is_finite()):
+        raise InvalidValue(Reason.INVALID_NUMBER, "A number of the array is not finite.")
+    return text(_digits(item))
+
+
+def _digits(item: Any) -> str:
+    try:
+        return f"{item:f}" if type(item) is Decimal and abs(item.adjusted()) < STRING_LENGTH else str(item)
+    except ValueError:
+        raise InvalidValue(Reason.VALUE_TOO_LONG, "A number of the array has too many digits.") from None
