@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
 from target_batch.common.storage import folder_at
-from target_batch.config.settings import StreamOptions, load
+from target_batch.config.checks import load
+from target_batch.config.settings import StreamOptions
 from target_batch.mapping import natives
 from target_batch.mapping.names import Container, snake_case
 from target_batch.mapping.record import Replay
