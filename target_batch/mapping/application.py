@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -124,8 +125,8 @@ def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, A
         issues += _run(columns, columns.contested, {name: record[name]}, written)
         values = {key: value for key, value in written.items() if value is not None}
         free = {key: value for key, value in values.items() if base_name(key) not in taken}
-        nulls |= dict.fromkeys(written.keys() - values.keys())
-        for key in values.keys() - free.keys():
+        nulls |= dict.fromkeys(key for key in written if key not in values)
+        for key in [key for key in values if key not in free]:
             winner, sent = taken[base_name(key)]
             if sent != values[key] and not free:
                 message = f"`{winner}` of this record already feeds the name."
@@ -151,11 +152,11 @@ def _made_by_a_map(columns: Columns, name: str, value: Any) -> dict[str, Any]:
 def _inside(columns: Columns, name: str, partly: PartlyInvalid) -> list[Issue]:
     path, key = columns.container.path + name, columns[name][0] or columns.targets(name)[0]
     return [
-        Issue(
-            issue.reason,
-            f"{path}.{issue.property}",
-            f"{key}.{issue.attribute}" if issue.attribute else key,
-            issue.message,
+        replace(
+            issue,
+            property=f"{path}.{issue.property}",
+            attribute=f"{key}.{issue.attribute}" if issue.attribute else key,
+            counted_only=False,  # a collision inside an object is not reported at the SCHEMA
         )
         for issue in partly.issues
     ]

@@ -21,6 +21,7 @@ KINDS_BY_TYPE: dict[type, str] = {
     list: "array",
     dict: "object",
 }
+KINDS: Final = frozenset(KINDS_BY_TYPE.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,8 @@ def _own(schema: dict[str, Any]) -> Declared:
     types, text_format, properties = schema.get("type"), schema.get("format"), schema.get("properties")
     listed = types if isinstance(types, list) else [types]
     kinds = frozenset(name for name in listed if isinstance(name, str) and name != "null")
+    if not kinds <= KINDS:  # a type that JSON Schema does not have, such as `date`, restricts nothing
+        kinds = frozenset()
     formats: frozenset[str | None] = frozenset()
     if "string" in kinds or "format" in schema:
         formats = frozenset([text_format if isinstance(text_format, str) else None])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -11,7 +11,7 @@ from target_batch.common.operations import Rejected, spellings_of
 from target_batch.common.reasons import Issue
 from target_batch.mapping import natives
 from target_batch.mapping.declared import Schema
-from target_batch.mapping.names import Container, segment_event_name, segment_name, snake_case
+from target_batch.mapping.names import Container, is_bookkeeping, segment_event_name, segment_name, snake_case
 from target_batch.mapping.record import DELETED, DeletionMarks, Identity, Replay, own_time, time_names
 from target_batch.mapping.values import InvalidValue
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from target_batch.config.settings import Settings
     from target_batch.mapping.columns import Columns
     from target_batch.mapping.names import PlanRow
-
-OF_THE_PIPELINE: Final = ("_sdc_", "_batch_reject")
-"""Prefixes of properties that a tap or this target adds; their values change each time a record is read."""
 
 _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 
@@ -151,7 +148,7 @@ class Plan:
         """
         values: list[Any] = [record.get(key) for key in keys if key != self.custom_id.property]
         if not values or None in values:
-            values = [{name: value for name, value in record.items() if not name.startswith(OF_THE_PIPELINE)}]
+            values = [{name: value for name, value in record.items() if not is_bookkeeping(name)}]
         name = update.events[0]["name"]
         _, time = own_time(record, self.time_names)
         identity = _encode([self.route.stream, update.custom_id, name, time, values])

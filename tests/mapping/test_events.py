@@ -293,6 +293,25 @@ def test_missing_names_and_times_are_reported_at_the_schema(plan_of: Callable[..
     assert "Set the stream's `time`" in notes[1]
 
 
+def test_a_type_that_json_schema_does_not_have_restricts_nothing(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("events", {"id": TEXT, "time": MOMENT, "p": {"type": "date"}})
+    event = sent(plan({"id": "u1", "time": "2023-11-14T22:13:20Z", "p": "soon"}, NOW))
+    assert event["attributes"] == {"p": "soon"}
+
+
+@pytest.mark.parametrize("name", ["_sdc_extracted_at", "_SDC_EXTRACTED_AT", "_batch_reject"])
+def test_an_event_keeps_its_identity_when_bookkeeping_changes(
+    plan_of: Callable[..., Plan], name: str
+) -> None:
+    """Without key properties the whole record identifies the event, except for what the pipeline added."""
+    plan = plan_of("events", {"id": TEXT, "time": MOMENT, "p": TEXT, name: TEXT})
+    records = [{"id": "u1", "time": "2023-11-14T22:13:20Z", "p": "a", name: read} for read in ("x", "y")]
+    first, second = (plan.event_identity(plan(one, NOW), one, ["id"]) for one in records)  # type: ignore[arg-type]
+    assert first == second
+    other = records[0] | {"p": "b"}
+    assert plan.event_identity(plan(other, NOW), other, ["id"]) != first  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("options", [{"event": "---"}, {"attributes": {"p": "$email_address"}}])
 def test_options_with_invalid_names_are_refused(plan_of: Callable[..., Plan], options: Any) -> None:
     with pytest.raises(ConfigurationError, match="people"):

@@ -96,6 +96,8 @@ def one(operation: Any) -> ProfileUpdate:
         pytest.param(MOMENT_OR_TEXT, "2024-01-02", {"date(p)": "2024-01-02T00:00:00Z"}, id="date-or-text"),
         pytest.param(MOMENT_OR_TEXT, "soon", {"p": "soon"}, id="text-or-date"),
         pytest.param({}, 7, {"p": 7}, id="no-type"),
+        pytest.param({"type": "date"}, "2024-01-02", {"p": "2024-01-02"}, id="type-that-does-not-exist"),
+        pytest.param({"type": ["date", "null"]}, 7, {"p": 7}, id="types-that-do-not-exist"),
         pytest.param({"type": ["string", "integer"]}, 7, {"p": 7}, id="either"),
     ],
 )  # fmt: skip
