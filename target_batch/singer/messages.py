@@ -90,11 +90,11 @@ def record_line(record: dict[str, Any], *, odd: bool = False) -> bytes:
     """
     message = {"type": "RECORD", "record": record}
     if odd:
-        return _encode(_representable(message))
+        return _encode(representable(message))
     try:
         return _encode(message)
     except UnicodeEncodeError:
-        return _encode(_representable(message))
+        return _encode(representable(message))
 
 
 def without_utf8(record: dict[str, Any]) -> list[str]:
@@ -114,7 +114,7 @@ def odd_message(line: bytes) -> tuple[Message, bytes]:
     """
     try:
         plain = _loads(line.decode("utf-8"))
-        strict = _encode(_representable(plain))
+        strict = _encode(representable(plain))
     except (TypeError, RecursionError):
         raise ValueError from None
     message = decode(strict)
@@ -131,12 +131,17 @@ def _is_broken(value: Any) -> bool:
     return isinstance(value, list) and any(map(_is_broken, value))
 
 
-def _representable(value: Any) -> Any:
-    """Replace what only Python's JSON accepts: lone surrogates → U+FFFD, NaN → its name."""
+def representable(value: Any) -> Any:
+    """Replace what strict JSON lacks: lone surrogates → U+FFFD, NaN, infinities and bytes → their names.
+
+    The encoder would write NaN as null, which deletes an attribute, and bytes as text in base64.
+    """
     if isinstance(value, str):
         return SURROGATES.sub("\ufffd", value)
     if isinstance(value, dict):
-        return {_representable(key): _representable(item) for key, item in value.items()}
+        return {representable(key): representable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_representable(item) for item in value]
-    return str(value) if isinstance(value, float) else value
+        return [representable(item) for item in value]
+    if isinstance(value, bytes):
+        return _kind_only(value)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

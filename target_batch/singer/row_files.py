@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import count, islice
@@ -18,7 +17,7 @@ from target_batch.common.errors import ConfigurationError, InputError, StopRun
 from target_batch.common.limits import MIB
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import clean
-from target_batch.singer.messages import RecordLine, record_line, row_in, row_line
+from target_batch.singer.messages import RecordLine, record_line, representable, row_in, row_line
 from target_batch.singer.reader import BOM, LONGEST_LINE
 from target_batch.singer.rows import Table
 
@@ -204,7 +203,7 @@ class RowFile:
                 self._at(file.tell())
                 for row in rows:
                     record = _plain(row)
-                    finite = _finite(record)
+                    finite = representable(record)
                     if finite == record:
                         yield record_line(record)
                     else:
@@ -261,17 +260,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, timedelta | UUID):
         return msgspec.to_builtins(value)
     return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _finite(value: Any) -> Any:
-    """Convert to text what JSON lacks: encoded as null it would delete an attribute."""
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, bytes):
-        return "(bytes)"
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _parquet_rows(file: IO[bytes]) -> Iterator[list[dict[str, Any]]]:
