@@ -11,7 +11,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from target_batch.batch_api.client import Client
-from target_batch.batch_api.transport import DryTransport, Transport
+from target_batch.batch_api.dry_run import DryTransport
+from target_batch.batch_api.transport import Transport
 from target_batch.common.clock import Clock, Stop
 from target_batch.common.errors import DeliveryError, MirrorRefusedError, StopRun
 from target_batch.common.limits import MOST_NAMES

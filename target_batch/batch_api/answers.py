@@ -322,9 +322,9 @@ NOTHING: Final[tuple[Any, ...]] = (None, False, 0, "", "0", [], {})
 ERROR_KEYS: Final = ("error_code", "error_message", "error")
 COUNT_KEYS: Final = ("failed", "rejected")
 REFUSAL_KEYS: Final = ("errors", *COUNT_KEYS)
-"""Keys that contradict a success: `ERROR_KEYS` always, `REFUSAL_KEYS` unless entries may be refused singly.
-Batch documents `error_code` and `error_message`; the others are common elsewhere, and distrusting them loses
-no data."""
+"""Keys that contradict a success: `ERROR_KEYS` always, `REFUSAL_KEYS` unless the answer's code announces
+partial errors. `COUNT_KEYS` hold a number. Batch documents `error_code` and `error_message`; the others are
+common elsewhere, and distrusting them loses no data."""
 
 
 def _form(answer: Answer) -> str:

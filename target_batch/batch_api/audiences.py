@@ -55,7 +55,7 @@ ABSENT: Final = frozenset({400, 404})
 ROUTE_REFUSED: Final = frozenset({404, 405, 409})
 """Statuses that refuse the replace operation itself; others are about keys or members."""
 
-SORTS: Final = {
+ID_KINDS: Final = {
     "custom_id": "custom IDs",
     "install_id": "installation IDs",
     "advertising_id": "advertising IDs",
@@ -408,7 +408,9 @@ class AudienceSender:
 
         A 400 or 404 means that it does not exist; any other refusal says nothing about that.
         """
-        classify = partial(_classify_named, name=name, sort=_sort(self._platform.id_type))
+        classify = partial(
+            _classify_named, name=name, kind=ID_KINDS[self._platform.id_type.removesuffix("s")]
+        )
         verdict = self._send(self._platform.view_call(name, ""), classify)
         if isinstance(verdict, Accepted):
             return True
@@ -449,22 +451,18 @@ def _not_created(name: str, refusal: Failure) -> Failure:
     return Undocumented(f"{what}: create it in Batch's dashboard", refusal.status, refusal.code)
 
 
-def _classify_named(answer: Answer, name: str, sort: str | None) -> Verdict:
+def _classify_named(answer: Answer, name: str, kind: str) -> Verdict:
     """Read the view of an audience; it fails if the audience holds IDs of another type than the stream's."""
     verdict = classify_document(answer, "name")
     if not isinstance(verdict, Accepted):
         return verdict
     if str(verdict.document["name"]) != name:
         return undocumented(answer, "the view of another audience")
-    held = _sort(verdict.document.get("type"))
-    if held in {None, sort}:
+    held = ID_KINDS.get(str(verdict.document.get("type")).lower().removesuffix("s"))
+    if held in {None, kind}:
         return verdict
     return Undocumented(
-        f"audience '{clean(name)}' holds {held}, the stream sends {sort}: give it another name, or "
+        f"audience '{clean(name)}' holds {held}, the stream sends {kind}: give it another name, or "
         "delete that one in Batch's dashboard",
         answer.status,
     )
-
-
-def _sort(id_type: object) -> str | None:
-    return SORTS.get(str(id_type).lower().removesuffix("s"))

@@ -18,7 +18,7 @@ from target_batch.batch_api.answers import (
     leaves_doubt,
 )
 from target_batch.batch_api.circuit_breaker import CircuitBreaker, ceilings
-from target_batch.batch_api.transport import DryTransport, Transport, TransportError
+from target_batch.batch_api.transport import Transport, TransportError
 from target_batch.common.plain_text import duration
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from requests.auth import AuthBase
 
+    from target_batch.batch_api.dry_run import DryTransport
     from target_batch.batch_api.rate_limiter import RateLimiter
     from target_batch.batch_api.transport import Call
     from target_batch.common.clock import Clock, Stop

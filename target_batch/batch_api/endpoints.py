@@ -43,7 +43,7 @@ AUDIENCE_RATE = OTHER_RATE
 
 
 class Project(AuthBase):
-    """The omnichannel platform of one project."""
+    """The omnichannel platform of one project, and the authentication of its calls."""
 
     def __init__(self, rest_api_key: Secret, project_key: str, api_version: str) -> None:
         self._rest_api_key = rest_api_key
@@ -66,7 +66,10 @@ class Project(AuthBase):
 
 
 class App(AuthBase):
-    """The platform of one app or website; `key`, its Live, Dev or SDK key, is part of the path."""
+    """The platform of one app or website, and the authentication of its calls.
+
+    `key`, its Live, Dev or SDK key, is part of the path.
+    """
 
     def __init__(self, rest_api_key: Secret, key: Secret) -> None:
         self._rest_api_key = rest_api_key

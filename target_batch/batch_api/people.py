@@ -78,7 +78,7 @@ class _Identifiers(msgspec.Struct):
 
 
 class _Profile(msgspec.Struct):
-    """The parts of a line of an exported file that are read."""
+    """The parts of a line of an exported file that are read; others are not checked."""
 
     identifiers: _Identifiers
     attributes: dict[str, Any] | None = None
@@ -102,7 +102,7 @@ class Exports:
         """Request these attributes (named without their type) of all profiles; return the export's ID."""
         body = {"export_type": "ATTRIBUTES", "attributes": list(attributes), "identifiers": ["custom_id"]}
         call = self._project.post("/profiles/export", msgspec.json.encode(body))
-        return str(self._sent(call, lambda answer: classify_document(answer, "id"))["id"])
+        return str(self._sent(call, classify_request)["id"])
 
     def wait(self, export: str, seconds: float, tell: Callable[[str], None]) -> list[str]:
         """Wait at most `seconds` until an export has ended, and return the IDs of its files.
@@ -152,6 +152,11 @@ class Exports:
             )
         assert isinstance(verdict, Failure)  # noqa: S101 - the other half of a verdict
         raise DeliveryError(f"The export cannot be read ({verdict.what}). Nothing was changed; try again.")
+
+
+def classify_request(answer: Answer) -> Verdict:
+    """Read the answer to a request for an export."""
+    return classify_document(answer, "id")
 
 
 def classify_view(answer: Answer) -> Verdict:

@@ -10,13 +10,11 @@ import math
 import os
 import ssl
 import threading
-from collections import Counter
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import msgspec
 import requests
 from requests.utils import should_bypass_proxies
 from urllib3.exceptions import HTTPError, LocationParseError
@@ -25,8 +23,7 @@ from urllib3.util import parse_url
 from target_batch.batch_api.answers import Answer
 from target_batch.batch_api.deadline import Attempt, DeadlineAdapter, Deadlines
 from target_batch.common.errors import ConfigurationError
-from target_batch.common.limits import ANSWER_BYTES, MASS_UPDATE_RATE, OTHER_RATE, UPDATE_RATE
-from target_batch.common.plain_text import counted, duration
+from target_batch.common.limits import ANSWER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,72 +201,10 @@ def _failure(error: Exception, attempt: Attempt) -> str:
     late = attempt.expired or isinstance(error, requests.exceptions.Timeout)
     if attempt.begun:  # behind a proxy, a lost answer may look like a refusal or a TLS error
         return "no answer in time" if late else "the connection broke"
-    if late:
+    if late:  # from here on there was no connection, so nothing can have arrived
         return "no connection in time"
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy refused"
     if isinstance(error, requests.exceptions.SSLError):
         return "TLS could not be verified"
     return "no connection"
-
-
-ACCEPTED: Final = b'{"code":"SUCCESS"}'
-TOKEN: Final = b'{"indexing_token":"dry-run"}'
-LISTED: Final = b'{"audiences":[],"custom_audiences":[],"has_more":false}'
-"""The list of either platform."""
-ERASURE: Final = "gdpr-request"
-VIEWED: Final = b'{"indexing_state":"APPLIED"}'
-"""Without a number of members: none were sent, so there is nothing to compare it to."""
-
-
-class DryTransport:
-    """Stores request bodies with `keep(name, body)` and counts what the requests would cost."""
-
-    def __init__(self, keep: Callable[[str, bytes], None]) -> None:
-        self._keep = keep
-        self._lock = threading.Lock()
-        self._number = self._kept = 0
-        self.cost: Counter[str] = Counter()
-
-    def send(self, call: Call) -> Answer:
-        """Store one call's body and return an answer."""
-        kind = _kind(call)
-        with self._lock:
-            self._number += 1
-            if call.body is not None:
-                self._kept += 1
-                self._keep(f"{self._number:06d}-{kind}.json", call.body)
-            updates = kind in {"profiles-update", "profiles-mass-update"}
-            entries = len(msgspec.json.decode(call.body or b"[]", type=list[msgspec.Raw])) if updates else 1
-            self.cost[kind if updates or kind == ERASURE else "other"] += entries
-        if updates:
-            return Answer(202, {}, ACCEPTED)
-        if call.method != "GET":
-            return Answer(202, {}, TOKEN)
-        return Answer(200, {}, LISTED if kind.endswith("list") else VIEWED)
-
-    def hurry(self, seconds: float) -> None:
-        """Do nothing: there is nothing to wait for."""
-
-    def forecast(self) -> str:
-        """Describe what the run would cost and how long it would take at the documented rates."""
-        updates, mass = self.cost["profiles-update"], self.cost["profiles-mass-update"]
-        seconds = max(0.0, updates - UPDATE_RATE.burst) / UPDATE_RATE.per_second
-        others, erasures = self.cost["other"], self.cost[ERASURE]
-        seconds += mass / MASS_UPDATE_RATE.per_second + (others + erasures) / OTHER_RATE.per_second
-        calls = counted(updates + mass, "profile update") + " and " + counted(others, "audience call")
-        calls = f"{counted(erasures, 'erasure')}, {calls}" if erasures else calls
-        kept = f"{counted(self._kept, 'request')} in the folder `dry-run` of `work_path`"
-        return f"{calls}, {duration(seconds)} at Batch's documented rates; {kept}"
-
-
-def _kind(call: Call) -> str:
-    """Return a name for a call, without any key that its path may contain."""
-    parts = call.path.strip("/").split("/")
-    if "gdpr" in parts:
-        return ERASURE
-    if "custom-audience" in parts:
-        named = len(parts) > parts.index("custom-audience") + 1
-        verb = {"GET": "view" if named else "list"}.get(call.method, call.method.lower())
-        return f"custom-audience-{verb}"
-    return "-".join(parts[1:])

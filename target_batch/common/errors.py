@@ -24,7 +24,10 @@ class AccessRefusedError(ConfigurationError):
 
 
 class InputError(StopRun):
-    """A line of the input cannot be read. Only its number is shown, never its content."""
+    """A line of the input cannot be read: look at the tap's output.
+
+    Only the line's number is shown, never its content.
+    """
 
 
 class DeliveryError(StopRun):

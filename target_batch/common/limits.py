@@ -25,10 +25,12 @@ class Rate:
 # Requests. A call with too many entries is refused as a whole [doc].
 
 UPDATE_ENTRIES: Final = 200  # entries in one /profiles/update call [doc]
-UPDATE_RATE: Final = Rate(per_second=300, burst=1000)  # custom IDs on /profiles/update [doc]
+UPDATE_RATE: Final = Rate(per_second=300, burst=1000)  # custom IDs per second on /profiles/update [doc]
 MASS_UPDATE_ENTRIES: Final = 10_000  # entries in one /profiles/mass-update call [doc]
-MASS_UPDATE_RATE: Final = Rate(per_second=10_000, burst=10_000)  # custom IDs; no further burst [doc]
-OTHER_RATE: Final = Rate(per_second=1, burst=1)  # requests on all other endpoints, including audiences [read]
+MASS_UPDATE_RATE: Final = Rate(per_second=10_000, burst=10_000)
+"""Custom IDs per second on /profiles/mass-update, with no burst beyond one second's worth [doc]."""
+OTHER_RATE: Final = Rate(per_second=1, burst=1)
+"""Requests per second on all other endpoints, including audiences [read]."""
 AUDIENCE_ENTRIES: Final = 10_000  # members in one audience call [doc]
 AUDIENCE_LIST_PAGE: Final = 100  # audiences in one page of a list [doc]
 BODY_BYTES: Final = 5 * 1000 * 1000  # of one request [open]: about 5 MB; one answered with 413 is split

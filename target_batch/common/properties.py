@@ -1,4 +1,4 @@
-"""Properties of records: their names, compared by words, and dotted paths to them.
+"""Properties of records: their names, compared whatever their spelling, and dotted paths to them.
 
 A path such as `traits.address.city` leads into nested objects. A property's name may itself contain dots
 (`Owner.Name`): at each level the longest existing name wins, so a dotted name takes precedence over a path.
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _BETWEEN_WORDS: Final = re.compile(r"[^a-z0-9]+")
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-"""Names are compared by words: `occurred_at`, `OCCURRED_AT`, `occurredAt` and `Occurred At` are equal."""
 
 
 def words(name: str) -> list[str]:
@@ -37,7 +36,8 @@ def letters(name: str) -> str:
 def matching(names: Iterable[str], present: Iterable[str]) -> Iterator[str]:
     """Yield the names in `present` that are spellings of `names`, in the order of `names`.
 
-    The exact spelling comes before other spellings of the same words.
+    `occurred_at`, `OCCURRED_AT`, `occurredAt` and `Occurred At` are spellings of one name. The exact one
+    comes before the others.
     """
     there = list(present)
     for name in names:

@@ -60,10 +60,9 @@ class LocalFolder:
 
     def _keep_out_of_repositories(self) -> None:
         """Write a `.gitignore` into the folder, which holds personal data."""
-        ignore = self.root / ".gitignore"
-        with suppress(FileExistsError):
-            ignore.touch(mode=0o600, exist_ok=False)
-            ignore.write_bytes(b"*\n")
+        ignore, private = self.root / ".gitignore", partial(os.open, mode=0o600)
+        with suppress(FileExistsError), open(ignore, "xb", opener=private) as file:
+            file.write(b"*\n")
 
     def read(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         """Yield name and content of the files that match a glob, sorted by name."""

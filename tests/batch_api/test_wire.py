@@ -36,7 +36,7 @@ from target_batch.batch_api.answers import (
 )
 from target_batch.batch_api.audiences import AppAudiences, ProjectAudiences
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, App, Project
-from target_batch.batch_api.people import classify_download, classify_view
+from target_batch.batch_api.people import classify_download, classify_request, classify_view
 from target_batch.common.redaction import Secret
 from tests.audiences.cohorts import DONE, Loader, cohort, head, rows
 
@@ -228,8 +228,8 @@ def test_a_run_lists_the_audiences_at_most_once(sent: list[Sent]) -> None:
     assert pages["/2.11/audiences/list?limit=100"] == runs_with_the_list
 
 
-OF_EXPORTS: dict[str, Callable[[Answer], Verdict]] = {
-    "/profiles/export": lambda answer: classify_document(answer, "id"),
+OF_PEOPLE: dict[str, Callable[[Answer], Verdict]] = {
+    "/profiles/export": classify_request,
     "/exports/view": classify_view,
     "/exports/download": classify_download,
     "/1.0/APP_KEY/gdpr/request": classify_write,
@@ -240,7 +240,7 @@ OF_EXPORTS: dict[str, Callable[[Answer], Verdict]] = {
 def classifier(golden: Golden) -> Callable[[Answer], Verdict]:
     """Return the function that classifies the answer of a golden file."""
     ending = golden.request["path"].removeprefix("/VERSION")
-    return OF_EXPORTS.get(ending) or _of_writes_and_lists(golden)
+    return OF_PEOPLE.get(ending) or _of_writes_and_lists(golden)
 
 
 def _of_writes_and_lists(golden: Golden) -> Callable[[Answer], Verdict]:
