@@ -24,7 +24,7 @@ from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.delivery.erasures import Erasure
 from target_batch.mapping import compile_plan
-from target_batch.mapping.checks import ABOUT_PROPERTY
+from target_batch.mapping.notes import ABOUT_PROPERTY
 from target_batch.mapping.record import DELETED
 from target_batch.report.rejects import MARK
 from target_batch.singer.messages import record_in, record_line, without_utf8

@@ -1,1 +1,1 @@
-"""The commands of `target-batch` beside the Singer target itself, one module each."""
+"""The commands of `target-batch` beside the Singer target itself, and what they share."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from target_batch.commands.study import Study
     from target_batch.config.settings import Settings
+
+NO_STREAM: Final = "No stream would be loaded: the input holds no SCHEMA, or `stream_maps` removes them all."
 
 
 @click.command()
@@ -61,7 +63,7 @@ def explain(
     elif form == "curl":
         _print_curls(studies, settings)
     else:
-        blocks = ["\n".join(shown(one)) for one in found] or ["The input holds no SCHEMA."]
+        blocks = ["\n".join(shown(one)) for one in found] or [NO_STREAM]
         blocks += [wrapped(sentence, 0) for sentence, _ in target.idle_entries]
         click.echo("\n\n".join(blocks))
     if any(study.problem for study in studies):

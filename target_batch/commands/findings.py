@@ -17,8 +17,8 @@ from target_batch.common.limits import (
 from target_batch.common.plain_text import counted, cut, fitted, number, room, share, table, wrapped
 from target_batch.common.redaction import clean
 from target_batch.config.routing import CUSTOM_ID_NAMES, kind_by_name, kind_by_shape, options_for
-from target_batch.mapping.checks import ABOUT_PROPERTY
 from target_batch.mapping.names import PlanRow
+from target_batch.mapping.notes import ABOUT_PROPERTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

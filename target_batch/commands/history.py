@@ -21,7 +21,9 @@ RUN_LOGS: Final = ("runs*.jsonl", "runs/*.jsonl")
 """Files of the run log: a single file on a disk, an object per run behind a URL."""
 
 COUNTS: Final = ("read", "delivered", "unchanged", "added", "removed", "ignored", "rejected", "undelivered")
-"""Counts of a stream in the run log, beside `merged`."""
+"""Counts of a stream in the run log that `runs` shows."""
+
+STREAM_COUNTS: Final = (*COUNTS, "merged")
 
 EXAMPLES: Final = 5
 """Lines, properties, messages and examples kept per group of rejects."""
@@ -129,8 +131,10 @@ def last_refused(work_path: str) -> str | None:
 def streams(entry: dict[str, Any]) -> list[tuple[str, dict[str, int]]]:
     """Return the names of a run's streams with their counts, 0 for what is missing or no number."""
     named = object_in(entry.get("streams")).items()
-    counts = (*COUNTS, "merged")
-    return [(name, {count: whole(object_in(tally).get(count)) for count in counts}) for name, tally in named]
+    return [
+        (name, {count: whole(object_in(tally).get(count)) for count in STREAM_COUNTS})
+        for name, tally in named
+    ]
 
 
 def reasons(entry: dict[str, Any], stream: str) -> dict[str, int]:

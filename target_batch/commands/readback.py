@@ -317,8 +317,8 @@ def last_run(settings: Settings) -> Iterator[LedgerComparison]:
         ConfigurationError: the run does not exist, or the ledger does not know it.
         DeliveryError: the ledger does not answer.
     """
-    from target_batch.ledger.accepted import ProfileReader  # noqa: PLC0415 - same
-    from target_batch.ledger.database import opened_to_read  # noqa: PLC0415 - SQLAlchemy costs start-up
+    from target_batch.ledger.accepted import ProfileReader  # noqa: PLC0415 - SQLAlchemy costs start-up
+    from target_batch.ledger.database import opened_to_read  # noqa: PLC0415 - same
 
     if not settings.skip_unchanged:
         raise ConfigurationError(

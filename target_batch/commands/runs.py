@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from target_batch.commands import history, shared
-from target_batch.commands.history import COUNTS, object_in, real, reasons, streams, whole
+from target_batch.commands.history import COUNTS, STREAM_COUNTS, object_in, real, reasons, streams, whole
 from target_batch.commands.rejects import target_call
 from target_batch.commands.shared import config_option, format_option
 from target_batch.common.plain_text import number, table, wrapped
@@ -144,12 +144,11 @@ def _write_singer(found: list[dict[str, Any]]) -> None:
     run |= {"ended": shared.BOOLEAN, "cause": shared.TEXT}
     records = ({name: entry.get(name) for name in run} for entry in found)
     shared.echo_singer("target_batch_runs", run, ["run"], records)
-    counts = (*COUNTS, "merged")
     stream = {"run": shared.TEXT, "started": shared.MOMENT, "stream": shared.TEXT}
-    stream |= dict.fromkeys(counts, shared.INTEGER) | {"reasons": shared.OBJECT}
+    stream |= dict.fromkeys(STREAM_COUNTS, shared.INTEGER) | {"reasons": shared.OBJECT}
     records = (
         {"run": entry["run"], "started": entry.get("started"), "stream": name}
-        | {count: object_in(tally).get(count) for count in (*counts, "reasons")}
+        | {count: object_in(tally).get(count) for count in (*STREAM_COUNTS, "reasons")}
         for entry in found
         for name, tally in object_in(entry.get("streams")).items()
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from target_batch.config.settings import Settings
 
-UNKNOWN: Final = "A reason that this version does not know."
+UNKNOWN_REASON: Final = "A reason that this version does not know."
 REASONS: Final = {reason.code: reason for reason in Reason}
 
 Form = Literal["text", "json", "singer"]
@@ -127,4 +127,4 @@ def reason_lines(
     where = f"line {', '.join(map(str, lines))}{more}" if lines else ""
     head = f"{' ' * indent}{number(count):>8}  {click.style(clean(code, 40), fg='yellow')}"
     yield fitted("  ".join(part for part in (head, names, where) if part), indent + 10)
-    yield wrapped(REASONS[code].advice if code in REASONS else UNKNOWN, indent + 10)
+    yield wrapped(REASONS[code].advice if code in REASONS else UNKNOWN_REASON, indent + 10)

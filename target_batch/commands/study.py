@@ -232,8 +232,8 @@ class Rehearsal:
         for issue in issues:
             study.meet(issue.reason.code, ticket.line, issue.property)
 
-    def nothing(self, *_: Any) -> None:
-        """Do nothing: the plan holds the notes, no answer is awaited, and rejects stop no rehearsal."""
+    def nothing(self, *_: Any, **__: Any) -> None:
+        """Do nothing: the plan holds the notes, no answer is awaited, and rejects do not stop a rehearsal."""
 
     tell = begin = tick = drain = tripped = nothing
 

@@ -14,10 +14,10 @@ from target_batch.common.properties import find, shown, words
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.mapping.application import cut, fill
-from target_batch.mapping.checks import notes, surplus
 from target_batch.mapping.columns import Columns, by_type, column
 from target_batch.mapping.declared import kind_of, zero_or_one
 from target_batch.mapping.names import Excluded, is_name, snake_case, transliterated
+from target_batch.mapping.notes import notes, surplus
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.record import custom_id
 from target_batch.mapping.values import InvalidValue, boolean, encodable, strings
@@ -138,7 +138,7 @@ _OUTSIDE = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class AudiencePlan(Plan):
-    """The plan of an `audiences` stream whose rows change audiences."""
+    """The plan of an `audiences` stream: which audience, in or out. Here, rows change audiences."""
 
     ignores_deleted = False
 

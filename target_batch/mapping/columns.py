@@ -137,7 +137,10 @@ def _single(name: str, declared: Declared, kind: str, converters: Mapping[type, 
 
 
 class Columns(dict[str, "Column"]):
-    """A dict of property → column. `contested` holds the columns of properties that compete for a name."""
+    """A dict of property → column. `contested` holds the columns of properties that compete for a name.
+
+    Without a `schema`, dates and URLs are recognized by their format.
+    """
 
     def __init__(
         self,
@@ -153,7 +156,7 @@ class Columns(dict[str, "Column"]):
         self.new_notes: list[str] = []
         self._dialect = dialect
         self._has_schema = properties is not None
-        self._undeclared = ANYTHING if schema else RECOGNIZABLE
+        self._default = ANYTHING if schema else RECOGNIZABLE
         self._noted: set[str] = set()
         self._open: set[str] = set()
         schema, properties = schema or Schema({}), properties or {}
@@ -251,7 +254,7 @@ class Columns(dict[str, "Column"]):
     def _add(self, name: str, decision: AssignedNames | Excluded) -> None:
         if isinstance(decision, AssignedNames):
             self._targets[name] = decision
-            self[name] = self._dialect(decision, self._declared.get(name, self._undeclared))
+            self[name] = self._dialect(decision, self._declared.get(name, self._default))
         else:
             self[name] = ("", None, refuse(decision), {})
 

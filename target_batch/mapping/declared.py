@@ -80,14 +80,16 @@ DEEPEST_REFERENCE: Final = 32
 class Schema:
     """The types of a SCHEMA, with its internal references resolved; nothing is ever fetched.
 
-    `foreign` lists the references that point outside the SCHEMA or to nothing; they count as undeclared. If
-    `typed` is false, kinds restrict nothing, but formats still count.
+    `foreign` lists the references that point outside the SCHEMA or to nothing, `unknown` the types that JSON
+    Schema does not have; both count as undeclared. If `typed` is false, kinds restrict nothing, but formats
+    still count.
     """
 
     def __init__(self, root: Mapping[str, Any], *, typed: bool = True) -> None:
         self._root = root
         self._typed = typed
         self.foreign: list[str] = []
+        self.unknown: list[str] = []
         self.properties = self._read(root, 0).properties
 
     def declared(self, schema: Any) -> Declared:
@@ -110,7 +112,7 @@ class Schema:
     def _read(self, schema: Any, depth: int) -> Declared:
         if not isinstance(schema, dict) or depth > DEEPEST_REFERENCE:
             return ANYTHING
-        found = _own(schema)
+        found = self._own(schema)
         for part in schema.get("allOf") or ():
             found = found.both(self._read(part, depth + 1))
         for union in ("anyOf", "oneOf"):
@@ -119,6 +121,19 @@ class Schema:
         if "$ref" in schema:
             found = found.both(self._read(self._referred(schema["$ref"]), depth + 1))
         return found
+
+    def _own(self, schema: dict[str, Any]) -> Declared:
+        """Return what a schema declares itself; a type that JSON Schema lacks restricts nothing."""
+        types, text_format, properties = schema.get("type"), schema.get("format"), schema.get("properties")
+        listed = types if isinstance(types, list) else [types]
+        kinds = frozenset(name for name in listed if isinstance(name, str) and name != "null")
+        if not kinds <= KINDS:
+            self.unknown += sorted(kinds - KINDS - {*self.unknown})
+            kinds = frozenset()
+        formats: frozenset[str | None] = frozenset()
+        if "string" in kinds or "format" in schema:
+            formats = frozenset([text_format if isinstance(text_format, str) else None])
+        return Declared(kinds, formats, properties if isinstance(properties, dict) else {})
 
     def _either(self, options: list[Any], depth: int) -> Declared:
         branches = [self._read(option, depth) for option in options if not _is_null(option)]
@@ -139,19 +154,6 @@ class Schema:
         if found is None and str(reference) not in self.foreign:
             self.foreign.append(str(reference))
         return found
-
-
-def _own(schema: dict[str, Any]) -> Declared:
-    """Return what a schema declares itself, apart from its references."""
-    types, text_format, properties = schema.get("type"), schema.get("format"), schema.get("properties")
-    listed = types if isinstance(types, list) else [types]
-    kinds = frozenset(name for name in listed if isinstance(name, str) and name != "null")
-    if not kinds <= KINDS:  # a type that JSON Schema does not have, such as `date`, restricts nothing
-        kinds = frozenset()
-    formats: frozenset[str | None] = frozenset()
-    if "string" in kinds or "format" in schema:
-        formats = frozenset([text_format if isinstance(text_format, str) else None])
-    return Declared(kinds, formats, properties if isinstance(properties, dict) else {})
 
 
 def _common(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:

@@ -24,10 +24,10 @@ from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.mapping import natives
 from target_batch.mapping.application import cut, fill
-from target_batch.mapping.checks import notes, surplus
 from target_batch.mapping.columns import Columns, by_type, column
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.names import Container, is_name
+from target_batch.mapping.notes import notes, surplus
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.record import FLAT_NAMES, event_time, own_time
 from target_batch.mapping.values import (
@@ -66,7 +66,7 @@ _STRUCTURES = (frozenset({"array"}), frozenset({"object"}))
 
 
 class EventDialect:
-    """The rules for attributes of events; nulls are not sent. Of a plan's rules, objects have the naming."""
+    """The rules for attributes of events; nulls are not sent. Objects follow only the plan's naming."""
 
     def __init__(self, rules: Container, schema: Schema | None = None, depth: int = 1) -> None:
         self._rules = Container(rules.stream, rules.naming)

@@ -313,11 +313,11 @@ def locale_reader(names: tuple[str, ...]) -> Convert:
 
     @lru_cache(maxsize=CACHED_VALUES)
     def find(word: str) -> dict[str, str] | None:
-        language, country = _codes(word)
-        if language is None:
+        code, country = _codes(word)
+        if code is None:
             return None
-        found = {"$language": language, "$region": country}
-        return {name: code for name in names if (code := found[name])}
+        found = {"$language": code, "$region": country}
+        return {name: value for name in names if (value := found[name])}
 
     return _word_reader(find, Reason.INVALID_LANGUAGE, "The text is not a locale of a known language.")
 

@@ -1,4 +1,4 @@
-"""The base of all plans: the checks before the mapping, the rules for names, and warnings."""
+"""The base of all plans: checks before the mapping, rules for names, the identity of events, and warnings."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from target_batch.common.operations import NO_EVENTS, ProfileUpdate
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping import natives
 from target_batch.mapping.application import cut, fill
-from target_batch.mapping.checks import notes, surplus
 from target_batch.mapping.columns import Columns, admits_text, by_type, checked, column
+from target_batch.mapping.notes import notes, surplus
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.values import typed, whole_or_change
 

@@ -1,4 +1,7 @@
-"""What a record says of itself: its custom ID, its own time, and whether it was deleted at its source."""
+"""What a record says of itself: its custom ID, its own time, and whether it was deleted at its source.
+
+A time may lie outside the 24 hours within which Batch takes events, or outside the window of a replay.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,6 @@ def _invalid(message: str) -> InvalidValue:
 
 
 DELETED = Ignored(Reason.DELETED_AT_SOURCE.code)
-OUTSIDE = Ignored(Reason.OUTSIDE_REPLAY_WINDOW.code)
 
 MARKS: Final = ("_sdc_deleted_at", "_sdc_lsn_deleted_at", "_ab_cdc_deleted_at", "_fivetran_deleted")
 """The deletion marks of Singer taps, Airbyte and Fivetran."""
@@ -205,6 +207,9 @@ def _within(canonical: str, now: float) -> str | None:
     if 0 < ahead <= CLOCK_TOLERANCE_SECONDS:
         return moment_text(now - UNNOTICED_SECONDS)
     return canonical if -EVENT_AGE_SECONDS <= ahead <= 0 else None
+
+
+OUTSIDE = Ignored(Reason.OUTSIDE_REPLAY_WINDOW.code)
 
 
 class Replay:

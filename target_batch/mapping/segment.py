@@ -113,12 +113,12 @@ class SegmentPlan(Plan):
 
     def _make_columns(self) -> None:
         """Make the columns of each part of a message; group traits never feed the user's natives."""
-        by_value = ProfileDialect(self.settings)
+        dialect = ProfileDialect(self.settings)
         by_default = natives.SEGMENT_PEER if self.names_as_segment else natives.BY_PROPERTY
         traits = self._rules_for(_TRAITS, natives.NAMES)
         traits = replace(traits, natives=by_default, exact=self.names_as_segment)
-        self.columns = Columns(traits, by_value)
-        self._group = Columns(self._rules_for(_TRAITS, frozenset()), by_value)
+        self.columns = Columns(traits, dialect)
+        self._group = Columns(self._rules_for(_TRAITS, frozenset()), dialect)
         properties = replace(self._rules_for(_PROPERTIES, natives.OF_EVENTS), takes_objects=True)
         self._events = Columns(properties, EventDialect(self.rules))
         context = Container(
@@ -129,7 +129,7 @@ class SegmentPlan(Plan):
             reserved=natives.NAMES,
             path="context.",
         )
-        self._context = Columns(context, by_value)
+        self._context = Columns(context, dialect)
 
     def _rules_for(self, prefixes: tuple[str, ...], reserved: frozenset[str]) -> Container:
         """Return the rules for traits or properties.

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class ErasureBook:
-    """The files `erasures/RUN.jsonl` of all runs; `now` returns seconds since the epoch."""
+    """The files `erasures/RUN.jsonl` of all runs; `now` returns seconds since the epoch.
+
+    Raises:
+        DeliveryError: the erasures of earlier runs cannot be read.
+    """
 
     def __init__(self, folder: Folder, run: str, now: Callable[[], float], *, dry: bool) -> None:
         self._folder = folder
@@ -64,9 +68,9 @@ class ErasureBook:
             DeliveryError: the entries could not be written; nothing may be sent.
         """
         people = {_hash(custom_id) for custom_id in custom_ids} & self._requested.keys()
+        self._append([{"person": person, "returned": True} for person in people])
         for person in people:
             del self._requested[person]
-        self._append([{"person": person, "returned": True} for person in people])
 
     def write(
         self, scope: str, custom_id: str, stream: str, request: str | None, *, unknown: bool = False

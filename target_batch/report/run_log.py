@@ -30,7 +30,17 @@ NOTIFY_SECONDS: Final = 5.0
 HURRIED_NOTIFY_SECONDS: Final = 0.8
 """The same after a signal."""
 
-FIELDS: Final = ("run", "started", "seconds", "exit", "cause", "dry_run", "streams", "requests", "retries")
+NOTIFIED: Final = (
+    "run",
+    "started",
+    "seconds",
+    "exit",
+    "cause",
+    "dry_run",
+    "streams",
+    "requests",
+    "retries",
+)
 """The fields of the run log's entry that a notification contains."""
 
 
@@ -112,7 +122,7 @@ def notify(url: str, entry: dict[str, Any], logger: logging.Logger, seconds: flo
 
 def notification(entry: dict[str, Any]) -> dict[str, Any]:
     """Return the body of a run's notification."""
-    return {"text": _sentence(entry), "target": "target-batch"} | {name: entry[name] for name in FIELDS}
+    return {"text": _sentence(entry), "target": "target-batch"} | {name: entry[name] for name in NOTIFIED}
 
 
 def post_notification(url: str, body: dict[str, Any], seconds: float = NOTIFY_SECONDS) -> str:

@@ -45,7 +45,7 @@ def fail(status: int, message: str) -> Response:
     return show({"error": message}, status)
 
 
-def whole(request: Request, name: str, default: int, most: int = LARGEST_PAGE) -> int:
+def amount(request: Request, name: str, default: int, most: int = LARGEST_PAGE) -> int:
     """Read a whole number from the query; missing or invalid ones become the default."""
     number = number_in(request.query_params.get(name, ""))
     return default if number is None else min(number, most)
@@ -59,7 +59,7 @@ def number_in(text: str) -> int | None:
 
 def position(request: Request) -> int:
     """Read ``from`` from the query; it has no upper bound."""
-    return whole(request, "from", 0, ALL)
+    return amount(request, "from", 0, ALL)
 
 
 def flag(request: Request, name: str) -> bool:

@@ -98,6 +98,7 @@ def one(operation: Any) -> ProfileUpdate:
         pytest.param({}, 7, {"p": 7}, id="no-type"),
         pytest.param({"type": "date"}, "2024-01-02", {"p": "2024-01-02"}, id="type-that-does-not-exist"),
         pytest.param({"type": ["date", "null"]}, 7, {"p": 7}, id="types-that-do-not-exist"),
+        pytest.param({"type": ["integer", "bigint"]}, "x", {"p": "x"}, id="one-type-that-does-not-exist"),
         pytest.param({"type": ["string", "integer"]}, 7, {"p": 7}, id="either"),
     ],
 )  # fmt: skip

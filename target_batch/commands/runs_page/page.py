@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from target_batch import web
 from target_batch.commands import history
-from target_batch.commands.history import COUNTS, Group, real, reasons, streams, whole
+from target_batch.commands.history import STREAM_COUNTS, Group, real, reasons, streams, whole
 from target_batch.commands.runs import TOTALS, cause
-from target_batch.commands.shared import REASONS, UNKNOWN
+from target_batch.commands.shared import REASONS, UNKNOWN_REASON
 from target_batch.common.errors import ConfigurationError
 from target_batch.common.redaction import clean
-from target_batch.web import Guard, LocalServer, fail, flag, page_routes, position, show
+from target_batch.web import Guard, LocalServer, amount, fail, flag, page_routes, position, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,10 +52,8 @@ RUNS_KEPT: Final = 8
 class Work:
     """Cached access to what runs left under `work_path`, as a page asks for it repeatedly. Thread-safe.
 
-    `path` is the setting `work_path`, `monotonic` the clock, in seconds.
-
-    Raises:
-        ConfigurationError: the folder cannot be read.
+    `path` is the setting `work_path`, `monotonic` the clock, in seconds. If the folder cannot be read, the
+    methods raise a `ConfigurationError`.
     """
 
     def __init__(self, path: str, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -140,7 +137,7 @@ class RunsPage:
 def _part(request: Request) -> slice:
     """Return the part of a list that a request asks for."""
     start = position(request)
-    return slice(start, start + web.whole(request, "limit", 25, LARGEST_PAGE))
+    return slice(start, start + amount(request, "limit", 25, LARGEST_PAGE))
 
 
 def described(entry: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +155,7 @@ def described(entry: dict[str, Any]) -> dict[str, Any]:
         "names": [clean(name, LONGEST_NAME) for name, _ in counted[:NAMES_SHOWN]],
         "streams_total": len(counted),
         **{name: whole(entry.get(name)) for name in TOTALS},
-        **{name: sum(counts[name] for _, counts in counted) for name in (*COUNTS, "merged")},
+        **{name: sum(counts[name] for _, counts in counted) for name in STREAM_COUNTS},
     }
 
 
@@ -205,7 +202,7 @@ def _reason(code: str, counted: int, group: Group) -> dict[str, Any]:
         "label": " ".join([first[:1].upper() + first[1:], *others]),
         "count": max(counted, group.count),
         "costs": known.level if known else "",
-        "advice": known.advice if known else UNKNOWN,
+        "advice": known.advice if known else UNKNOWN_REASON,
         "final": group.final,
         "properties": [clean(name) for name in group.properties],
         "messages": [clean(text, 200) for text in group.messages],

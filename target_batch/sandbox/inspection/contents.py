@@ -8,20 +8,23 @@ from starlette.responses import Response, StreamingResponse
 from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.store.audiences import Audience
 from target_batch.sandbox.store.requests import Search
-from target_batch.web import ALL, LARGEST_PAGE, fail, flag, position, show, whole
+from target_batch.web import ALL, LARGEST_PAGE, amount, fail, flag, position, show
 
 
 def profiles(batch: LocalBatch, request: Request) -> Response:
     """List or search profiles."""
     text = request.query_params.get("search", "")
-    total, page = batch.profiles.find(text, position(request), whole(request, "limit", 100))
+    total, page = batch.profiles.find(text, position(request), amount(request, "limit", 100))
     return show({"total": total, "profiles": page})
 
 
 def profile(batch: LocalBatch, request: Request) -> Response:
     """Show the profile named in the path or the query."""
     asked = request.path_params.get("id") or request.query_params.get("id", "")
-    events, after = whole(request, "events", ALL, ALL), whole(request, "events_from", 0, ALL)
+    events, after = (
+        amount(request, "events", ALL, ALL),
+        amount(request, "events_from", 0, ALL),
+    )
     found = batch.profiles.detail(asked, events, after)
     if found is None:
         return fail(404, "profile not found")
@@ -40,7 +43,7 @@ def journal(batch: LocalBatch, request: Request) -> Response:
 
 def requests(batch: LocalBatch, request: Request) -> Response:
     """List requests, starting at a given number, or the most recent ones."""
-    log, limit = batch.requests, whole(request, "limit", 100)
+    log, limit = batch.requests, amount(request, "limit", 100)
     asked = "from" in request.query_params
     rows = log.page(position(request), limit) if asked else log.latest(limit)
     return show({"total": log.total, "requests": rows})
@@ -49,7 +52,7 @@ def requests(batch: LocalBatch, request: Request) -> Response:
 def log(batch: LocalBatch, request: Request) -> Response:
     """Search the requests kept, newest first."""
     search = Search(request.query_params.get("search", ""), flag(request, "problems"))
-    found, rows = batch.requests.find(search, position(request), whole(request, "limit", 100))
+    found, rows = batch.requests.find(search, position(request), amount(request, "limit", 100))
     counts = {"total": batch.requests.total, "kept": len(batch.requests), "problems": batch.requests.problems}
     return show({**counts, "found": found, "requests": rows})
 
@@ -60,7 +63,7 @@ def audiences(batch: LocalBatch, request: Request) -> Response:
     text = request.query_params.get("search", "").casefold()
     settled = batch.audiences.settled(now)
     found = [item for item in settled if text in f"{item[1].label}\n{item[1].name}".casefold()]
-    start, limit = position(request), whole(request, "limit", LARGEST_PAGE)
+    start, limit = position(request), amount(request, "limit", LARGEST_PAGE)
     page = [_audience(platform, one, now) for platform, one in found[start : start + limit]]
     return show({"all": len(settled), "total": len(found), "audiences": page})
 
@@ -74,7 +77,7 @@ def audience(batch: LocalBatch, request: Request) -> Response:
     if found is None:
         return fail(404, "audience not found")
     text = request.query_params.get("search", "")
-    total, members = found.page(position(request), whole(request, "limit", 100), text)
+    total, members = found.page(position(request), amount(request, "limit", 100), text)
     if found.holds_custom_ids:
         members = [_with_email(batch, member) for member in members]
     return show({**_audience(wanted[0], found, now), "total": total, "ids": members})

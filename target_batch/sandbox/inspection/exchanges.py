@@ -11,7 +11,7 @@ from target_batch.sandbox.batch import LocalBatch
 from target_batch.sandbox.exchange import entry_id
 from target_batch.sandbox.refusals import UNREADABLE
 from target_batch.sandbox.store.requests import Content
-from target_batch.web import fail, flag, number_in, position, show, whole
+from target_batch.web import amount, fail, flag, number_in, position, show
 
 LARGEST_PAGE: Final = 100
 """Largest ``limit`` of a request's entries."""
@@ -41,7 +41,7 @@ def exchange(batch: LocalBatch, request: Request) -> Response:
     row, content = found
     if content is None:
         return show({"row": row, "kept": False})
-    page = Page(position(request), whole(request, "limit", 20, LARGEST_PAGE), flag(request, "refused"))
+    page = Page(position(request), amount(request, "limit", 20, LARGEST_PAGE), flag(request, "refused"))
     body, entries = _body(content.body)
     answer, errors = _answer(content, len(entries or ()))
     if entries is not None:

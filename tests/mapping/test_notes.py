@@ -102,3 +102,9 @@ def test_default_country_accepts_the_same_spellings_as_a_region(plan_of: Callabl
         plan = plan_of("profiles", {"id": TEXT, "phone": TEXT}, default_country=country)
         operation: Any = plan({"id": "u1", "phone": "020 7946 0018"}, 0.0)
         assert operation.attributes == {"$phone_number": "+442079460018"}
+
+
+def test_a_type_that_json_schema_does_not_have_is_reported_once(plan_of: Callable[..., Plan]) -> None:
+    properties = {"id": TEXT, "p": {"type": "bigint"}, "q": {"type": ["bigint", "null"]}}
+    (note,) = plan_of("profiles", properties).notes
+    assert "type `bigint`" in note
