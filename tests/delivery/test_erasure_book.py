@@ -34,4 +34,5 @@ def test_people_whose_return_could_not_be_recorded_still_count_as_erased(
     assert book.erased(people) == people
     book.returned(people)
     assert book.erased(people) == []
+    book.close()
     assert ErasureBook(LocalFolder(tmp_path), "next", lambda: 1.0, dry=False).erased(people) == []
