@@ -111,7 +111,7 @@ def mirrored(phase: str, ledger: Ledger, members: int) -> None:
     mirror = MirrorDelivery(
         "cohort",
         StreamOptions(kind="audiences", mode="mirror", audience="vip"),
-        [AcceptingDestination()],  # type: ignore[list-item]
+        [AcceptingDestination()],
         ledger=ledger,
         fates=fates,
         max_shrink=0.5,

@@ -29,7 +29,10 @@ from target_batch.report.rejects import RejectsFolder
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from target_batch.config.routing import Route
     from target_batch.config.settings import Settings
+    from target_batch.delivery.base import Delivery
+    from target_batch.delivery.erasures import Erasures
 
 SILENT_SECONDS: Final = 5.0
 """Seconds of silence after which the tap is assumed to be working, and the run is entered in the run log."""
@@ -51,7 +54,6 @@ class Moment(NamedTuple):
 class Run:
     """The owner of delivery, fates, rejects and checkpoints; `emit` passes a state on.
 
-    `delivery` and `erasures` return what a stream sends through, or raise a `ConfigurationError`.
     Once `distrusted`, after an unexpected error, it passes no more states on.
     """
 
@@ -80,8 +82,6 @@ class Run:
         self._covered = 0
         self._told: set[tuple[str, str]] = set()
         self._deliveries = Deliveries(settings, self._surroundings())
-        self.delivery = self._deliveries.of
-        self.erasures = self._deliveries.erasures
         self._progress = Progress(self.clock, self._client.counters, dry=settings.dry_run)
         path = None if settings.dry_run else settings.metrics_path
         self._metrics = metrics.MetricsFile(path, logger) if path else None
@@ -138,6 +138,22 @@ class Run:
     def _seconds_for_storage(self) -> float:
         """Return the time limit of a call to the storage of `work_path`, shorter if the run has to end."""
         return min(CALL_SECONDS, self.stop.deadline - self.clock.monotonic())
+
+    def delivery(self, route: Route) -> Delivery:
+        """Return the delivery for the operations of a stream.
+
+        Raises:
+            ConfigurationError: a setting that this kind of stream needs is missing.
+        """
+        return self._deliveries.of(route)
+
+    def erasures(self, stream: str) -> Erasures:
+        """Return the erasures of people for a stream.
+
+        Raises:
+            ConfigurationError: a setting that erasures need is missing.
+        """
+        return self._deliveries.erasures(stream)
 
     def tell(self, stream: str, note: str, level: int = logging.WARNING) -> None:
         """Log a note about a stream, once."""

@@ -59,7 +59,7 @@ class StreamSink(Sink):
         self._fates = self._run.fates
         self._is_rejects_file = MARK in (schema.get("properties") or {})
         settings = self._run.settings
-        self.route: Route = target.routes[stream_name]
+        self.route: Route = target.routes[stream_name]  # decided in `TargetBatch.get_sink`
         self.plan = compile_plan(self.route, schema, settings, audience_names=self._run.audience_names)
         for note in self.plan.notes:
             self._run.tell(stream_name, note, level_of(note))

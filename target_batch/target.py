@@ -34,7 +34,7 @@ from target_batch.mapping.checks import ready
 from target_batch.mapping.declared import Schema
 from target_batch.report.rejects import MARK
 from target_batch.run import Run
-from target_batch.singer.flattening import schema_behind
+from target_batch.singer.flattening import keep_arrays
 from target_batch.singer.messages import RecordLine, record_line
 from target_batch.singer.reader import TICK_ROWS, LineReader
 from target_batch.singer.row_files import RowFile
@@ -140,7 +140,7 @@ class TargetBatch(Target):
                 self.run.tell(stream_map.stream_alias, *said)
             sink = self.get_sink(
                 stream_map.stream_alias,
-                schema=schema_behind(stream_map, schema),
+                schema=keep_arrays(stream_map, schema),
                 key_properties=stream_map.transformed_key_properties,
             )
             if (

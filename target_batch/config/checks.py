@@ -1,4 +1,4 @@
-"""Checking a configuration; messages about it name the setting and never contain a value."""
+"""Checking a configuration, and later its entries against the streams; no message contains a value."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ Given = TypeVar("Given")
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
 VERSION = re.compile(r"2\.\d{1,3}")
 VERSION_AT_END = re.compile(r"/\d+\.\d+/*$")
+BETWEEN_WORDS = re.compile(r"[^a-z0-9]+")
+
+PLACE = re.compile(r"(.*) - at `\$\.?([^`]*)`", re.DOTALL)
+"""A message of msgspec: what is wrong, and where. The last " - at " counts: a value may contain another."""
+UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+LONGEST: Final = 300
+"""Characters of a message of msgspec that are shown."""
 
 
 def load(config: Mapping[str, Any]) -> Settings:
@@ -126,13 +133,6 @@ def _loopback(host: str) -> bool:
         return False
 
 
-PLACE = re.compile(r"(.*) - at `\$\.?([^`]*)`", re.DOTALL)
-"""A message of msgspec: what is wrong, and where. The last " - at " counts: a value may contain another."""
-
-UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-LONGEST: Final = 300
-
-
 def _nested(given: Mapping[str, Any]) -> Iterator[tuple[str, Any, type]]:
     """Yield the options of every stream and of a replay: msgspec's errors do not name their stream."""
     streams = given.get("streams")
@@ -179,9 +179,6 @@ def _choices(found: Any) -> Iterator[Any]:
         return
     for part in get_args(found):
         yield from _choices(part)
-
-
-BETWEEN_WORDS: Final = re.compile(r"[^a-z0-9]+")
 
 
 class StreamEntries:

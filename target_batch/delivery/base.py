@@ -91,6 +91,7 @@ class Delivery(ABC):
 
     def _submit(self, job: Job, done: Done) -> None:
         """Run `job` on a thread; `done` is called with its result by the thread that takes answers."""
+        assert self._most, "a delivery without threads sends in `finish`"  # noqa: S101 - it would wait forever
         self.in_flight += 1
         if self._started < min(self.in_flight, self._most):
             name = f"{self._name}-{self._started}"

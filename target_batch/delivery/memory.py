@@ -150,18 +150,18 @@ def _events(sending: Sending, receipt: Receipt) -> tuple[list[bytes], list[bytes
 
 def _is_accepted(index: int, name: str, event: dict[str, Any], entry: Entry, receipt: Receipt) -> bool | None:
     """Return whether Batch accepted an event; False if it certainly did not, None if neither is certain."""
-    surely_not = None if receipt.doubted else False
+    unless_doubted = None if receipt.doubted else False
     if index in receipt.unconfirmed:
-        return surely_not
+        return unless_doubted
     refusals = receipt.refused.get(index)
     if not refusals:
         return True
     if refusals[0].alone:
-        return surely_not
+        return unless_doubted
     named = _certainly_refused(entry, refusals)
     if named is None or named & spellings_within(event.get("attributes")):
         return None
     if name not in named:
         return True
     others = spellings_of(entry.attributes).union(*entry.properties())
-    return surely_not if entry.named.count(name) == 1 and name not in others else None
+    return unless_doubted if entry.named.count(name) == 1 and name not in others else None

@@ -77,7 +77,8 @@ class MirrorDelivery(Delivery):
 
     def put(self, operation: AudienceChange | ProfileUpdate, ticket: Ticket) -> None:
         """Stage one row."""
-        self._open_since = self._open_since or ticket.line
+        if self._open_since is None:
+            self._open_since = ticket.line
         self._origin = ticket.origin
         row, label = _row(operation, ticket)
         self._labels[row.name] = label
@@ -85,7 +86,8 @@ class MirrorDelivery(Delivery):
 
     def state(self, line: int, value: bytes) -> None:
         """Take a STATE as evidence that the stream is complete, unless it was written in the middle."""
-        self._open_since = self._open_since or line
+        if self._open_since is None:
+            self._open_since = line
         self._completeness.state(value)
 
     def activated(self, stream: str) -> None:
@@ -258,7 +260,9 @@ def _row(operation: AudienceChange | ProfileUpdate, ticket: Ticket) -> tuple[Row
 
 
 class MirrorPlan:
-    """Makes one audience in one destination equal to the stream; the changes are found out and logged first.
+    """Makes one audience in one destination equal to the stream.
+
+    Making the plan asks Batch for the audience, notes in the ledger what is in doubt, and logs the changes.
 
     The mirror reports what the plan does, and settles the members that Batch refuses.
     """

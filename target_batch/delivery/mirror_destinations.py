@@ -1,13 +1,9 @@
-"""Destinations of a mirror: an audience of a project or app, or a boolean attribute of profiles.
-
-Each has a `scope` that identifies it in the ledger, and `where` for the log if there are several; neither
-contains a key. `chunk` is the maximum number of members in one call.
-"""
+"""Destinations of a mirror: an audience of a project or app, or a boolean attribute of profiles."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
@@ -30,10 +26,43 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
+class Destination(Protocol):
+    """A destination that a mirror makes equal to its stream.
+
+    `scope` identifies it in the ledger, `where` in the log if there are several; neither contains a key.
+    `chunk` is the maximum number of members in one call.
+    """
+
+    scope: str
+    where: str
+    chunk: int
+    can_replace: bool
+
+    def exists(self, name: str) -> bool:
+        """Return whether the audience exists."""
+
+    def size(self, name: str) -> int | None:
+        """Return the current number of members; None if the audience does not exist."""
+
+    def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+        """Add or update members."""
+
+    def remove(self, name: str, label: str, ids: Sequence[str]) -> Receipt:
+        """Remove members."""
+
+    def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
+        """Remove all members, then add the given ones."""
+
+    def settle(self, name: str, token: str) -> int | None:
+        """Wait until accepted changes have taken effect; return the size, or None if it is not requested."""
+
+    def vouch(self) -> None:
+        """Note that members were accepted here before, so new refusals are not due to the settings."""
+
+
 class AudienceDestination:
     """An audience, accessed with one key.
 
-    `vouch` notes that members were accepted here before, so new refusals are not due to the settings.
     Without `asks`, as in a dry run, Batch is not asked whether an audience exists: it is assumed to.
     """
 
@@ -175,6 +204,3 @@ class AttributeDestination:
         moved = [positions[entry.custom_id] for entry in sending.entries]
         refused = {moved[index]: found for index, found in receipt.refused.items()}
         return replace(receipt, refused=refused, unconfirmed={moved[i] for i in receipt.unconfirmed})
-
-
-Destination: TypeAlias = AudienceDestination | AttributeDestination

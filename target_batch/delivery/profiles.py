@@ -1,4 +1,4 @@
-"""Delivery of profile updates: operations → requests → answers → fates. Read this module first.
+"""Delivery of profile updates: operations → requests → answers → fates. Read `base.py`, then this module.
 
 The main thread adds operations, cuts requests and settles fates; a few threads carry the requests.
 This module does not depend on Singer, and does not decide what an answer means.

@@ -3,6 +3,8 @@
 An attribute is known only if the last request that carried it was the only one to do so between its claim
 and its answer, and every attempt of that request was answered. If an answer was lost or the run died, the
 request counts as unanswered until a later request with the attribute has been answered.
+
+Events are known for as long as Batch would take them, so that none that a tap reads again is sent twice.
 """
 
 from __future__ import annotations
@@ -414,7 +416,8 @@ class EventMemory:
     def _write(
         self, connection: sa.Connection, numbers: Iterable[tuple[int, int]], *, accepted: bool
     ) -> None:
-        rows = [(key, rest, self._hour, accepted) for key, rest in sorted(numbers)]
+        hour = self._hour
+        rows = [(key, rest, hour, accepted) for key, rest in sorted(numbers)]
         self._ledger.upsert(connection, events, rows)
 
     @property

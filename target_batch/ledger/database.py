@@ -1,7 +1,8 @@
 """The ledger database: the members of mirrored audiences, and the attributes that Batch holds per profile.
 
 It is stored in SQLite or PostgreSQL. Before each call, the ledger marks as unknown everything the call may
-change, so that after a crash nothing has to be guessed.
+change, so that after a crash nothing has to be guessed. Each run holds a lock while it lives, by which others
+tell its unanswered requests from those of a run that died.
 """
 
 from __future__ import annotations
@@ -385,7 +386,7 @@ def _lock_each_session(engine: sa.Engine, run: int) -> None:
         connection.commit()
 
     def unlock(connection: Any, _: Any) -> None:
-        """Give the lock up at once: the server itself does so a moment after it was told of the end."""
+        """Give the lock up at once: the server itself does so a moment after the connection has ended."""
         with suppress(Exception), connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock_all()")
 

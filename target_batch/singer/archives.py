@@ -147,13 +147,13 @@ class ArchiveReader(LineReader):
         return self._files.index(file), done
 
     def _hand_over(
-        self, file: RowFile, schema: dict[str, Any], done: int, callbacks: dict[str, Callable[[Any], None]]
+        self, file: RowFile, schema: dict[str, Any], first: int, callbacks: dict[str, Callable[[Any], None]]
     ) -> int:
-        """Hand over the rows of one file but the first `done`, and return how many these are.
+        """Hand over the rows of one file after the `first` ones; return how many were handed over.
 
         Wherever reading ends, the last state says how far it has come.
         """
-        first, row = done, 0
+        done, row = first, 0
         try:
             for row, line in enumerate(_lines(file, schema), start=1):
                 if self._ends(row, first):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
 
-def schema_behind(stream_map: StreamMap, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a stream map makes of a SCHEMA; if it flattens, make it keep arrays and their types."""
+def keep_arrays(stream_map: StreamMap, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a stream map that flattens keep arrays; return the SCHEMA behind it, with their types."""
     if not stream_map.flattening_enabled:
         return stream_map.transformed_schema
     options: Any = stream_map.flattening_options

@@ -123,14 +123,15 @@ class LineReader(GenericSingerReader[bytes]):
             if not chunk:
                 continue
             lines = BytesIO(chunk).readlines()  # twice as quick as to split
+            is_ended = lines[0].endswith(b"\n")
             parts.append(lines[0])
             length += len(lines[0])
-            if length > LONGEST_LINE:
+            if length - is_ended > LONGEST_LINE:
                 raise InputError(
                     f"Line {self.line_number + 1} is longer than {LONGEST_LINE // MIB} MiB, the bound of its "
                     "memory. What came before it is finished and confirmed; correct the tap and run again."
                 )
-            if not lines[0].endswith(b"\n"):
+            if not is_ended:
                 continue
             lines[0] = b"".join(parts)
             parts = [] if chunk.endswith(b"\n") else [lines.pop()]

@@ -79,12 +79,13 @@ class RowFile:
     def lines(self, encoding: Mapping[str, Any]) -> Iterator[bytes]:
         """Yield the rows of JSON lines or Parquet as RECORD lines.
 
-        `encoding` is that of the BATCH message. It only judges an empty file: uncompressed JSON lines may be.
+        `encoding` is that of the BATCH message. It only serves to judge an empty file, which is right for
+        uncompressed JSON lines alone.
         """
         with self._errors_named():
             first = self._first_bytes()
-            packed = encoding.get("format") == "parquet" or (encoding.get("compression") or "none") != "none"
-            if packed and not first:
+            is_plain = (encoding.get("compression") or "none") == "none"
+            if not first and not (is_plain and encoding.get("format") != "parquet"):
                 raise EOFError
             for line in self._parquet() if first.startswith(PARQUET) else self._json_lines(first):
                 self._given += 1
@@ -107,8 +108,8 @@ class RowFile:
     def is_csv(self) -> bool:
         """Whether the file's name says that it is CSV, plain or compressed, and it is not Parquet."""
         name = self.uri.lower()
-        for packed in PACKED_NAMES:
-            name = name.removesuffix(packed)
+        for ending in PACKED_NAMES:
+            name = name.removesuffix(ending)
         if not name.endswith((".csv", ".tsv")):
             return False
         with self._errors_named():
@@ -159,7 +160,7 @@ class RowFile:
         packing = next((name for sign, name in PACKINGS.items() if first.startswith(sign)), None)
         if packing is not None and not self._is_whole(packing):
             return
-        with opened(self.uri) as packed, unpacked(packed, packing) as file:
+        with opened(self.uri) as raw, unpacked(raw, packing) as file:
             for row in count(1):
                 line = file.readline(LONGEST_LINE + 1)
                 if len(line) > LONGEST_LINE:
@@ -171,7 +172,7 @@ class RowFile:
                 if not line:
                     return
                 if row % TOLD_AFTER == 0:
-                    self._at(packed.tell())
+                    self._at(raw.tell())
                 yield line
 
     def _is_whole(self, packing: str) -> bool:
@@ -276,10 +277,11 @@ def _parquet_rows(file: IO[bytes]) -> Iterator[list[dict[str, Any]]]:
     for found in reader.iter_batches(batch_size=PARQUET_ROWS):
         batch = found if found.schema.equals(schema) else found.cast(schema, safe=False)
         try:
-            yield batch.to_pylist()
+            rows = batch.to_pylist()
         except (ValueError, ArithmeticError):  # pyarrow's own errors are ValueErrors too
             columns = [[_as_python(scalar) for scalar in column] for column in batch.columns]
-            yield [dict(zip(schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+            rows = [dict(zip(schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+        yield rows
 
 
 def _as_python(scalar: Any) -> Any:

@@ -111,7 +111,7 @@ def test_the_page_is_read_only_and_closed_to_other_sites(page: RunsPage) -> None
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert "://" not in answer.text
     assert page.ask("GET", "/_/runs/20200101T000000Z-none").status_code == 404
-    assert page.ask("GET", "/static/../serving.py").status_code == 404
+    assert page.ask("GET", "/static/../page.py").status_code == 404
 
 
 def test_runs_are_searched_filtered_and_paged_the_newest_first(page: RunsPage, work: Path) -> None:

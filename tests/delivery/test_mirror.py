@@ -113,7 +113,7 @@ class World:
         delivery = MirrorDelivery(
             "cohort",
             self.options,
-            [self.place],  # type: ignore[list-item]
+            [self.place],
             ledger=ledger,
             fates=fates,
             max_shrink=shrink,

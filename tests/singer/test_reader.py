@@ -156,6 +156,11 @@ def test_a_line_that_is_too_long_stops_the_run(monkeypatch: pytest.MonkeyPatch) 
     fits = json.dumps({**RECORD, "record": {"a": "x" * 1024 * 1024}}).encode() + b"\n"
     messages, _, _ = read(good + fits + good)
     assert len(messages) == 3
+    longest = good.rstrip().ljust(2 * 1024 * 1024) + b"\n"
+    messages, _, _ = read(longest + good + longest)
+    assert len(messages) == 3
+    with pytest.raises(InputError, match="Line 1 is longer than 2 MiB"):
+        read(b" " + longest)
     with pytest.raises(InputError, match="Line 2 is longer than 2 MiB"):
         read(good + b"x" * 5 * 1024 * 1024)
 
