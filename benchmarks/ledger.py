@@ -82,7 +82,7 @@ class AcceptingDestination:
         """Accept removed members."""
         return self.add(name, label, [id_.encode() for id_ in ids])
 
-    def settle(self, name: str, token: str) -> int | None:
+    def wait_until_indexed(self, name: str, token: str) -> int | None:
         """Return at once: there is no index to wait for."""
         del name, token
         return None
@@ -149,7 +149,7 @@ def remembered(phase: str, ledger: Ledger, profiles: int, *, scattered: bool) ->
         seal(entries)
         sending = memory.claim(entries)
         if sending.entries:
-            memory.settle(sending, Receipt())
+            memory.record(sending, Receipt())
         buffer.free(entries)
     assert fates.spared.profiles == (profiles if phase == "skip" else 0)
 

@@ -199,16 +199,16 @@ class Run:
         if not self._begun and self.clock.monotonic() - self._began >= SILENT_SECONDS:
             self.begin()
         for delivery in self._deliveries:
-            delivery.settle()
+            delivery.take_answers()
         if not any(delivery.waiting for delivery in self._deliveries):
             self._flushed = self._now()
         elif self._due(self._flushed, self._records):
             for delivery in self._deliveries:
                 delivery.checkpoint()
             self._flushed = self._now()
-        self._checkpoint()
+        self._pass_state_if_due()
 
-    def _checkpoint(self) -> None:
+    def _pass_state_if_due(self) -> None:
         """Pass the newest confirmed state on if it is due, and update the live display."""
         self._beats += 1
         if self._checkpoints.waiting and self._due(self._passed, self._settled) and self._pass_state():
@@ -253,8 +253,8 @@ class Run:
                     raise DeliveryError(
                         "The records that wait cannot be sent after an earlier failure: run again."
                     )
-                delivery.settle(PULSE_SECONDS)
-                self._checkpoint()
+                delivery.take_answers(PULSE_SECONDS)
+                self._pass_state_if_due()
         self._finish_deliveries()
         self.fates.look_back()
         self._rejects.sync()

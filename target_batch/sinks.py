@@ -64,7 +64,7 @@ class StreamSink(Sink):
         for note in self.plan.notes:
             self._run.tell(stream_name, note, level_of(note))
         self._now = self._run.clock.time
-        self._sender = self._run.delivery(self.route)
+        self._delivery = self._run.delivery(self.route)
         self._knows_events = settings.skip_unchanged and self.plan.makes_events
         erases = self.route.kind == "profiles" and self.route.options.on_delete == "erase"
         self._erasures = self._run.erasures(stream_name) if erases else None
@@ -73,7 +73,7 @@ class StreamSink(Sink):
             stream=stream_name,
             schema=schema,
             key_properties=tuple(self.key_properties),
-            identity=self.plan.identity,
+            identity=self.plan.identifying_paths,
             properties_of=self.plan.properties_of,
             decode=record_in,
             tally=self._tally,
@@ -98,7 +98,7 @@ class StreamSink(Sink):
         if type(operation) is ProfileUpdate or type(operation) is AudienceChange:
             if operation.issues or self._knows_events:
                 self._note(operation, record, ticket)
-            self._sender.put(operation, ticket)
+            self._delivery.put(operation, ticket)
         elif isinstance(operation, Ignored):
             self._fates.ignored(self.stream_name, operation.reason)
         elif isinstance(operation, Rejected):
@@ -126,7 +126,7 @@ class StreamSink(Sink):
         if isinstance(operation, ProfileUpdate):
             erasures.returned(self.stream_name, operation.custom_id)
         elif operation is DELETED:
-            custom_id = self.plan.identity_of(record)
+            custom_id = self.plan.custom_id_of(record)
             if custom_id is not None:
                 return Erasure(custom_id)
             issue = Issue(Reason.MISSING_CUSTOM_ID, self.route.custom_id, message=NO_ID)
@@ -149,7 +149,7 @@ class StreamSink(Sink):
         broken = {issue.property for issue in issues}
         self.accept({name: value for name, value in record.items() if name not in broken}, line, source)
 
-    def refuse_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:
+    def reject_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:
         """Reject a record for which the user's stream map failed."""
         self._tally.read += 1
         issue = Issue(Reason.STREAM_MAP_FAILED, message=f"the stream map ended with {clean(error, 60)}")
@@ -211,7 +211,7 @@ class IgnoringSink(StreamSink):
 
     accept_odd = accept
 
-    def refuse_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:  # noqa: ARG002
+    def reject_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:  # noqa: ARG002
         """Count one record."""
         self.accept(record, line, b"")
 

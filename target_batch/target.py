@@ -57,6 +57,14 @@ COLLECT_AFTER = 100
 """Changes of a SCHEMA after which replaced plans are collected: `GC_THRESHOLDS` would keep them."""
 
 
+TOO_FEW_DESCRIPTORS = "This process may open fewer files than a run needs: raise `ulimit -n`, and run again."
+
+INTERNAL = "Internal error, %s: %s. Please report this line."
+
+CHATTER = ("Skipping parse of env var", "Parsing env var for settings", "Reader '%s' completed")
+"""Beginnings of log lines of the SDK that add nothing to the closing line."""
+
+
 class SchemaMissingError(InputError, RecordsWithoutSchemaException):
     """A message came before the SCHEMA that it needs; also the type that the SDK raises then."""
 
@@ -93,7 +101,10 @@ class TargetBatch(Target):
         self.message_reader.warn = self.logger.warning
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Check the settings without showing a value, and without writing defaults into the caller's."""
+        """Check the settings and create the run; the SDK calls this in its constructor.
+
+        No message shows a value, and no default is written into the caller's settings.
+        """
         _ = raise_errors
         given = {name: value for name, value in self._config.items() if value is not None}
         self._config = nested(given)
@@ -110,7 +121,7 @@ class TargetBatch(Target):
         Raises:
             ConfigurationError: `stream_maps` is wrong.
         """
-        with _maps_told():
+        with _stream_map_errors():
             super().setup_mapper()
 
     @classmethod
@@ -133,7 +144,7 @@ class TargetBatch(Target):
         self._plain.pop(stream, None)
         maps = self._stream_maps(stream, schema, message.key_properties)
         for stream_map in maps:
-            said = self._stream_entries.meet(stream_map.stream_alias)
+            said = self._stream_entries.register(stream_map.stream_alias)
             if isinstance(stream_map, RemoveRecordTransform):
                 continue
             if said:
@@ -159,9 +170,9 @@ class TargetBatch(Target):
             plain = SameRecordTransform(stream, schema, key_properties, flattening_options=None)
             self.mapper.stream_maps[stream] = [plain]
         else:
-            if said := self._map_entries.meet(stream):
+            if said := self._map_entries.register(stream):
                 self.run.tell(stream, *said)
-            with _maps_told():
+            with _stream_map_errors():
                 self.mapper.register_raw_stream_schema(stream, schema, key_properties)
         return self.mapper.stream_maps[stream]
 
@@ -218,7 +229,7 @@ class TargetBatch(Target):
             try:
                 transformed = stream_map.transform(copy.copy(record))
             except Exception as error:  # noqa: BLE001 - a user's expression failed on a value
-                self.get_sink(alias).refuse_unmapped(record, line, type(error).__name__)
+                self.get_sink(alias).reject_unmapped(record, line, type(error).__name__)
                 continue
             if transformed is None:
                 self.run.fates.tally(alias).read += 1
@@ -242,7 +253,10 @@ class TargetBatch(Target):
         try:
             value.decode()  # the decoder does not check what a message keeps as bytes
         except UnicodeDecodeError:
-            raise self.message_reader.incomplete("STATE", "value` in UTF-8, `value") from None
+            raise InputError(
+                f"Line {self.message_reader.line_number} is a STATE message whose `value` is not UTF-8. "
+                "Correct the tap and run again."
+            ) from None
         self.run.state(self.message_reader.line_number, value)
 
     def _process_activate_version_message(self, message: Message) -> None:  # type: ignore[override]
@@ -406,20 +420,12 @@ def _missing(message: Message, *names: str) -> str:
     return next(name for name in names if getattr(message, name) is None)
 
 
-TOO_FEW_DESCRIPTORS = "This process may open fewer files than a run needs: raise `ulimit -n`, and run again."
-
-INTERNAL = "Internal error, %s: %s. Please report this line."
-
-CHATTER = ("Skipping parse of env var", "Parsing env var for settings", "Reader '%s' completed")
-"""Beginnings of log lines of the SDK that add nothing to the closing line."""
-
-
 def _is_news(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(CHATTER)
 
 
 @contextmanager
-def _maps_told() -> Iterator[None]:
+def _stream_map_errors() -> Iterator[None]:
     try:
         yield
     except (MapExpressionError, StreamMapConfigError) as error:

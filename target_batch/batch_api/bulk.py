@@ -80,14 +80,14 @@ class Divider:
         ranges = [(0, len(entries))]
         while ranges:
             low, high = ranges.pop()
-            receipt.failure = self._settle(send(entries[low:high]), low, high, ranges, receipt)
+            receipt.failure = self._take_verdict(send(entries[low:high]), low, high, ranges, receipt)
             if receipt.failure is not None:
                 for first, last in (*ranges, (low, high)):
                     receipt.unconfirmed.update(range(first, last))
                 break
         return self._without_false_refusals(receipt)
 
-    def _settle(
+    def _take_verdict(
         self, verdict: Verdict, low: int, high: int, ranges: list[tuple[int, int]], receipt: Receipt
     ) -> StopRun | None:
         receipt.doubted |= leaves_doubt(verdict)

@@ -2,7 +2,8 @@
 
 An erasure goes to Batch's GDPR API, one person and one app per request. Profiles are read back by requesting
 an export, waiting for it, and streaming its files from their links. A link leads to a storage service: it is
-opened without a key, and its redirects are not followed.
+opened without a key, and its redirects are not followed. Marks such as [read] name the source of a fact: see
+`common/limits.py`.
 """
 
 from __future__ import annotations

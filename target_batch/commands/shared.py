@@ -56,7 +56,7 @@ def format_option(*more: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
 
 class Stopped(Wrong):
-    """The input cannot be read: reported as the target reports it, with the same exit code."""
+    """The command had to stop: reported as the target reports it, with the same exit code."""
 
     exit_code = 1
 

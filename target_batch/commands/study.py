@@ -43,7 +43,7 @@ SHOWN_OPERATIONS: Final = 3
 
 
 @dataclass
-class Met:
+class ReasonCount:
     """How often a reason occurred, on which lines first, and for which properties."""
 
     count: int = 0
@@ -83,7 +83,7 @@ class Study:
     plan: Plan | None = None
     problem: str | None = None
     counts: Counts = field(default_factory=Counts)
-    reasons: dict[str, Met] = field(default_factory=dict)
+    reasons: dict[str, ReasonCount] = field(default_factory=dict)
     examples: dict[str, Any] = field(default_factory=dict)
     sent: dict[str, tuple[str, Any]] = field(default_factory=dict)
     operations: list[tuple[ProfileUpdate | AudienceChange, Ticket]] = field(default_factory=list)
@@ -103,14 +103,14 @@ class Study:
             if value is not None and value != "" and path not in self.examples:
                 self.examples[path] = value
 
-    def meet(self, code: str, line: int, name: str | None = None) -> None:
-        """Count a reason that a line is met with, and the property it is for."""
-        met = self.reasons.setdefault(code, Met())
-        met.count += 1
-        if line not in met.lines[-1:] and len(met.lines) < EXAMPLE_LINES:
-            met.lines.append(line)
+    def count_reason(self, code: str, line: int, name: str | None = None) -> None:
+        """Count a reason on a line of the input, and the property it concerns."""
+        found = self.reasons.setdefault(code, ReasonCount())
+        found.count += 1
+        if line not in found.lines[-1:] and len(found.lines) < EXAMPLE_LINES:
+            found.lines.append(line)
         if name:
-            met.properties[clean(name, 80)] = None
+            found.properties[clean(name, 80)] = None
 
     def put(self, operation: ProfileUpdate | AudienceChange, ticket: Ticket) -> None:
         """Count an operation that would be sent, and keep it if it is among the first."""
@@ -202,7 +202,7 @@ class Rehearsal:
         for line in study.erasures.pop(custom_id, ()):
             study.counts.erased -= 1
             study.counts.ignored += 1
-            study.meet(Reason.DELETED_AT_SOURCE.code, line)
+            study.count_reason(Reason.DELETED_AT_SOURCE.code, line)
 
     def tally(self, _stream: str) -> Tally:
         """Return counts for the sink to update, which are not used: the studies have their own."""
@@ -212,14 +212,14 @@ class Rehearsal:
         """Count an ignored record. A stream that the stream maps remove has no study."""
         if study := self.studies.get(stream):
             study.counts.ignored += 1
-            study.meet(reason, self.line)
+            study.count_reason(reason, self.line)
 
     def rejected(self, ticket: Ticket, issues: Sequence[Issue], **_: Any) -> None:
         """Count a record that would be rejected."""
         study = self.study(ticket.origin.stream)
         study.counts.rejected += 1
         for issue in issues:
-            study.meet(issue.reason.code, ticket.line, issue.property)
+            study.count_reason(issue.reason.code, ticket.line, issue.property)
             if issue.reason in {Reason.EVENT_OUTSIDE_WINDOW, Reason.INVALID_EVENT_TIME}:
                 study.counts.events += 1
                 study.counts.late_events += issue.reason is Reason.EVENT_OUTSIDE_WINDOW
@@ -230,7 +230,7 @@ class Rehearsal:
         study.counts.sent_in_part += ticket.line != study.line_in_part
         study.line_in_part = ticket.line
         for issue in issues:
-            study.meet(issue.reason.code, ticket.line, issue.property)
+            study.count_reason(issue.reason.code, ticket.line, issue.property)
 
     def nothing(self, *_: Any, **__: Any) -> None:
         """Do nothing: the plan holds the notes, no answer is awaited, and rejects do not stop a rehearsal."""

@@ -198,7 +198,7 @@ class StreamEntries:
         self._met: dict[str, None] = {}
         self._listed = self._unfitted = False
 
-    def meet(self, stream: str) -> tuple[str, int] | None:
+    def register(self, stream: str) -> tuple[str, int] | None:
         """Register a stream, before its first record.
 
         Returns:

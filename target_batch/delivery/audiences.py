@@ -43,8 +43,8 @@ LONGEST_PAUSE: Final = 10.0
 """Maximum seconds between two polls."""
 
 BESIDE_CALLS: Final = 15.0
-"""Seconds between two polls while changes are being sent: one call in 15, so that states can be emitted
-meanwhile, too."""
+"""Seconds between two polls while changes are being sent. A poll takes one of the calls that Batch allows,
+one a second; without any, no state could be emitted meanwhile."""
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -137,7 +137,7 @@ class PendingChanges:
         member = members.pop(change.member, None) or Member(change, [])
         member.change = change
         member.tickets.append(ticket)
-        members[change.member] = member
+        members[change.member] = member  # last: the newest change names the audience in its request
         if len(members) >= AUDIENCE_ENTRIES:
             return change.audience
         if self._bytes >= WAITING_BYTES:
@@ -382,7 +382,7 @@ class AudienceDelivery(Delivery):
         self._fates.all_delivered(list(request.delivered()))
         self._failure = self._failure or self._fates.tripped()
 
-    def settle(self, timeout: float = 0.0) -> None:
+    def take_answers(self, timeout: float = 0.0) -> None:
         """Settle the answers that have arrived, and send changes that have waited long enough."""
         self._progress(timeout)
         for name in self._pending.older_than(self._timing.now() - self._longest_wait):
@@ -390,7 +390,7 @@ class AudienceDelivery(Delivery):
 
     def _progress(self, timeout: float) -> None:
         """Settle answers, and poll the index if it is time."""
-        super().settle(timeout)
+        super().take_answers(timeout)
         if self._looking or (due := self._index.due(busy=self.in_flight > 0)) is None:
             return
         audience, token = due

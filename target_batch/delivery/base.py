@@ -75,19 +75,19 @@ class Delivery(ABC):
         """Whether something could not be delivered."""
         return self._failure is not None
 
-    def settle(self, timeout: float = 0.0) -> None:
+    def take_answers(self, timeout: float = 0.0) -> None:
         """Settle the answers that have arrived, waiting at most `timeout` seconds for the first one.
 
         Raises:
             StopRun: something could not be delivered.
         """
-        self._take_answers(timeout)
+        self._receive(timeout)
         if self._failure is not None:
             raise self._failure
 
     def salvage(self) -> None:
         """After a failure, settle the next answers to the requests in flight, even if others fail."""
-        self._take_answers(BLOCKED_WAIT)
+        self._receive(BLOCKED_WAIT)
 
     def _submit(self, job: Job, done: Done) -> None:
         """Run `job` on a thread; `done` is called with its result by the thread that takes answers."""
@@ -108,7 +108,7 @@ class Delivery(ABC):
                 result, error = None, caught
             self._ended.put((done, result, error))
 
-    def _take_answers(self, timeout: float) -> None:
+    def _receive(self, timeout: float) -> None:
         while self.in_flight:
             try:
                 done, result, error = self._ended.get(block=timeout > 0, timeout=timeout or None)

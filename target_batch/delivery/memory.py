@@ -94,7 +94,7 @@ class Memory:
         self.spared.profiles += not entry.events
         sending.unchanged += entry.leave_attributes_out()
 
-    def settle(self, sending: Sending, receipt: Receipt) -> None:
+    def record(self, sending: Sending, receipt: Receipt) -> None:
         """Record the outcome of a request.
 
         Raises:
@@ -104,7 +104,7 @@ class Memory:
         accepted, withdrawn = _events(sending, receipt)
         with self.ledger.turn() as connection:
             if sending.claim is not None:
-                self.profiles.settle(connection, sending.claim, outcome)
+                self.profiles.record(connection, sending.claim, outcome)
             self.events.accepted(connection, accepted)
             self.events.withdraw(connection, withdrawn)
 

@@ -349,7 +349,7 @@ class MirrorPlan:
         if self._token is None and indexing and not changes:
             self._token = ""
         if self._token is not None:
-            self._settle(self._token)
+            self._check_size(self._token)
         if indexing:
             self._snapshot.indexed()
 
@@ -359,27 +359,27 @@ class MirrorPlan:
         Return False if Batch refused every member of such a replacement.
         """
         after, calls = "", 0
-        replaced = self._by_difference or not self._size.after
+        must_replace = not self._by_difference and self._size.after > 0
         if self._by_difference and not self._size.adds:
-            return replaced
+            return True
         while adds := self._snapshot.next_adds(self._staging, after, self._destination.chunk):
             span = Span(after, adds[-1].member)
             after = adds[-1].member
-            make = self._destination.add if replaced else self._destination.replace
+            make = self._destination.replace if must_replace else self._destination.add
             self._snapshot.doubt_adds(self._staging, span)
             receipt = self._accepted(make(self.name, label, [add.body for add in adds]))
             refused = {adds[index].member: found for index, found in receipt.refused.items()}
             self._mirror.reject(self.name, refused)
             self._mirror.moved(added=len(adds) - len(refused))
-            if replaced:
+            if not must_replace:
                 self._snapshot.added(self._staging, span, list(refused))
             elif len(refused) < len(adds):
                 self._snapshot.replaced(self._staging, span, list(refused))
-                replaced = True
+                must_replace = False
             calls += 1
             if calls.bit_count() == 1 and len(adds) == self._destination.chunk:
                 self._snapshot.take_stock()
-        return replaced
+        return not must_replace
 
     def _remove(self, label: str) -> None:
         """Remove members; a refused removal is tried again by a later run."""
@@ -406,9 +406,9 @@ class MirrorPlan:
             self._token = receipt.token
         return receipt
 
-    def _settle(self, token: str) -> None:
+    def _check_size(self, token: str) -> None:
         """Wait for indexing, and compare the size with the ledger: others may change the audience, too."""
-        counted = self._destination.settle(self.name, token)
+        counted = self._destination.wait_until_indexed(self.name, token)
         sure, possible = self._snapshot.counts()
         if counted is None or sure <= counted <= possible:
             return

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from target_batch.delivery.erasures import ErasedPeople
     from target_batch.delivery.memory import Memory
 
-Answer = TypeVar("Answer")
+Found = TypeVar("Found")
 
 
 class Destination(Protocol):
     """A destination that a mirror makes equal to its stream.
 
     `scope` identifies it in the ledger, `where` in the log if there are several; neither contains a key.
-    `chunk` is the maximum number of members in one call.
+    `chunk` is the maximum number of members in one call. Without `can_replace`, members that the ledger does
+    not know stay. In the methods, `name` is that of the audience or attribute, `label` its display name, and
+    `bodies` are encoded members.
     """
 
     scope: str
@@ -53,7 +55,7 @@ class Destination(Protocol):
     def replace(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Remove all members, then add the given ones."""
 
-    def settle(self, name: str, token: str) -> int | None:
+    def wait_until_indexed(self, name: str, token: str) -> int | None:
         """Wait until accepted changes have taken effect; return the size, or None if it is not requested."""
 
     def vouch(self) -> None:
@@ -116,7 +118,7 @@ class AudienceDestination:
         """Remove all members, then add the given ones."""
         return self._sender.replace(name, label, bodies)
 
-    def settle(self, name: str, token: str) -> int | None:
+    def wait_until_indexed(self, name: str, token: str) -> int | None:
         """Poll until everything is indexed, and return the size; None if the run does not wait for indexing.
 
         Raises:
@@ -132,7 +134,7 @@ class AudienceDestination:
         return look
 
 
-def _answer_of(found: Answer | Receipt) -> Answer:
+def _answer_of(found: Found | Receipt) -> Found:
     """Return Batch's answer, or raise the error that prevented it."""
     if isinstance(found, Receipt):
         raise found.failure or DeliveryError("Batch did not return the state of an audience.")
@@ -184,7 +186,7 @@ class AttributeDestination:
         """Never called: `can_replace` is false."""
         raise NotImplementedError
 
-    def settle(self, name: str, token: str) -> int | None:
+    def wait_until_indexed(self, name: str, token: str) -> int | None:
         """Return None: profiles have no index to wait for."""
 
     def _set(self, name: str, ids: Sequence[str], *, value: bool) -> Receipt:
@@ -199,7 +201,7 @@ class AttributeDestination:
         endpoint = UPDATE if len(sending.entries) <= self._small else MASS_UPDATE
         receipt = self._sender.deliver(endpoint, [entry.body for entry in sending.entries])
         if self._memory:
-            self._memory.settle(sending, receipt)
+            self._memory.record(sending, receipt)
         positions = {custom_id: position for position, custom_id in enumerate(ids)}
         moved = [positions[entry.custom_id] for entry in sending.entries]
         refused = {moved[index]: found for index, found in receipt.refused.items()}

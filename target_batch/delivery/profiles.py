@@ -33,12 +33,13 @@ REQUESTS_IN_FLIGHT: Final = 16
 """At 10,000 custom IDs per second and 2 seconds per answer, 10 requests of 2,000 are always in flight: 16
 leave room for answers that take 3 seconds."""
 
-MANY: Final = 6
-A_MOMENT: Final = 0.01
-"""Seconds for which reading pauses before another request is made while `MANY` are in flight: the senders
-need the interpreter, too, and requests that pile up would only fill memory."""
+PAUSE_FROM_REQUESTS: Final = 6
+"""Requests in flight from which on reading pauses before it makes another one."""
 
-ALONE: Final = 0.5
+PAUSE_SECONDS: Final = 0.01
+"""Seconds of that pause: the senders need the interpreter, too, and waiting requests only fill memory."""
+
+FIRST_ALONE_SECONDS: Final = 0.5
 """Seconds for which the first request is sent alone; a wrong key or address is refused by then."""
 
 MASS_UPDATE_CUT: Final = 2000
@@ -121,20 +122,20 @@ class ProfileDelivery(Delivery):
 
     def _relieve(self) -> None:
         """Send full requests, and wait for answers while too much waits behind busy custom IDs."""
-        self.settle()
+        self.take_answers()
         while len(self._buffer.ready) >= self._cut or (
             self._buffer.ready and self._buffer.bytes >= BODY_BYTES
         ):
             self._dispatch()
         while self._buffer.bytes >= WAITING_BYTES or self._buffer.entries >= WAITING_ENTRIES:
             if not self._buffer.ready:
-                self.settle(BLOCKED_WAIT)
+                self.take_answers(BLOCKED_WAIT)
             else:
                 self._dispatch()
 
     def flush(self) -> None:
         """Send everything that can be sent now."""
-        self.settle()
+        self.take_answers()
         while self._buffer.ready:
             self._dispatch()
 
@@ -142,8 +143,8 @@ class ProfileDelivery(Delivery):
         """Send everything and wait for every answer."""
         while self._buffer.entries or self.in_flight:
             self.flush()
-            self.settle(BLOCKED_WAIT)
-        self.settle()
+            self.take_answers(BLOCKED_WAIT)
+        self.take_answers()
 
     @property
     def endpoint(self) -> BulkEndpoint:
@@ -162,7 +163,7 @@ class ProfileDelivery(Delivery):
             lines.append(waiting)
         return min(lines, default=None)
 
-    def _endpoint(self) -> BulkEndpoint:
+    def _choose_endpoint(self) -> BulkEndpoint:
         """Choose the endpoint; updates sent to the slow one must not be overtaken through the quick one."""
         chosen = self._policy.profile_endpoint
         if chosen == "auto":
@@ -173,15 +174,15 @@ class ProfileDelivery(Delivery):
 
     def _dispatch(self) -> None:
         if self.in_flight and not self._proven:
-            self.settle(ALONE)
+            self.take_answers(FIRST_ALONE_SECONDS)
             self._proven = True
         while self.in_flight and (self.in_flight >= REQUESTS_IN_FLIGHT or self._too_far_ahead()):
-            self.settle(BLOCKED_WAIT)
-        if self.in_flight >= MANY:
-            self.settle(A_MOMENT)
+            self.take_answers(BLOCKED_WAIT)
+        if self.in_flight >= PAUSE_FROM_REQUESTS:
+            self.take_answers(PAUSE_SECONDS)
         if not self._buffer.ready:
             return
-        endpoint = self._endpoint()
+        endpoint = self._choose_endpoint()
         cut = self._buffer.cut(min(self._cut, endpoint.entries), BODY_BYTES)
         number = next(self._numbers)
         self._open[number] = cut.line, cut.records
@@ -199,7 +200,7 @@ class ProfileDelivery(Delivery):
             once = {index: entry.without_events() for index, entry in with_events}
         self._submit(
             lambda: self._sender.deliver(endpoint, bodies, once, operations),
-            lambda receipt: self._settled(number, sending, receipt),
+            lambda receipt: self._on_receipt(number, sending, receipt),
         )
 
     def _sendable(self, entries: list[Entry]) -> Sending:
@@ -207,22 +208,22 @@ class ProfileDelivery(Delivery):
 
         Until this returns, and also if it raises, all entries count as in flight and hold the state.
         """
-        left = self._timely(entries) if [entry for entry in entries if entry.events] else entries
+        left = self._reject_late(entries) if [entry for entry in entries if entry.events] else entries
         invalid = seal(left)
         for entry in invalid:
             self._fates.refused(entry.tickets, (NO_UTF8,), named=entry.named)
         if invalid:
             left = [entry for entry in left if entry.body]
-        sending = self._changed(left)
+        sending = self._leave_out_held(left)
         if len(sending.entries) < len(entries):
             kept = set(map(id, sending.entries))
             self._buffer.free(entry for entry in entries if id(entry) not in kept)
         return sending
 
-    def _timely(self, entries: list[Entry]) -> list[Entry]:
+    def _reject_late(self, entries: list[Entry]) -> list[Entry]:
         """Reject events that have waited past Batch's window: Batch would drop them and report success.
 
-        Only events with a time of their own can be too late.
+        Only events with a time of their own can be too late. With `late_as_now`, it is left out instead.
         """
         oldest = datetime.fromtimestamp(self._now() - EVENT_AGE_SECONDS + ON_ITS_WAY, timezone.utc)
         before = f"{oldest:%Y-%m-%dT%H:%M:%SZ}"
@@ -243,7 +244,7 @@ class ProfileDelivery(Delivery):
         waiting = self._buffer.records
         return oldest is not None and self._newest - oldest - flying - waiting > self._policy.most_ahead
 
-    def _changed(self, entries: list[Entry]) -> Sending:
+    def _leave_out_held(self, entries: list[Entry]) -> Sending:
         """Settle what Batch already has, and return what has to be sent, encoded."""
         if self._memory is None or not entries:
             return Sending(entries)
@@ -260,15 +261,15 @@ class ProfileDelivery(Delivery):
         for ticket in tickets:
             self._fates.ignored(ticket.origin.stream, Reason.EVENT_IN_DOUBT.code)
 
-    def _settled(self, number: int, sending: Sending, receipt: Receipt) -> None:
+    def _on_receipt(self, number: int, sending: Sending, receipt: Receipt) -> None:
         try:
-            self._settle_fates(number, sending, receipt)
+            self._settle(number, sending, receipt)
         except StopRun as error:
             self._failure = self._failure or error
             raise
         self._failure = self._failure or receipt.failure or self._fates.tripped()
 
-    def _settle_fates(self, number: int, sending: Sending, receipt: Receipt) -> None:
+    def _settle(self, number: int, sending: Sending, receipt: Receipt) -> None:
         entries = sending.entries
         for index in receipt.events_lost - receipt.unconfirmed:
             self._skip(entries[index].leave_out([True] * len(entries[index].events)))
@@ -288,7 +289,7 @@ class ProfileDelivery(Delivery):
                 doubted=receipt.doubted,
             )
         if self._memory is not None:
-            self._memory.settle(sending, receipt)
+            self._memory.record(sending, receipt)
         if not receipt.unconfirmed:
             self._buffer.free(entries)
             del self._open[number]

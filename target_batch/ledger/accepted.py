@@ -1,8 +1,9 @@
 """What Batch has accepted: the attributes of profiles, so that only differences are sent, and recent events.
 
-An attribute is known only if the last request that carried it was the only one to do so between its claim
-and its answer, and every attempt of that request was answered. If an answer was lost or the run died, the
-request counts as unanswered until a later request with the attribute has been answered.
+An attribute is known only if every attempt of the last request that carried it was answered, and no other
+request carried it meanwhile. Two requests that carry the same attribute at the same time have *crossed*: it
+cannot be known which of their values Batch kept. If an answer was lost or the run died, a request counts as
+unanswered until a later request with the attribute has been answered.
 
 Events are known for as long as Batch would take them, so that none that a tap reads again is sent twice.
 """
@@ -34,11 +35,11 @@ from target_batch.ledger.held import (
     digested,
     head_of,
     head_of_sent,
-    identity_of,
     key_of,
     pack,
     pack_carried,
     pack_pairs,
+    profile_digest,
     project_hash,
     tag_of,
     unpack,
@@ -145,7 +146,7 @@ class ProfileMemory:
         trusts_wholes: bool,
     ) -> tuple[dict[int, Wanted], dict[int, Held]]:
         """Return the profiles that need a closer look, by index, and what Batch holds of them, by key."""
-        identities = [identity_of(self._project, custom_id) for custom_id, _, _ in wanted]
+        identities = [profile_digest(self._project, custom_id) for custom_id, _, _ in wanted]
         keys = [key_of(identity) for identity in identities]
         found = dict(self._ledger.rows(connection, profiles, sorted(keys)))
         closer: dict[int, Wanted] = {}
@@ -165,7 +166,7 @@ class ProfileMemory:
                     held[key] = unpack(row)
         return closer, held
 
-    def settle(self, connection: sa.Connection, claim: Claim, outcome: Outcome) -> None:
+    def record(self, connection: sa.Connection, claim: Claim, outcome: Outcome) -> None:
         """Record the outcome of a claim: accepted attributes are now known, unless another run sent them too.
 
         The connection comes from `Ledger.turn`.
@@ -198,7 +199,7 @@ class ProfileMemory:
 
     def forget(self, custom_ids: Iterable[str]) -> None:
         """Forget profiles, for example because they were erased in Batch."""
-        keys = {key_of(identity_of(self._project, custom_id)) for custom_id in custom_ids}
+        keys = {key_of(profile_digest(self._project, custom_id)) for custom_id in custom_ids}
         with self._ledger.turn() as connection:
             for other in self._others(connection, mine=True):
                 self._mark(connection, other, {pair for pair in other.carried if pair[0] in keys})
@@ -261,7 +262,7 @@ class ProfileMemory:
     def _end(self, connection: sa.Connection, claim: Claim) -> set[Pair]:
         """Remove an answered request; return its pairs that requests of other runs also carried.
 
-        If this run was taken for dead, the other runs may not know that its request was still unanswered.
+        Runs that took this one for dead have deleted its request, and may have missed that they crossed it.
         """
         mine = (self._ledger.run, claim.number)
         found = connection.scalar(_request(sa.select(requests.c.crossed), *mine))
@@ -325,7 +326,7 @@ class ProfileReader:
         Raises:
             DeliveryError: the database does not answer.
         """
-        identities = [identity_of(self._project, custom_id) for custom_id in custom_ids]
+        identities = [profile_digest(self._project, custom_id) for custom_id in custom_ids]
         with self._ledger.begin() as connection:
             rows = dict(self._ledger.rows(connection, profiles, sorted(set(map(key_of, identities)))))
         for identity in identities:

@@ -79,7 +79,7 @@ def project_hash(project: str) -> bytes:
     return blake2b(project.encode(), digest_size=12).digest()
 
 
-def identity_of(project: bytes, custom_id: str) -> bytes:
+def profile_digest(project: bytes, custom_id: str) -> bytes:
     """Return 16 bytes for a profile; the first eight are its `key`.
 
     IDs that differ only in their last `LAST_CHARACTERS` characters have neighbouring keys. Most sources

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from target_batch.mapping.audiences import AudiencePlan, CohortPlan
 from target_batch.mapping.events import EventPlan
 from target_batch.mapping.names import PlanRow
-from target_batch.mapping.notes import idle_options, undeclared_types
+from target_batch.mapping.notes import idle_options, unknown_types
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.profiles import ProfilePlan
 from target_batch.mapping.segment import SegmentPlan
@@ -46,5 +46,5 @@ def compile_plan(
         plan: Plan = kind(route, schema, settings, {} if audience_names is None else audience_names)
     else:
         plan = _PLANS[route.kind](route, schema, settings)
-    plan.notes = (*idle_options(plan), *plan.notes, *undeclared_types(plan))
+    plan.notes = (*idle_options(plan), *plan.notes, *unknown_types(plan))
     return plan

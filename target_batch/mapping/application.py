@@ -33,7 +33,7 @@ def fill(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
         attributes.clear()
         issues = _run(columns, columns, record, attributes)
     if contested:
-        issues += _settle(columns, record, attributes)
+        issues += _resolve_collisions(columns, record, attributes)
     return issues + dead_ends if dead_ends else issues
 
 
@@ -115,7 +115,9 @@ def _run(
     return issues
 
 
-def _settle(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Issue]:
+def _resolve_collisions(
+    columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
+) -> list[Issue]:
     """Resolve collisions within this record: for each name, send the first property that has a value."""
     issues: list[Issue] = []
     taken: dict[str, tuple[str, Any]] = {}

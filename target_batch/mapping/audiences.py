@@ -17,9 +17,9 @@ from target_batch.mapping.application import cut, fill
 from target_batch.mapping.columns import Columns, by_type, column
 from target_batch.mapping.declared import kind_of, zero_or_one
 from target_batch.mapping.names import Excluded, is_name, snake_case, transliterated
-from target_batch.mapping.notes import notes, surplus
+from target_batch.mapping.notes import column_notes, surplus_note
 from target_batch.mapping.plan import Plan
-from target_batch.mapping.record import custom_id
+from target_batch.mapping.record import read_custom_id
 from target_batch.mapping.values import InvalidValue, boolean, encodable, strings
 
 if TYPE_CHECKING:
@@ -162,11 +162,11 @@ class AudiencePlan(Plan):
         if self.name_property is not None:
             self.deciding += (self.name_property,)
         self.columns = self._make_columns()
-        self.notes = notes(self.columns)
+        self.notes = column_notes(self.columns)
         if self.properties and options.mode == "update" and not self._action_is_known:
             self._stop_if_an_action_is_overlooked()
             self.notes += (EVERY_ROW_ADDS,)
-        self.notes += surplus(self.columns, MEMBER_ATTRIBUTES)
+        self.notes += surplus_note(self.columns, MEMBER_ATTRIBUTES)
         if options.tags and self._no_tags:
             self.notes += (f"Property `{options.tags}` gives no tags: {self._no_tags}.",)
 
@@ -210,13 +210,13 @@ class AudiencePlan(Plan):
         name = self._action_properties[0] if self._action_is_known else find(ACTION_PROPERTIES, record)
         return True if name is None else _is_add(record.get(name), name)
 
-    def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:
+    def _rejected(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:
         """Reject the record; if a deleted row lacks its audience or custom ID, note once what that means."""
         note = _WITHOUT.get(invalid.reason)
         if note and note not in self._noted and self.deletion.on(record):
             self._noted.add(note)
             self.columns.new_notes.append(note)
-        return super()._refused(record, invalid)
+        return super()._rejected(record, invalid)
 
     def _name_in(self, record: Mapping[str, Any]) -> Any:
         name = self.name_property
@@ -253,11 +253,11 @@ class AudiencePlan(Plan):
         )
         return Columns(container, _member_column, self.properties, self.schema)
 
-    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
+    def map(self, record: dict[str, Any], custom_id: str, now: float) -> Operation:  # noqa: ARG002
         """Return the audience change that a row requests."""
         name, original = self.audience(record)
         add = self.adds(record)
-        change = AudienceChange(name, self._display_name(record) or original, identity, add)
+        change = AudienceChange(name, self._display_name(record) or original, custom_id, add)
         if add:
             change.issues = (*self._attributes(record, change), *self._tags(record, change))
         return change
@@ -310,10 +310,10 @@ class CohortPlan(AudiencePlan):
             )
         return attribute
 
-    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
+    def map(self, record: dict[str, Any], custom_id: str, now: float) -> Operation:  # noqa: ARG002
         """Return the profile update that a row requests."""
         attribute, _ = self.audience(record)
-        return ProfileUpdate(identity, {attribute: self.adds(record)}, [])
+        return ProfileUpdate(custom_id, {attribute: self.adds(record)}, [])
 
     def only_attribute(self, record: dict[str, Any]) -> str | None:
         """Return the attribute of the row's cohort, or None if the cohort is invalid."""
@@ -326,7 +326,7 @@ class CohortPlan(AudiencePlan):
 def _original_name(value: Any) -> str:
     """Return an audience's name as the source spells it, text or an integer, without whitespace around it."""
     if type(value) is int:
-        value = custom_id(value)
+        value = read_custom_id(value)
     if value is None or (type(value) is str and not value.strip()):
         raise InvalidValue(Reason.MISSING_AUDIENCE, "The row names no audience.")
     if type(value) is not str:

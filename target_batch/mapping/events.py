@@ -27,7 +27,7 @@ from target_batch.mapping.application import cut, fill
 from target_batch.mapping.columns import Columns, by_type, column
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.names import Container, is_name
-from target_batch.mapping.notes import notes, surplus
+from target_batch.mapping.notes import column_notes, surplus_note
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.record import FLAT_NAMES, event_time, own_time
 from target_batch.mapping.values import (
@@ -193,8 +193,8 @@ class EventPlan(Plan):
         container = replace(self.rules, excluded=excluded, reserved=natives.OF_EVENTS, takes_objects=True)
         self.columns = Columns(container, EventDialect(self.rules, self.schema), self.properties, self.schema)
         self.notes = (
-            *notes(self.columns),
-            *surplus(self.columns, EVENT_ATTRIBUTES),
+            *column_notes(self.columns),
+            *surplus_note(self.columns, EVENT_ATTRIBUTES),
             *self._own_notes(),
         )
 
@@ -203,7 +203,7 @@ class EventPlan(Plan):
         """Also the event's name and its time; without a time, Batch would date the event now."""
         return super().essential | {self._name_property, *self.time_names}
 
-    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
+    def map(self, record: dict[str, Any], custom_id: str, now: float) -> Operation:
         """Return a profile update with the record's event."""
         name = self._fixed or self._named(record)
         time = event_time(record, self.time_names, now, late_as_now=self.late_as_now)
@@ -211,7 +211,7 @@ class EventPlan(Plan):
             used, _ = own_time(record, self.time_names)
             record = {key: value for key, value in record.items() if key != used}
         event, issues = build(self.columns, record, name, time)
-        return ProfileUpdate(identity, {}, [event], tuple(issues))
+        return ProfileUpdate(custom_id, {}, [event], tuple(issues))
 
     def _named(self, record: Mapping[str, Any]) -> str:
         name = self._name_property

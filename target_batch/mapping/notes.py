@@ -26,7 +26,7 @@ FOR_KIND: Final = {
 """The options that apply to each kind, besides `FOR_ALL`; the remaining ones are for audiences."""
 
 
-def notes(columns: Columns) -> tuple[str, ...]:
+def column_notes(columns: Columns) -> tuple[str, ...]:
     """Return notes on properties that are left out or share a name, and on unknown `attributes`."""
     notes = [
         f"Property `{row.property}` is left out: {row.note}."
@@ -47,7 +47,7 @@ def notes(columns: Columns) -> tuple[str, ...]:
 
 
 def idle_options(plan: Plan) -> Iterator[str]:
-    """Yield a note on the stream's options that do not apply to its kind."""
+    """Yield a note on options set for the stream by its name that do not apply to its kind."""
     stream, kind, default = plan.route.stream, plan.route.kind, StreamOptions()
     if kind not in FOR_KIND or stream not in plan.settings.streams:
         return
@@ -61,7 +61,7 @@ def idle_options(plan: Plan) -> Iterator[str]:
         )
 
 
-def surplus(columns: Columns, limit: int) -> tuple[str, ...]:
+def surplus_note(columns: Columns, limit: int) -> tuple[str, ...]:
     """Return a note on the attributes beyond the limit if a record has all; an event's tags do not count."""
     keys = [key for row in columns.rows if row.target for key in row.target.split(", ")]
     keys = [key for key in keys if key not in natives.OF_EVENTS]
@@ -72,7 +72,7 @@ def surplus(columns: Columns, limit: int) -> tuple[str, ...]:
     return (f"Batch takes {limit} attributes here; the surplus is rejected: {listed}.",)
 
 
-def undeclared_types(plan: Plan) -> Iterator[str]:
+def unknown_types(plan: Plan) -> Iterator[str]:
     """Yield a note on each type that JSON Schema lacks, and each reference that points outside the SCHEMA."""
     for name in plan.schema.unknown:
         yield (

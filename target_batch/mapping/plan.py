@@ -82,9 +82,9 @@ class Plan:
         try:
             return self.map(record, self.custom_id.of(record), now)
         except InvalidValue as invalid:
-            return self._refused(record, invalid)
+            return self._rejected(record, invalid)
 
-    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
+    def map(self, record: dict[str, Any], custom_id: str, now: float) -> Operation:
         """Return the operation for a record with a valid custom ID.
 
         Raises:
@@ -99,7 +99,7 @@ class Plan:
         return {**marks, self.custom_id.property: "the custom ID"}
 
     @property
-    def identity(self) -> tuple[str, ...]:
+    def identifying_paths(self) -> tuple[str, ...]:
         """The paths without which a record would refer to another person or mean something else."""
         return (self.route.custom_id, *self.deciding)
 
@@ -132,7 +132,7 @@ class Plan:
         """Return the attribute that a record sets, if the record does nothing else."""
         return None
 
-    def identity_of(self, record: dict[str, Any]) -> str | None:
+    def custom_id_of(self, record: dict[str, Any]) -> str | None:
         """Return the custom ID of a record as sent to Batch, or None if it has no valid one."""
         try:
             return self.custom_id.of(record)
@@ -154,7 +154,7 @@ class Plan:
         identity = _encode([self.route.stream, update.custom_id, name, time, values])
         return blake2b(identity, digest_size=16).digest()
 
-    def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:  # noqa: ARG002
+    def _rejected(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:  # noqa: ARG002
         """Return the rejection of a record that cannot be sent at all."""
         return Rejected(
             (Issue(invalid.reason, invalid.where or self.route.custom_id, None, invalid.message),)

@@ -11,7 +11,7 @@ from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping import natives
 from target_batch.mapping.application import cut, fill
 from target_batch.mapping.columns import Columns, admits_text, by_type, checked, column
-from target_batch.mapping.notes import notes, surplus
+from target_batch.mapping.notes import column_notes, surplus_note
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.values import typed, whole_or_change
 
@@ -74,12 +74,12 @@ class ProfilePlan(Plan):
             exact=self.names_as_segment,
         )
         self.columns = Columns(container, ProfileDialect(settings), self.properties, self.schema)
-        self.notes = (*notes(self.columns), *surplus(self.columns, ATTRIBUTES_PER_ENTRY))
+        self.notes = (*column_notes(self.columns), *surplus_note(self.columns, ATTRIBUTES_PER_ENTRY))
 
-    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:  # noqa: ARG002
+    def map(self, record: dict[str, Any], custom_id: str, now: float) -> Operation:  # noqa: ARG002
         """Return the profile update of a record."""
         attributes: dict[str, Any] = {}
         issues = fill(self.columns, record, attributes)
         if len(attributes) > ARRAYS_PER_PROFILE:
             issues += within_limits(self.columns, record, attributes)
-        return ProfileUpdate(identity, attributes, NO_EVENTS, tuple(issues) if issues else ())
+        return ProfileUpdate(custom_id, attributes, NO_EVENTS, tuple(issues) if issues else ())

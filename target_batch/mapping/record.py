@@ -41,7 +41,7 @@ _LONGEST_REFUSED = max(map(len, REFUSED_IDS))
 _EXACT_IN_A_FLOAT = 2**53
 
 
-def custom_id(value: Any) -> str:
+def read_custom_id(value: Any) -> str:
     """Return the Custom User ID: text without surrounding whitespace, whole numbers as digits.
 
     At most 512 characters [read]; case and inner whitespace are kept.
@@ -80,7 +80,7 @@ class Identity:
             InvalidValue: the custom ID is missing, or Batch would reject it.
         """
         value = record.get(self.property)
-        return custom_id(value if self._rest is None else value_at(value, self._rest))
+        return read_custom_id(value if self._rest is None else value_at(value, self._rest))
 
 
 def _whole(value: Any) -> int:

@@ -159,10 +159,10 @@ class SegmentPlan(Plan):
         kind = kind.strip().lower() if type(kind) is str else None
         if kind == "alias":
             merges = InvalidValue(Reason.ALIAS_NOT_SUPPORTED, "`alias` merges two IDs.", "type")
-            return self._refused(record, merges)
+            return self._rejected(record, merges)
         if kind not in TYPES:
             message = "The type is not part of the Segment spec."
-            return self._refused(record, InvalidValue(Reason.UNKNOWN_SEGMENT_TYPE, message, "type"))
+            return self._rejected(record, InvalidValue(Reason.UNKNOWN_SEGMENT_TYPE, message, "type"))
         if kind not in self._types:
             return NOT_SELECTED
         if not self._known.issuperset(record):
@@ -174,12 +174,12 @@ class SegmentPlan(Plan):
         """Also the fields that decide what the message becomes."""
         return super().essential | {"event", "name", *self.time_names}
 
-    def map(self, record: dict[str, Any], identity: str, now: float) -> Operation:
+    def map(self, record: dict[str, Any], custom_id: str, now: float) -> Operation:
         """Return the profile update for a message of a selected type."""
         kind = record["type"].strip().lower()
         if kind in {"identify", "group"}:
-            return self._profile_update(record, kind, identity)
-        return self._event_update(record, kind, identity, now)
+            return self._profile_update(record, kind, custom_id)
+        return self._event_update(record, kind, custom_id, now)
 
     def properties_of(self, attribute: str) -> tuple[str, ...]:
         """Return the paths of the message that may feed a Batch attribute."""
@@ -193,7 +193,7 @@ class SegmentPlan(Plan):
         parts = (self.columns, self._context, self._group, self._events)
         return tuple(row for columns in parts for row in columns.rows)
 
-    def _profile_update(self, record: dict[str, Any], kind: str, identity: str) -> ProfileUpdate:
+    def _profile_update(self, record: dict[str, Any], kind: str, custom_id: str) -> ProfileUpdate:
         message = SegmentMessage(record)
         columns, traits = self.columns, message.traits()
         if kind == "group":
@@ -207,9 +207,9 @@ class SegmentPlan(Plan):
             attributes.update({key: value for key, value in device.items() if base_name(key) not in held})
         if len(attributes) > ARRAYS_PER_PROFILE:
             issues += within_limits(columns, traits, attributes)
-        return ProfileUpdate(identity, attributes, [], message.located(issues))
+        return ProfileUpdate(custom_id, attributes, [], message.located(issues))
 
-    def _event_update(self, record: dict[str, Any], kind: str, identity: str, now: float) -> ProfileUpdate:
+    def _event_update(self, record: dict[str, Any], kind: str, custom_id: str, now: float) -> ProfileUpdate:
         message = SegmentMessage(record)
         properties = _object(record, "properties")
         if kind in VIEWED:
@@ -219,12 +219,12 @@ class SegmentPlan(Plan):
             name = event_name(record.get("event"), "event", self.event_naming)
         time = event_time(record, self.time_names, now, late_as_now=self.late_as_now)
         event, issues = build(self._events, properties, name, time)
-        return ProfileUpdate(identity, {}, [event], message.located(issues))
+        return ProfileUpdate(custom_id, {}, [event], message.located(issues))
 
-    def _refused(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:
+    def _rejected(self, record: dict[str, Any], invalid: InvalidValue) -> Rejected:
         if invalid.reason is Reason.MISSING_CUSTOM_ID and record.get("anonymousId") is not None:
             invalid = InvalidValue(Reason.ANONYMOUS_MESSAGE, "The message has only an `anonymousId`.")
-        return super()._refused(record, invalid)
+        return super()._rejected(record, invalid)
 
     def _note_unknown(self, record: dict[str, Any]) -> None:
         for name in record:

@@ -189,7 +189,7 @@ class ArchiveReader(LineReader):
 def _lines(file: RowFile, schema: dict[str, Any]) -> Iterator[bytes]:
     """Yield the rows of a file as RECORD lines."""
     if file.is_csv:
-        yield from (record_line(typed(cells, schema)) for cells in file.cells())
+        yield from (record_line(typed(cells, schema)) for cells in file.csv_rows())
     else:
         yield from file.lines({})
 

@@ -37,7 +37,7 @@ WRONG_KEY: Final = re.compile(
 )
 """Error of msgspec about a message with a key of the wrong type."""
 
-FOR_ROWS: Final = (
+ROWS_HINT: Final = (
     "Rows are not Singer messages: `target-batch explain` shows what they would become, and "
     "`target-batch replay` loads JSON lines and Parquet."
 )
@@ -162,7 +162,7 @@ class LineReader(GenericSingerReader[bytes]):
             line = self.line = line[len(BOM) :]
         if not line.strip(BLANK):
             return None
-        hint = f" {FOR_ROWS}" if self.line_number == 1 else ""  # it may begin with something else
+        hint = f" {ROWS_HINT}" if self.line_number == 1 else ""  # it may begin with something else
         try:
             message, self.line = odd_message(line)
         except msgspec.ValidationError as error:
@@ -186,7 +186,7 @@ class LineReader(GenericSingerReader[bytes]):
 
     def _unknown(self, kind: str) -> None:
         if kind not in self._unknown_types:
-            hint = f" {FOR_ROWS}" if not self._unknown_types and kind in SEGMENT_TYPES else ""
+            hint = f" {ROWS_HINT}" if not self._unknown_types and kind in SEGMENT_TYPES else ""
             self._unknown_types.add(kind)
             self.warn(f"Messages of type '{clean(kind, 40)}' are ignored.{hint}")
 

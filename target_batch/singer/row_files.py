@@ -31,7 +31,7 @@ PACKINGS: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz
 PACKED_NAMES: Final = (".gz", ".zst", ".bz2", ".xz", ".parquet")
 CHUNK: Final = 1024 * 1024
 
-TOLD_AFTER: Final = 2000
+REPORT_EVERY: Final = 2000
 """Lines of a text file between two reports of the position in it."""
 
 PARQUET_ROWS: Final = 2000
@@ -91,17 +91,17 @@ class RowFile:
                 self._given += 1
                 yield line
 
-    def cells(self) -> Iterator[dict[str, str]]:
+    def csv_rows(self) -> Iterator[dict[str, str]]:
         """Yield the rows of CSV, every cell as text."""
         with self._errors_named():
-            for row, _ in Table(self._texts(self._first_bytes()), self._name):
+            for row, _ in Table(self._text_lines(self._first_bytes()), self._name):
                 self._given += 1
                 yield row
 
     def head(self, most: int) -> tuple[list[str], list[dict[str, str]]]:
         """Return the names of the columns of CSV, and at most `most` of its first rows."""
         with self._errors_named():
-            table = Table(self._texts(self._first_bytes()), self._name)
+            table = Table(self._text_lines(self._first_bytes()), self._name)
             return table.names, [row for row, _ in islice(table, most)]
 
     @property
@@ -153,7 +153,7 @@ class RowFile:
             found: bytes = file.read(max(map(len, PACKINGS)))
         return found
 
-    def _texts(self, first: bytes) -> Iterator[bytes]:
+    def _text_lines(self, first: bytes) -> Iterator[bytes]:
         """Yield the lines of a text file with these first bytes, each within the limit for the input's."""
         if not first and self.uri.lower().endswith(PACKED_NAMES):
             raise EOFError
@@ -171,7 +171,7 @@ class RowFile:
                     )
                 if not line:
                     return
-                if row % TOLD_AFTER == 0:
+                if row % REPORT_EVERY == 0:
                     self._at(raw.tell())
                 yield line
 
@@ -187,7 +187,7 @@ class RowFile:
         return False
 
     def _json_lines(self, first: bytes) -> Iterator[bytes]:
-        for row, line in enumerate(self._texts(first), start=1):
+        for row, line in enumerate(self._text_lines(first), start=1):
             text = line.removeprefix(BOM).strip() if row == 1 else line.strip()
             if text and not text.startswith(b"{"):
                 raise InputError(

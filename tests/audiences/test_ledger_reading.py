@@ -26,7 +26,7 @@ def accept(ledger: Ledger, ids: Iterable[str], *, answered: bool = True) -> None
     with ledger.turn() as connection:
         claim, _ = memory.claim(connection, [(id_, {"seat": 1, "plan": "free"}, b"") for id_ in ids])
         if answered and claim is not None:
-            memory.settle(connection, claim, Outcome())
+            memory.record(connection, claim, Outcome())
 
 
 def opened(url: str, folder: Path) -> Ledger:
@@ -61,7 +61,7 @@ def test_accepted_values_are_known_and_values_in_doubt_are_not(
     reading.close()
     assert claim is not None
     with ledger.turn() as connection:
-        memory.settle(connection, claim, Outcome())
+        memory.record(connection, claim, Outcome())
     ledger.close()
 
 

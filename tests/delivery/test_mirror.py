@@ -92,7 +92,7 @@ class FakeAudience:
     def vouch(self) -> None:
         """Accept all members."""
 
-    def settle(self, name: str, token: str) -> int | None:
+    def wait_until_indexed(self, name: str, token: str) -> int | None:
         """Return the size at once, because there is no index to wait for."""
         return len(self.members)
 

@@ -275,7 +275,7 @@ def test_the_length_of_a_line_in_a_file_is_limited(
     path = tmp_path / name
     path.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
     file = RowFile(str(path))
-    found: Iterator[Any] = file.cells() if name.endswith("csv") else file.lines({})
+    found: Iterator[Any] = file.csv_rows() if name.endswith("csv") else file.lines({})
     assert next(found)
     with pytest.raises(InputError, match=f"{name}' is longer than 2 MiB"):
         next(found)

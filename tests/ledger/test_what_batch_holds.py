@@ -23,8 +23,8 @@ from target_batch.ledger.database import Ledger
 from target_batch.ledger.held import (
     HASH_BYTES,
     digested,
-    identity_of,
     key_of,
+    profile_digest,
     project_hash,
     unpack,
     unpack_carried,
@@ -53,7 +53,7 @@ MEANINGS = {
     for who in PEOPLE
     for name in sorted({name for names in SHAPES.values() for name in names})
     for value in VALUES
-    for carried in [digested(identity_of(project_hash(PROJECT), who), {name: value})]
+    for carried in [digested(profile_digest(project_hash(PROJECT), who), {name: value})]
     for tag, hash_ in zip(carried.tags, carried.hashes, strict=True)
 }
 """Key, tag and hash in the ledger → the ID, attribute and value that they stand for."""
@@ -249,7 +249,7 @@ class World:
         refusals: dict[int, tuple[Refusal, ...]] = {}
         if refused is not None:
             refusals[0] = (Refusal("no", refused or None),)
-        self.runs[run].settle(out.sending, Receipt(refused=refusals, doubted=out.doubted))
+        self.runs[run].record(out.sending, Receipt(refused=refusals, doubted=out.doubted))
         if refused != "":
             for identity in out.attempt.identities:
                 self.sure[identity] = self.tried[identity] = self.now
@@ -271,7 +271,7 @@ class World:
             return
         in_doubt = left or out.doubted or out.is_applied
         receipt = Receipt(unconfirmed={0}, failure=DeliveryError("no"), doubted=in_doubt)
-        self.runs[run].settle(out.sending, receipt)
+        self.runs[run].record(out.sending, receipt)
         self.note_consent(out, is_clean=False)
         if not in_doubt:
             for identity in out.sending.fresh:
@@ -402,8 +402,10 @@ def test_a_late_answer_to_a_run_taken_for_dead_makes_its_values_unknown() -> Non
 def test_keys_of_consecutive_ids_are_close_together() -> None:
     """A request therefore touches few pages; keys are unique, and IDs that differ in case are far apart."""
     project = project_hash(PROJECT)
-    keys = [key_of(identity_of(project, f"user-{number:06}")) for number in range(2500)]
+    keys = [key_of(profile_digest(project, f"user-{number:06}")) for number in range(2500)]
     assert len(set(keys)) == 2500
     assert len({key >> 32 for key in keys}) == 25
-    upper, lower = (key_of(identity_of(project, custom_id)) for custom_id in ("User-000001", "user-000001"))
+    upper, lower = (
+        key_of(profile_digest(project, custom_id)) for custom_id in ("User-000001", "user-000001")
+    )
     assert upper >> 32 != lower >> 32

@@ -215,7 +215,7 @@ def test_an_absent_property_is_not_changed(plan_of: Callable[..., Plan]) -> None
 def test_a_custom_id_is_text(plan_of: Callable[..., Plan], value: Any, custom_id: str) -> None:
     plan = plan_of("profiles", {"id": {}})
     assert one(plan({"id": value}, 0.0)).custom_id == custom_id
-    assert plan.identity_of({"id": value}) == custom_id
+    assert plan.custom_id_of({"id": value}) == custom_id
 
 
 @pytest.mark.parametrize(
