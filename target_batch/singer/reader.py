@@ -122,7 +122,7 @@ class LineReader(GenericSingerReader[bytes]):
                 return
             if not chunk:
                 continue
-            lines = BytesIO(chunk).readlines()  # twice as quick as to split
+            lines = BytesIO(chunk).readlines()  # several times faster than `split`
             is_ended = lines[0].endswith(b"\n")
             parts.append(lines[0])
             length += len(lines[0])

@@ -32,7 +32,7 @@ def test_a_state_that_is_not_utf8_stops_the_run_at_its_line(tmp_path: Path, batc
     lines = encoded([*users(1, 1), state({"seen": 1})]) + b'{"type": "STATE", "value": {"town": "\xe9"}}\n'
     ended = run(tmp_path, batch.url, lines)
     assert (ended.code, ended.emitted) == (1, ['{"seen": 1}'])
-    assert "Line 4" in ended.log
+    assert "Line 4 is a STATE message whose `value` is not UTF-8. Correct the tap" in ended.log
     assert "standard output" not in ended.log
 
 
