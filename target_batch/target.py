@@ -206,8 +206,9 @@ class TargetBatch(Target):
         stream, record = message.stream, message.record
         if record is None or stream is None:
             raise reader.incomplete("RECORD", _missing(message, "stream", "record"))
-        if stream in self._plain and not reader.odd:
-            self._plain[stream].accept(record, reader.line_number, reader.line)
+        sink = self._plain.get(stream)
+        if sink is not None and not reader.odd:
+            sink.accept(record, reader.line_number, reader.line)
         else:
             self._take(stream, RecordLine(record, reader.line, reader.odd))
 

@@ -90,7 +90,9 @@ class Fates:
         """Settle the records of many entries that Batch accepted, one group of records per entry."""
         for origin, count in Counter([tickets[0].origin for tickets in groups]).items():
             origin.tally.delivered += count
-        for tickets in [group for group in groups if len(group) > 1]:
+        if sum(map(len, groups)) == len(groups):
+            return
+        for tickets in groups:
             for ticket in tickets[1:]:
                 ticket.origin.tally.delivered += 1
                 ticket.origin.tally.merged += 1

@@ -7,9 +7,11 @@ order, regardless of concurrency and retries.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -194,7 +196,7 @@ class Cut(NamedTuple):
 
 
 class ProfileBuffer:
-    """Waiting entries; `entries` and `records` are their counts, `bytes` is the size of the records.
+    """Waiting entries; `records` counts the records in them, `bytes` is the size of those.
 
     With `seals`, entries without events are encoded as they arrive. Without it, their attributes stay
     readable.
@@ -208,12 +210,16 @@ class ProfileBuffer:
         """Custom ID in flight → its next entry."""
         self.ready: deque[Entry] = deque()
         """Entries that could be sent now."""
-        self.entries = self.records = self.bytes = 0
+        self._not_ready = self.records = self.bytes = 0
+
+    @property
+    def entries(self) -> int:
+        """The number of waiting entries, ready or behind an older one of the same custom ID."""
+        return len(self.ready) + self._not_ready
 
     def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
         """Add an update, to the waiting entry of its custom ID or as a new entry."""
-        custom_id = update.custom_id
-        size = len(ticket.source)
+        custom_id, size = update.custom_id, len(ticket.source)
         self.bytes += size
         self.records += 1
         newest = self._newest.get(custom_id)
@@ -225,42 +231,34 @@ class ProfileBuffer:
             entry.identities = _identities(update)
         elif self._seals:
             entry.seal()
-        self.entries += 1
         self._newest[custom_id] = entry
         if newest is None:
             self.ready.append(entry)
-        else:
-            newest.then = entry
-            if newest.is_out:
-                self._behind[custom_id] = entry
+            return
+        self._not_ready += 1
+        newest.then = entry
+        if newest.is_out:
+            self._behind[custom_id] = entry
 
     def cut(self, most_entries: int, most_bytes: int) -> Cut:
         """Take out the entries of one request, oldest first; their custom IDs are busy from now on.
 
-        `most_bytes` limits the size of the records the entries came from. At least one entry is taken.
+        `most_bytes` limits the size of the records the entries came from. The first entry is always taken.
         """
-        taken: list[Entry] = []
-        line, records, size = 0, 0, 0
         ready = self.ready
-        while ready and len(taken) < most_entries:
-            entry = ready[0]
-            size += entry.size
-            if size > most_bytes and taken:
-                size -= entry.size
-                break
-            ready.popleft()
+        if not ready:
+            return Cut([], 0, 0)
+        sizes = [*accumulate([entry.size for entry in islice(ready, most_entries)])]
+        number = bisect_right(sizes, most_bytes) or 1
+        taken = [ready.popleft() for _ in range(number)]
+        for entry in taken:
             entry.is_out = True
             if entry.then is not None:
                 self._behind[entry.custom_id] = entry.then
-            records += len(entry.tickets)
-            first = entry.tickets[0].line
-            if first < line or not line:
-                line = first
-            taken.append(entry)
-        self.entries -= len(taken)
+        records = sum([len(entry.tickets) for entry in taken])
         self.records -= records
-        self.bytes -= size
-        return Cut(taken, line, records)
+        self.bytes -= sizes[number - 1]
+        return Cut(taken, min([entry.tickets[0].line for entry in taken]), records)
 
     def free(self, entries: Iterable[Entry]) -> None:
         """Free the custom IDs of answered entries, so that the entries waiting for them can be sent."""
@@ -270,6 +268,7 @@ class ProfileBuffer:
                 del newest[entry.custom_id]
             else:
                 self.ready.append(self._behind.pop(entry.custom_id))
+                self._not_ready -= 1
 
     def oldest_line(self) -> int | None:
         """Return the input line of the oldest waiting record, if there is one."""

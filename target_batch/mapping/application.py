@@ -21,18 +21,16 @@ if TYPE_CHECKING:
 
 def fill(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]) -> list[Issue]:
     """Convert the record's properties into `attributes`; return the issues of values that cannot be sent."""
+    dead_ends: list[Issue] = []
     if columns.crowded:
         columns.forget()
-    dead_ends: list[Issue] = []
     if columns.paths:
         record = _opened(columns, record, dead_ends)
-    contested = columns.contested
-    known_rivals = len(contested)
-    issues = _run(columns, columns, record, attributes)
-    if len(contested) != known_rivals:  # a new collision was found midway: start over
-        attributes.clear()
-        issues = _run(columns, columns, record, attributes)
-    if contested:
+    issues = _run(columns, columns.by_name, record, attributes)
+    if columns.contested:
+        if columns.take_collided():  # found midway: start over
+            attributes.clear()
+            issues = _run(columns, columns.by_name, record, attributes)
         issues += _resolve_collisions(columns, record, attributes)
     return issues + dead_ends if dead_ends else issues
 
@@ -82,7 +80,10 @@ def _run(
 ) -> list[Issue]:
     issues: list[Issue] = []
     for name, value in record.items():
-        key, fits, convert, on_null = steps[name]
+        try:
+            key, fits, convert, on_null = steps[name]
+        except KeyError:
+            key, fits, convert, on_null = columns.learn(name)
         # `is_short` is the most frequent test: written out, it costs a third of the call.
         if (
             fits is not None
@@ -90,28 +91,25 @@ def _run(
             and (0 < len(value) <= STRING_LENGTH if fits is is_short else fits(value))
         ):
             attributes[key] = value
-        elif value is None:
+            continue
+        if value is None:
             attributes.update(on_null)
-        else:
-            try:
-                fit = convert(value)
-            except InvalidValue as invalid:
-                moment = _made_by_a_map(columns, name, value)
-                if moment:
-                    attributes.update(moment)
-                else:
-                    issues.append(columns.issue(name, value, invalid))
-                continue
-            except PartlyInvalid as partly:
-                issues += _inside(columns, name, partly)
-                fit = partly.value
-            if fit is None:
-                attributes.update(on_null)
-            elif fit is not SKIP:
-                if key:
-                    attributes[key] = fit
-                else:
-                    attributes.update(fit)
+            continue
+        try:
+            fit = convert(value)
+        except InvalidValue as invalid:
+            issues += _not_sent(columns, name, value, invalid, attributes)
+            continue
+        except PartlyInvalid as partly:
+            issues += _inside(columns, name, partly)
+            fit = partly.value
+        if fit is None:
+            attributes.update(on_null)
+        elif fit is not SKIP:
+            if key:
+                attributes[key] = fit
+            else:
+                attributes.update(fit)
     return issues
 
 
@@ -143,16 +141,20 @@ def _resolve_collisions(
     return issues
 
 
-def _made_by_a_map(columns: Columns, name: str, value: Any) -> dict[str, Any]:
-    """Return the attribute for a date object, which only stream maps create; empty for other values."""
+def _not_sent(
+    columns: Columns, name: str, value: Any, invalid: InvalidValue, attributes: dict[str, Any]
+) -> list[Issue]:
+    """Return the issue of an invalid value; date objects, which only stream maps create, are sent as dates."""
     names = columns.targets(name)
-    if not isinstance(value, date) or not names or names[0].startswith("$"):
-        return {}
-    return {f"date({names[0]})": utc(value)}
+    if isinstance(value, date) and names and not names[0].startswith("$"):
+        attributes[f"date({names[0]})"] = utc(value)
+        return []
+    return [columns.issue(name, value, invalid)]
 
 
 def _inside(columns: Columns, name: str, partly: PartlyInvalid) -> list[Issue]:
-    path, key = columns.container.path + name, columns[name][0] or columns.targets(name)[0]
+    path = columns.container.path + name
+    key = columns.by_name[name][0] or columns.targets(name)[0]
     return [
         replace(
             issue,

@@ -136,10 +136,11 @@ def _single(name: str, declared: Declared, kind: str, converters: Mapping[type, 
     return name, None, converters[{"boolean": bool, "array": list}.get(kind, dict)], {}
 
 
-class Columns(dict[str, "Column"]):
-    """A dict of property → column. `contested` holds the columns of properties that compete for a name.
+class Columns:
+    """The columns of a container's properties, `by_name`; `learn` adds those missing from the SCHEMA.
 
-    Without a `schema`, dates and URLs are recognized by their format.
+    `contested` holds the columns of properties that compete for a name. Without a `schema`, dates and URLs
+    are recognized by their format.
     """
 
     def __init__(
@@ -149,8 +150,8 @@ class Columns(dict[str, "Column"]):
         properties: Mapping[str, Any] | None = None,
         schema: Schema | None = None,
     ) -> None:
-        super().__init__()
         self.container = container
+        self.by_name: dict[str, Column] = {}
         self.contested: dict[str, Column] = {}
         self.rows: list[PlanRow] = []
         self.new_notes: list[str] = []
@@ -173,34 +174,40 @@ class Columns(dict[str, "Column"]):
             self._add(name, decision)
             self.rows.append(self._row(name, decision, self._turn(name) if name in sharing else ""))
         for name in sharing:
-            self.contested[name] = self[name]
-            self[name] = DEFERRED
+            self.contested[name] = self.by_name[name]
+            self.by_name[name] = DEFERRED
         self._sharing = len(sharing)
         self._places = {name: place for place, name in enumerate(decisions)}
-        self._announced = len(self)
-        self.crowded = False
+        self._announced = len(self.by_name)
+        self.crowded = self._collided = False
 
-    def __missing__(self, name: str) -> Column:
+    def learn(self, name: str) -> Column:
+        """Add the column of a property that appears for the first time, and return it."""
         decision = self.container.decide(name)
         if isinstance(decision, AssignedNames):
             free = tuple(wanted for wanted in decision.names if wanted not in self._owners)
             decision = replace(decision, names=free) if free else lost(decision, self._owners)
         self._add(name, decision)
         self._note(name, decision)
-        self.crowded = len(self) - self._announced > LEARNED_NAMES
+        self.crowded = len(self.by_name) - self._announced > LEARNED_NAMES
         if isinstance(decision, AssignedNames):
             self._compare(name, decision)
-        return self[name]
+        return self.by_name[name]
 
     def forget(self) -> None:
         """Drop the columns of undeclared properties; called between records once `crowded`."""
         self.crowded = False
-        for name in list(self)[self._announced :]:
-            del self[name]
+        for name in list(self.by_name)[self._announced :]:
+            del self.by_name[name]
             self._targets.pop(name, None)
         self._rivals.clear()
         for name in list(self.contested)[self._sharing :]:
             del self.contested[name]
+
+    def take_collided(self) -> bool:
+        """Return whether a property learned since the last call competes for a name; it was converted."""
+        collided, self._collided = self._collided, False
+        return collided
 
     def expects(self, path: str) -> bool:
         """Return whether a path is expected to lead into an object; if not, another value is not an issue."""
@@ -247,22 +254,22 @@ class Columns(dict[str, "Column"]):
         said = self._declared.get(name, ANYTHING)
         if target is not None and not said.admits(value) and reason is not Reason.UNSUPPORTED_VALUE:
             reason = Reason.SCHEMA_VIOLATION
-        key = (self[name][0] or target.names[0]) if target else None
+        key = (self.by_name[name][0] or target.names[0]) if target else None
         is_decided = reason is Reason.NAME_COLLISION and (name in self._declared or str(key).startswith("$"))
         return Issue(reason, self.container.path + name, key, invalid.message, counted_only=is_decided)
 
     def _add(self, name: str, decision: AssignedNames | Excluded) -> None:
         if isinstance(decision, AssignedNames):
             self._targets[name] = decision
-            self[name] = self._dialect(decision, self._declared.get(name, self._default))
+            self.by_name[name] = self._dialect(decision, self._declared.get(name, self._default))
         else:
-            self[name] = ("", None, refuse(decision), {})
+            self.by_name[name] = ("", None, refuse(decision), {})
 
     def _row(self, name: str, decision: AssignedNames | Excluded, note: str = "") -> PlanRow:
         path, type_ = self.container.path + name, self._declared.get(name, ANYTHING).label
         if isinstance(decision, Excluded):
             return PlanRow(path, None, type_, decision.reason, decision.note)
-        return PlanRow(path, self[name][0] or ", ".join(decision.names), type_, note=note)
+        return PlanRow(path, self.by_name[name][0] or ", ".join(decision.names), type_, note=note)
 
     def _turn(self, name: str) -> str:
         """Return a note on when a property that shares a native is sent; empty if it comes first."""
@@ -276,8 +283,9 @@ class Columns(dict[str, "Column"]):
             rivals = self._rivals.setdefault(wanted, [])
             rivals.append(name)
             for rival in rivals if len(rivals) > 1 else ():
-                self.contested.setdefault(rival, self[rival])
-                self[rival] = DEFERRED
+                self._collided = True
+                self.contested.setdefault(rival, self.by_name[rival])
+                self.by_name[rival] = DEFERRED
 
     def _note(self, name: str, decision: AssignedNames | Excluded) -> None:
         if name in self._noted or len(self._noted) > LEARNED_NAMES:

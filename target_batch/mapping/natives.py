@@ -280,8 +280,10 @@ def _word_reader(
         if type(value) is not str:
             raise InvalidValue(reason, f"Text is expected here, not {kind_of(value)}.")
         word = value.strip()
-        found = find(word) if word else None
-        if word and found is None:
+        if not word:
+            return None
+        found = find(word)
+        if found is None:
             raise InvalidValue(reason, message)
         return found
 

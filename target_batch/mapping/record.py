@@ -80,7 +80,9 @@ class Identity:
             InvalidValue: the custom ID is missing, or Batch would reject it.
         """
         value = record.get(self.property)
-        return read_custom_id(value if self._rest is None else value_at(value, self._rest))
+        if self._rest is not None:
+            value = value_at(value, self._rest)
+        return read_custom_id(value)
 
 
 def _whole(value: Any) -> int:
@@ -130,8 +132,9 @@ class DeletionMarks:
 
     def on(self, record: Mapping[str, Any]) -> bool:
         """Return whether one of the marks is set, to a time or true; empty and false do not count."""
-        if not record.keys().isdisjoint(self.names) and any(_is_set(record.get(name)) for name in self.names):
-            return True
+        for name in self.names:
+            if name in record and _is_set(record[name]):
+                return True
         if self._by_words:  # without a SCHEMA, other spellings are found only in the record
             return any(letters(name) in _LETTERS and _is_set(record[name]) for name in record)
         return False

@@ -143,7 +143,9 @@ def number(value: Any) -> Any:
         InvalidValue: the value is not a number, is not finite as a double, or is an integer beyond 64 bits.
     """
     if type(value) is int:
-        return _within_64_bits(value)
+        if SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
+            return value
+        raise _beyond_64_bits()
     if type(value) is Decimal:
         return value if value.is_finite() and value.adjusted() < _FEWER_DIGITS else _large(value)
     if type(value) is not float:
@@ -157,7 +159,7 @@ def _large(value: Decimal) -> Decimal:
     if not value.is_finite() or not isfinite(float(value)):
         raise InvalidValue(Reason.INVALID_NUMBER, "The number is not finite, or beyond what a double holds.")
     if value.as_tuple().exponent == 0:  # written without a fraction or an exponent: an integer in JSON
-        _within_64_bits(int(value))
+        number(int(value))
     return value
 
 
@@ -167,13 +169,15 @@ def integer(value: Any) -> Any:
     Raises:
         InvalidValue: the value is not a number, has a fraction, or needs more than 64 bits.
     """
-    if type(value) is int:
-        return _within_64_bits(value)
-    if kind_of(value) != "number":
-        raise contradiction("integer", value)
-    if not is_whole(number(value)):
-        raise InvalidValue(Reason.SCHEMA_VIOLATION, "The SCHEMA says integer; the number has a fraction.")
-    return _within_64_bits(int(value))
+    if type(value) is not int:
+        if kind_of(value) != "number":
+            raise contradiction("integer", value)
+        if not is_whole(number(value)):
+            raise InvalidValue(Reason.SCHEMA_VIOLATION, "The SCHEMA says integer; the number has a fraction.")
+        value = int(value)
+    if SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
+        return value
+    raise _beyond_64_bits()
 
 
 def decimal_text(value: Any) -> Any:
@@ -234,10 +238,8 @@ def _parses(address: str) -> bool:
         return False
 
 
-def _within_64_bits(value: int) -> int:
-    if SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
-        return value
-    raise InvalidValue(Reason.INVALID_NUMBER, "The integer needs more than 64 bits.")
+def _beyond_64_bits() -> InvalidValue:
+    return InvalidValue(Reason.INVALID_NUMBER, "The integer needs more than 64 bits.")
 
 
 def typed(declared: Declared, convert: Convert) -> Convert:
@@ -333,7 +335,13 @@ def strings(value: Any) -> list[str] | None:
         if type(value) is dict:
             raise InvalidValue(Reason.OBJECT_NOT_ALLOWED, "An object where only values and arrays can be.")
         raise contradiction("array", value)
-    return limited(value if _all_short(value) else texts(value), ARRAY_ITEMS)
+    try:
+        joined = "".join(value)
+        is_sent_as_it_is = joined.isascii() and len(joined) <= STRING_LENGTH and all(value)
+    except TypeError:  # some items are no text
+        is_sent_as_it_is = False
+    items = value if is_sent_as_it_is else texts(value)
+    return items if 0 < len(items) <= ARRAY_ITEMS else limited(items, ARRAY_ITEMS)
 
 
 def whole_or_change(value: Any, convert: Convert = strings) -> Any:
@@ -348,15 +356,6 @@ def whole_or_change(value: Any, convert: Convert = strings) -> Any:
         parts = {part: convert(items) for part, items in value.items() if items is not None}
         return {part: items for part, items in parts.items() if items} or SKIP
     return convert(value)
-
-
-def _all_short(items: list[Any]) -> bool:
-    """Return whether all items are certainly text that `text` returns unchanged: ASCII, short in total."""
-    try:
-        joined = "".join(items)
-    except TypeError:
-        return False
-    return joined.isascii() and len(joined) <= STRING_LENGTH and all(items)
 
 
 def texts(items: list[Any]) -> list[str]:

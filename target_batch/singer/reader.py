@@ -94,7 +94,8 @@ class LineReader(GenericSingerReader[bytes]):
         counts = dict.fromkeys(callbacks, 0)
         for line in self._lines(file_input or self.default_input):
             self.line_number += 1
-            self.line, self.odd = line, False
+            self.line = line
+            self.odd = False
             try:
                 message: Message | None = decode(line)
             except UNREADABLE:

@@ -41,7 +41,9 @@ def test_a_run_that_lost_its_audience_to_another_one_stops_before_it_writes(
     assert held.hold("cohort") is None
     first.release()
     if second.in_postgresql:
-        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+        others = (  # waits until they have ended, for a session that is ending still holds its locks
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+        )
         with second.begin() as connection:
             connection.execute(sa.text(f"{others} AND datname = current_database()"))
     assert wanted.hold("cohort") is None
