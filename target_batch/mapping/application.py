@@ -144,7 +144,7 @@ def _resolve_collisions(
 def _not_sent(
     columns: Columns, name: str, value: Any, invalid: InvalidValue, attributes: dict[str, Any]
 ) -> list[Issue]:
-    """Return the issue of an invalid value; date objects, which only stream maps create, are sent as dates."""
+    """Return the issue of an invalid value; a date object, which only stream maps create, is sent instead."""
     names = columns.targets(name)
     if isinstance(value, date) and names and not names[0].startswith("$"):
         attributes[f"date({names[0]})"] = utc(value)

@@ -92,8 +92,8 @@ def test_the_ledger_is_correct_after_the_database_closed_all_sessions(
     feed(process, [*rows("a_users", "cut", EVERYBODY), state(DONE)], end=True)
     wait_for(loader.batch.hits)
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as server:
-        cut = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database()"
-        server.execute(f"{cut} AND pid <> pg_backend_pid()".encode())
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        server.execute(f"SELECT pg_terminate_backend(pid, 10000) {others}".encode())
     assert loader.run([*rows("b_users", "other", EVERYBODY), state(DONE)], **settings).code == 0
     assert process.wait(60) in {0, 1}
     kill(process)
