@@ -101,8 +101,12 @@ def whole_of(identity: bytes, body: bytes) -> bytes:
 
 def digested(identity: bytes, attributes: Mapping[str, Any], whole: bytes = b"") -> Wanted:
     """Hash a profile's attributes, keeping their order."""
-    lines = _encode_lines(list(attributes.items())).splitlines()
-    hashes = [blake2b(identity + line, digest_size=HASH_BYTES).digest() for line in lines]
+    begun = blake2b(identity, digest_size=HASH_BYTES)  # copying it takes half as long as beginning anew
+    hashes: list[bytes] = []
+    for line in _encode_lines(list(attributes.items())).splitlines():
+        one = begun.copy()
+        one.update(line)
+        hashes.append(one.digest())
     if dict in map(type, attributes.values()):
         for index, value in enumerate(attributes.values()):
             hashes[index] = OPERATION if type(value) is dict else hashes[index]
