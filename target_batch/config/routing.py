@@ -37,6 +37,8 @@ NAMING: dict[str, tuple[str, ...]] = {
 }
 """Kind → the options that name a property of its records."""
 _NAMES_SHOWN = 40
+_NO_OBJECTS = ("string", "number", "integer", "boolean", "array", "null")
+"""The types that no dotted path can lead into; a type that JSON Schema does not have may be anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,9 @@ def _is_there(path: str, properties: dict[str, Any]) -> bool:
     if head not in properties or rest is None:
         return head in properties
     said = properties[head]
-    kinds = said.get("type") if isinstance(said, dict) else None
-    return kinds is None or "object" in kinds
+    types = said.get("type") if isinstance(said, dict) else None
+    types = [types] if isinstance(types, str) else types
+    return not isinstance(types, list) or not types or not all(one in _NO_OBJECTS for one in types)
 
 
 def _singular(word: str) -> str:

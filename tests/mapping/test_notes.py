@@ -65,6 +65,15 @@ def test_an_option_that_names_a_missing_property_is_refused(
     assert "It has: `id`, `at`, `event`, `audience`." in str(stopped.value)
 
 
+@pytest.mark.parametrize("type_", ["object", "struct", ["struct", "null"], ["string", "object"], None])
+def test_a_path_may_lead_into_whatever_is_not_certainly_a_plain_value(
+    plan_of: Callable[..., Plan], type_: Any
+) -> None:
+    """Some taps declare types that JSON Schema does not have, and send objects."""
+    plan = plan_of("profiles", {"who": {"type": type_}, "name": TEXT}, options={"custom_id": "who.id"})
+    assert plan.custom_id_of({"who": {"id": "u1"}}) == "u1"
+
+
 def test_the_refusal_shows_invisible_characters_of_existing_names(plan_of: Callable[..., Plan]) -> None:
     with pytest.raises(ConfigurationError) as stopped:
         plan_of("profiles", {"\ufeffid": TEXT, "name\u00a0": TEXT}, custom_id="id")
