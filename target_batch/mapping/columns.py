@@ -110,13 +110,17 @@ def _by_value(name: str, converters: Mapping[type, Convert], wraps: Collection[s
     """Return a converter that recognizes dates and URLs by their format; it returns key and value."""
     plain = _any_of(converters)
     dates, urls = "date" in wraps, "url" in wraps
+    as_date, as_url = f"date({name})", f"url({name})"
 
     def convert(value: Any) -> Any:
         if type(value) is str:
-            if dates and value[:1].isdigit() and looks_like_a_date(value):
-                return {f"date({name})": utc(value)}
+            if dates and value[:1].isdigit():
+                if as_sent(value):
+                    return {as_date: value}
+                if looks_like_a_date(value):
+                    return {as_date: utc(value)}
             if urls and value[:1] in _FIRST_OF_HTTP and values.looks_like_a_url(value):
-                return {f"url({name})": values.url(value)}
+                return {as_url: values.url(value)}
         try:
             fit = plain(value)
         except PartlyInvalid as partly:

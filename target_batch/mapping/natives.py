@@ -146,7 +146,7 @@ def _topics(value: Any) -> list[str] | None:
     return limited(names, ARRAY_ITEMS)
 
 
-is_e164 = re.compile(r"\+[1-9]\d\d\d\d\d\d\d{0,8}", re.ASCII).fullmatch
+is_e164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII).fullmatch
 """Matches a number that Batch accepts unchanged: `+` and 7 to 15 digits."""
 _LONGEST_SPELLING = 250  # the parser's own limit
 _AS_NUMBER = re.compile(r"([1-9][0-9]*)\.0+").fullmatch
