@@ -159,50 +159,24 @@ class Study:
         return found
 
 
-class Rehearsal:
-    """Replaces a run, its clock, fates and erasures: the studies of the streams receive what would happen.
+class Studies(dict[str, Study]):
+    """The studies by stream; a stream's first use creates its study, which keeps `keep` operations."""
 
-    The clock stands still at `now`, the time for which the sample is evaluated.
-    """
-
-    def __init__(self, settings: Settings, now: float, keep: float) -> None:
-        self.settings = settings
-        self.fates = self.clock = self
-        self.audience_names: dict[str, str] = {}
-        self.studies: dict[str, Study] = {}
-        self.line = 0
-        self._now = now
+    def __init__(self, keep: float) -> None:
+        super().__init__()
         self._keep = keep
 
-    def time(self) -> float:
-        """Return the time in seconds since 1970."""
-        return self._now
+    def __missing__(self, stream: str) -> Study:
+        self[stream] = Study(Schema(stream, {}), self._keep)
+        return self[stream]
 
-    def study(self, stream: str) -> Study:
-        """Return the study of a stream; the first call creates it."""
-        return self.studies.setdefault(stream, Study(Schema(stream, {}), self._keep))
 
-    def delivery(self, route: Route) -> Study:
-        """Return the study of a stream as its delivery."""
-        return self.study(route.stream)
+class RehearsedFates:
+    """Takes the place of a run's fates: the studies count what would happen on `line` of the input."""
 
-    def erasures(self, _stream: str) -> Rehearsal:
-        """Return the rehearsal itself as the buffer of erasures."""
-        return self
-
-    def put(self, operation: Erasure, ticket: Ticket) -> None:
-        """Count a record that would erase a person at the end of the input."""
-        study = self.study(ticket.origin.stream)
-        study.counts.erased += 1
-        study.erasures.setdefault(operation.custom_id, []).append(ticket.line)
-
-    def returned(self, stream: str, custom_id: str) -> None:
-        """Cancel the erasures of a person who is present again: the last record decides."""
-        study = self.study(stream)
-        for line in study.erasures.pop(custom_id, ()):
-            study.counts.erased -= 1
-            study.counts.ignored += 1
-            study.count_reason(Reason.DELETED_AT_SOURCE.code, line)
+    def __init__(self, studies: Studies) -> None:
+        self._studies = studies
+        self.line = 0
 
     def tally(self, _stream: str) -> Tally:
         """Return counts for the sink to update, which are not used: the studies have their own."""
@@ -210,13 +184,13 @@ class Rehearsal:
 
     def ignored(self, stream: str, reason: str) -> None:
         """Count an ignored record. A stream that the stream maps remove has no study."""
-        if study := self.studies.get(stream):
+        if study := self._studies.get(stream):
             study.counts.ignored += 1
             study.count_reason(reason, self.line)
 
     def rejected(self, ticket: Ticket, issues: Sequence[Issue], **_: Any) -> None:
         """Count a record that would be rejected."""
-        study = self.study(ticket.origin.stream)
+        study = self._studies[ticket.origin.stream]
         study.counts.rejected += 1
         for issue in issues:
             study.count_reason(issue.reason.code, ticket.line, issue.property)
@@ -226,16 +200,70 @@ class Rehearsal:
 
     def went_without(self, ticket: Ticket, issues: Sequence[Issue], **_: Any) -> None:
         """Count a record that would be sent without some of its attributes."""
-        study = self.study(ticket.origin.stream)
+        study = self._studies[ticket.origin.stream]
         study.counts.sent_in_part += ticket.line != study.line_in_part
         study.line_in_part = ticket.line
         for issue in issues:
             study.count_reason(issue.reason.code, ticket.line, issue.property)
 
-    def nothing(self, *_: Any, **__: Any) -> None:
-        """Do nothing: the plan holds the notes, no answer is awaited, and rejects do not stop a rehearsal."""
+    def tripped(self) -> None:
+        """Return None: rejects do not stop a rehearsal."""
 
-    tell = begin = tick = drain = tripped = nothing
+
+class RehearsedErasures:
+    """Takes the place of a run's erasures, which happen at the end of the input."""
+
+    def __init__(self, studies: Studies) -> None:
+        self._studies = studies
+
+    def put(self, operation: Erasure, ticket: Ticket) -> None:
+        """Count a record that would erase a person."""
+        study = self._studies[ticket.origin.stream]
+        study.counts.erased += 1
+        study.erasures.setdefault(operation.custom_id, []).append(ticket.line)
+
+    def returned(self, stream: str, custom_id: str) -> None:
+        """Cancel the erasures of a person who is present again: the last record decides."""
+        study = self._studies[stream]
+        for line in study.erasures.pop(custom_id, ()):
+            study.counts.erased -= 1
+            study.counts.ignored += 1
+            study.count_reason(Reason.DELETED_AT_SOURCE.code, line)
+
+
+class StoppedClock:
+    """A clock that always shows the time for which the sample is evaluated."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+
+    def time(self) -> float:
+        """Return the time in seconds since 1970."""
+        return self._now
+
+
+class Rehearsal:
+    """Takes the place of a run: a study of each stream receives what would be sent."""
+
+    def __init__(self, settings: Settings, now: float, keep: float) -> None:
+        self.settings = settings
+        self.clock = StoppedClock(now)
+        self.studies = Studies(keep)
+        self.fates = RehearsedFates(self.studies)
+        self.audience_names: dict[str, str] = {}
+
+    def delivery(self, route: Route) -> Study:
+        """Return the study of a stream as its delivery."""
+        return self.studies[route.stream]
+
+    def erasures(self, _stream: str) -> RehearsedErasures:
+        """Return what counts the erasures of all streams."""
+        return RehearsedErasures(self.studies)
+
+    def nothing(self, *_: Any) -> None:
+        """Do nothing: the plans hold the notes, and no answer is awaited."""
+
+    tell = begin = tick = drain = nothing
 
 
 class RehearsalTarget(TargetBatch):
@@ -260,11 +288,11 @@ class RehearsalTarget(TargetBatch):
 
     def show(self, found: Schema | SampleRow) -> None:
         """Process a SCHEMA or a record of the sample as if it were a message."""
-        self.message_reader.line_number = self.run.line = getattr(found, "line", 0)
+        self.message_reader.line_number = self.run.fates.line = getattr(found, "line", 0)
         if isinstance(found, Schema):
             self._show_schema(found)
             return
-        studies = [self.run.study(stream) for stream in self._streams_of(found.stream)]
+        studies = [self.run.studies[stream] for stream in self._streams_of(found.stream)]
         has_problem = any(study.problem for study in studies)
         if found.stream not in self.mapper.stream_maps and not has_problem:
             raise InputError(f"Line {found.line} is a RECORD before its SCHEMA. Correct the tap.")
@@ -285,7 +313,7 @@ class RehearsalTarget(TargetBatch):
         except ConfigurationError as error:
             problem = str(error)
         for stream in self._streams_of(found.stream):
-            study = self.run.study(stream)
+            study = self.run.studies[stream]
             study.schema, study.problem, study.route, study.plan = found, problem, None, None
             sink = self._sinks_active.get(stream)
             if sink is not None:
