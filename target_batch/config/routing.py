@@ -130,8 +130,8 @@ def _is_there(path: str, properties: dict[str, Any]) -> bool:
         return head in properties
     said = properties[head]
     types = said.get("type") if isinstance(said, dict) else None
-    types = [types] if isinstance(types, str) else types
-    return not isinstance(types, list) or not types or not all(one in _NO_OBJECTS for one in types)
+    types = types if isinstance(types, list) else [types]
+    return not types or any(one not in _NO_OBJECTS for one in types)
 
 
 def _singular(word: str) -> str:

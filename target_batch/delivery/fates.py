@@ -90,9 +90,7 @@ class Fates:
         """Settle the records of many entries that Batch accepted, one group of records per entry."""
         for origin, count in Counter([tickets[0].origin for tickets in groups]).items():
             origin.tally.delivered += count
-        if sum(map(len, groups)) == len(groups):
-            return
-        for tickets in groups:
+        for tickets in [group for group in groups if len(group) > 1]:
             for ticket in tickets[1:]:
                 ticket.origin.tally.delivered += 1
                 ticket.origin.tally.merged += 1

@@ -209,7 +209,10 @@ class Columns:
             del self.contested[name]
 
     def take_collided(self) -> bool:
-        """Return whether a property learned since the last call competes for a name; it was converted."""
+        """Return whether a property learned since the last call competes with another for a name.
+
+        The record in which it was found has then to be converted again, as its values may be out of turn.
+        """
         collided, self._collided = self._collided, False
         return collided
 

@@ -340,8 +340,7 @@ def strings(value: Any) -> list[str] | None:
         is_sent_as_it_is = joined.isascii() and len(joined) <= STRING_LENGTH and all(value)
     except TypeError:  # some items are no text
         is_sent_as_it_is = False
-    items = value if is_sent_as_it_is else texts(value)
-    return items if 0 < len(items) <= ARRAY_ITEMS else limited(items, ARRAY_ITEMS)
+    return limited(value if is_sent_as_it_is else texts(value), ARRAY_ITEMS)
 
 
 def whole_or_change(value: Any, convert: Convert = strings) -> Any:
