@@ -107,6 +107,7 @@ class Delivery(ABC):
             except BaseException as caught:  # noqa: BLE001 - raised again on the main thread
                 result, error = None, caught
             self._ended.put((done, result, error))
+            del job, done, result, error  # an idle thread would keep a whole request in memory
 
     def _receive(self, timeout: float) -> None:
         while self.in_flight:

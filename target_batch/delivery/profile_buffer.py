@@ -20,7 +20,7 @@ from target_batch.common.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY,
 from target_batch.common.operations import names_of, spellings_within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from target_batch.common.operations import ProfileUpdate, Ticket
     from target_batch.ledger.accepted import Claim
@@ -59,7 +59,6 @@ _decode: Final = msgspec.json.Decoder(Profile, float_hook=Decimal).decode
 class Entry(msgspec.Struct, gc=False):
     """The update of one custom ID in one request, and the tickets of the records it came from.
 
-    `then` is the next entry for the same custom ID. `is_out` is true from the request to the answer.
     Entries never form reference cycles, so the garbage collector does not have to track them.
     """
 
@@ -73,8 +72,6 @@ class Entry(msgspec.Struct, gc=False):
     """The event name of each ticket, in order ("" for a ticket without an event); empty without events."""
     identities: Sequence[bytes] = ()
     """The keys of the events in the ledger, in order."""
-    then: Entry | None = None
-    is_out: bool = False
     body: bytes = b""
     """The entry as Batch expects it, once it is sealed; its attributes are then stored only here."""
 
@@ -204,12 +201,12 @@ class ProfileBuffer:
 
     def __init__(self, *, seals: bool = True) -> None:
         self._seals = seals
-        self._newest: dict[str, Entry] = {}
-        """Custom ID → the last of its entries that are waiting or in flight."""
-        self._behind: dict[str, Entry] = {}
-        """Custom ID in flight → its next entry."""
-        self.ready: deque[Entry] = deque()
-        """Entries that could be sent now."""
+        self.ready: dict[str, Entry] = {}
+        """Custom ID → the entry that could be sent now, in order of arrival."""
+        self._busy: set[str] = set()
+        """Custom IDs in flight."""
+        self._behind: dict[str, deque[Entry]] = {}
+        """Custom ID that is ready or in flight → the entries that have to be sent later, in order."""
         self._not_ready = self.records = self.bytes = 0
 
     @property
@@ -219,60 +216,68 @@ class ProfileBuffer:
 
     def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
         """Add an update, to the waiting entry of its custom ID or as a new entry."""
-        custom_id, size = update.custom_id, len(ticket.source)
-        self.bytes += size
+        custom_id = update.custom_id
+        self.bytes += len(ticket.source)
         self.records += 1
-        newest = self._newest.get(custom_id)
-        if newest is not None and not newest.is_out and newest.merge(update, ticket):
+        if custom_id in self.ready or custom_id in self._busy:
+            self._put_behind(update, ticket)
+        else:
+            self.ready[custom_id] = self._entry(update, ticket)
+
+    def _put_behind(self, update: ProfileUpdate, ticket: Ticket) -> None:
+        """Merge an update into the last waiting entry of its custom ID, or let it wait behind that one."""
+        custom_id = update.custom_id
+        behind = self._behind.get(custom_id)
+        last = behind[-1] if behind else self.ready.get(custom_id)
+        if last is not None and last.merge(update, ticket):
             return
-        entry = Entry(custom_id, update.attributes, update.events, [ticket], size)
+        self._behind.setdefault(custom_id, deque()).append(self._entry(update, ticket))
+        self._not_ready += 1
+
+    def _entry(self, update: ProfileUpdate, ticket: Ticket) -> Entry:
+        entry = Entry(update.custom_id, update.attributes, update.events, [ticket], len(ticket.source))
         if update.events:
             entry.named = _names(update)
             entry.identities = _identities(update)
         elif self._seals:
             entry.seal()
-        self._newest[custom_id] = entry
-        if newest is None:
-            self.ready.append(entry)
-            return
-        self._not_ready += 1
-        newest.then = entry
-        if newest.is_out:
-            self._behind[custom_id] = entry
+        return entry
 
     def cut(self, most_entries: int, most_bytes: int) -> Cut:
         """Take out the entries of one request, oldest first; their custom IDs are busy from now on.
 
         `most_bytes` limits the size of the records the entries came from. The first entry is always taken.
         """
-        ready = self.ready
-        if not ready:
+        taken = [*islice(self.ready.values(), most_entries)]
+        if not taken:
             return Cut([], 0, 0)
-        sizes = [*accumulate([entry.size for entry in islice(ready, most_entries)])]
-        number = bisect_right(sizes, most_bytes) or 1
-        taken = [ready.popleft() for _ in range(number)]
-        for entry in taken:
-            entry.is_out = True
-            if entry.then is not None:
-                self._behind[entry.custom_id] = entry.then
+        sizes = [*accumulate([entry.size for entry in taken])]
+        del taken[bisect_right(sizes, most_bytes) or 1 :]
+        self._busy.update(islice(self.ready, len(taken)))
+        if len(taken) == len(self.ready):
+            self.ready = {}
+        else:
+            for entry in taken:
+                del self.ready[entry.custom_id]
         records = sum([len(entry.tickets) for entry in taken])
         self.records -= records
-        self.bytes -= sizes[number - 1]
+        self.bytes -= sizes[len(taken) - 1]
         return Cut(taken, min([entry.tickets[0].line for entry in taken]), records)
 
-    def free(self, entries: Iterable[Entry]) -> None:
+    def free(self, entries: Sequence[Entry]) -> None:
         """Free the custom IDs of answered entries, so that the entries waiting for them can be sent."""
-        newest = self._newest
-        for entry in entries:
-            if entry.then is None:
-                del newest[entry.custom_id]
-            else:
-                self.ready.append(self._behind.pop(entry.custom_id))
-                self._not_ready -= 1
+        freed = [entry.custom_id for entry in entries]
+        self._busy.difference_update(freed)
+        for custom_id in [one for one in freed if one in self._behind] if self._behind else ():
+            behind = self._behind[custom_id]
+            self.ready[custom_id] = behind.popleft()
+            self._not_ready -= 1
+            if not behind:
+                del self._behind[custom_id]
 
     def oldest_line(self) -> int | None:
         """Return the input line of the oldest waiting record, if there is one."""
-        first = [*self.ready, *self._behind.values()]
+        first = [*self.ready.values(), *[behind[0] for behind in self._behind.values()]]
         return min([entry.tickets[0].line for entry in first], default=None)
 
 

@@ -217,7 +217,7 @@ class ProfileDelivery(Delivery):
         sending = self._leave_out_held(left)
         if len(sending.entries) < len(entries):
             kept = set(map(id, sending.entries))
-            self._buffer.free(entry for entry in entries if id(entry) not in kept)
+            self._buffer.free([entry for entry in entries if id(entry) not in kept])
         return sending
 
     def _reject_late(self, entries: list[Entry]) -> list[Entry]:

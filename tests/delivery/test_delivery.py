@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -131,6 +132,21 @@ def test_the_first_request_is_sent_alone() -> None:
     assert len(world.sender.calls) == 1
     assert world.delivery.failed
     assert world.delivery.oldest_line() == 1
+
+
+def test_an_answered_request_does_not_stay_in_memory_while_its_thread_is_idle() -> None:
+    """The senders wait for their next request; what they hold until then would add up to many requests."""
+
+    class Job:
+        def __call__(self) -> Receipt:
+            return Receipt()
+
+    gone, job, world = threading.Event(), Job(), World()
+    watched = weakref.ref(job, lambda _: gone.set())
+    world.delivery._submit(job, lambda _: None)  # noqa: SLF001 - nothing else shows the thread
+    del job
+    world.delivery.take_answers(timeout=10)
+    assert gone.wait(10), watched
 
 
 def test_an_id_in_flight_is_not_sent_in_a_second_request() -> None:
