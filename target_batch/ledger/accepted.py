@@ -13,7 +13,8 @@ from __future__ import annotations
 import secrets
 from enum import Enum
 from hashlib import blake2b
-from itertools import compress
+from itertools import compress, repeat
+from operator import add
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -182,19 +183,19 @@ class ProfileMemory:
         changed: dict[int, bytes] = {}
         today = day_of(self._today)
         for index in claim.carried.keys() - outcome.unsent:
-            profile = claim.carried[index]
-            mine = held.setdefault(profile.key, {})
-            mine.update(zip(profile.tags, [hash_ + today for hash_ in profile.hashes], strict=True))
-            unclear = {tag for tag in profile.tags if (profile.key, tag) in crossed} if crossed else set()
+            key, tags, hashes, wanted = claim.carried[index]
+            mine = held.setdefault(key, {})
+            mine.update(zip(tags, map(add, hashes, repeat(today)), strict=True))
+            unclear = {tag for tag in tags if (key, tag) in crossed} if crossed else set()
             if index in outcome.refused:
                 unclear |= {tag_of(name) for name in outcome.refused[index]}
-            if OPERATION in profile.hashes:
-                unclear |= {*compress(profile.tags, map(OPERATION.__eq__, profile.hashes))}
+            if OPERATION in hashes:
+                unclear |= {*compress(tags, map(OPERATION.__eq__, hashes))}
             for tag in unclear:
                 mine.pop(tag, None)
-            is_whole = not unclear and profile.tags is profile.wanted.tags
-            head = head_of_sent(profile.wanted, today) if is_whole else head_of(mine, profile.wanted)
-            changed[profile.key] = pack(mine, head)
+            is_whole = not unclear and tags is wanted.tags
+            head = head_of_sent(wanted, today) if is_whole else head_of(mine, wanted)
+            changed[key] = pack(mine, head)
         self._keep(connection, changed)
 
     def forget(self, custom_ids: Iterable[str]) -> None:
