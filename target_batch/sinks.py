@@ -54,7 +54,8 @@ class StreamSink(Sink):
     def __init__(
         self, target: Any, stream_name: str, schema: dict[str, Any], key_properties: Sequence[str] | None
     ) -> None:
-        super().__init__(target, stream_name, schema, key_properties)
+        for_sdk = {**schema, "properties": {**schema["properties"]}}  # it removes `_sdc_*` from what it gets
+        super().__init__(target, stream_name, for_sdk, key_properties)
         self._run: Run = target.run
         self._fates = self._run.fates
         self._is_rejects_file = MARK in (schema.get("properties") or {})
@@ -82,8 +83,10 @@ class StreamSink(Sink):
             only_attribute=self.plan.only_attribute,
         )
 
-    def accept(self, record: dict[str, Any], line: int, source: bytes) -> None:
+    def accept(self, record: dict[str, Any], line: int, source: bytes, lost: tuple[Issue, ...] = ()) -> None:
         """Process one record; `source` holds the bytes from which it can be decoded again.
+
+        `lost` are the issues of properties that had to be removed from the record.
 
         Raises:
             StopRun: earlier records could not be delivered.
@@ -98,15 +101,13 @@ class StreamSink(Sink):
         if self._erasures is not None:
             operation = self._erased(operation, record, self._erasures)
         if type(operation) is ProfileUpdate or type(operation) is AudienceChange:
-            if operation.issues or self._knows_events:
-                self._note(operation, record, ticket)
+            if operation.issues or self._knows_events or lost:
+                self._note(operation, record, ticket, lost)
             self._delivery.put(operation, ticket)
         elif isinstance(operation, Ignored):
             self._fates.ignored(self.stream_name, operation.reason)
         elif isinstance(operation, Rejected):
-            self._fates.rejected(ticket, operation.issues)
-            if (error := self._fates.tripped()) is not None:
-                raise error
+            self._reject(ticket, (*lost, *operation.issues))
         else:
             assert self._erasures is not None  # noqa: S101 - nothing else makes an Erasure
             self._erasures.put(operation, ticket)
@@ -114,10 +115,15 @@ class StreamSink(Sink):
             for note in self.plan.take_new_notes():
                 self._run.tell(self.stream_name, note, level_of(note))
 
-    def _note(self, operation: Any, record: dict[str, Any], ticket: Ticket) -> None:
+    def _reject(self, ticket: Ticket, issues: tuple[Issue, ...], *, replay: bool = True) -> None:
+        self._fates.rejected(ticket, issues, replay=replay)
+        if (error := self._fates.tripped()) is not None:
+            raise error
+
+    def _note(self, operation: Any, record: dict[str, Any], ticket: Ticket, lost: tuple[Issue, ...]) -> None:
         """Count what is left out of an operation, and give an event its identity in the ledger."""
-        if operation.issues:
-            self._fates.went_without(ticket, operation.issues, replay=self.is_repeatable(operation))
+        if issues := (*lost, *operation.issues):
+            self._fates.went_without(ticket, issues, replay=self.is_repeatable(operation))
         if self._knows_events and getattr(operation, "events", None):
             operation.event_identity = self.plan.event_identity(operation, record, self.key_properties)
 
@@ -141,21 +147,20 @@ class StreamSink(Sink):
         if not issues:
             self.accept(record, line, source)
             return
-        ticket = Ticket(self._origin, line, source)
         essential = self.plan.essential
         if any(split(str(issue.property), essential)[0] in essential for issue in issues):
             self._tally.read += 1
-            self._fates.rejected(ticket, issues)
+            self._reject(Ticket(self._origin, line, source), issues)
             return
-        self._fates.went_without(ticket, issues, replay=not self.plan.makes_events)
         broken = {issue.property for issue in issues}
-        self.accept({name: value for name, value in record.items() if name not in broken}, line, source)
+        whole = {name: value for name, value in record.items() if name not in broken}
+        self.accept(whole, line, source, lost=issues)
 
     def reject_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:
         """Reject a record for which the user's stream map failed."""
         self._tally.read += 1
         issue = Issue(Reason.STREAM_MAP_FAILED, message=f"the stream map ended with {clean(error, 60)}")
-        self._fates.rejected(Ticket(self._origin, line, record_line(record)), (issue,), replay=False)
+        self._reject(Ticket(self._origin, line, record_line(record)), (issue,), replay=False)
 
     def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:
         """Return whether what was left out of an operation may be sent later, after what is sent now."""
@@ -192,8 +197,8 @@ class AudienceSink(StreamSink):
     """A stream whose records become audience changes: kind `audiences`."""
 
     def is_repeatable(self, operation: ProfileUpdate | AudienceChange) -> bool:  # noqa: ARG002
-        """Return True: adding a member again changes only the attributes that are sent."""
-        return True
+        """Return False: by then the member may have been removed, and would be added again."""
+        return False
 
 
 class IgnoringSink(StreamSink):
@@ -206,7 +211,7 @@ class IgnoringSink(StreamSink):
         self._fates = target.run.fates
         self._tally = self._fates.tally(stream_name)
 
-    def accept(self, record: dict[str, Any], line: int, source: bytes) -> None:  # noqa: ARG002
+    def accept(self, *_: Any, **__: Any) -> None:
         """Count one record."""
         self._tally.read += 1
         self._fates.ignored(self.stream_name, Reason.STREAM_IGNORED.code)

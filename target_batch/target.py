@@ -152,7 +152,7 @@ class TargetBatch(Target):
             sink = self.get_sink(
                 stream_map.stream_alias,
                 schema=keep_arrays(stream_map, schema),
-                key_properties=stream_map.transformed_key_properties,
+                key_properties=stream_map.transformed_key_properties or [],  # as the SDK's sinks say it
             )
             if (
                 len(maps) == 1
@@ -396,7 +396,8 @@ class TargetBatch(Target):
                 code = 128 + self.signal_received
                 name = signal.Signals(self.signal_received).name
                 self.run.stopped_by(f"Stopped by {name}; what was read is confirmed.")
-            return self._guarded(lambda: self.run.close(code)) or code
+            failed_to_close = self._guarded(lambda: self.run.close(code))
+            return code or failed_to_close  # the run log says the same
 
     def _guarded(self, step: Callable[[], None]) -> int:
         """Run a step; log an error without values of records, and return its exit code."""

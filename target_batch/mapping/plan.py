@@ -101,7 +101,7 @@ class Plan:
     @property
     def identifying_paths(self) -> tuple[str, ...]:
         """The paths without which a record would refer to another person or mean something else."""
-        return (self.route.custom_id, *self.deciding)
+        return (self.route.custom_id, *self.deciding, *self.deletion.names)
 
     @property
     def essential(self) -> frozenset[str]:

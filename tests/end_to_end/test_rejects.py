@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from feeding import arrived, wait_until
 from singer import DATE_TIME, INTEGER, STRING, record, schema, state, users
-from target_process import KEY, Ended, config_file, encoded, ended, environment, finished, run, start
+from target_process import (
+    KEY,
+    Ended,
+    config_file,
+    encoded,
+    ended,
+    environment,
+    finished,
+    run,
+    run_quickly,
+    start,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -449,3 +460,89 @@ def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Call the program with these arguments."""
     command = [sys.executable, "-m", "target_batch", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+
+
+MEMBERS = schema("cohort_members", {"user_id": STRING, "city": STRING, "n": INTEGER, "removed_at": DATE_TIME})
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [{"user_id": "u1", "n": "no number"}, {"user_id": "u1", "removed_at": "2026-01-01T00:00:00Z"}],
+        [{"user_id": "u1", "city": "x\ud800"}, {"user_id": "u1", "removed_at": "2026-01-01T00:00:00Z"}],
+        [{"user_id": "u1", "city": "x\ud800", "removed_at": "2026-01-01T00:00:00Z"}],
+    ],
+    ids=["added without an attribute, then removed", "the same with odd text", "removed by an odd row"],
+)
+def test_a_member_who_was_removed_is_not_added_again_by_a_replay(
+    tmp_path: Path, batch: LocalBatch, lines: list[dict[str, Any]]
+) -> None:
+    """What a row went without is written to the rejects, but must not undo what came after it."""
+    sent = {"attributes": {"city": "city", "n": "n"}, "audience": "vip", "deleted_at": "removed_at"}
+    options = {"streams": {"cohort_members": sent}}
+    before = [MEMBERS, record("cohort_members", user_id="u2")]
+    rows = [MEMBERS, *(record("cohort_members", **row) for row in lines)]
+    for given in (before, rows):
+        ended = run_quickly(tmp_path, batch.url, given, **options)
+        assert ended.code == 0, ended.log
+    assert batch.audience("vip") == {"u2"}
+    assert len(ended.rejects()) == 1
+    again = ended.reject_files()[0].read_text().splitlines()
+    (tmp_path / "again").mkdir()
+    assert run_quickly(tmp_path / "again", batch.url, again, **options).code == 0
+    assert batch.audience("vip") == {"u2"}
+
+
+def test_an_ignored_record_leaves_nothing_in_the_rejects(tmp_path: Path, batch: LocalBatch) -> None:
+    """A replay of what a deleted row went without would create the person again."""
+    properties = {**PROPERTIES, "_sdc_deleted_at": DATE_TIME}
+    row = {"user_id": "u1", "city": "x\ud800", "_sdc_deleted_at": "2026-01-01T00:00:00Z"}
+    ended = run(tmp_path, batch.url, [schema("users", properties), record("users", **row)])
+    assert (ended.code, ended.rejects(), batch.journal()) == (0, [], [])
+    assert ended.totals("users")["ignored"] == 1
+
+
+def test_the_metadata_of_taps_keeps_its_type(tmp_path: Path, batch: LocalBatch) -> None:
+    """The SDK removes these properties from a sink's SCHEMA; here a setting may name them."""
+    properties = {"user_id": STRING, "event": STRING, "n": STRING, "_sdc_extracted_at": DATE_TIME}
+    now = datetime.now(timezone.utc).isoformat()
+    lines = [
+        schema("users", properties),
+        record("users", user_id="u1", _sdc_extracted_at="2026-01-01T00:00:00+01:00"),
+        schema("events", properties),
+        record("events", user_id=None, event="seen", _sdc_extracted_at=now),
+    ]
+    streams = {
+        "users": {"attributes": {"_sdc_extracted_at": "extracted_at"}},
+        "events": {"time": "_sdc_extracted_at"},
+    }
+    ended = run(tmp_path, batch.url, lines, streams=streams, max_rejected_share=1)
+    assert ended.code == 0, ended.log
+    assert "does not have" not in ended.log
+    (line,) = batch.journal()
+    assert line["attributes"] == {"date(extracted_at)": "2025-12-31T23:00:00Z"}
+    again = replay(
+        tmp_path / "again", batch.url, ended.reject_files()[0], streams=streams, max_rejected_share=1
+    )
+    assert again.code == 0, again.log
+    assert again.codes() == ["missing_custom_id"]
+
+
+def test_a_run_stops_when_a_stream_map_fails_on_every_record(tmp_path: Path, batch: LocalBatch) -> None:
+    """`max_rejected_share` counts such records like all others."""
+    rows = [record("users", user_id=f"u{n}", seat=n) for n in range(1500)]
+    maps = {"stream_maps": {"users": {"city": "city.upper()"}}}
+    ended = run(tmp_path, batch.url, [schema("users", PROPERTIES), *rows], **maps)
+    assert ended.code != 0
+    assert ended.totals("users")["read"] == 1000
+    assert "`max_rejected_share`" in ended.log
+
+
+def test_a_schema_that_is_repeated_without_keys_changes_nothing(tmp_path: Path, batch: LocalBatch) -> None:
+    head = json.dumps({"type": "SCHEMA", "stream": "users", "schema": {"properties": PROPERTIES}})
+    row = record("users", user_id="u1", seat=1, city="x" * 301)
+    ended = run(tmp_path, batch.url, [head, row, head, row])
+    assert (ended.code, batch.attributes("u1")) == (0, {"seat": 1}), ended.log
+    assert "have changed" not in ended.log
+    kinds = [message["type"] for message in messages(ended.reject_files()[0])]
+    assert kinds == ["SCHEMA", "RECORD", "RECORD"]
