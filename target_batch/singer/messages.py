@@ -106,7 +106,7 @@ def odd_message(line: bytes) -> tuple[Message, bytes]:
     """Decode a line that is not strict JSON: NaN, lone surrogates, numbers too large for any program.
 
     Returns:
-        The message, whose record keeps the odd values, and the line as strict JSON.
+        The message, whose record and state keep the odd values, and the line as strict JSON.
 
     Raises:
         ValueError: it is not JSON in UTF-8 at all.
@@ -120,6 +120,8 @@ def odd_message(line: bytes) -> tuple[Message, bytes]:
     message = decode(strict)
     if message.record is not None:
         message.record = plain["record"]
+    if message.value:
+        message.value = msgspec.Raw(json.dumps(json.loads(line)["value"]).encode())
     return message, strict
 
 

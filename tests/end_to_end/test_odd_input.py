@@ -27,6 +27,13 @@ def test_a_state_is_emitted_as_the_bytes_it_came_in(tmp_path: Path, batch: Local
     assert (process.returncode, out.decode()) == (0, '{"town": "Orléans €"}\n'), log
 
 
+def test_a_state_that_is_not_strict_json_keeps_its_values(tmp_path: Path, batch: LocalBatch) -> None:
+    """Python's taps write NaN, and escape half of a surrogate pair; the next run gets both back."""
+    value = {"rate": float("nan"), "cut": "x\ud800", "n": 1.5}
+    ended = run(tmp_path, batch.url, [*users(1, 1), state(value)])
+    assert (ended.code, ended.emitted) == (0, ['{"rate": NaN, "cut": "x\\ud800", "n": 1.5}']), ended.log
+
+
 def test_a_state_that_is_not_utf8_stops_the_run_at_its_line(tmp_path: Path, batch: LocalBatch) -> None:
     """The state before it passes, and the error does not mention the standard output."""
     lines = encoded([*users(1, 1), state({"seen": 1})]) + b'{"type": "STATE", "value": {"town": "\xe9"}}\n'
