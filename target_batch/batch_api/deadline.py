@@ -44,6 +44,11 @@ class Attempt:
         self.handle: socket.socket | None = None
         """A duplicate of a socket that is being connected."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its time has run out; the watchdog may be about to notice."""
+        return self.expired or time.monotonic() >= self.ends
+
     def cut(self) -> None:
         """Shut the socket down, which wakes the thread that is reading from or writing to it."""
         self.expired = True
@@ -129,7 +134,7 @@ class _WatchedHTTP(HTTPConnection):
         sock = super()._new_conn()
         if (attempt := _this_thread.attempt) is not None:
             attempt.handle = sock.dup()  # TLS detaches the descriptor from the socket it wraps
-            if attempt.expired:
+            if attempt.is_over:
                 sock.close()
                 raise ConnectTimeoutError(self, "no connection in time")
         return sock
@@ -143,7 +148,7 @@ class _WatchedHTTP(HTTPConnection):
             super().connect()
         finally:
             attempt.release()
-        if attempt.expired:
+        if attempt.is_over:
             self.close()
             raise ConnectTimeoutError(self, "no connection in time")
 
