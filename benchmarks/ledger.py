@@ -49,7 +49,7 @@ PHASES = {
     "remember": "profiles, first time",
     "skip": "profiles, unchanged",
 }
-CUT = 2500
+ENTRIES = 2500
 COUNTS = {"orders": 40, "spend": 997, "visits": 1000, "age": 90, "points": 5000, "returns": 7}
 TEXTS = {"plan": 3, "city": 500, "first_name": 800, "last_name": 9000, "segment": 12, "$email_address": 10**9}
 
@@ -143,9 +143,9 @@ def remembered(phase: str, ledger: Ledger, profiles: int, *, scattered: bool) ->
         attributes: dict[str, Any] = {name: number % size for name, size in COUNTS.items()}
         attributes |= {name: f"{name} {number % size}" for name, size in TEXTS.items()}
         buffer.put(ProfileUpdate(f"user-{number:08d}", attributes, []), Ticket(origin, line, b"x"))
-        if len(buffer.ready) < CUT and line < profiles:
+        if len(buffer.ready) < ENTRIES and line < profiles:
             continue
-        entries = buffer.cut(CUT, 5_000_000).entries
+        entries = buffer.take(ENTRIES, 5_000_000).entries
         seal(entries)
         sending = memory.claim(entries)
         if sending.entries:

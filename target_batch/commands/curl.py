@@ -54,7 +54,7 @@ def _calls(study: Study, settings: Settings) -> Iterator[tuple[Call, bool]]:
             buffer.put(operation, ticket)
         else:
             members.append(operation)
-    while entries := buffer.cut(UPDATE.entries, BODY_BYTES).entries:
+    while entries := buffer.take(UPDATE.entries, BODY_BYTES).entries:
         seal(entries)
         call = project.post(UPDATE.route, b"[" + b",".join(entry.body for entry in entries) + b"]")
         yield call, any(entry.events for entry in entries)

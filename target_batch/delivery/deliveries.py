@@ -22,7 +22,7 @@ from target_batch.common.storage import LocalFolder
 from target_batch.delivery.audiences import AudienceDelivery, PollTiming
 from target_batch.delivery.erasures import ErasedPeople, Erasures
 from target_batch.delivery.mirror_destinations import AttributeDestination, AudienceDestination
-from target_batch.delivery.profiles import MASS_UPDATE_CUT, SMALL_DRAIN, Policy, ProfileDelivery
+from target_batch.delivery.profiles import MASS_UPDATE_ENTRIES, SMALL_DRAIN, Policy, ProfileDelivery
 from target_batch.ledger.held import scope_of
 from target_batch.report.erasures import ErasureBook
 from target_batch.report.progress import Quota
@@ -261,9 +261,9 @@ class Deliveries:
         """
         chosen = self._settings.max_updates_per_second
         if chosen is None:
-            return MASS_UPDATE_CUT
+            return MASS_UPDATE_ENTRIES
         least = SMALL_DRAIN + 1 if self._auto and chosen > UPDATE.rate.per_second else 1
-        return max(least, min(MASS_UPDATE_CUT, int(chosen)))
+        return max(least, min(MASS_UPDATE_ENTRIES, int(chosen)))
 
     def _audience_delivery(self, options: StreamOptions) -> AudienceDelivery:
         senders = [sender for sender, _ in self._audience_senders(options)]

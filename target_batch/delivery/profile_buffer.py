@@ -184,7 +184,7 @@ class Sending:
     fresh: set[bytes] = field(default_factory=set)
 
 
-class Cut(NamedTuple):
+class Taken(NamedTuple):
     """The entries of one request, the input line of their oldest record, and their records."""
 
     entries: list[Entry]
@@ -193,7 +193,7 @@ class Cut(NamedTuple):
 
 
 class ProfileBuffer:
-    """Waiting entries; `records` counts the records in them, `bytes` is the size of those.
+    """Waiting entries; `bytes` is the size of the records in them.
 
     With `seals`, entries without events are encoded as they arrive. Without it, their attributes stay
     readable.
@@ -202,23 +202,24 @@ class ProfileBuffer:
     def __init__(self, *, seals: bool = True) -> None:
         self._seals = seals
         self.ready: dict[str, Entry] = {}
-        """Custom ID → the entry that could be sent now, in order of arrival."""
+        """Custom ID → the entry that could be sent now, in the order in which they became ready."""
         self._busy: set[str] = set()
         """Custom IDs in flight."""
         self._behind: dict[str, deque[Entry]] = {}
         """Custom ID that is ready or in flight → the entries that have to be sent later, in order."""
-        self._not_ready = self.records = self.bytes = 0
+        self.bytes = 0
+        self.behind = 0
+        """The number of entries that wait behind an older one of their custom ID."""
 
     @property
     def entries(self) -> int:
         """The number of waiting entries, ready or behind an older one of the same custom ID."""
-        return len(self.ready) + self._not_ready
+        return len(self.ready) + self.behind
 
     def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
         """Add an update, to the waiting entry of its custom ID or as a new entry."""
         custom_id = update.custom_id
         self.bytes += len(ticket.source)
-        self.records += 1
         if custom_id in self.ready or custom_id in self._busy:
             self._put_behind(update, ticket)
         else:
@@ -231,8 +232,9 @@ class ProfileBuffer:
         last = behind[-1] if behind else self.ready.get(custom_id)
         if last is not None and last.merge(update, ticket):
             return
-        self._behind.setdefault(custom_id, deque()).append(self._entry(update, ticket))
-        self._not_ready += 1
+        entry = self._entry(update, ticket)
+        self._behind.setdefault(custom_id, deque()).append(entry)
+        self.behind += 1
 
     def _entry(self, update: ProfileUpdate, ticket: Ticket) -> Entry:
         entry = Entry(update.custom_id, update.attributes, update.events, [ticket], len(ticket.source))
@@ -243,14 +245,14 @@ class ProfileBuffer:
             entry.seal()
         return entry
 
-    def cut(self, most_entries: int, most_bytes: int) -> Cut:
-        """Take out the entries of one request, oldest first; their custom IDs are busy from now on.
+    def take(self, most_entries: int, most_bytes: int) -> Taken:
+        """Take out the entries of one request, in order; their custom IDs are busy from now on.
 
         `most_bytes` limits the size of the records the entries came from. The first entry is always taken.
         """
         taken = [*islice(self.ready.values(), most_entries)]
         if not taken:
-            return Cut([], 0, 0)
+            return Taken([], 0, 0)
         sizes = [*accumulate([entry.size for entry in taken])]
         del taken[bisect_right(sizes, most_bytes) or 1 :]
         self._busy.update(islice(self.ready, len(taken)))
@@ -260,9 +262,8 @@ class ProfileBuffer:
             for entry in taken:
                 del self.ready[entry.custom_id]
         records = sum([len(entry.tickets) for entry in taken])
-        self.records -= records
         self.bytes -= sizes[len(taken) - 1]
-        return Cut(taken, min([entry.tickets[0].line for entry in taken]), records)
+        return Taken(taken, min([entry.tickets[0].line for entry in taken]), records)
 
     def free(self, entries: Sequence[Entry]) -> None:
         """Free the custom IDs of answered entries, so that the entries waiting for them can be sent."""
@@ -271,7 +272,7 @@ class ProfileBuffer:
         for custom_id in [one for one in freed if one in self._behind] if self._behind else ():
             behind = self._behind[custom_id]
             self.ready[custom_id] = behind.popleft()
-            self._not_ready -= 1
+            self.behind -= 1
             if not behind:
                 del self._behind[custom_id]
 

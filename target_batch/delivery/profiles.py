@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_batch.batch_api.answers import Refusal
 from target_batch.batch_api.endpoints import MASS_UPDATE, UPDATE, BulkEndpoint
@@ -42,7 +42,7 @@ PAUSE_SECONDS: Final = 0.01
 FIRST_ALONE_SECONDS: Final = 0.5
 """Seconds for which the first request is sent alone; a wrong key or address is refused by then."""
 
-MASS_UPDATE_CUT: Final = 2000
+MASS_UPDATE_ENTRIES: Final = 2000
 """Entries in one mass update: a fifth of what Batch allows in a request and of what it accepts per second.
 Smaller requests arrive more evenly, larger ones need fewer requests in flight."""
 
@@ -75,9 +75,17 @@ class Policy:
 
     profile_endpoint: str = "auto"
     most_ahead: int = 10_000
-    most_entries: int = MASS_UPDATE_CUT
+    most_entries: int = MASS_UPDATE_ENTRIES
     late_as_now: bool = False
     risks_events_twice: bool = True
+
+
+class OpenRequest(NamedTuple):
+    """An unanswered request: the input line of its oldest record, its records, and those requested before."""
+
+    line: int
+    records: int
+    before: int
 
 
 class ProfileDelivery(Delivery):
@@ -104,26 +112,29 @@ class ProfileDelivery(Delivery):
         self._fates = fates
         self._policy = policy
         self._buffer = ProfileBuffer(seals=memory is None)
-        self._open: dict[int, tuple[int, int]] = {}
-        """Number of each unanswered request → the input line of its oldest record, and its records."""
+        self._open: dict[int, OpenRequest] = {}
+        """The unanswered requests by their number, in order."""
         self._numbers = count()
-        self._newest = 0
+        self._requested = 0
         self._mass_used = self._proven = False
-        largest = UPDATE.entries if policy.profile_endpoint == "update" else MASS_UPDATE_CUT
-        self._cut = min(largest, policy.most_entries)
+        largest = UPDATE.entries if policy.profile_endpoint == "update" else MASS_UPDATE_ENTRIES
+        self._most_entries = min(largest, policy.most_entries)
 
     def put(self, update: ProfileUpdate, ticket: Ticket) -> None:
         """Add an operation; it is sent with the next request that has room for it."""
         buffer = self._buffer
-        self._newest = ticket.line
         buffer.put(update, ticket)
-        if len(buffer.ready) >= self._cut or buffer.bytes >= BODY_BYTES:
+        if (
+            len(buffer.ready) >= self._most_entries
+            or buffer.bytes >= BODY_BYTES
+            or buffer.behind >= WAITING_ENTRIES
+        ):
             self._relieve()
 
     def _relieve(self) -> None:
         """Send full requests, and wait for answers while too much waits behind busy custom IDs."""
         self.take_answers()
-        while len(self._buffer.ready) >= self._cut or (
+        while len(self._buffer.ready) >= self._most_entries or (
             self._buffer.ready and self._buffer.bytes >= BODY_BYTES
         ):
             self._dispatch()
@@ -158,7 +169,7 @@ class ProfileDelivery(Delivery):
 
     def oldest_line(self) -> int | None:
         """Return the input line of the oldest record whose fate is open, if there is one."""
-        lines = [line for line, _ in self._open.values()]
+        lines = [request.line for request in self._open.values()]
         if (waiting := self._buffer.oldest_line()) is not None:
             lines.append(waiting)
         return min(lines, default=None)
@@ -183,10 +194,11 @@ class ProfileDelivery(Delivery):
         if not self._buffer.ready:
             return
         endpoint = self._choose_endpoint()
-        cut = self._buffer.cut(min(self._cut, endpoint.entries), BODY_BYTES)
+        taken = self._buffer.take(min(self._most_entries, endpoint.entries), BODY_BYTES)
         number = next(self._numbers)
-        self._open[number] = cut.line, cut.records
-        sending = self._sendable(cut.entries)
+        self._open[number] = OpenRequest(taken.line, taken.records, self._requested)
+        self._requested += taken.records
+        sending = self._sendable(taken.entries)
         if not sending.entries:
             del self._open[number]
             return
@@ -239,10 +251,12 @@ class ProfileDelivery(Delivery):
         return [entry for entry in entries if entry.tickets]
 
     def _too_far_ahead(self) -> bool:
-        oldest = self.oldest_line()
-        flying = sum(records for _, records in self._open.values())
-        waiting = self._buffer.records
-        return oldest is not None and self._newest - oldest - flying - waiting > self._policy.most_ahead
+        """Return whether too many records are confirmed that were requested after the oldest open request."""
+        open_ = [*self._open.values()]
+        if not open_:
+            return False
+        confirmed = self._requested - open_[0].before - sum(request.records for request in open_)
+        return confirmed > self._policy.most_ahead
 
     def _leave_out_held(self, entries: list[Entry]) -> Sending:
         """Settle what Batch already has, and return what has to be sent, encoded."""

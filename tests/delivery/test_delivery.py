@@ -14,7 +14,7 @@ from target_batch.batch_api.bulk import Receipt
 from target_batch.common.errors import DeliveryError
 from target_batch.common.operations import Origin, ProfileUpdate, Ticket
 from target_batch.delivery.fates import Fates
-from target_batch.delivery.profiles import Policy, ProfileDelivery
+from target_batch.delivery.profiles import MASS_UPDATE_ENTRIES, WAITING_ENTRIES, Policy, ProfileDelivery
 from target_batch.singer.messages import record_in, record_line
 
 if TYPE_CHECKING:
@@ -68,11 +68,13 @@ class World:
         self.delivery = ProfileDelivery(self.sender, self.fates, Policy(**policy), lambda: self.now)  # type: ignore[arg-type]
         self.tally = self.fates.tally("s")
         self.origin = Origin("s", {}, (), (), lambda _: (), record_in, self.tally)
-        self.line = 0
+        self.line, self.records_per_line = 0, 1
+        self._records = 0
 
     def put(self, custom_id: str, *events: dict[str, Any], **attributes: Any) -> None:
         """Deliver one record."""
-        self.line += 1
+        self._records += 1
+        self.line = 1 + (self._records - 1) // self.records_per_line
         self.tally.read += 1
         ticket = Ticket(self.origin, self.line, record_line({"id": custom_id}))
         self.delivery.put(ProfileUpdate(custom_id, attributes, list(events)), ticket)
@@ -212,9 +214,14 @@ def test_an_id_can_be_sent_again_after_its_entry_was_refused() -> None:
     assert (world.tally.delivered, world.tally.rejected) == (1, 1)
 
 
-def test_confirmed_records_do_not_run_far_ahead_of_an_unconfirmed_one() -> None:
-    """While one request hangs, the others go on for one checkpoint, so a crash repeats no more than that."""
+@pytest.mark.parametrize("records_per_line", [1, 10_000], ids=["RECORD", "BATCH"])
+def test_confirmed_records_do_not_run_far_ahead_of_an_unconfirmed_one(records_per_line: int) -> None:
+    """While one request hangs, the others go on for one checkpoint, so a crash repeats no more than that.
+
+    All rows of a BATCH message count as its line, so lines do not tell how far the run is.
+    """
     world = World(profile_endpoint="update", most_ahead=300)
+    world.records_per_line = records_per_line
     world.put("first", x=0)
     world.delivery.finish()
     slow, deliver = threading.Event(), world.sender.deliver
@@ -239,3 +246,26 @@ def test_confirmed_records_do_not_run_far_ahead_of_an_unconfirmed_one() -> None:
     feeding.join(10)
     assert ahead <= 300 + 7 * 200
     assert world.tally.delivered == 3001
+
+
+def test_reading_pauses_while_too_much_waits_behind_ids_in_flight() -> None:
+    """Ids that come again and again are never ready, so no request is made that would limit them."""
+    world = World()
+    world.put("first", x=0)
+    world.delivery.finish()
+    world.sender.gate.clear()
+    ids = [f"u{number}" for number in range(6 * MASS_UPDATE_ENTRIES)]
+
+    def feed() -> None:
+        for custom_id in (*ids, *ids):
+            world.put(custom_id, x={"$add": ["y"]})
+        world.delivery.finish()
+
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    feeding.join(1.0)
+    waiting = world.delivery._buffer.entries  # noqa: SLF001 - what waits cannot be seen from outside
+    world.sender.gate.set()
+    feeding.join(20)
+    assert waiting <= WAITING_ENTRIES
+    assert world.tally.delivered == 1 + 2 * len(ids)

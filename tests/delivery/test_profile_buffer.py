@@ -35,12 +35,12 @@ def happened(buffer: ProfileBuffer, line: int, custom_id: str, name: str) -> Non
 
 
 def taken(buffer: ProfileBuffer, most: int = 100) -> list[Entry]:
-    """Cut a request and return its entries."""
-    return buffer.cut(most, 10**6).entries
+    """Take a request and return its entries."""
+    return buffer.take(most, 10**6).entries
 
 
-def cut(buffer: ProfileBuffer, most: int = 100) -> list[Any]:
-    """Cut a request, encode it, and return its decoded entries."""
+def encoded(buffer: ProfileBuffer, most: int = 100) -> list[Any]:
+    """Take a request, encode it, and return its decoded entries."""
     entries = taken(buffer, most)
     seal(entries)
     return [json.loads(entry.body) for entry in entries]
@@ -52,7 +52,7 @@ def test_updates_of_one_id_become_one_entry_and_the_last_value_wins() -> None:
     put(buffer, 1, "a", x=1, y=1)
     put(buffer, 2, "b", x=2)
     put(buffer, 3, "a", x=3)
-    assert cut(buffer) == [
+    assert encoded(buffer) == [
         {"identifiers": {"custom_id": "a"}, "attributes": {"x": 3, "y": 1}},
         {"identifiers": {"custom_id": "b"}, "attributes": {"x": 2}},
     ]
@@ -68,7 +68,7 @@ def test_one_attribute_with_two_types_is_sent_in_two_entries(later: dict[str, An
     seal(first)
     assert [json.loads(entry.body)["attributes"].keys() for entry in first] == [{"date(x)", "y"}]
     buffer.free(first)
-    assert [entry["attributes"] for entry in cut(buffer)] == [later]
+    assert [entry["attributes"] for entry in encoded(buffer)] == [later]
 
 
 def test_the_sixteenth_event_is_sent_later() -> None:
@@ -92,7 +92,7 @@ def test_updates_of_an_id_in_flight_are_merged_until_its_answer() -> None:
     put(buffer, 3, "a", x=3)
     assert not buffer.ready
     buffer.free(flying)
-    assert cut(buffer)[0]["attributes"] == {"x": 3}
+    assert encoded(buffer)[0]["attributes"] == {"x": 3}
 
 
 def test_partial_changes_of_an_array_are_not_overwritten() -> None:
@@ -114,7 +114,7 @@ def test_an_attribute_whose_type_changed_is_not_merged_into_the_same_entry() -> 
     buffer = ProfileBuffer()
     put(buffer, 1, "a", x="soon")
     buffer.put(ProfileUpdate("a", {"date(x)": "2024-01-01T00:00:00Z"}, []), Ticket(origin("users"), 2, b"x"))
-    assert len(cut(buffer)) == 1
+    assert len(encoded(buffer)) == 1
     assert buffer.entries == 1
 
 
@@ -125,14 +125,14 @@ def test_a_text_that_becomes_a_sixteenth_array_is_not_merged() -> None:
     put(buffer, 2, "a", x=["v"])
     first = taken(buffer)
     buffer.free(first)
-    assert [entry["attributes"] for entry in cut(buffer)] == [{"x": ["v"]}]
+    assert [entry["attributes"] for entry in encoded(buffer)] == [{"x": ["v"]}]
 
 
 def test_two_updates_with_more_than_50_attributes_are_not_merged() -> None:
     buffer = ProfileBuffer()
     put(buffer, 1, "a", **{f"a{n}": n for n in range(30)})
     put(buffer, 2, "a", **{f"b{n}": n for n in range(30)})
-    assert [len(entry["attributes"]) for entry in cut(buffer)] == [30]
+    assert [len(entry["attributes"]) for entry in encoded(buffer)] == [30]
 
 
 def test_a_request_is_bounded_in_bytes() -> None:
@@ -142,7 +142,7 @@ def test_a_request_is_bounded_in_bytes() -> None:
         put(buffer, number, f"u{number}", text="x" * 400)
     sizes = []
     while buffer.ready:
-        sizes.append(len(buffer.cut(100, 1000).entries))
+        sizes.append(len(buffer.take(100, 1000).entries))
     assert sizes == [2, 2, 1]
 
 
@@ -239,7 +239,7 @@ def test_an_encoded_update_can_still_be_merged() -> None:
 def test_an_empty_update_has_no_attributes() -> None:
     buffer = ProfileBuffer()
     buffer.put(*shaped(1, "a"))
-    assert cut(buffer) == [{"identifiers": {"custom_id": "a"}}]
+    assert encoded(buffer) == [{"identifiers": {"custom_id": "a"}}]
 
 
 def test_text_that_is_not_utf8_is_reported_when_the_request_is_sealed() -> None:
