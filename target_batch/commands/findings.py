@@ -14,7 +14,7 @@ from target_batch.common.limits import (
     EVENTS_PER_ENTRY,
     MEMBER_ATTRIBUTES,
 )
-from target_batch.common.plain_text import counted, cut, fitted, number, room, share, table, wrapped
+from target_batch.common.plain_text import counted, fitted, number, room, share, shortened, table, wrapped
 from target_batch.common.redaction import clean
 from target_batch.config.routing import CUSTOM_ID_NAMES, kind_by_name, kind_by_shape, options_for
 from target_batch.mapping.names import PlanRow
@@ -241,7 +241,7 @@ def _example(row: dict[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     text = value if isinstance(value, str) else encode(value).decode()
-    return cut(clean(text, 200), LONGEST_EXAMPLE)
+    return shortened(clean(text, 200), LONGEST_EXAMPLE)
 
 
 def _limits(found: dict[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from target_batch.common.errors import ConfigurationError, StopRun
-from target_batch.common.plain_text import cut, fitted, number, wrapped
+from target_batch.common.plain_text import fitted, number, shortened, wrapped
 from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.config import files as configuration
@@ -122,7 +122,7 @@ def reason_lines(
     code: str, count: int, properties: Collection[str], lines: Collection[int], indent: int = 0
 ) -> Iterator[str]:
     """Yield a reason's count, code, properties and first lines of the input, then what to do about it."""
-    names = cut(clean(", ".join(properties), 200), 60)
+    names = shortened(clean(", ".join(properties), 200), 60)
     more = " …" if count > len(lines) else ""
     where = f"line {', '.join(map(str, lines))}{more}" if lines else ""
     head = f"{' ' * indent}{number(count):>8}  {click.style(clean(code, 40), fg='yellow')}"

@@ -30,7 +30,7 @@ def width(text: str) -> int:
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def cut(text: str, longest: int) -> str:
+def shortened(text: str, longest: int) -> str:
     """Shorten a text to at most `longest` columns."""
     if width(text) <= longest:
         return text
@@ -61,7 +61,7 @@ def table(
 
     If `columns` (default: the terminal's) cannot hold the longest words, each row becomes a block of lines.
     """
-    shown = [[cut(cell, longest) for cell in row] for row in rows]
+    shown = [[shortened(cell, longest) for cell in row] for row in rows]
     columns = columns or room() or ANY_WIDTH
     widths = _widths([heads, *shown], columns)
     if widths is None:

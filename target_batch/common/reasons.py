@@ -26,7 +26,10 @@ class Reason(Enum):
     )
 
     STREAM_IGNORED = ("ignored", "The stream's kind is `ignore`. Set `kind` in its options to send it.")
-    FILTERED_BY_STREAM_MAP = ("ignored", "The stream map's `__filter__` removes this record, as configured.")
+    FILTERED_BY_STREAM_MAP = (
+        "ignored",
+        "`stream_maps` removes this record, as configured: by a `__filter__`, or by null for the stream.",
+    )
     NOT_REPLAYABLE = (
         "ignored",
         "The reject says `replay: false`: part of it was applied, or sending it again would repeat it.",

@@ -1,4 +1,4 @@
-"""Every setting, declared once for the typed object, `--about`, the README and the plugin definition."""
+"""Every setting, declared once for the typed object, `--about`, the reference and the plugin definition."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 0.5
     work_path: Annotated[
         str,
-        _setting("Folder, or URL that fsspec knows (`s3://…`), for rejects and the run log."),
+        _setting("Folder, or URL that fsspec knows (`s3://…`), for rejects, the run log, and what a dry run would have sent."),
     ] = ".target-batch"
     ledger_url: Annotated[
         str,

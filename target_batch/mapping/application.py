@@ -35,7 +35,7 @@ def fill(columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any]
     return issues + dead_ends if dead_ends else issues
 
 
-def cut(
+def drop_surplus(
     columns: Columns, record: Mapping[str, Any], attributes: dict[str, Any], limit: int,
     reason: Reason = Reason.TOO_MANY_ATTRIBUTES, among: Iterable[str] | None = None,
 ) -> list[Issue]:  # fmt: skip
@@ -145,10 +145,14 @@ def _not_sent(
     columns: Columns, name: str, value: Any, invalid: InvalidValue, attributes: dict[str, Any]
 ) -> list[Issue]:
     """Return the issue of an invalid value; a date object, which only stream maps create, is sent instead."""
-    names = columns.targets(name)
-    if isinstance(value, date) and names and not names[0].startswith("$"):
-        attributes[f"date({names[0]})"] = utc(value)
-        return []
+    key = columns.date_key(name) if isinstance(value, date) else None
+    if key is not None:
+        try:
+            attributes[key] = utc(value)
+        except InvalidValue as beyond_the_calendar:
+            invalid = beyond_the_calendar
+        else:
+            return []
     return [columns.issue(name, value, invalid)]
 
 

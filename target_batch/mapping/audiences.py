@@ -13,14 +13,14 @@ from target_batch.common.operations import AudienceChange, ProfileUpdate
 from target_batch.common.properties import find, shown, words
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
-from target_batch.mapping.application import cut, fill
+from target_batch.mapping.application import drop_surplus, fill
 from target_batch.mapping.columns import Columns, by_type, column
 from target_batch.mapping.declared import kind_of, zero_or_one
 from target_batch.mapping.names import Excluded, is_name, snake_case, transliterated
 from target_batch.mapping.notes import column_notes, surplus_note
 from target_batch.mapping.plan import Plan
 from target_batch.mapping.record import read_custom_id
-from target_batch.mapping.values import InvalidValue, boolean, encodable, strings
+from target_batch.mapping.values import InvalidValue, boolean, encodable, strings, strings_for_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,12 +111,12 @@ def _no_boolean(value: Any) -> Any:
     raise InvalidValue(Reason.BOOLEAN_NOT_ALLOWED, "A member's attribute cannot be a boolean.")
 
 
-_member_column = partial(column, converters=by_type(strings, strings, _no_boolean))
+_member_column = partial(column, converters=by_type(strings, strings_for_object, _no_boolean))
 """Returns the column of a member's attribute; nulls are not sent."""
 
 EVERY_ROW_ADDS = (
-    "No property holds an action (`action`, `operation`, `status`): every row adds its user. If rows also "
-    "remove, set the stream's `action_property`."
+    "No property holds an action (`action`, `operation`, `status`): every row adds its user{unless_marked}. "
+    "If {rows} also remove, set the stream's `action_property`."
 )
 ONLY_THE_KEY = (
     "a deleted row holds only its key, so it is not known {what}: the person stays where they are, and the "
@@ -165,7 +165,7 @@ class AudiencePlan(Plan):
         self.notes = column_notes(self.columns)
         if self.properties and options.mode == "update" and not self._action_is_known:
             self._stop_if_an_action_is_overlooked()
-            self.notes += (EVERY_ROW_ADDS,)
+            self.notes += (self._note_without_action(),)
         self.notes += surplus_note(self.columns, MEMBER_ATTRIBUTES)
         if options.tags and self._no_tags:
             self.notes += (f"Property `{options.tags}` gives no tags: {self._no_tags}.",)
@@ -224,6 +224,13 @@ class AudiencePlan(Plan):
             name = find(NAME_PROPERTIES, record)
         return (self.route.options.audience or self.route.stream) if name is None else record.get(name)
 
+    def _note_without_action(self) -> str:
+        """Return the note that every row adds its user, except those that a known mark says are deleted."""
+        marks = " or ".join(shown(name) for name in sorted(self.deletion.announced))
+        if not marks:
+            return EVERY_ROW_ADDS.format(unless_marked="", rows="rows")
+        return EVERY_ROW_ADDS.format(unless_marked=f", or removes them if {marks} is set", rows="other rows")
+
     def _stop_if_an_action_is_overlooked(self) -> None:
         """Raise an error if every row would add although a property looks like an action."""
         options = self.route.options
@@ -265,7 +272,7 @@ class AudiencePlan(Plan):
     def _attributes(self, record: Mapping[str, Any], change: AudienceChange) -> list[Issue]:
         issues = fill(self.columns, record, change.attributes)
         if len(change.attributes) > MEMBER_ATTRIBUTES:
-            issues += cut(self.columns, record, change.attributes, MEMBER_ATTRIBUTES)
+            issues += drop_surplus(self.columns, record, change.attributes, MEMBER_ATTRIBUTES)
         if self.route.options.destination == "app":  # UTC to the second, without a zone [doc: a sample]
             for name, value in change.attributes.items():
                 if name.startswith("date(") and isinstance(value, str):

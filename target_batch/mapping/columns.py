@@ -10,7 +10,7 @@ from target_batch.common.limits import LEARNED_NAMES
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping import values
 from target_batch.mapping.dates import as_sent, looks_like_a_date, utc
-from target_batch.mapping.declared import ANYTHING, RECOGNIZABLE, Schema
+from target_batch.mapping.declared import ANYTHING, KINDS_BY_TYPE, RECOGNIZABLE, Schema
 from target_batch.mapping.names import AssignedNames, Excluded, PlanRow, assign, base_name, lost
 from target_batch.mapping.values import SKIP, InvalidValue, PartlyInvalid, typed
 
@@ -158,7 +158,7 @@ class Columns:
         self.by_name: dict[str, Column] = {}
         self.contested: dict[str, Column] = {}
         self.rows: list[PlanRow] = []
-        self.new_notes: list[str] = []
+        self.new_notes = container.new_notes
         self._dialect = dialect
         self._has_schema = properties is not None
         self._default = ANYTHING if schema else RECOGNIZABLE
@@ -241,6 +241,13 @@ class Columns:
         target = self._targets.get(name)
         return target.names if target else ()
 
+    def date_key(self, name: str) -> str | None:
+        """Return the Batch key that a date of the property gets; None if it has to be of another type."""
+        target = self._targets.get(name)
+        if target is None or target.names[0].startswith("$") or target.wrap not in {None, "date"}:
+            return None
+        return f"date({target.names[0]})"
+
     def place(self, key: str) -> tuple[bool, int]:
         """Return the sort key of a Batch key: natives, then schema order, then undeclared properties."""
         owner = self._owners.get(base_name(key), "")
@@ -259,11 +266,12 @@ class Columns:
         """Return the issue of a value; a contradiction of the SCHEMA takes precedence as its reason."""
         reason, target = invalid.reason, self._targets.get(name)
         said = self._declared.get(name, ANYTHING)
-        if target is not None and not said.admits(value) and reason is not Reason.UNSUPPORTED_VALUE:
+        if target is not None and type(value) in KINDS_BY_TYPE and not said.admits(value):
             reason = Reason.SCHEMA_VIOLATION
         key = (self.by_name[name][0] or target.names[0]) if target else None
-        is_decided = reason is Reason.NAME_COLLISION and (name in self._declared or str(key).startswith("$"))
-        return Issue(reason, self.container.path + name, key, invalid.message, counted_only=is_decided)
+        # A declared property yields only to other declared ones, and a note at the SCHEMA said so.
+        is_announced = reason is Reason.NAME_COLLISION and name in self._declared
+        return Issue(reason, self.container.path + name, key, invalid.message, counted_only=is_announced)
 
     def _add(self, name: str, decision: AssignedNames | Excluded) -> None:
         if isinstance(decision, AssignedNames):

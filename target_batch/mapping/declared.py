@@ -170,7 +170,7 @@ def _is_null(schema: Any) -> bool:
 
 def kind_of(value: Any) -> str:
     """Return the name of a value's JSON kind, for messages."""
-    return KINDS_BY_TYPE.get(type(value), "no JSON value")
+    return KINDS_BY_TYPE.get(type(value), "a value outside JSON")
 
 
 def is_whole(value: Decimal | float) -> bool:

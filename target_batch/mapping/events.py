@@ -23,7 +23,7 @@ from target_batch.common.properties import find, shown
 from target_batch.common.reasons import Issue, Reason
 from target_batch.common.redaction import clean
 from target_batch.mapping import natives
-from target_batch.mapping.application import cut, fill
+from target_batch.mapping.application import drop_surplus, fill
 from target_batch.mapping.columns import Columns, by_type, column
 from target_batch.mapping.declared import kind_of
 from target_batch.mapping.names import Container, is_name
@@ -69,6 +69,7 @@ class EventDialect:
     """The rules for attributes of events; nulls are not sent. Objects follow only the plan's naming."""
 
     def __init__(self, rules: Container, schema: Schema | None = None, depth: int = 1) -> None:
+        # Also a list of notes of its own, which nobody takes: the paths of objects are not known here.
         self._rules = Container(rules.stream, rules.naming)
         self._schema = schema
         self._depth = depth
@@ -114,7 +115,7 @@ def _one(columns: Columns, value: dict[str, Any]) -> dict[str, Any] | None:
     attributes: dict[str, Any] = {}
     issues = fill(columns, value, attributes)
     if len(attributes) > EVENT_ATTRIBUTES:
-        issues += cut(columns, value, attributes, EVENT_ATTRIBUTES)
+        issues += drop_surplus(columns, value, attributes, EVENT_ATTRIBUTES)
     if issues:
         raise PartlyInvalid(attributes or None, issues)
     return attributes or None
@@ -290,7 +291,7 @@ def build(
     issues = fill(columns, container, attributes)
     if len(attributes) > EVENT_ATTRIBUTES:
         counted = [key for key in attributes if key not in natives.OF_EVENTS]
-        issues += cut(columns, container, attributes, EVENT_ATTRIBUTES, among=counted)
+        issues += drop_surplus(columns, container, attributes, EVENT_ATTRIBUTES, among=counted)
     event: dict[str, Any] = {"name": name}
     if time is not None:
         event["time"] = time

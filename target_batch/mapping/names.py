@@ -118,6 +118,8 @@ class Container:
     """The prefix of every property's path, such as `traits.`."""
     takes_objects: bool = False
     """Whether an attribute can be an object."""
+    new_notes: list[str] = field(default_factory=list, compare=False)
+    """Notes since the SCHEMA that nobody has taken yet; copies made with `replace` share the list."""
 
     def decide(self, name: str) -> AssignedNames | Excluded:
         """Return what the property feeds, or why it feeds nothing.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from target_batch.common.limits import ARRAYS_PER_PROFILE, ATTRIBUTES_PER_ENTRY
 from target_batch.common.operations import NO_EVENTS, ProfileUpdate
 from target_batch.common.reasons import Issue, Reason
 from target_batch.mapping import natives
-from target_batch.mapping.application import cut, fill
+from target_batch.mapping.application import drop_surplus, fill
 from target_batch.mapping.columns import Columns, admits_text, by_type, checked, column
 from target_batch.mapping.notes import column_notes, surplus_note
 from target_batch.mapping.plan import Plan
-from target_batch.mapping.values import typed, whole_or_change
+from target_batch.mapping.values import strings_for_object, typed, whole_or_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from target_batch.mapping.declared import Declared
     from target_batch.mapping.names import AssignedNames
 
-CONVERTERS = by_type(whole_or_change, whole_or_change)
+CONVERTERS = by_type(whole_or_change, partial(whole_or_change, convert=strings_for_object))
 
 
 class ProfileDialect:
@@ -57,8 +58,10 @@ def within_limits(columns: Columns, record: Mapping[str, Any], attributes: dict[
     kinds = [*map(type, attributes.values())]
     if kinds.count(list) + kinds.count(dict) > ARRAYS_PER_PROFILE:
         arrays = [key for key, value in attributes.items() if type(value) in {list, dict} and key[0] != "$"]
-        issues += cut(columns, record, attributes, ARRAYS_PER_PROFILE, Reason.TOO_MANY_ARRAYS, arrays)
-    return issues + cut(columns, record, attributes, ATTRIBUTES_PER_ENTRY)
+        issues += drop_surplus(
+            columns, record, attributes, ARRAYS_PER_PROFILE, Reason.TOO_MANY_ARRAYS, arrays
+        )
+    return issues + drop_surplus(columns, record, attributes, ATTRIBUTES_PER_ENTRY)
 
 
 class ProfilePlan(Plan):

@@ -128,6 +128,7 @@ class SegmentPlan(Plan):
             natives=natives.BY_PROPERTY,
             reserved=natives.NAMES,
             path="context.",
+            new_notes=self.rules.new_notes,
         )
         self._context = Columns(context, dialect)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +22,7 @@ from target_batch.common.limits import (
     URL_LENGTH,
 )
 from target_batch.common.reasons import Reason
-from target_batch.mapping.declared import is_whole, kind_of, zero_or_one
+from target_batch.mapping.declared import KINDS_BY_TYPE, is_whole, kind_of, zero_or_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,7 +258,7 @@ def typed(declared: Declared, convert: Convert) -> Convert:
 
 def contradiction(expected: str, value: Any) -> InvalidValue:
     """Return the error for a value of another kind than the SCHEMA declares."""
-    if kind_of(value) == "no JSON value":
+    if type(value) not in KINDS_BY_TYPE:
         return InvalidValue(Reason.UNSUPPORTED_VALUE, "The value is of a kind that JSON does not have.")
     return InvalidValue(
         Reason.SCHEMA_VIOLATION, f"The SCHEMA says {expected}; the value is {kind_of(value)}."
@@ -323,10 +324,11 @@ def either(value: Any, meaning: Callable[[str], bool | None], reason: Reason, me
     return found
 
 
-def strings(value: Any) -> list[str] | None:
+def strings(value: Any, declared: str = "array") -> list[str] | None:
     """Return an array of at most 25 strings [sdk]; numbers and booleans become text.
 
-    Nulls and empty strings are dropped; an array without other items becomes None.
+    Nulls and empty strings are dropped; an array without other items becomes None. `declared` is the type in
+    the SCHEMA, which may also be `object`.
 
     Raises:
         InvalidValue: the value is not an array, or has arrays, objects, too many or too long items.
@@ -334,7 +336,7 @@ def strings(value: Any) -> list[str] | None:
     if type(value) is not list:
         if type(value) is dict:
             raise InvalidValue(Reason.OBJECT_NOT_ALLOWED, "An object where only values and arrays can be.")
-        raise contradiction("array", value)
+        raise contradiction(declared, value)
     try:
         joined = "".join(value)
         is_sent_as_it_is = joined.isascii() and len(joined) <= STRING_LENGTH and all(value)
@@ -355,6 +357,10 @@ def whole_or_change(value: Any, convert: Convert = strings) -> Any:
         parts = {part: convert(items) for part, items in value.items() if items is not None}
         return {part: items for part, items in parts.items() if items} or SKIP
     return convert(value)
+
+
+strings_for_object = partial(strings, declared="object")
+"""Returns an array as `strings` does, for a property that the SCHEMA declares as an object."""
 
 
 def texts(items: list[Any]) -> list[str]:

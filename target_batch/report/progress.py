@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
 import click
 
-from target_batch.common.plain_text import BETWEEN, cut, is_dumb, is_plain, number, spelled, table
+from target_batch.common.plain_text import BETWEEN, is_dumb, is_plain, number, shortened, spelled, table
 from target_batch.common.redaction import clean
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Progress:
         self._next = now + EVERY
         paces = self._paces(now, tallies, quota)
         width = self._width() - 1
-        lines = [*self._streams(tallies, paces, width), cut(self._run(paces, quota, size), width)]
+        lines = [*self._streams(tallies, paces, width), shortened(self._run(paces, quota, size), width)]
         self.clear()
         self._write("\n".join(lines))
         self._output.flush()
@@ -125,7 +125,7 @@ class Progress:
         room = self._width() - taken
         if room < LEGIBLE:  # too narrow for columns: `table` then puts each count on a line of its own
             room = LONGEST_NAME
-        rows = [[cut(name, room), *found] for name, found in zip(counts, numbers, strict=True)]
+        rows = [[shortened(name, room), *found] for name, found in zip(counts, numbers, strict=True)]
         right = " " + "r" * len(shown)
         for line in table(["stream", *heads], rows, right=right, columns=self._width()):
             self._write(click.unstyle(line) if self._plain else line)
@@ -159,15 +159,15 @@ class Progress:
     def _streams(self, tallies: dict[str, Tally], paces: dict[str, Pace], width: int) -> Iterator[str]:
         columns = LIVE if width >= WIDE_ENOUGH else NARROW
         room = max(8, width - sum(wide for _, wide in columns))
-        names = {name: cut(clean(name, LONGEST_NAME), room) for name in list(tallies)[:MOST_STREAMS]}
+        names = {name: shortened(clean(name, LONGEST_NAME), room) for name in list(tallies)[:MOST_STREAMS]}
         longest = max(len("stream"), *map(len, names.values()))
         heads = _line("stream", longest, self._heads([head for head, _ in columns]), columns)
-        yield self._styled(cut(heads, width), dim=True)
+        yield self._styled(shortened(heads, width), dim=True)
         for name, shown in names.items():
             tally, pace = tallies[name], paces[name]
             cells = [number(count) for count in (tally.read, tally.delivered, tally.rejected)]
             cells += [number(round(pace.records)), "" if pace.share is None else f"{pace.share:.0%}"]
-            line = cut(_line(shown, longest, cells, columns), width)
+            line = shortened(_line(shown, longest, cells, columns), width)
             yield self._styled(line, fg="yellow") if tally.rejected else line
         if len(tallies) > MOST_STREAMS:
             yield f"… and {len(tallies) - MOST_STREAMS} more streams"

@@ -233,6 +233,23 @@ def test_other_properties_do_not_look_like_actions(plan_of: Callable[..., Plan],
     assert [note for note in plan.notes if "every row adds" in note]
 
 
+@pytest.mark.parametrize("options", [{}, {"as_attribute": True}])
+@pytest.mark.parametrize(
+    ("mark", "deleted_at", "note"),
+    [
+        ("city", None, "every row adds its user. If rows also remove, "),
+        ("_sdc_deleted_at", None, "every row adds its user, or removes them if `_sdc_deleted_at` is set. "),
+        ("gone", "gone", "every row adds its user, or removes them if `gone` is set. If other rows also "),
+    ],
+)
+def test_the_note_that_every_row_adds_names_the_mark_of_those_that_remove(
+    plan_of: Callable[..., Plan], mark: str, deleted_at: str | None, note: str, options: dict[str, Any]
+) -> None:
+    properties = {"id": ANY, "cohort": ANY, mark: ANY}
+    plan = plan_of("audiences", properties, options={**options, "deleted_at": deleted_at})
+    assert note in " ".join(plan.notes)
+
+
 @pytest.mark.parametrize(
     ("name", "mark"),
     [

@@ -283,6 +283,34 @@ def test_an_invalid_value_leaves_the_native_attribute_to_the_next_property(
     assert [(issue.property, issue.counted_only) for issue in update.issues] == [("email_address", False)]
 
 
+@pytest.mark.parametrize("properties", [{"id": ANY}, {"id": ANY, "email_address": ANY}, {}])
+def test_a_collision_that_no_note_announced_is_written_to_the_rejects(
+    plan_of: Callable[..., Plan], properties: Any
+) -> None:
+    plan = plan_of("profiles", properties, options={"custom_id": "id"})
+    assert plan.notes == ()
+    for _ in range(2):
+        update = plan({"id": "u", "email": "a@b.co", "email_address": "c@d.co"}, 0.0)
+        assert isinstance(update, ProfileUpdate)
+        assert update.attributes == {"$email_address": "c@d.co"}
+        (issue,) = update.issues
+        assert (issue.reason.code, issue.property, issue.counted_only) == ("name_collision", "email", False)
+
+
+def test_a_declared_property_never_yields_to_an_undeclared_one(plan_of: Callable[..., Plan]) -> None:
+    """The name of the undeclared one would come first; what it loses is written to the rejects."""
+    plan = plan_of("profiles", {"id": ANY, "locale": ANY, "email": ANY})
+    record = {"id": "u", "language": "de", "locale": "fr-CH", "email_address": "a@b.co", "email": "c@d.co"}
+    for _ in range(2):
+        update = plan(record, 0.0)
+        assert isinstance(update, ProfileUpdate)
+        assert update.attributes == {"$language": "fr", "$region": "CH", "$email_address": "c@d.co"}
+        assert {(issue.property, issue.counted_only) for issue in update.issues} == {
+            ("language", False),
+            ("email_address", False),
+        }
+
+
 def test_an_explicit_mapping_overrides_the_default_names(plan_of: Callable[..., Plan]) -> None:
     options = {"attributes": {"mail": "$email_address", "region": "county", "email": None}}
     plan = plan_of("profiles", {"id": ANY, "email": ANY, "mail": ANY, "region": ANY}, options=options)

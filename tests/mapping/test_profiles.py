@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -188,6 +189,51 @@ def test_only_the_bad_attribute_is_rejected(
     assert update.attributes == {"q": "kept"}
     assert [(issue.reason.code, issue.property) for issue in update.issues] == [(code, "p")]
     assert str(value) not in update.issues[0].message or len(str(value)) == 1
+
+
+@pytest.mark.parametrize("schema", [{}, TEXT, WHOLE, MOMENT])
+@pytest.mark.parametrize(
+    ("mapped", "key", "code"),
+    [
+        ("score", "date(score)", "invalid_date"),
+        ("date(score)", "date(score)", "invalid_date"),
+        ("number(score)", None, "unsupported_value"),
+        ("integer(score)", None, "unsupported_value"),
+        ("boolean(score)", None, "invalid_boolean"),
+    ],
+)
+def test_a_date_object_is_sent_as_a_date_unless_its_mapping_asks_for_another_type(
+    plan_of: Callable[..., Plan], schema: Any, mapped: str, key: str | None, code: str
+) -> None:
+    """Stream maps create such objects; one that has no date in UTC is an issue of its property alone."""
+    plan = plan_of("profiles", {"id": WHOLE, "p": schema}, options={"attributes": {"p": mapped}})
+    update = one(plan({"id": 1, "p": date(2024, 1, 2)}, 0.0))
+    assert update.attributes == ({key: "2024-01-02T00:00:00Z"} if key else {})
+    assert len(update.issues) == (0 if key else 1)
+    west = timezone(timedelta(hours=-1))
+    update = one(plan({"id": 1, "p": datetime(9999, 12, 31, 23, 30, tzinfo=west)}, 0.0))
+    assert update.attributes == {}
+    assert [(issue.reason.code, issue.property) for issue in update.issues] == [(code, "p")]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "message"),
+    [
+        (OBJECT, "a", "The SCHEMA says object; the value is string."),
+        (OBJECT, 1, "The SCHEMA says object; the value is integer."),
+        (WORDS, "a", "The SCHEMA says array; the value is string."),
+    ],
+)
+@pytest.mark.parametrize("kind", ["profiles", "audiences", "events"])
+def test_the_message_on_a_contradiction_names_the_type_in_the_schema(
+    plan_of: Callable[..., Plan], kind: str, schema: Any, value: Any, message: str
+) -> None:
+    options = {"attributes": {"p": "p"}} | ({"audience": "vip"} if kind == "audiences" else {})
+    plan = plan_of(kind, {"id": WHOLE, "action": TEXT, "p": schema}, options=options)
+    operation: Any = plan({"id": 1, "action": "add", "p": value}, 0.0)
+    assert [(issue.reason.code, issue.message) for issue in operation.issues] == [
+        ("schema_violation", message)
+    ]
 
 
 def test_null_and_empty_values_are_not_sent_if_nulls_are_skipped(plan_of: Callable[..., Plan]) -> None:

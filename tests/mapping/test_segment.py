@@ -207,6 +207,16 @@ def test_every_time_of_a_message_can_be_the_time_of_the_event(
     assert update.events[0]["time"] == TIME
 
 
+def test_two_traits_for_one_native_attribute_are_never_lost_silently(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of("segment", SCHEMA)
+    traits = {"email": "a@b.co", "email_address": "c@d.co"}
+    for _ in range(2):
+        update = plan(identify(traits=traits), NOW)
+        assert isinstance(update, ProfileUpdate)
+        assert update.attributes == {"$email_address": "c@d.co"}
+        assert [(issue.property, issue.counted_only) for issue in update.issues] == [("traits.email", False)]
+
+
 def test_attribute_naming_segment_makes_the_names_of_segment(plan_of: Callable[..., Plan]) -> None:
     plan = plan_of("segment", SCHEMA, attribute_naming="segment")
     traits = {"firstName": "a", "nb_orders": 1, "Foo-Bar baz": "c", "language": "fr", "éà": 1}
@@ -247,6 +257,25 @@ def test_properties_outside_the_segment_spec_are_reported_once(plan_of: Callable
         plan(identify(other=1), NOW)
     assert plan.take_new_notes() == ("Property `other` is not part of the Segment spec and is not sent.",)
     assert plan.take_new_notes() == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("traits.plan", identify(traits={"plan": {"name": "gold", "tier": 1}})),
+        ("traits.plan", {"type": "group", "userId": "u", "traits": {"plan": {"name": "gold", "tier": 1}}}),
+        ("context.timezone", identify(context={"timezone": {"name": "gold", "tier": 1}})),
+    ],
+)
+def test_a_note_reports_the_dropped_parts_of_an_object_in_every_part_of_a_message(
+    plan_of: Callable[..., Plan], path: str, message: dict[str, Any]
+) -> None:
+    options = {**EVERY_TYPE, "attributes": {f"{path}.name": "plan_name"}}
+    plan = plan_of("segment", SCHEMA, options=options)
+    for notes in (1, 0):
+        assert plan(message, NOW) == ProfileUpdate("u", {"plan_name": "gold"}, [])
+        assert len(plan.columns.new_notes) == notes
+        assert [f"the object `{path}`" in note for note in plan.take_new_notes()] == [True] * notes
 
 
 def test_an_attribute_is_traced_back_to_its_paths(plan_of: Callable[..., Plan]) -> None:
