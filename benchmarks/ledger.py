@@ -71,6 +71,9 @@ class AcceptingDestination:
         _ = name
         return None
 
+    def expect(self, ids: Sequence[str]) -> None:
+        """Do nothing."""
+
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Accept added members."""
         del label, bodies

@@ -81,6 +81,7 @@ class Run:
         self._flushed = self._passed = Moment(0, self._began)
         self._covered = 0
         self._told: set[tuple[str, str]] = set()
+        self.sources: dict[str, str] = {}
         self._deliveries = Deliveries(settings, self._surroundings())
         self._progress = Progress(self.clock, self._client.counters, dry=settings.dry_run)
         path = None if settings.dry_run else settings.metrics_path
@@ -122,6 +123,7 @@ class Run:
             input_ended=lambda: self.input_ended,
             tell=self.tell,
             inform=self._logger.info,
+            sources=self.sources,
         )
 
     def _keep(self, name: str, body: bytes) -> None:

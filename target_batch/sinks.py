@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import Sink
 
+from target_batch.common.errors import ConfigurationError
 from target_batch.common.operations import (
     AudienceChange,
     Ignored,
@@ -61,6 +62,7 @@ class StreamSink(Sink):
         self._is_rejects_file = MARK in (schema.get("properties") or {})
         settings = self._run.settings
         self.route: Route = target.routes[stream_name]  # decided in `TargetBatch.get_sink`
+        self._check_whole()
         self.plan = compile_plan(self.route, schema, settings, audience_names=self._run.audience_names)
         for note in self.plan.notes:
             self._run.tell(stream_name, note, level_of(note))
@@ -81,6 +83,27 @@ class StreamSink(Sink):
             tally=self._tally,
             sets=self.plan.sets,
             only_attribute=self.plan.only_attribute,
+        )
+
+    def _check_whole(self) -> None:
+        """Refuse what is certainly only a part of a mirrored stream: everybody else would be removed.
+
+        Raises:
+            ConfigurationError: a mirror would get a rejects file, or the window of a historical replay.
+        """
+        if self.route.kind != "audiences" or self.route.options.mode != "mirror":
+            return
+        stream = clean(self.stream_name, 60)
+        remedy = f"Run the tap again; or set `streams.{stream}.mode` to `update`, to add only these"
+        if self._is_rejects_file:
+            part = "a rejects file"
+        elif self._run.settings.replay:
+            part, remedy = "the setting `replay`", "Remove the setting, or leave the stream out"
+        else:
+            return
+        raise ConfigurationError(
+            f"Stream '{stream}' is mirrored, and {part} gives only a part of its rows: every other member "
+            f"would be removed, so nothing of it is loaded. {remedy}."
         )
 
     def accept(self, record: dict[str, Any], line: int, source: bytes, lost: tuple[Issue, ...] = ()) -> None:

@@ -251,6 +251,7 @@ class Rehearsal:
         self.studies = Studies(keep)
         self.fates = RehearsedFates(self.studies)
         self.audience_names: dict[str, str] = {}
+        self.sources: dict[str, str] = {}
 
     def delivery(self, route: Route) -> Study:
         """Return the study of a stream as its delivery."""

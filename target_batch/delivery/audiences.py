@@ -415,6 +415,8 @@ class AudienceDelivery(Delivery):
             if self._index and not self.in_flight:
                 self._timing.pause_until(self._index.next_poll)
             self._progress(BLOCKED_WAIT)
+        if self._failure is not None:  # due to the last answer, for example to too many refusals
+            raise self._failure
 
     @property
     def waiting(self) -> bool:

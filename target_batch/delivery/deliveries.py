@@ -28,7 +28,7 @@ from target_batch.report.erasures import ErasureBook
 from target_batch.report.progress import Quota
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from target_batch.batch_api.answers import Verdict
     from target_batch.batch_api.audiences import Platform
@@ -59,6 +59,8 @@ class Surroundings:
     input_ended: Callable[[], bool]
     tell: Callable[[str, str], None]
     inform: Callable[[str], None]
+    sources: Mapping[str, str]
+    """The name in the tap of each stream that a stream map made."""
 
 
 class Deliveries:
@@ -308,6 +310,7 @@ class Deliveries:
             input_ended=self._run.input_ended,
             tell=self._run.tell,
             inform=self._run.inform,
+            source=self._run.sources.get(route.stream),
         )
         self.mirrors.append(delivery)
         return delivery

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from target_batch.common.errors import MirrorRefusedError, StopRun
 from target_batch.common.operations import Ticket
-from target_batch.common.reasons import Reason
 from target_batch.common.redaction import clean
 from target_batch.delivery.audiences import as_member
 from target_batch.delivery.base import Delivery
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     from target_batch.delivery.fates import Fates
     from target_batch.delivery.mirror_destinations import Destination
     from target_batch.ledger.database import Ledger
-
-NAMELESS: Final = (Reason.MISSING_CUSTOM_ID, Reason.INVALID_CUSTOM_ID)
-"""Reasons of rejected rows that cannot name a member."""
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 """Deterministic, so that a column that has moved in its schema does not change any hash."""
@@ -55,6 +51,7 @@ class MirrorDelivery(Delivery):
         input_ended: Callable[[], bool],
         tell: Callable[[str, str], None],
         inform: Callable[[str], None],
+        source: str | None = None,
     ) -> None:
         super().__init__()
         self._stream = stream
@@ -67,7 +64,7 @@ class MirrorDelivery(Delivery):
         self._tell = tell
         self.inform = inform
         self._staging = Staging(ledger)
-        self._completeness = Completeness(stream, fates.tallies)
+        self._completeness = Completeness(stream, fates.tallies, source)
         self._held: list[Snapshot] = []
         self._labels: dict[str, str] = {}
         self._origin: Origin | None = None
@@ -197,8 +194,7 @@ class MirrorDelivery(Delivery):
                 "Give each stream audiences of its own, or they undo each other's work"
             )
         plan = MirrorPlan(destination, snapshot, self._staging, self)
-        tally = self._fates.tally(self._stream)
-        unread = max(0, tally.rejected - sum(tally.reasons[reason.code] for reason in NAMELESS))
+        unread = self._fates.tally(self._stream).rejected
         why = plan.objection(self._max_shrink, unread, allow_empty=self._options.allow_empty)
         if why is not None:
             self._refuse(why)
@@ -318,8 +314,9 @@ class MirrorPlan:
         audience = f"audience {self._shown} would lose {losing} of its {before} members ({self._text})"
         if unread and max_shrink < 1:
             return (
-                f"{audience}, but {unread} rows were rejected and may be about them. Correct those "
-                "rows, or set `max_audience_shrink` to 1 for one run to remove them all the same"
+                f"{audience}, but {unread} rows were rejected and may be about them. Correct those rows, "
+                "leave them out with a stream map, or set `max_audience_shrink` to 1 for one run to remove "
+                "the members all the same"
             )
         emptied = allow_empty and not size.after and not unread
         if losing > before * max_shrink and not emptied:
@@ -366,6 +363,7 @@ class MirrorPlan:
             span = Span(after, adds[-1].member)
             after = adds[-1].member
             make = self._destination.replace if must_replace else self._destination.add
+            self._destination.expect([add.member for add in adds])
             self._snapshot.doubt_adds(self._staging, span)
             receipt = self._accepted(make(self.name, label, [add.body for add in adds]))
             refused = {adds[index].member: found for index, found in receipt.refused.items()}

@@ -46,6 +46,9 @@ class Destination(Protocol):
     def size(self, name: str) -> int | None:
         """Return the current number of members; None if the audience does not exist."""
 
+    def expect(self, ids: Sequence[str]) -> None:
+        """Prepare for members that will be added, before the ledger notes them."""
+
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Add or update members."""
 
@@ -104,6 +107,9 @@ class AudienceDestination:
                 "`nb_ids`), so no member was replaced."
             )
         return members
+
+    def expect(self, ids: Sequence[str]) -> None:
+        """Do nothing: Batch keeps IDs in an audience whether there is a profile or not."""
 
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Add or update members."""
@@ -174,6 +180,11 @@ class AttributeDestination:
     def size(self, name: str) -> int | None:
         """Return None: profiles cannot be counted by an attribute."""
 
+    def expect(self, ids: Sequence[str]) -> None:
+        """Note that people who were erased come back; what the ledger knows of them is forgotten."""
+        if self._erased:
+            self._erased.come_back(ids)
+
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:  # noqa: ARG002
         """Set the attribute to true."""
         return self._set(name, [msgspec.json.decode(body)["id"] for body in bodies], value=True)
@@ -195,8 +206,6 @@ class AttributeDestination:
         sending = self._memory.claim(entries) if self._memory else Sending(entries)
         if not sending.entries:
             return Receipt()
-        if self._erased:
-            self._erased.come_back([entry.custom_id for entry in sending.entries])
         seal(sending.entries)
         endpoint = UPDATE if len(sending.entries) <= self._small else MASS_UPDATE
         receipt = self._sender.deliver(endpoint, [entry.body for entry in sending.entries])

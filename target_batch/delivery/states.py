@@ -62,14 +62,17 @@ class Checkpoints:
 class Completeness:
     """The evidence that one stream is complete; `tallies` count the records of all streams.
 
+    `source` is the stream of the tap that a stream map made it from, if that has another name.
+
     A stream is complete if a STATE or an ACTIVATE_VERSION comes after its last record. A STATE does not count
     if the tap has marked it as written in the middle of a stream, or if it is empty, as taps write it when
     they are terminated. For a stream without records, the message must come after the last record of the
     whole input.
     """
 
-    def __init__(self, stream: str, tallies: Mapping[str, Tally]) -> None:
+    def __init__(self, stream: str, tallies: Mapping[str, Tally], source: str | None = None) -> None:
         self._stream = stream
+        self._names = {stream, source or stream}
         self._tallies = tallies
         self._read_before = -1
         self._input_before = -1
@@ -117,12 +120,13 @@ class Completeness:
         bookmarks = state.get("bookmarks")
         if not isinstance(bookmarks, dict):
             return False
-        found = [self._stream] if self._stream in bookmarks else filter(self._may_be_mine, bookmarks)
+        mine = [name for name in bookmarks if name in self._names]
+        found = mine or filter(self._may_be_mine, bookmarks)
         return any(_holds_markers(bookmarks[name]) for name in found)
 
     def _may_be_mine(self, name: Any) -> bool:
         """Return whether a tap may mean this stream: a stream map may have given it another name."""
-        return name == self._stream or not isinstance(name, str) or name not in self._tallies
+        return not isinstance(name, str) or name in self._names or name not in self._tallies
 
 
 def _holds_markers(bookmark: Any) -> bool:

@@ -56,6 +56,16 @@ ACCIDENTS: dict[str, tuple[list[str], dict[str, Any], str]] = {
     "IDs that are all null": (
         [head(), *(record("cohort", user_id=None) for _ in range(10)), state(DONE)],
         {}, "none of its 10 rows could be read"),
+    "a join that finds no ID for some": (
+        [head(), *rows(numbered(1, 7)), *(record("cohort", user_id=None) for _ in range(3)), state(DONE)],
+        {}, "3 rows were rejected and may be about them"),
+    "IDs of which some have become fractions": (
+        [head(), *rows(numbered(1, 7)), *(record("cohort", user_id=n + 0.5) for n in (8, 9, 10)),
+         state(DONE)],
+        {}, "3 rows were rejected and may be about them"),
+    "a tap that dies in the stream of which this one is a copy": (
+        [head("users"), *rows(numbered(1, 9), "users"), state({"currently_syncing": "users"})],
+        {"stream_maps": {"users": {}, "cohort": {"__source__": "users"}}}, "did not prove complete"),
     "a stream without a row": (cohort([]), {}, "streams.cohort.allow_empty"),
     "a stream without a row, between others": (
         [head(), head("users"), record("users", user_id="u1"), state(DONE)], {},
@@ -84,6 +94,25 @@ def test_an_accident_removes_no_members(
     assert found.states == []
     assert vip.members() == set(EVERYBODY)
     assert vip.calls() == calls
+
+
+@pytest.mark.parametrize(
+    ("columns", "settings", "part"),
+    [
+        (["_batch_reject"], {}, "a rejects file"),
+        ([], {"replay": {"start": "2026-01-01"}}, "the setting `replay`"),
+    ],
+    ids=["rejects", "replay"],
+)
+def test_a_part_of_a_stream_is_not_taken_for_the_whole(
+    vip: Loader, columns: list[str], settings: dict[str, Any], part: str
+) -> None:
+    """Everybody who is not in the part would be removed, so the run ends at the SCHEMA."""
+    found = vip.run([head("cohort", *columns), *rows(numbered(1, 9)), state(DONE)], **settings)
+    assert found.code == 2, found.log
+    assert f"{part} gives only a part of its rows" in found.log
+    assert found.states == []
+    assert vip.members() == set(EVERYBODY)
 
 
 def test_a_batch_file_that_ends_in_the_middle_of_a_row_removes_no_members(

@@ -73,6 +73,9 @@ class FakeAudience:
             raise CrashError
         return Receipt(token=NEWEST)
 
+    def expect(self, ids: Sequence[str]) -> None:
+        """Do nothing."""
+
     def add(self, name: str, label: str, bodies: Sequence[bytes]) -> Receipt:
         """Add members."""
         return self._call("add", lambda: self.members.update({json.loads(b)["id"]: b for b in bodies}))

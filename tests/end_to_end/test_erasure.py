@@ -153,6 +153,20 @@ def test_a_mirror_does_not_bring_an_erased_person_back(tmp_path: Path, batch: Lo
     assert [batch.attributes(name).get("vip") for name in ("u1", "u2", "u3")] == [None, True, True]
 
 
+def test_an_erased_person_who_joins_a_cohort_can_leave_it_again(tmp_path: Path, batch: LocalBatch) -> None:
+    """The ledger forgets erased people as they come back, but not that they have just joined."""
+    settings = {**ERASING, "max_audience_shrink": 1, "streams": {**ERASING["streams"], "vips": COHORT}}
+    for lines in (
+        [*stream(user("u1"), user("u2")), *cohort("u2")],
+        stream(gone("u1")),
+        cohort("u1", "u2"),
+        cohort("u2"),
+    ):
+        ended = run_quickly(tmp_path, batch.url, [*lines, state({"done": True})], **settings)
+        assert ended.code == 0, ended.log
+    assert [batch.attributes(name)["vip"] for name in ("u1", "u2")] == [False, True]
+
+
 def test_the_last_record_of_a_person_decides(tmp_path: Path, batch: LocalBatch) -> None:
     """A person who is updated after the deletion is kept; one who is updated before it is erased."""
     lines = stream(user("here"), gone("here"), user("here"), user("gone"), gone("gone"))
