@@ -93,6 +93,7 @@ class ArchiveReader(LineReader):
         files: paths or URLs, in the order of their replay.
         schema: the rows' schema; if None, it is learned from the first rows of the first file.
         after: a file and the number of its rows that an earlier run finished, from its last state.
+        note: a warning to log before the first row.
     """
 
     def __init__(
@@ -101,12 +102,14 @@ class ArchiveReader(LineReader):
         files: Sequence[str],
         schema: dict[str, Any] | None = None,
         after: tuple[str, int] | None = None,
+        note: str = "",
     ) -> None:
         super().__init__()
         self._stream = stream
         self._files = list(files)
         self._schema = schema
         self._after = after
+        self._note = note
 
     def process_lines(self, file_input: Any, callbacks: dict[str, Callable[[Any], None]]) -> Counter[str]:
         """Hand every row to the target, with a state every 1,000 rows and wherever the reading ends.
@@ -116,6 +119,8 @@ class ArchiveReader(LineReader):
             ConfigurationError: a file is missing, or the state belongs to other archives.
         """
         _ = file_input
+        if self._note:
+            self.warn(self._note)
         stats: Counter[str] = Counter()
         begin, done = self._beginning()
         sizes = sizes_of(self._files)
@@ -139,7 +144,7 @@ class ArchiveReader(LineReader):
         if self._after is None:
             return 0, 0
         file, done = self._after
-        if file not in self._files or not isinstance(done, int):
+        if file not in self._files:
             raise ConfigurationError(
                 f"The state of the earlier run names '{clean(file, 200)}', which is not among the files. "
                 "Give the same files by the same names, or leave `--state` out to begin at the beginning."

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from target_batch.common.errors import InputError
 from target_batch.common.redaction import clean
+from target_batch.singer.reader import LONGEST_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,7 +96,9 @@ class Table:
         self._whence = whence
         texts = (_text(line, number, whence) for number, line in enumerate(lines, 1))
         head = next((text for text in texts if text.strip()), "")
-        self._reader = csv.reader(chain([head], texts), delimiter=max(DELIMITERS, key=head.count))
+        csv.field_size_limit(LONGEST_LINE)  # the default refuses cells of 128 KiB
+        delimiter = max(DELIMITERS, key=head.count)
+        self._reader = csv.reader(chain([head], texts), delimiter=delimiter, strict=True)
         self.names = [name.strip() for name in next(self._rows(), ())]
         if twins := [f"`{clean(name, 60)}`" for name, uses in Counter(self.names).items() if uses > 1]:
             raise InputError(
@@ -114,10 +117,16 @@ class Table:
                 yield dict(zip(self.names, row, strict=False)), self._reader.line_num
 
     def _rows(self) -> Iterator[list[str]]:
+        first = self._reader.line_num + 1
         try:
-            yield from self._reader
+            for row in self._reader:
+                yield row
+                first = self._reader.line_num + 1
         except csv.Error:
-            raise InputError(f"Line {self._reader.line_num} of {self._whence} is not CSV.") from None
+            raise InputError(
+                f"The row from line {first} of {self._whence} is not CSV. It and what follows are not sent. "
+                "Look for a quote that is not closed, text after a closed one, or a lone carriage return."
+            ) from None
 
 
 def _text(line: bytes, number: int, whence: str) -> str:

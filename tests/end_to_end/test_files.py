@@ -435,6 +435,55 @@ def test_a_missing_file_is_named_before_the_replay_begins(
     assert not (tmp_path / "work").exists()
 
 
+def test_a_pattern_matches_files_and_no_folders(tmp_path: Path, batch: LocalBatch) -> None:
+    """A link counts as what it leads to."""
+    folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere.jsonl"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "link").symlink_to(folder / "sub")
+    jsonl(folder / "a.jsonl", rows(1, 3))
+    jsonl(elsewhere, rows(4, 5))
+    (folder / "b.jsonl").symlink_to(elsewhere)
+    _, entry = replay(tmp_path, batch.url, "--stream", "users", f"{folder}/*")
+    assert entry["streams"]["users"]["delivered"] == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("foo://me:canary@x/*", "foo://… cannot be expanded: its URL is wrong, its protocol is unknown"),
+        (
+            "gdrive://canary/*",
+            "or needs a package of its own (s3fs, gcsfs, …) (ImportError). Nothing was sent",
+        ),
+        (
+            "zip://*::file:///canary.zip",
+            "its storage does not list its files (FileNotFoundError). Nothing",
+        ),
+        (".", ". is a folder, so nothing was sent"),
+    ],
+    ids=["protocol", "package", "storage", "folder"],
+)
+def test_a_pattern_that_cannot_be_expanded_is_refused(
+    tmp_path: Path, batch: LocalBatch, name: str, reason: str
+) -> None:
+    """The message shows no more than the protocol, since a URL may hold a password."""
+    target = [
+        sys.executable,
+        "-m",
+        "target_batch",
+        "replay",
+        "--config",
+        str(config_file(tmp_path, batch.url)),
+    ]
+    done = subprocess.run(
+        [*target, "--stream", "users", name], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert reason in " ".join(done.stderr.split())
+    assert "canary" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_dry_run_writes_requests_and_sends_none(tmp_path: Path, batch: LocalBatch) -> None:
     """The requests are on disk, counted and forecast; no state passes, and no ledger is written."""
     members = [record("vip_audience", user_id=f"u{n}") for n in range(1, 4)]
