@@ -261,6 +261,11 @@ def _contradicts(word: Any) -> bool:
     return whole_number(word) in ERRORS or (isinstance(word, str) and SAYS_NO(word) is not None)
 
 
+def _denies(value: Any) -> bool:
+    """Return whether the value of an undocumented `success` says no; a number above 0 may be a count."""
+    return value in (0, "0") or (isinstance(value, str) and SAYS_NO(value) is not None)
+
+
 def _bulk(document: dict[str, Any], entries: int) -> Accepted | str:
     code = document.get("code")
     if problem := _contradiction(document):
@@ -300,9 +305,8 @@ def _write(document: dict[str, Any]) -> Accepted | str:
     """Read the success of a write that succeeds or fails as a whole."""
     if problem := _contradiction(document, *REFUSAL_KEYS):
         return problem
-    against = [key for key in ("code", "status") if _contradicts(document.get(key))]
-    if str(document.get("success", True)).lower() in {"false", "0"}:
-        against = ["success"]
+    against = [key for key in OUTCOME_KEYS if _contradicts(document.get(key))]
+    against += [key for key in SUCCESS_KEYS if _denies(document.get(key))]
     if against:
         return f"a success whose `{against[0]}` says otherwise"
     token = document.get("indexing_token")
@@ -318,6 +322,10 @@ def _contradiction(document: dict[str, Any], *refusal_keys: str) -> str:
 
 NOTHING: Final[tuple[Any, ...]] = (None, False, 0, "", "0", [], {})
 """Values that mean the same as a missing key; a number may be a string."""
+
+OUTCOME_KEYS: Final = ("code", "status", "result")
+SUCCESS_KEYS: Final = ("success", "ok")
+"""Keys that Batch does not document for a success, and whose value may contradict one."""
 
 ERROR_KEYS: Final = ("error_code", "error_message", "error")
 COUNT_KEYS: Final = ("failed", "rejected")

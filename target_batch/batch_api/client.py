@@ -38,6 +38,9 @@ CLOCK_TOLERANCE: Final = 60.0
 """Seconds by which the machine's clock may differ from Batch's before a warning."""
 
 STOPPED: Final = Retry("the run ended before it was sent", ambiguous=False)
+PAUSED: Final = Retry(
+    "not sent: after a 429, Batch asks for a pause longer than `max_retry_seconds`", ambiguous=False
+)
 
 
 @dataclass
@@ -110,7 +113,7 @@ class Client:
         """Send until the verdict is final, or is a `Retry` for which no time is left.
 
         With `once`, a call that may have arrived is not sent again. `max_retry_seconds` count from the first
-        failure: waiting for the rate limiter before it is not included.
+        failure: waiting for the rate limiter before it is not included, except for a pause after a 429.
         """
         failing_until = math.inf
 
@@ -118,14 +121,14 @@ class Client:
             return min(failing_until, self._stop.deadline)
 
         def stop_waiting_for_the_rate() -> float:
-            return give_up() if failing_until < math.inf else math.inf
+            return give_up() if failing_until < math.inf else self._patience(limiter)
 
         verdict: Verdict = STOPPED
         pauses = ceilings()
         while (round_ := self._circuit.enter(give_up)) is not None:
             if (grant := limiter.acquire(cost, stop_waiting_for_the_rate)) is None:
                 self._circuit.withdraw(round_)
-                break
+                return self._unsent() if verdict is STOPPED else verdict
             if call.auth in self._denied:
                 self._circuit.withdraw(round_)
                 limiter.sent(grant)
@@ -147,6 +150,19 @@ class Client:
             if not has_time or (once and verdict.ambiguous):
                 break
         return verdict
+
+    def _patience(self, limiter: RateLimiter) -> float:
+        """Return until when a call that has not failed waits for the rate.
+
+        That is without end while requests are granted, but no pause after a 429 is waited out that exceeds
+        `max_retry_seconds` or the deadline of a stop.
+        """
+        now = self._clock.monotonic()
+        longest = min(now + self._max_retry_seconds, self._stop.deadline)
+        return now if limiter.paused_until > max(now, longest) else math.inf
+
+    def _unsent(self) -> Retry:
+        return STOPPED if self._stop.requested else PAUSED
 
     def _final(self, call: Call, verdict: Verdict, round_: int) -> Verdict:
         self._circuit.answered(round_)
@@ -206,12 +222,15 @@ class Client:
             )
 
     def glance(self, call: Call, classify: Callable[[Answer], Verdict], limiter: RateLimiter) -> Verdict:
-        """Make a single attempt without retries, for information that is useful but not required."""
-        if (grant := limiter.acquire(1, lambda: self._stop.deadline)) is None:
-            return STOPPED
+        """Make a single attempt without retries, for information that is useful but not required.
+
+        A pause that Batch asks for holds up the calls that are required for `max_retry_seconds` at most.
+        """
+        if (grant := limiter.acquire(1, lambda: min(self._stop.deadline, self._patience(limiter)))) is None:
+            return self._unsent()
         verdict = self._attempt(replace(call, sent=partial(limiter.sent, grant)), classify)
         if isinstance(verdict, Retry) and verdict.throttled:
-            limiter.throttled(_least_pause(verdict))
+            limiter.throttled(min(_least_pause(verdict), self._max_retry_seconds))
         return verdict
 
 

@@ -159,6 +159,11 @@ class RateLimiter:
         """The current rate."""
         return self._limit * self._share
 
+    @property
+    def paused_until(self) -> float:
+        """The monotonic time at which the pause after the last 429 ends; in the past if there is none."""
+        return self._not_before
+
     def acquire(self, cost: int, give_up: Callable[[], float]) -> Grant | None:
         """Wait until `cost` units are granted; return None once the monotonic time `give_up()` has passed."""
         with self._lock:

@@ -108,10 +108,16 @@ def _check(settings: Settings) -> None:
 
 
 def _check_url(name: str, value: str, *, query: bool = False) -> None:
+    if " " in value or not value.isprintable():
+        raise ConfigurationError(
+            f"`{name}` holds a blank, a line break or another invisible character, so no call would arrive. "
+            "Enter it again without them."
+        )
+    marks = {"#"} if query else {"?", "#"}
     try:
         url = urlsplit(value)
         host = url.hostname or ""
-        odd = bool(url.username or url.password or (url.query and not query) or url.fragment) or url.port == 0
+        odd = bool(url.username or url.password or marks & set(value)) or url.port == 0
     except ValueError:
         host, odd = "", True
     if not host or odd or url.scheme not in {"https", "http"}:

@@ -12,6 +12,8 @@ Kind = Literal["profiles", "events", "segment", "audiences", "ignore"]
 SegmentType = Literal["identify", "track", "page", "screen", "group"]
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+"""A duration of up to one day: beyond what the system can wait, a timer fails."""
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -197,15 +199,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _setting("Records after which the state is confirmed and passed on."),
     ] = 10_000
     checkpoint_seconds: Annotated[
-        Positive,
+        Seconds,
         _setting("Maximum seconds between checkpoints, even if the tap is idle."),
     ] = 60
     max_retry_seconds: Annotated[
-        Positive,
+        Seconds,
         _setting("How long one request is retried before the run stops.", title="Retry seconds"),
     ] = 300
     request_timeout_seconds: Annotated[
-        Positive,
+        Seconds,
         _setting("How long one attempt may take in all.", title="Request time-out"),
     ] = 60
     max_rejected_share: Annotated[
@@ -218,7 +220,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 0.5
     work_path: Annotated[
         str,
-        _setting("Folder, or URL that fsspec knows (`s3://…`), for rejects, the run log, and what a dry run would have sent."),
+        _setting(
+            "Folder, or URL that fsspec knows (`s3://…`), for rejects, the run log, and what a dry run would "
+            "have sent."
+        ),
     ] = ".target-batch"
     ledger_url: Annotated[
         str,

@@ -115,17 +115,18 @@ class Progress:
         if not self.live or not tallies:
             return
         self.clear()
-        counts = {clean(name, LONGEST_NAME): tally.as_dict() for name, tally in tallies.items()}
+        names = [clean(name, LONGEST_NAME) for name in tallies]
+        counts = [tally.as_dict() for tally in tallies.values()]
         if len(counts) > 1:
-            totals = {name: sum(each[name] for each in counts.values()) for name in COUNTS}
-            counts[f"all {len(counts)} streams"] = totals
-        shown = [name for name in COUNTS if name in ALWAYS or any(each[name] for each in counts.values())]
-        heads, numbers = self._heads(shown), [[number(each[of]) for of in shown] for each in counts.values()]
+            names.append(f"all {len(counts)} streams")
+            counts.append({name: sum(each[name] for each in counts) for name in COUNTS})
+        shown = [name for name in COUNTS if name in ALWAYS or any(each[name] for each in counts)]
+        heads, numbers = self._heads(shown), [[number(each[of]) for of in shown] for each in counts]
         taken = sum(max(map(len, column)) + len(BETWEEN) for column in zip(heads, *numbers, strict=True))
         room = self._width() - taken
         if room < LEGIBLE:  # too narrow for columns: `table` then puts each count on a line of its own
             room = LONGEST_NAME
-        rows = [[shortened(name, room), *found] for name, found in zip(counts, numbers, strict=True)]
+        rows = [[shortened(name, room), *found] for name, found in zip(names, numbers, strict=True)]
         right = " " + "r" * len(shown)
         for line in table(["stream", *heads], rows, right=right, columns=self._width()):
             self._write(click.unstyle(line) if self._plain else line)

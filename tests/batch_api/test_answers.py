@@ -186,6 +186,13 @@ def test_any_2xx_without_a_contradiction_accepts_a_write(status: int) -> None:
         {"status": "failed"},
         {"failed": [{"id": "u1"}]},
         {"rejected": ["u1"]},
+        {"success": "no"},
+        {"success": "failed"},
+        {"ok": False},
+        {"ok": 0},
+        {"ok": "no"},
+        {"result": "failed"},
+        {"result": 404},
     ],
 )
 def test_a_2xx_that_names_an_error_is_not_a_success(body: Any) -> None:
@@ -196,6 +203,21 @@ def test_a_2xx_that_names_an_error_is_not_a_success(body: Any) -> None:
 @pytest.mark.parametrize("code", ["OK", "success", "ACCEPTED", None, 200, "202"])
 def test_a_success_may_have_any_code_that_means_success(code: Any) -> None:
     for verdict in open_verdicts(answer(200, {"code": code, "errors": [], "rejected": "0"})):
+        assert isinstance(verdict, Accepted)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": "yes", "ok": True},
+        {"success": 450},
+        {"success": None, "ok": None, "result": None, "message": None},
+        {"result": {"id": "r1"}, "message": "Your request was accepted."},
+    ],
+)
+def test_an_outcome_that_is_none_of_failure_accepts_a_write(body: Any) -> None:
+    """A number above 0 may be the count of successes, even if it looks like a status."""
+    for verdict in open_verdicts(answer(200, body)):
         assert isinstance(verdict, Accepted)
 
 

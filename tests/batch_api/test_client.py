@@ -108,6 +108,50 @@ def test_an_optional_call_is_not_retried_but_its_retry_after_is_obeyed() -> None
     assert script.sent_at[1] - script.sent_at[0] >= 7.0
 
 
+@pytest.mark.parametrize("after", ["45", "3600"])
+def test_the_pause_after_an_optional_call_is_limited_by_max_retry_seconds(after: str) -> None:
+    """A required call of the same limiter would wait it out in silence."""
+    answers = (failing(429, Retry_After=after), SUCCESS)
+    client, script, limiter = world(*answers, chance=0.0, max_retry_seconds=3.0)
+    client.glance(CALL, lambda answer: classify_bulk(answer, 1), limiter)
+    assert isinstance(send(client, limiter), Accepted)
+    assert script.sent_at[1] - script.sent_at[0] == pytest.approx(3.0, abs=0.3)
+
+
+def test_a_pause_that_another_call_was_asked_for_is_not_waited_out_beyond_max_retry_seconds() -> None:
+    """Nothing is sent meanwhile, and the verdict says why."""
+    client, script, limiter = world(SUCCESS, max_retry_seconds=10.0)
+    limiter.throttled(3600.0)
+    for verdict in (send(client, limiter), client.glance(CALL, lambda _: Accepted(), limiter)):
+        assert isinstance(verdict, Retry)
+        assert "longer than `max_retry_seconds`" in verdict.what
+        assert not verdict.ambiguous
+    assert script.sent_at == []
+
+
+@pytest.mark.parametrize(("pause", "sent"), [(4.0, 1), (6.0, 0)])
+def test_a_pause_is_not_waited_out_beyond_the_deadline_of_a_stop(pause: float, sent: int) -> None:
+    """A pause that ends before it is waited for, as in any run."""
+    client, script, limiter = world(SUCCESS)
+    limiter.throttled(pause)
+    client.hurry(5.0)
+    verdict = send(client, limiter)
+    assert isinstance(verdict, Accepted if sent else Retry)
+    assert len(script.sent_at) == sent
+
+
+def test_the_queue_for_the_rate_is_waited_for_without_a_limit() -> None:
+    """It is no failure, even if it is longer than `max_retry_seconds` and a short pause comes on top."""
+    clock = FakeClock()
+    client = Client(Script(clock, SUCCESS), clock, Stop(clock), 1.0)  # type: ignore[arg-type]
+    limiter = RateLimiter(Rate(1, 1), clock)
+    for _ in range(2):
+        limiter.throttled(0.5)
+        verdict = client.send(CALL, lambda answer: classify_bulk(answer, 1), limiter, cost=30)
+        assert isinstance(verdict, Accepted)
+    assert clock.now > 1020.0
+
+
 def test_retries_end_after_max_retry_seconds() -> None:
     """The time counts from the first failure, and the verdict is that of the last attempt."""
     client, script, limiter = world(failing(500), max_retry_seconds=10.0)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
 import pytest
+from fake_clock import FakeClock
 from feeding import Feeder, wait_until
 from singer import INTEGER, STRING, record, schema, state
 from target_process import ENDED_WITHIN, config_file, start
 from terminal import Terminal
+
+from target_batch.batch_api.client import Counters
+from target_batch.common.operations import Tally
+from target_batch.report.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,3 +127,24 @@ def test_if_the_table_has_no_room_the_totals_still_name_streams_in_full(
     wait_until(Feeder(process, [line for line in lines() if LONG not in line], chunk=50).done.is_set, process)
     process.communicate(timeout=ENDED_WITHIN)
     assert [row.split()[1] for row in terminal.close() if row.startswith("stream ")] == ["vips_audience"]
+
+
+class Screen(io.TextIOWrapper):
+    """A terminal in memory."""
+
+    def isatty(self) -> bool:
+        """Return true."""
+        return True
+
+
+def test_streams_whose_names_begin_alike_have_a_row_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are shortened to the same text, and the records of each are counted all the same."""
+    monkeypatch.setenv("TERM", "xterm")
+    written = io.BytesIO()
+    screen = Screen(written, "utf-8")
+    names = [f"{LONG}_{suffix}" for suffix in ("north", "south")]
+    tallies = {name: Tally(read=count, delivered=count) for name, count in zip(names, (3, 4), strict=True)}
+    Progress(FakeClock(), Counters(), screen).table(tallies)
+    rows = [row.split() for row in written.getvalue().decode().splitlines()]
+    assert [row[1] for row in rows if row[0].startswith(LONG[:30])] == ["3", "4"]
+    assert ["all", "2", "streams", "7", "7", "0", "0"] in rows

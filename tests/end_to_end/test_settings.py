@@ -39,6 +39,15 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "http to another machine": ({"api_url": f"http://{CANARY}.example"}, ("api_url", "http")),
     "a password in the address": ({"api_url": f"https://me:{CANARY}@example.com"}, ("api_url",)),
     "an address with control characters": ({"api_url": f"https://x\x1b[31m{CANARY}"}, ("api_url",)),
+    "an address with a line break": ({"api_url": f"https://{CANARY}.example\n"}, ("api_url", "line break")),
+    "an address with a blank": ({"api_url": f"https://{CANARY}.example "}, ("api_url", "blank")),
+    "an address with an empty query": ({"api_url": f"https://{CANARY}.example?"}, ("api_url", "query")),
+    "an address with an empty fragment": ({"api_url": f"https://{CANARY}.example#"}, ("api_url", "fragment")),
+    "a webhook with a line break": ({"notify_url": f"https://{CANARY}.example/\n"}, ("notify_url",)),
+    "a time-out beyond a day": ({"request_timeout_seconds": 1e10}, ("request_timeout_seconds", "86400")),
+    "an endless time-out": ({"request_timeout_seconds": "Infinity"}, ("request_timeout_seconds", "86400")),
+    "endless retries": ({"max_retry_seconds": "inf"}, ("max_retry_seconds", "86400")),
+    "endless checkpoints": ({"checkpoint_seconds": 1e300}, ("checkpoint_seconds", "86400")),
     "no version": ({"api_version": f"../{CANARY}"}, ("api_version",)),
 }
 
