@@ -35,7 +35,7 @@ from target_batch.mapping.declared import Schema
 from target_batch.report.rejects import MARK
 from target_batch.run import Run
 from target_batch.singer.flattening import keep_arrays
-from target_batch.singer.messages import RecordLine, record_line
+from target_batch.singer.messages import RecordLine, row_of
 from target_batch.singer.reader import TICK_ROWS, LineReader
 from target_batch.singer.row_files import RowFile
 from target_batch.sinks import StreamSink, sink_class
@@ -137,7 +137,7 @@ class TargetBatch(Target):
         stream, schema = message.stream, message.schema
         if stream is None or schema is None:
             raise self.message_reader.incomplete("SCHEMA", _missing(message, "stream", "schema"))
-        schema = {**schema, "properties": schema.get("properties") or {}}
+        schema = self._with_properties(schema)
         if is_connection_test(self.message_reader.line_number, stream, schema["properties"]):
             answer_connection_test(self.run.settings)
         self.run.begin()
@@ -149,6 +149,7 @@ class TargetBatch(Target):
                 continue
             if said:
                 self.run.tell(stream_map.stream_alias, *said)
+            self.run.sources[stream_map.stream_alias] = stream
             sink = self.get_sink(
                 stream_map.stream_alias,
                 schema=keep_arrays(stream_map, schema),
@@ -160,6 +161,15 @@ class TargetBatch(Target):
                 and not stream_map.flattening_enabled
             ):
                 self._plain[stream] = sink
+
+    def _with_properties(self, schema: dict[str, Any]) -> dict[str, Any]:
+        properties = schema.get("properties") or {}
+        if not isinstance(properties, dict):
+            raise InputError(
+                f"Line {self.message_reader.line_number} is a SCHEMA message whose `properties` is not an "
+                "object. What came before it is finished and confirmed; correct the tap and run again."
+            )
+        return {**schema, "properties": properties}
 
     def _stream_maps(
         self, stream: str, schema: dict[str, Any], key_properties: list[str] | None
@@ -216,29 +226,30 @@ class TargetBatch(Target):
         """Process a record that may be odd, or that stream maps apply to."""
         sink, line = self._plain.get(stream), self.message_reader.line_number
         if sink is None:
-            self._process_mapped(stream, row.record, line, odd=row.odd)
+            self._process_mapped(stream, row.record, line)
         elif row.odd:
             sink.accept_odd(row.record, line, row.line)
         else:
             sink.accept(row.record, line, row.line)
 
-    def _process_mapped(self, stream: str, record: dict[str, Any], line: int, *, odd: bool) -> None:
+    def _process_mapped(self, stream: str, record: dict[str, Any], line: int) -> None:
         """Pass a record through the SDK's stream maps and flattening, then to its sinks."""
         self._needs_schema("RECORD", stream)
         for stream_map in self.mapper.stream_maps[stream]:
             alias = stream_map.stream_alias
             try:
                 transformed = stream_map.transform(copy.copy(record))
+                row = None if transformed is None else row_of(transformed)
             except Exception as error:  # noqa: BLE001 - a user's expression failed on a value
                 self.get_sink(alias).reject_unmapped(record, line, type(error).__name__)
                 continue
-            if transformed is None:
+            if row is None:
                 self.run.fates.tally(alias).read += 1
                 self.run.fates.ignored(alias, Reason.FILTERED_BY_STREAM_MAP.code)
             else:
                 sink = self.get_sink(alias)
-                accept = sink.accept_odd if odd else sink.accept
-                accept(transformed, line, record_line(transformed, odd=odd))
+                accept = sink.accept_odd if row.odd else sink.accept
+                accept(row.record, line, row.line)
 
     def _needs_schema(self, kind: str, stream: str) -> None:
         if stream not in self.mapper.stream_maps:

@@ -32,7 +32,8 @@ class Reason(Enum):
     )
     NOT_REPLAYABLE = (
         "ignored",
-        "The reject says `replay: false`: part of it was applied, or sending it again would repeat it.",
+        "The reject says `replay: false`: part of it was applied, sending it again would repeat or undo "
+        "something, or JSON cannot hold one of its values. Load the record again from its source.",
     )
     EVENT_IN_DOUBT = (
         "ignored",

@@ -11,6 +11,7 @@ import msgspec
 
 from target_batch.common.errors import DeliveryError
 from target_batch.common.properties import projected
+from target_batch.singer.messages import AlteredLine, representable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,13 +51,16 @@ class RejectsFolder:
     def write(self, ticket: Ticket, issues: Sequence[Issue], *, whole: bool, replay: bool) -> None:
         """Write one record, either whole or only its identity and the rejected properties.
 
+        One that JSON cannot hold is never replayed: the text in place of NaN would become the attribute.
+
         Raises:
             DeliveryError: the record could not be written.
         """
         origin = ticket.origin
         record = ticket.record
+        replay = replay and not isinstance(ticket.source, AlteredLine)
         if not whole:
-            named = (issue.property for issue in issues if issue.property is not None)
+            named = (representable(issue.property) for issue in issues if issue.property is not None)
             record = projected(record, (*origin.identity, *named))
         at = datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="seconds")
         record[MARK] = [self._described(issue, ticket.line, at, replay=replay) for issue in issues]
@@ -69,7 +73,7 @@ class RejectsFolder:
         """Describe an issue; attribute and message may come from Batch, so they are scrubbed."""
         described: dict[str, Any] = {
             "code": issue.reason.code,
-            "property": issue.property,
+            "property": representable(issue.property),
             "attribute": None if issue.attribute is None else self._scrub(issue.attribute),
             "message": self._scrub(issue.message, LONGEST_MESSAGE),
             "line": line,

@@ -38,6 +38,10 @@ class RecordLine(NamedTuple):
     odd: bool
 
 
+class AlteredLine(bytes):
+    """The RECORD line of a record that JSON cannot hold: it has other text in place of NaN, for example."""
+
+
 UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ArithmeticError)
 """Errors of `decode` for a line that needs a second look."""
 
@@ -57,6 +61,7 @@ def _kind_only(value: Any) -> str:
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=_kind_only).encode
 decode: Final = msgspec.json.Decoder(Message, float_hook=Decimal).decode
+_raw_decode: Final = json.JSONDecoder(parse_float=str, parse_int=str).raw_decode
 _loads: Final = partial(json.loads, parse_float=partial(_or_nan, Decimal), parse_int=partial(_or_nan, int))
 
 
@@ -83,14 +88,18 @@ def row_in(line: bytes) -> RecordLine:
         return RecordLine(message.record or {}, strict, odd=True)
 
 
-def record_line(record: dict[str, Any], *, odd: bool = False) -> bytes:
-    """Encode a record that stream maps have changed, so that `record_in` finds it again.
+def row_of(record: dict[str, Any]) -> RecordLine:
+    """Make the line of a record that did not come as JSON; it is odd if JSON cannot hold the record."""
+    strict = representable(record)
+    line = record_line(strict)
+    if strict == record:
+        return RecordLine(record, line, odd=False)
+    return RecordLine(record, AlteredLine(line), odd=True)
 
-    `odd` records may hold NaN, which would become null and delete the attribute.
-    """
+
+def record_line(record: dict[str, Any]) -> bytes:
+    """Encode a record so that `record_in` finds it again; NaN, which JSON lacks, becomes null."""
     message = {"type": "RECORD", "record": record}
-    if odd:
-        return _encode(representable(message))
     try:
         return _encode(message)
     except UnicodeEncodeError:
@@ -113,16 +122,36 @@ def odd_message(line: bytes) -> tuple[Message, bytes]:
         msgspec.ValidationError: it is not a Singer message.
     """
     try:
-        plain = _loads(line.decode("utf-8"))
-        strict = _encode(representable(plain))
+        text = line.decode("utf-8")
+        plain = _loads(text)
+        finite = representable(plain)
+        strict = _encode(finite)
     except (TypeError, RecursionError):
         raise ValueError from None
     message = decode(strict)
     if message.record is not None:
         message.record = plain["record"]
     if message.value:
-        message.value = msgspec.Raw(json.dumps(json.loads(line)["value"]).encode())
-    return message, strict
+        message.value = msgspec.Raw(_value_text(text).encode())
+    return message, strict if finite == plain else AlteredLine(strict)
+
+
+def _value_text(message: str) -> str:
+    """Return the `value` of a valid message as it is written, with every digit."""
+    found, end = "", message.index("{") + 1
+    while message[start := _next_token(message, end)] == '"':
+        name, end = _raw_decode(message, start)
+        start = _next_token(message, end)
+        _, end = _raw_decode(message, start)
+        if name == "value":
+            found = message[start:end]
+    return found
+
+
+def _next_token(text: str, at: int) -> int:
+    while text[at] in " \t\r\n:,":
+        at += 1
+    return at
 
 
 def _is_broken(value: Any) -> bool:

@@ -17,7 +17,7 @@ from target_batch.common.errors import ConfigurationError, InputError, StopRun
 from target_batch.common.limits import MIB
 from target_batch.common.plain_text import counted
 from target_batch.common.redaction import clean
-from target_batch.singer.messages import RecordLine, record_line, representable, row_in, row_line
+from target_batch.singer.messages import AlteredLine, RecordLine, row_in, row_line, row_of
 from target_batch.singer.reader import BOM, LONGEST_LINE
 from target_batch.singer.rows import Table
 
@@ -38,8 +38,8 @@ PARQUET_ROWS: Final = 2000
 """Rows that are in memory at once, in addition to the columns of their row group."""
 
 
-class OddLine(bytes):
-    """A RECORD line of a Parquet row that JSON cannot hold; `record` is the row itself, to be validated."""
+class OddLine(AlteredLine):
+    """That of a Parquet row; `record` is the row itself, to be validated."""
 
     record: dict[str, Any]
 
@@ -202,15 +202,13 @@ class RowFile:
         with opened(self.uri) as file:
             for rows in _parquet_rows(file):
                 self._at(file.tell())
-                for row in rows:
-                    record = _plain(row)
-                    finite = representable(record)
-                    if finite == record:
-                        yield record_line(record)
-                    else:
-                        line = OddLine(record_line(finite))
-                        line.record = record
+                for row in map(row_of, map(_plain, rows)):
+                    if row.odd:
+                        line = OddLine(row.line)
+                        line.record = row.record
                         yield line
+                    else:
+                        yield row.line
 
 
 def located(uri: str) -> str:

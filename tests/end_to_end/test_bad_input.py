@@ -62,6 +62,9 @@ MALFORMED = {
     "a RECORD before its SCHEMA": (
         f'{{"type": "RECORD", "stream": "leads", "record": {{"user_id": "{CANARY}"}}}}'
     ).encode(),
+    "a SCHEMA with a list of properties": (
+        f'{{"type": "SCHEMA", "stream": "leads", "schema": {{"properties": ["{CANARY}"]}}}}'
+    ).encode(),
     "a BATCH before its SCHEMA": (
         b'{"type": "BATCH", "stream": "leads", "encoding": {"format": "jsonl"}, "manifest": ["file:///no"]}'
     ),
@@ -82,6 +85,7 @@ def test_a_line_that_is_not_a_singer_message_stops_the_run(
     assert "Line 6 " in ended.log.split("ERROR", 1)[1]
     assert CANARY not in ended.log + ended.out
     assert "Traceback" not in ended.log
+    assert "Internal error" not in ended.log
     assert len(ended.log) < 5_000
 
 

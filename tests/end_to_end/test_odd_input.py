@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from feeding import collected
 from singer import INTEGER, NUMBER, STRING, record, schema, state, users
-from target_process import config_file, encoded, run, start
+from target_process import config_file, encoded, finished, run, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,14 @@ def test_a_state_that_is_not_strict_json_keeps_its_values(tmp_path: Path, batch:
     assert (ended.code, ended.emitted) == (0, ['{"rate": NaN, "cut": "x\\ud800", "n": 1.5}']), ended.log
 
 
+def test_a_state_beside_nan_keeps_every_digit(tmp_path: Path, batch: LocalBatch) -> None:
+    """The value passes as it is written, whatever surrounds it."""
+    value = '{"value": [1.10, 12345678901234567890.12345], "n": NaN,  "at": "é"}'
+    line = ' { "x" : {"value": 1} , "type":"STATE", "value" :' + value + ' , "value2": [] } '
+    ended = run(tmp_path, batch.url, [*users(1, 1), line])
+    assert (ended.code, ended.emitted) == (0, [value]), ended.log
+
+
 def test_a_state_that_is_not_utf8_stops_the_run_at_its_line(tmp_path: Path, batch: LocalBatch) -> None:
     """The state before it passes, and the error does not mention the standard output."""
     lines = encoded([*users(1, 1), state({"seen": 1})]) + b'{"type": "STATE", "value": {"town": "\xe9"}}\n'
@@ -49,6 +57,61 @@ def test_nan_behind_a_stream_map_does_not_become_null(tmp_path: Path, batch: Loc
     ended = run(tmp_path, batch.url, lines, stream_maps={"users": {"more": "'x'"}})
     assert ended.code == 0
     assert [row["score"] for row in ended.rejects()] == ["nan"]
+
+
+def test_nan_from_a_stream_map_does_not_become_null(tmp_path: Path, batch: LocalBatch) -> None:
+    """The line is strict JSON; only the expression makes a number of its text."""
+    texts = {"user_id": STRING, "score": STRING}
+    lines = [schema("users", texts), record("users", user_id="u1", score="nan")]
+    ended = run(tmp_path, batch.url, lines, stream_maps={"users": {"score": "float(score)"}})
+    assert ended.code == 0
+    assert [row["score"] for row in ended.rejects()] == ["nan"]
+
+
+def test_a_record_nested_too_deep_for_a_stream_map_is_rejected_alone(
+    tmp_path: Path, batch: LocalBatch
+) -> None:
+    deep = '{"user_id": "u1", "name": ' + '{"a":' * 600 + "1" + "}" * 601
+    line = f'{{"type": "RECORD", "stream": "users", "record": {deep}}}'
+    lines = [schema("users", USERS), line, record("users", user_id="u2", seat=2)]
+    ended = run(tmp_path, batch.url, lines, stream_maps={"users": {"more": "'x'"}})
+    assert ended.code == 0, ended.log
+    assert batch.attributes("u2") == {"seat": 2, "more": "x"}
+    assert len(ended.rejects()) == 1
+
+
+@pytest.mark.parametrize("maps", [None, {"users": {}}], ids=["plain", "behind a stream map"])
+@pytest.mark.parametrize("value", [float("nan"), "x\ud800"], ids=["nan", "surrogate"])
+def test_what_json_cannot_hold_is_not_replayed_as_text(
+    tmp_path: Path, batch: LocalBatch, value: object, maps: dict[str, object] | None
+) -> None:
+    """An untyped property would take the text that stands for it in the rejects."""
+    lines = [schema("users", {**USERS, "any": {}}), record("users", user_id="u1", seat=1, any=value)]
+    ended = run(tmp_path, batch.url, lines, stream_maps=maps)
+    (path,) = ended.reject_files()
+    again = finished(config_file(tmp_path, batch.url), b"", "--input", str(path))
+    assert again.code == 0, again.log
+    assert batch.attributes("u1") == {"seat": 1}
+    assert again.totals("users")["reasons"] == {"not_replayable": 1}
+
+
+@pytest.mark.parametrize("maps", [None, {"users": {}}], ids=["plain", "behind a stream map"])
+def test_a_name_with_a_lone_surrogate_does_not_end_the_run(
+    tmp_path: Path, batch: LocalBatch, maps: dict[str, object] | None
+) -> None:
+    """The rejects hold the property under the name that JSON can hold."""
+    lines = [
+        schema("users", USERS),
+        record("users", user_id="u1", seat=1, **{"\ud800q": {"x": 1}}),
+        record("users", user_id="u2", seat=2, **{"\ud800": "v"}),
+        record("users", user_id="u3", seat=3),
+    ]
+    ended = run(tmp_path, batch.url, lines, stream_maps=maps)
+    assert ended.code == 0, ended.log
+    assert [batch.attributes(f"u{n}")["seat"] for n in (1, 2, 3)] == [1, 2, 3]
+    for row, name in zip(ended.rejects(), ("\ufffdq", "\ufffd"), strict=True):
+        assert name in row
+        assert [mark["property"] for mark in row["_batch_reject"]] == [name]
 
 
 def test_a_lone_surrogate_in_a_batch_file_rejects_its_attribute(tmp_path: Path, batch: LocalBatch) -> None:
@@ -97,3 +160,4 @@ def test_a_replay_goes_on_from_states_that_a_crash_cut_short(
     )
     assert ended.code == 0, ended.log
     assert len(batch.journal()) == (2 if torn else 5)
+    assert ("is empty, so this replay begins at the beginning" in ended.log) is not torn

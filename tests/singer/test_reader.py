@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_batch.common.errors import InputError
-from target_batch.singer.messages import Message, record_in, record_line
+from target_batch.singer.messages import Message, record_in, row_of
 from target_batch.singer.reader import LineReader
 
 RECORD = {"type": "RECORD", "stream": "s", "record": {"a": 1}}
@@ -193,7 +193,7 @@ def test_an_invalid_message_is_refused_with_its_problem(raw: bytes, problem: str
 def test_a_line_made_of_an_odd_record_changes_only_what_json_lacks() -> None:
     """A finite number stays a number, NaN and bytes become words, and half a surrogate pair a sign."""
     odd = {"ratio": 1.5, "score": math.nan, "raw": b"x", "name": "a\ud800", "in": [{"far": -math.inf}]}
-    found = record_in(record_line(odd, odd=True))
+    found = record_in(row_of(odd).line)
     assert found == {
         "ratio": 1.5,
         "score": "nan",
