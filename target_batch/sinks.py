@@ -176,8 +176,8 @@ class StreamSink(Sink):
             self._reject(Ticket(self._origin, line, source), issues)
             return
         broken = {issue.property for issue in issues}
-        whole = {name: value for name, value in record.items() if name not in broken}
-        self.accept(whole, line, source, lost=issues)
+        rest = {name: value for name, value in record.items() if name not in broken}
+        self.accept(rest, line, source, lost=issues)
 
     def reject_unmapped(self, record: dict[str, Any], line: int, error: str) -> None:
         """Reject a record for which the user's stream map failed."""

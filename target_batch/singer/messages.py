@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -90,11 +91,19 @@ def row_in(line: bytes) -> RecordLine:
 
 def row_of(record: dict[str, Any]) -> RecordLine:
     """Make the line of a record that did not come as JSON; it is odd if JSON cannot hold the record."""
-    strict = representable(record)
-    line = record_line(strict)
-    if strict == record:
-        return RecordLine(record, line, odd=False)
-    return RecordLine(record, AlteredLine(line), odd=True)
+    if _is_strict(record):
+        with suppress(UnicodeEncodeError):
+            return RecordLine(record, _encode({"type": "RECORD", "record": record}), odd=False)
+    return RecordLine(record, AlteredLine(record_line(representable(record))), odd=True)
+
+
+def _is_strict(value: Any) -> bool:
+    """Return whether JSON holds a value as it is; the encoder finds text without a UTF-8 form."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_is_strict, value.values()))
+    return all(map(_is_strict, value)) if isinstance(value, list) else not isinstance(value, bytes)
 
 
 def record_line(record: dict[str, Any]) -> bytes:
